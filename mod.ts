@@ -1,0 +1,8 @@
+/**
+ * The Noderax agent's command line: `deno run -P=agent mod.ts <subcommand>`.
+ *
+ * @module
+ */
+import { main } from "./src/cli/program.ts";
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

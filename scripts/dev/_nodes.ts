@@ -1,0 +1,196 @@
+import { HttpError } from "./_http_error.ts";
+import { nowMs } from "./_ledger.ts";
+import type { ControlPlaneOptions } from "./_options.ts";
+import type { RootAccessProfile } from "./_rules.ts";
+
+/** A machine of the fleet. */
+export interface Node {
+  readonly nodeId: string;
+  readonly agentToken: string;
+  readonly hostname: string;
+  readonly additionalInfo: Record<string, unknown>;
+  agentVersion?: string | undefined;
+  platformVersion?: string | undefined;
+  kernelVersion?: string | undefined;
+  /** Epoch milliseconds of the last heartbeat, authentication or snapshot; claims do not count. */
+  lastSeenAt?: number;
+  maintenance: boolean;
+  deleted: boolean;
+  /** The desired root access profile; null (default) is a platform that knows no profiles. */
+  rootAccess: { profile: RootAccessProfile; updatedAt: string } | null;
+  /** What the last claim reported about root access. */
+  appliedRootAccess?: unknown;
+}
+
+/** The states of an enrollment. */
+export type EnrollmentStatus = "pending" | "approved" | "revoked" | "rejected" | "expired";
+
+/** An enrollment that an agent has begun. */
+export interface Enrollment {
+  readonly token: string;
+  readonly email: string;
+  readonly hostname: string;
+  readonly additionalInfo: Record<string, unknown>;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+  status: EnrollmentStatus;
+  node?: Node;
+}
+
+/** A one-click installation. */
+interface Install {
+  readonly token: string;
+  readonly installId: string;
+  readonly expiresAt: number;
+  node?: Node;
+  status: "pending" | "installing" | "completed" | "failed";
+  stage: string;
+  progressPercent: number;
+  statusMessage: string | null;
+}
+
+/** The nodes and the two ways to become one (contract, enrollment). */
+export class Nodes {
+  readonly #options: ControlPlaneOptions;
+  readonly #changed: () => void;
+  readonly #nodes = new Map<string, Node>();
+  readonly #enrollments = new Map<string, Enrollment>();
+  readonly #installs = new Map<string, Install>();
+
+  /** `changed` is called after each change of state. */
+  constructor(options: ControlPlaneOptions, changed: () => void) {
+    this.#options = options;
+    this.#changed = changed;
+  }
+
+  /** Adds a node; known credentials may be brought along. */
+  add(
+    hostname: string,
+    additionalInfo: Record<string, unknown> = {},
+    credentials: { nodeId?: string; agentToken?: string } = {},
+  ): Node {
+    const node: Node = {
+      nodeId: credentials.nodeId ?? crypto.randomUUID(),
+      agentToken: credentials.agentToken ?? secret(),
+      hostname,
+      additionalInfo,
+      maintenance: false,
+      deleted: false,
+      rootAccess: null,
+    };
+    this.#nodes.set(node.nodeId, node);
+    this.#changed();
+    return node;
+  }
+
+  /** The node, deleted ones included. */
+  get(nodeId: string): Node | undefined {
+    return this.#nodes.get(nodeId);
+  }
+
+  /** The node that was added last and still exists. */
+  newest(): Node | undefined {
+    return [...this.#nodes.values()].findLast((node) => !node.deleted);
+  }
+
+  /** The node with these credentials, else 401. */
+  authenticate(nodeId: string | undefined, agentToken: string | undefined): Node {
+    const node = nodeId === undefined ? undefined : this.#nodes.get(nodeId);
+    if (!node || node.deleted || node.agentToken !== agentToken) {
+      throw new HttpError(401, "Invalid agent credentials");
+    }
+    return node;
+  }
+
+  /** All enrollments, oldest first. */
+  enrollments(): Enrollment[] {
+    return [...this.#enrollments.values()].map((enrollment) => this.#current(enrollment));
+  }
+
+  /** Begins an enrollment; an older one of the same pair is revoked. */
+  initiate(email: string, hostname: string, additionalInfo: Record<string, unknown>): Enrollment {
+    for (const other of this.#enrollments.values()) {
+      if (other.email === email && other.hostname === hostname && other.status === "pending") {
+        other.status = "revoked";
+      }
+    }
+    const enrollment: Enrollment = {
+      token: secret(),
+      email,
+      hostname,
+      additionalInfo,
+      expiresAt: nowMs() + this.#options.enrollmentTtlMs,
+      status: "pending",
+    };
+    this.#enrollments.set(enrollment.token, enrollment);
+    if (this.#options.autoApprove) this.approve(enrollment.token);
+    this.#changed();
+    return enrollment;
+  }
+
+  /** The enrollment, else 404. */
+  enrollment(token: string): Enrollment {
+    const enrollment = this.#enrollments.get(token);
+    if (!enrollment) throw new HttpError(404, "Enrollment token was not found");
+    return this.#current(enrollment);
+  }
+
+  /** An operator approves: the node exists from now on. */
+  approve(token: string): Node {
+    const enrollment = this.enrollment(token);
+    enrollment.node ??= this.add(enrollment.hostname, enrollment.additionalInfo);
+    this.settle(token, "approved");
+    return enrollment.node;
+  }
+
+  /** Puts an enrollment into a state. */
+  settle(token: string, status: EnrollmentStatus): void {
+    this.enrollment(token).status = status;
+    this.#changed();
+  }
+
+  /** Makes a token for a one-click installation. */
+  addInstall(): string {
+    const token = secret();
+    this.#installs.set(token, {
+      token,
+      installId: crypto.randomUUID(),
+      expiresAt: nowMs() + this.#options.enrollmentTtlMs,
+      status: "pending",
+      stage: "created",
+      progressPercent: 0,
+      statusMessage: null,
+    });
+    return token;
+  }
+
+  /** The installation of a token: 404 for an unknown one, 410 when its time is over. */
+  install(token: string): Install {
+    const install = this.#installs.get(token);
+    if (!install) throw new HttpError(404, "Bootstrap token was not found");
+    if (!install.node && nowMs() > install.expiresAt) {
+      throw new HttpError(410, "Bootstrap token has expired");
+    }
+    return install;
+  }
+
+  /** Uses an installation token up: 410 the second time. */
+  consume(token: string, hostname: string, additionalInfo: Record<string, unknown>): Node {
+    const install = this.install(token);
+    if (install.node) throw new HttpError(410, "Bootstrap token has been used already");
+    install.node = this.add(hostname, additionalInfo);
+    return install.node;
+  }
+
+  #current(enrollment: Enrollment): Enrollment {
+    if (enrollment.status === "pending" && nowMs() > enrollment.expiresAt) {
+      enrollment.status = "expired";
+    }
+    return enrollment;
+  }
+}
+
+/** 64 hexadecimal digits. */
+function secret(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toHex();
+}

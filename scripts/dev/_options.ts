@@ -1,0 +1,43 @@
+/** The control plane's settings. The times default to those of the contract and may be changed while it runs. */
+export interface ControlPlaneOptions {
+  /** The port to listen on; 0 (default) takes a free one and keeps it over stop and start. */
+  port: number;
+  /** How long a claimed task waits for `started` before it is queued again. Default 60 s. */
+  leaseMs: number;
+  /** How long a task is queued without a claim before it fails. Default 120 s. */
+  queueTimeoutMs: number;
+  /** How long a task runs, counted from its startedAt, before it fails. Default 1 800 s. */
+  runningTimeoutMs: number;
+  /** How often a held claim looks for a task; the platform: 500. 0 (default) wakes it at once. */
+  claimPollMs: number;
+  /** How long an enrollment token is valid. Default 15 min. */
+  enrollmentTtlMs: number;
+  /** A node not heard of for so long is shown offline. Default 90 s. */
+  offlineAfterMs: number;
+  /** After so much idleness a keep-alive connection is closed. Default 5 s, at least 1 s. */
+  keepAliveMs: number;
+  /** A claim whose caller hung up goes on and leases the next task to nobody. Default true. */
+  claimsOutliveCallers: boolean;
+  /** Approves each enrollment at once. Default false. */
+  autoApprove: boolean;
+  /** 100 requests a minute and address for heartbeat and enrollment, 429 beyond. Default true. */
+  rateLimits: boolean;
+  /** How many requests are remembered at least. Default 10 000. */
+  maxRequests: number;
+}
+
+/** The contract's own values. */
+export const DEFAULT_OPTIONS: Readonly<ControlPlaneOptions> = {
+  port: 0,
+  leaseMs: 60_000,
+  queueTimeoutMs: 120_000,
+  runningTimeoutMs: 1_800_000,
+  claimPollMs: 0,
+  enrollmentTtlMs: 15 * 60_000,
+  offlineAfterMs: 90_000,
+  keepAliveMs: 5_000,
+  claimsOutliveCallers: true,
+  autoApprove: false,
+  rateLimits: true,
+  maxRequests: 10_000,
+};

@@ -1,0 +1,40 @@
+import { setTimeout as delay } from "@std/async";
+import type { AgentApi } from "../control_plane/agent_api.ts";
+import { Outage } from "../control_plane/outage.ts";
+import type { HostFacts } from "../control_plane/schemas.ts";
+import type { Logger } from "../system/logger.ts";
+
+/** What the heartbeat loop works with. */
+export interface HeartbeatOptions {
+  /** The control plane. */
+  api: Pick<AgentApi, "heartbeat">;
+  /** What is told of the machine. */
+  facts: HostFacts;
+  /** Time between two heartbeats, in milliseconds. */
+  intervalMs: () => number;
+  /** The agent's log. */
+  logger: Logger;
+  /** Ends the loop. */
+  signal: AbortSignal;
+}
+
+/** Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. */
+export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
+  const { api, facts, intervalMs, logger, signal } = options;
+  const outage = new Outage({ what: "heartbeat", logger });
+  try {
+    while (!signal.aborted) {
+      try {
+        await api.heartbeat(facts, signal);
+        outage.succeeded();
+      } catch (error) {
+        if (signal.aborted) return;
+        await outage.failed(error, signal);
+        continue;
+      }
+      await delay(intervalMs(), undefined, { signal });
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,71 @@
+import { Command, CommanderError } from "@std/cli";
+import { EXIT_FAILED, EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
+import { VERSION } from "../system/version.ts";
+import { complain, print, PROGRAM } from "./output.ts";
+
+const EXAMPLES = `
+Examples:
+  $ ${PROGRAM} enroll                        ask for an email address and enroll this machine
+  $ ${PROGRAM} enroll --email me@example.com
+  $ ${PROGRAM} run                           run the agent (also when no command is given)
+`;
+
+/** Runs the command that `args` (without the program's name) ask for; gives its exit code. */
+export async function main(args: string[]): Promise<number> {
+  let exitCode = 0;
+  const program = describe((code) => exitCode = code);
+  try {
+    await program.parseAsync(args.length === 0 ? ["run"] : args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // The parser has said what is wrong; its exit code is 0 after a help text.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (error instanceof UserError) {
+      complain(error.message);
+      return error.exitCode;
+    }
+    const stack = error instanceof Error && await isDebugging() ? `\n${error.stack}` : "";
+    complain(`unexpected error: ${messageOf(error)}. This is a bug: please report it.${stack}`);
+    return EXIT_FAILED;
+  }
+}
+
+/** Each command loads its module only when it is called, so that the others start quickly. */
+function describe(exit: (code: number) => void): Command {
+  const program = new Command(PROGRAM)
+    .description("Lets a Noderax control plane watch this machine and run tasks on it.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: print,
+      // The parser would look up variables that the agent has no permission to read.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      outputError: (text) => complain(text.replace(/^error: /, "").trimEnd()),
+    })
+    .version(`${PROGRAM} ${VERSION}`, "-V, --version", "print name and version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .addHelpText("after", EXAMPLES);
+  program.command("enroll")
+    .description("enroll this machine: somebody approves it in the Noderax web app")
+    .option("--email <address>", "the address whose owner approves it; asked for unless given")
+    .action(async (options: { email?: string }) => {
+      const { enroll } = await import("./enroll.ts");
+      exit(await enroll(options));
+    });
+  program.command("run")
+    .description("run the agent; what happens when no command is given")
+    .action(async () => {
+      const { run } = await import("./run.ts");
+      exit(await run());
+    });
+  program.command("version")
+    .description("print name and version")
+    .action(() => print(`${PROGRAM} ${VERSION}\n`));
+  return program;
+}
+
+async function isDebugging(): Promise<boolean> {
+  const { loadConfig } = await import("../config/mod.ts");
+  return await loadConfig().then(({ config }) => config.logLevel === "debug", () => false);
+}

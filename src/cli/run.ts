@@ -1,0 +1,86 @@
+import { loadConfig, type LoadedConfig, type ReadEnv } from "../config/mod.ts";
+import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
+import { connect } from "../control_plane/connect.ts";
+import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
+import { knownIdentity } from "../identity/known_identity.ts";
+import { readHostFacts } from "../system/host_facts.ts";
+import { Logger } from "../system/logger.ts";
+import { UserError } from "../system/user_error.ts";
+import { takeEnvironment } from "./environment.ts";
+import { Interruption } from "./interruption.ts";
+import { PROGRAM } from "./output.ts";
+
+/** While the approval is waited for, the log says so this often, in milliseconds. */
+const WAITING_LOG_INTERVAL_MS = 60_000;
+
+/** Runs the agent until it is stopped; gives the exit code. */
+export async function run(): Promise<number> {
+  const env = takeEnvironment();
+  const loaded = await loadConfig({ env });
+  const { config } = loaded;
+  const logger = openLog(config.logLevel);
+  logger.hide(config.enrollmentToken);
+  logger.hide(config.agentToken);
+  for (const warning of loaded.warnings) logger.warn("configuration warning", { warning });
+
+  const identity = await knownIdentity(config) ?? await finishEnrollment(loaded, env, logger);
+  if (!identity) return 0;
+  logger.hide(identity.agentToken);
+  const facts = await readHostFacts();
+  const { runAgent } = await import("../agent/agent.ts");
+  return await runAgent({ loaded, identity, logger, facts, env });
+}
+
+/** Goes on with a pending enrollment; `undefined` when told to stop before it was approved. */
+async function finishEnrollment(
+  loaded: LoadedConfig,
+  env: ReadEnv,
+  logger: Logger,
+): Promise<Credentials | undefined> {
+  const { enrollmentToken, requestTimeoutMs } = loaded.config;
+  if (!enrollmentToken) {
+    throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
+  }
+  using transport = await connect(loaded);
+  using interruption = new Interruption("stopped while the enrollment waits for its approval");
+  const { signal } = interruption;
+  const place = {
+    loaded,
+    env,
+    api: new EnrollmentApi(transport, requestTimeoutMs),
+    warn: (warning: string) => logger.warn("enrollment warning", { warning }),
+  };
+  logger.info("waiting for the enrollment's approval");
+  try {
+    const onWaiting = waitingLog(logger);
+    const credentials = await awaitApproval(place, enrollmentToken, { signal, onWaiting });
+    logger.hide(credentials.agentToken);
+    await completeEnrollment(place, credentials);
+    logger.info("enrollment approved", { nodeId: credentials.nodeId });
+    return credentials;
+  } catch (error) {
+    if (error !== signal.reason || !signal.aborted) throw error;
+    logger.info("stopped before the enrollment was approved; its token is kept");
+    return undefined;
+  }
+}
+
+function openLog(level: LoadedConfig["config"]["logLevel"]): Logger {
+  const pretty = Deno.stdout.isTerminal();
+  return new Logger({ level, pretty, color: pretty && !Deno.env.get("NO_COLOR") });
+}
+
+/** Tells of a wait once a minute, and of each new problem. */
+function waitingLog(logger: Logger): (report: WaitingReport) => void {
+  let nextAtMs = WAITING_LOG_INTERVAL_MS;
+  let lastProblem: string | undefined;
+  return ({ waitedMs, remainingMs, problem }) => {
+    if (problem && problem !== lastProblem) {
+      logger.warn("the control plane did not say where the enrollment stands", { problem });
+    } else if (waitedMs >= nextAtMs) {
+      logger.info("still waiting for the enrollment's approval", { remainingMs });
+    } else return;
+    lastProblem = problem;
+    nextAtMs = waitedMs + WAITING_LOG_INTERVAL_MS;
+  };
+}

@@ -1,0 +1,108 @@
+import * as z from "@zod/zod";
+import { formatDuration, parseDuration } from "./duration.ts";
+
+/** What values of a key may look like. */
+export interface Kind<T> {
+  /** The end of the sentence "it must be …". */
+  readonly allowed: string;
+  /** Reads a JSON value, or the text of an environment variable. */
+  readonly schema: z.ZodType<T>;
+}
+
+/** Timers overflow at 24.8 days; a day is more than any of them needs. */
+const MAX_DURATION_MS = 24 * 3_600_000;
+
+/** How much is logged, from the most to the least. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+
+/** A duration of at least `minMs` in milliseconds, and a day at most. */
+export function duration(minMs: number): Kind<number> {
+  const range = `${formatDuration(minMs)} to ${formatDuration(MAX_DURATION_MS)}`;
+  return {
+    allowed: `a duration from ${range} with its unit, such as "30s"`,
+    schema: z.string().trim()
+      .transform((text) => parseDuration(text) ?? NaN)
+      .pipe(z.number().min(minMs).max(MAX_DURATION_MS)),
+  };
+}
+
+const numeral = z.union([
+  z.number(),
+  z.string().trim().regex(/^\d+(\.\d+)?$/).transform(Number),
+]);
+
+/** A number, as JSON or as decimal text. */
+export function fraction(min: number, max: number): Kind<number> {
+  return {
+    allowed: `a number from ${min} to ${max}`,
+    schema: numeral.pipe(z.number().min(min).max(max)),
+  };
+}
+
+/** A number without a fraction, as JSON or as decimal text. */
+export function whole(min: number, max: number): Kind<number> {
+  return {
+    allowed: `a whole number from ${min} to ${max}`,
+    schema: numeral.pipe(z.number().int().min(min).max(max)),
+  };
+}
+
+/** A switch: a JSON boolean, or one of the words people use for it. */
+export const flag: Kind<boolean> = {
+  allowed: "true or false",
+  schema: z.union([
+    z.boolean(),
+    z.string().trim().pipe(z.stringbool({
+      truthy: ["true", "1", "yes", "on"],
+      falsy: ["false", "0", "no", "off"],
+    })),
+  ]),
+};
+
+/** An id or a token: it travels in an HTTP header, so it is visible ASCII. */
+export const headerText: Kind<string> = {
+  allowed: "text of visible ASCII characters without spaces",
+  schema: z.string().trim().regex(/^[!-~]+$/),
+};
+
+/** The name of a file, relative to the working directory unless absolute. */
+export const filePath: Kind<string> = {
+  allowed: "the path of a file",
+  schema: z.string().trim().min(1).refine((path) => !path.includes("\0")),
+};
+
+/** The path part of a URL. */
+export const urlPath: Kind<string> = {
+  allowed: 'a path that begins with "/", without spaces, "?" and "#"',
+  schema: z.string().trim().regex(/^\/[^\s?#]*$/),
+};
+
+/** One of {@linkcode LOG_LEVELS}; `warning` is another name for `warn`. */
+export const logLevel: Kind<(typeof LOG_LEVELS)[number]> = {
+  allowed: `one of ${LOG_LEVELS.join(", ")}`,
+  schema: z.preprocess((raw) => {
+    const level = typeof raw === "string" ? raw.trim().toLowerCase() : raw;
+    return level === "warning" ? "warn" : level;
+  }, z.enum(LOG_LEVELS)),
+};
+
+/** The control plane's address without the base path of its API. */
+export const apiUrl: Kind<string> = {
+  allowed:
+    'an http or https URL without user name, query and fragment, such as "https://host:3000"',
+  schema: z.string().trim().transform((text, context) => {
+    const url = parseApiUrl(text);
+    if (url !== undefined) return url;
+    context.issues.push({ code: "custom", input: text });
+    return z.NEVER;
+  }),
+};
+
+function parseApiUrl(text: string): string | undefined {
+  // Only "://" tells a scheme from a host with a port ("localhost:3000").
+  const url = URL.parse(text.includes("://") ? text : `https://${text}`);
+  if (url === null || !["http:", "https:"].includes(url.protocol)) return undefined;
+  if (url.username || url.password || url.search || url.hash) return undefined;
+  const path = url.pathname.replace(/\/+$/, "").replace(/(?:\/api)?\/v1$/, "").replace(/\/+$/, "");
+  return url.origin + path;
+}

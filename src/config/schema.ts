@@ -1,0 +1,174 @@
+import * as z from "@zod/zod";
+import {
+  apiUrl,
+  duration,
+  filePath,
+  flag,
+  fraction,
+  headerText,
+  type Kind,
+  logLevel,
+  urlPath,
+  whole,
+} from "./_kinds.ts";
+
+/** What a configuration file may hold under one key. */
+export type ConfigValue = string | number | boolean;
+
+/** What is known of a key besides how its value is read. */
+export interface KeyInfo {
+  /** Its name in the configuration file. */
+  readonly key: string;
+  /** The environment variables that set it; an earlier one wins. */
+  readonly env: readonly string[];
+  /** What it means to the person who sets it, in a sentence. */
+  readonly doc: string;
+  /** Whether its value must never be shown. */
+  readonly secret: boolean;
+  /** The end of the sentence "it must be …". */
+  readonly allowed: string;
+  /** Its value when nobody sets it, as a file would hold it; none: it stays unset. */
+  readonly fallback: ConfigValue | undefined;
+}
+
+type Words = Pick<KeyInfo, "key" | "env" | "doc"> & Partial<Pick<KeyInfo, "secret">>;
+
+const infos = z.registry<KeyInfo>();
+
+function optional<T>({ allowed, schema }: Kind<T>, words: Words): z.ZodOptional<z.ZodType<T>> {
+  return schema.optional()
+    .register(infos, { secret: false, ...words, allowed, fallback: undefined });
+}
+
+function key<T>(
+  { allowed, schema }: Kind<T>,
+  fallback: ConfigValue,
+  words: Words,
+): z.ZodPrefault<z.ZodType<T>> {
+  // The fallback is read like anybody's value: it cannot break the rules either.
+  return z.prefault(schema, () => fallback)
+    .register(infos, { secret: false, ...words, allowed, fallback });
+}
+
+const interval = duration(100);
+const timeout = duration(1);
+
+/**
+ * The one table of what can be configured. Names, environment variables,
+ * defaults, ranges, types and the sentences about bad values all come from it.
+ */
+export const configSchema = z.object({
+  apiUrl: optional(apiUrl, {
+    key: "api_url",
+    env: ["NODERAX_API_URL", "API_URL"],
+    doc: "The control plane's address; https unless it says http.",
+  }),
+  apiTlsCaFile: optional(filePath, {
+    key: "api_tls_ca_file",
+    env: ["NODERAX_API_TLS_CA_FILE", "API_TLS_CA_FILE"],
+    doc: "A PEM file of certificate authorities to trust besides the usual ones.",
+  }),
+  enrollmentToken: optional(headerText, {
+    key: "enrollment_token",
+    env: ["ENROLLMENT_TOKEN"],
+    secret: true,
+    doc: "The token of an enrollment that is not finished yet.",
+  }),
+  nodeId: optional(headerText, {
+    key: "node_id",
+    env: ["NODE_ID"],
+    doc: "The id that the control plane gave this machine.",
+  }),
+  agentToken: optional(headerText, {
+    key: "agent_token",
+    env: ["AGENT_TOKEN"],
+    secret: true,
+    doc: "The token that proves to the control plane which machine this is.",
+  }),
+  heartbeatIntervalMs: key(interval, "30s", {
+    key: "heartbeat_interval",
+    env: ["HEARTBEAT_INTERVAL"],
+    doc: "The time between heartbeats; after 90s without one the node may be shown offline.",
+  }),
+  metricsIntervalMs: key(interval, "2s", {
+    key: "metrics_interval",
+    env: ["NODERAX_REALTIME_METRICS_INTERVAL", "METRICS_INTERVAL", "REALTIME_METRICS_INTERVAL"],
+    doc: "The time between metrics snapshots.",
+  }),
+  taskPollIntervalMs: key(interval, "15s", {
+    key: "task_poll_interval",
+    env: ["TASK_POLL_INTERVAL"],
+    doc: "How long one request for a task waits at the control plane, 30s at most.",
+  }),
+  requestTimeoutMs: key(timeout, "10s", {
+    key: "request_timeout",
+    env: ["REQUEST_TIMEOUT"],
+    doc: "How long the answer to a request may take.",
+  }),
+  taskTimeoutMs: key(timeout, "10m", {
+    key: "task_timeout",
+    env: ["TASK_TIMEOUT"],
+    doc: "How long a task may run that sets no limit itself.",
+  }),
+  shutdownTimeoutMs: key(timeout, "20s", {
+    key: "shutdown_timeout",
+    env: ["SHUTDOWN_TIMEOUT"],
+    doc: "How long running tasks may take to finish when the agent is stopped.",
+  }),
+  realtimeEnabled: key(flag, true, {
+    key: "realtime_enabled",
+    env: ["NODERAX_REALTIME_ENABLED", "REALTIME_ENABLED"],
+    doc: "Whether metrics and terminals are served over a realtime connection.",
+  }),
+  realtimePingIntervalMs: key(interval, "2s", {
+    key: "realtime_ping_interval",
+    env: ["NODERAX_REALTIME_PING_INTERVAL", "REALTIME_PING_INTERVAL"],
+    doc: "The time between realtime pings; the control plane drops a connection after 45s.",
+  }),
+  realtimeQueueSize: key(whole(1, 1_000_000), 1024, {
+    key: "realtime_queue_size",
+    env: ["NODERAX_REALTIME_QUEUE_SIZE", "REALTIME_QUEUE_SIZE"],
+    doc: "How many realtime events may wait for a connection.",
+  }),
+  realtimeBackoffJitter: key(fraction(0, 1), 0.2, {
+    key: "realtime_backoff_jitter",
+    env: ["NODERAX_REALTIME_BACKOFF_JITTER", "REALTIME_BACKOFF_JITTER"],
+    doc: "The random part of the pause before the next connection.",
+  }),
+  realtimeNamespace: key(urlPath, "/agent-realtime", {
+    key: "realtime_namespace",
+    env: ["NODERAX_REALTIME_NAMESPACE", "REALTIME_NAMESPACE"],
+    doc: "The Socket.IO namespace of the agents.",
+  }),
+  realtimePath: key(urlPath, "/socket.io/", {
+    key: "realtime_path",
+    env: ["NODERAX_REALTIME_PATH", "REALTIME_PATH"],
+    doc: "The path of the control plane's Socket.IO server.",
+  }),
+  stateFile: key(filePath, "./data/agent_identity.json", {
+    key: "state_file",
+    env: ["STATE_FILE"],
+    doc: "The identity file; what the agent must remember lies in the same folder.",
+  }),
+  logLevel: key(logLevel, "info", {
+    key: "log_level",
+    env: ["LOG_LEVEL"],
+    doc: "How much is logged.",
+  }),
+});
+
+/** The agent's configuration: durations in milliseconds, the rest as it reads. */
+export type Config = z.output<typeof configSchema>;
+
+/** A row of the table: what is known of a key, and where {@linkcode Config} has it. */
+export interface ConfigKey extends KeyInfo {
+  /** The name of its property in {@linkcode Config}. */
+  readonly property: string;
+}
+
+/** The table's rows in its order. */
+export const CONFIG_KEYS: readonly ConfigKey[] = Object.entries(configSchema.shape)
+  .flatMap(([property, schema]) => {
+    const info = infos.get(schema);
+    return info === undefined ? [] : [{ property, ...info }];
+  });

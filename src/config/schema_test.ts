@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { formatDuration } from "./duration.ts";
+import { CONFIG_KEYS, configSchema } from "./schema.ts";
+
+/** What each given raw value is read as; undefined stands for refused. */
+function check(property: string, table: readonly (readonly [unknown, unknown])[]): void {
+  for (const [raw, expected] of table) {
+    const parsed = configSchema.safeParse({ [property]: raw });
+    const value = parsed.success
+      ? Object.entries(parsed.data).find(([k]) => k === property)?.[1]
+      : undefined;
+    assert.deepEqual(value, expected, `${property}: ${JSON.stringify(raw)}`);
+  }
+}
+
+Deno.test("the defaults are those of the documentation", () => {
+  assert.deepEqual(configSchema.parse({}), {
+    heartbeatIntervalMs: 30_000,
+    metricsIntervalMs: 2_000,
+    taskPollIntervalMs: 15_000,
+    requestTimeoutMs: 10_000,
+    taskTimeoutMs: 600_000,
+    shutdownTimeoutMs: 20_000,
+    realtimeEnabled: true,
+    realtimePingIntervalMs: 2_000,
+    realtimeQueueSize: 1024,
+    realtimeBackoffJitter: 0.2,
+    realtimeNamespace: "/agent-realtime",
+    realtimePath: "/socket.io/",
+    stateFile: "./data/agent_identity.json",
+    logLevel: "info",
+  });
+});
+
+Deno.test("the table names every key once and no environment variable twice", () => {
+  const names = CONFIG_KEYS.flatMap((row) => row.env);
+  assert.equal(CONFIG_KEYS.length, Object.keys(configSchema.shape).length);
+  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 19);
+  assert.equal(new Set(names).size, names.length);
+  assert.deepEqual(
+    CONFIG_KEYS.filter((row) => row.secret).map((row) => row.key),
+    ["enrollment_token", "agent_token"],
+  );
+});
+
+Deno.test("the API URL is normalised", () => {
+  check("apiUrl", [
+    ["https://host", "https://host"],
+    ["host.example.com", "https://host.example.com"],
+    ["localhost:3000", "https://localhost:3000"],
+    ["10.0.0.1:3000/", "https://10.0.0.1:3000"],
+    ["[::1]:3000", "https://[::1]:3000"],
+    ["http://127.0.0.1:3000/api/v1", "http://127.0.0.1:3000"],
+    ["http://host/api/v1/", "http://host"],
+    ["https://host/v1", "https://host"],
+    ["https://host//api/v1//", "https://host"],
+    ["https://host/base/api/v1", "https://host/base"],
+    ["https://host/base/", "https://host/base"],
+    ["https://host/api", "https://host/api"],
+    ["https://host/xv1", "https://host/xv1"],
+    [" HTTPS://Host:443/ \n", "https://host"],
+    ["ftp://host", undefined],
+    ["https://", undefined],
+    ["https://me:secret@host", undefined],
+    ["https://host/?a=1", undefined],
+    ["https://host/#a", undefined],
+    ["ho st", undefined],
+    [7, undefined],
+  ]);
+});
+
+Deno.test("durations are bounded and need a unit", () => {
+  for (const property of ["heartbeatIntervalMs", "realtimePingIntervalMs"]) {
+    check(property, [
+      ["100ms", 100],
+      [" 1h2m3s ", 3_723_000],
+      ["24h", 86_400_000],
+      ["99ms", undefined],
+      ["24h1ns", undefined],
+      ["0", undefined],
+      ["-1s", undefined],
+      ["30", undefined],
+      [30, undefined],
+      [null, undefined],
+      ["", undefined],
+    ]);
+  }
+  check("taskTimeoutMs", [["1ms", 1], ["999µs", undefined], ["25h", undefined]]);
+});
+
+Deno.test("booleans and numbers are read from JSON and from text", () => {
+  check("realtimeEnabled", [
+    [true, true],
+    [false, false],
+    ["true", true],
+    ["False", false],
+    [" 1 ", true],
+    ["0", false],
+    ["off", false],
+    ["maybe", undefined],
+    [1, undefined],
+    [null, undefined],
+  ]);
+  check("realtimeQueueSize", [
+    [1, 1],
+    ["2048", 2048],
+    [0, undefined],
+    [1.5, undefined],
+    ["1.5", undefined],
+    ["-1", undefined],
+    ["1e3", undefined],
+    ["0x10", undefined],
+    [1_000_001, undefined],
+    [true, undefined],
+  ]);
+  check("realtimeBackoffJitter", [
+    [0, 0],
+    ["0.5", 0.5],
+    [1, 1],
+    [1.01, undefined],
+    ["NaN", undefined],
+    ["", undefined],
+  ]);
+});
+
+Deno.test("texts are read by their rules", () => {
+  check("logLevel", [
+    ["debug", "debug"],
+    ["WARNING", "warn"],
+    [" Warn", "warn"],
+    ["error", "error"],
+    ["trace", undefined],
+    [3, undefined],
+  ]);
+  check("agentToken", [
+    ["abc.DEF-1~", "abc.DEF-1~"],
+    [" abc\n", "abc"],
+    ["a b", undefined],
+    [
+      "a\r\nx: y",
+      undefined,
+    ],
+    ["é", undefined],
+    [5, undefined],
+  ]);
+  check("realtimeNamespace", [["/x", "/x"], ["x", undefined], ["/a b", undefined], [
+    "/a?b",
+    undefined,
+  ]]);
+  check("stateFile", [["/var/lib/with space/x.json", "/var/lib/with space/x.json"], [
+    "a\0b",
+    undefined,
+  ]]);
+});
+
+Deno.test("config.example.json holds every key with its default", async () => {
+  const url = new URL("../../config.example.json", import.meta.url);
+  const example: unknown = JSON.parse(await Deno.readTextFile(url));
+  const expected = Object.fromEntries(
+    CONFIG_KEYS.map((row) => [row.key, row.fallback ?? ""]),
+  );
+  expected.api_url = "https://control-plane.example.com";
+  assert.deepEqual(example, expected);
+  assert.deepEqual(Object.keys(example ?? {}), CONFIG_KEYS.map((row) => row.key));
+});
+
+Deno.test("default durations are written the way they are shown", () => {
+  const defaults: Record<string, unknown> = configSchema.parse({});
+  for (const { property, fallback } of CONFIG_KEYS.filter((row) => row.property.endsWith("Ms"))) {
+    const value = defaults[property];
+    assert.equal(typeof value === "number" ? formatDuration(value) : value, fallback);
+  }
+});

@@ -1,0 +1,145 @@
+import type { z } from "@zod/zod";
+import type { HttpCall, HttpTransport } from "./http.ts";
+import {
+  Acknowledgement,
+  Claim,
+  type Completion,
+  EnrollmentStatus,
+  type HostFacts,
+  InitiatedEnrollment,
+  type LogEntry,
+  TaskControl,
+} from "./schemas.ts";
+
+/** Who this node is to the control plane. */
+export interface Credentials {
+  /** The node's id, a UUID. */
+  nodeId: string;
+  /** The secret that goes with it. */
+  agentToken: string;
+}
+
+/** The longest that a claim may be held by the server, in milliseconds (contract: Tasks over HTTP). */
+export const MAX_CLAIM_WAIT_MS = 30_000;
+
+/** The calls that need no authentication (contract: Enrollment). */
+export class EnrollmentApi {
+  readonly #transport: HttpTransport;
+  readonly #timeoutMs: number;
+
+  /** Each call is given up after `timeoutMs`. */
+  constructor(transport: HttpTransport, timeoutMs: number) {
+    this.#transport = transport;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Asks for this machine to be let in; whoever owns `email` approves it. */
+  initiate(
+    body: { email: string; hostname: string; additionalInfo: HostFacts },
+  ): Promise<InitiatedEnrollment> {
+    return this.#transport.call({
+      method: "POST",
+      path: "/enrollments/initiate",
+      answer: InitiatedEnrollment,
+      body,
+      timeoutMs: this.#timeoutMs,
+    });
+  }
+
+  /** Asks where the enrollment stands; 404 means the token is unknown. */
+  status(token: string, signal?: AbortSignal): Promise<EnrollmentStatus> {
+    return this.#transport.call({
+      method: "GET",
+      path: `/enrollments/${encodeURIComponent(token)}`,
+      answer: EnrollmentStatus,
+      timeoutMs: this.#timeoutMs,
+      signal,
+    });
+  }
+}
+
+/** The calls of an enrolled node (contract: Authentication, Heartbeat, Tasks over HTTP). */
+export class AgentApi {
+  readonly #transport: HttpTransport;
+  readonly #credentials: Credentials;
+  readonly #timeoutMs: () => number;
+  readonly #headers: Record<string, string>;
+
+  /** `timeoutMs` is asked before each call: it may change while the agent runs. */
+  constructor(transport: HttpTransport, credentials: Credentials, timeoutMs: () => number) {
+    this.#transport = transport;
+    this.#credentials = credentials;
+    this.#timeoutMs = timeoutMs;
+    this.#headers = {
+      authorization: `Bearer ${credentials.agentToken}`,
+      "x-agent-node-id": credentials.nodeId,
+    };
+  }
+
+  /** Tells the control plane that the node is alive, and its versions. */
+  async heartbeat(facts: HostFacts, signal?: AbortSignal): Promise<void> {
+    const { agentVersion, platformVersion, kernelVersion } = facts;
+    await this.#post("/agent/heartbeat", Acknowledgement, {
+      ...this.#credentials,
+      agentVersion,
+      platformVersion,
+      kernelVersion,
+    }, { signal });
+  }
+
+  /** Waits up to `waitMs` for a task; the call's own limit lies beyond that. */
+  claim(waitMs: number, signal?: AbortSignal): Promise<Claim> {
+    return this.#post("/agent/tasks/claim", Claim, { maxTasks: 1, waitMs }, {
+      signal,
+      timeoutMs: waitMs + this.#timeoutMs(),
+    });
+  }
+
+  /** Confirms the claim. */
+  async accepted(taskId: string, signal?: AbortSignal): Promise<void> {
+    await this.#post(`/agent/tasks/${taskId}/accepted`, Acknowledgement, {}, { signal });
+  }
+
+  /**
+   * Makes the task running. Its start is left to the server's clock: the rule that ends a task
+   * after 1800 s is counted from it.
+   */
+  async started(taskId: string, signal?: AbortSignal): Promise<void> {
+    await this.#post(`/agent/tasks/${taskId}/started`, Acknowledgement, {}, { signal });
+  }
+
+  /** Stores one log entry. Not to be given up: a call that comes late can undo the completion. */
+  async log(taskId: string, entry: LogEntry): Promise<void> {
+    await this.#post(`/agent/tasks/${taskId}/logs`, Acknowledgement, entry);
+  }
+
+  /** Ends the task on the control plane. */
+  async completed(taskId: string, completion: Completion): Promise<void> {
+    await this.#post(`/agent/tasks/${taskId}/completed`, Acknowledgement, completion);
+  }
+
+  /** Asks whether the task is still wanted. */
+  control(taskId: string, signal?: AbortSignal): Promise<TaskControl> {
+    return this.#call({
+      method: "GET",
+      path: `/agent/tasks/${taskId}/control`,
+      answer: TaskControl,
+      timeoutMs: this.#timeoutMs(),
+      signal,
+    });
+  }
+
+  #post<T>(
+    path: string,
+    answer: z.ZodType<T>,
+    body: unknown,
+    options: { signal?: AbortSignal | undefined; timeoutMs?: number } = {},
+  ): Promise<T> {
+    const { signal, timeoutMs = this.#timeoutMs() } = options;
+    return this.#call({ method: "POST", path, answer, body, timeoutMs, signal });
+  }
+
+  #call<T>(call: HttpCall<T>): Promise<T> {
+    return this.#transport.call({ ...call, headers: this.#headers });
+  }
+}

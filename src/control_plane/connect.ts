@@ -1,0 +1,28 @@
+import type { LoadedConfig } from "../config/mod.ts";
+import { HttpTransport } from "./http.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
+
+/**
+ * Opens the transport to the configured control plane.
+ *
+ * Throws a {@linkcode UserError} when api_url is not set or api_tls_ca_file cannot be used.
+ */
+export async function connect({ config, path }: LoadedConfig): Promise<HttpTransport> {
+  if (!config.apiUrl) {
+    throw new UserError(
+      "api_url is not set: give the control plane's address as api_url in " +
+        `${path}, or as NODERAX_API_URL (or API_URL) in the environment.`,
+    );
+  }
+  const file = config.apiTlsCaFile;
+  if (!file) return new HttpTransport(config.apiUrl);
+  try {
+    return new HttpTransport(config.apiUrl, [await Deno.readTextFile(file)]);
+  } catch (cause) {
+    throw new UserError(
+      `api_tls_ca_file is ${file}, which cannot be used (${messageOf(cause)}): name a PEM file ` +
+        "of certificates.",
+      { cause },
+    );
+  }
+}

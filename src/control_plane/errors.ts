@@ -1,0 +1,35 @@
+/** The control plane answered, but not with success. */
+export class RefusedError extends Error {
+  static {
+    this.prototype.name = "RefusedError";
+  }
+  /** The HTTP status of the answer. */
+  readonly status: number;
+
+  /** Makes one from the status and the answer's `message`. */
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** No usable answer came: no connection, a reset, a time limit, or a body that is not the contract's. */
+export class UnreachableError extends Error {
+  static {
+    this.prototype.name = "UnreachableError";
+  }
+}
+
+/**
+ * Whether the same call may still succeed later: no answer, a server fault, or too many requests.
+ * Every other refusal is final.
+ */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof RefusedError) return error.status >= 500 || error.status === 429;
+  return error instanceof UnreachableError;
+}
+
+/** Whether the answer says that the credentials are not (or no longer) accepted. */
+export function isUnauthorized(error: unknown): boolean {
+  return error instanceof RefusedError && (error.status === 401 || error.status === 403);
+}

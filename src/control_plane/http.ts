@@ -1,0 +1,159 @@
+import type { z } from "@zod/zod";
+import { messageOf } from "../system/user_error.ts";
+import { RefusedError, UnreachableError } from "./errors.ts";
+import { ErrorBody } from "./schemas.ts";
+
+/**
+ * The server closes idle connections after 5 s (contract: Base path): those idle for longer than
+ * this are not used again, so that a call is not reset by that.
+ */
+const POOL_IDLE_MS = 4_000;
+/** No answer of the contract comes near this; a hostile one must not fill the memory. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** One call of the control plane. */
+export interface HttpCall<T> {
+  /** The HTTP method. */
+  method: "GET" | "POST";
+  /** The path below `/api/v1`. */
+  path: string;
+  /** What the answer must be. */
+  answer: z.ZodType<T>;
+  /** The JSON body. */
+  body?: unknown;
+  /** Additional headers, such as the credentials. */
+  headers?: Record<string, string>;
+  /** Limit for the whole call, body included, in milliseconds. */
+  timeoutMs: number;
+  /** Gives the call up early. */
+  signal?: AbortSignal | undefined;
+}
+
+/** JSON over HTTP to one control plane, with its own pool of connections. */
+export class HttpTransport implements Disposable {
+  readonly #base: string;
+  readonly #client: Deno.HttpClient;
+
+  /** `apiUrl` has no trailing slash and no `/api/v1`; `caCerts` (PEM) are trusted beside the usual ones. */
+  constructor(apiUrl: string, caCerts: string[] = []) {
+    this.#base = `${apiUrl}/api/v1`;
+    this.#client = Deno.createHttpClient({ caCerts, poolIdleTimeout: POOL_IDLE_MS });
+  }
+
+  /**
+   * Makes one call.
+   *
+   * @throws {RefusedError} for an answer that is not 2xx.
+   * @throws {UnreachableError} when no answer came in time, or none that the contract knows.
+   */
+  async call<T>(call: HttpCall<T>): Promise<T> {
+    const { method, path, body, timeoutMs } = call;
+    using limit = new TimeLimit(timeoutMs, call.signal);
+    let status: number;
+    let text: string;
+    try {
+      const response = await fetch(this.#base + path, {
+        method,
+        // A redirect would carry the token to a place nobody configured.
+        redirect: "manual",
+        signal: limit.signal,
+        client: this.#client,
+        headers: {
+          ...call.headers,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+      });
+      status = response.status;
+      if (status >= 300 && status < 400) {
+        await response.body?.cancel();
+        throw new RefusedError(
+          status,
+          `redirected to ${
+            response.headers.get("location")
+          }; set api_url to where the control plane really is`,
+        );
+      }
+      text = await readText(response);
+    } catch (error) {
+      if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
+      const reason = limit.expired
+        ? `no answer within ${timeoutMs / 1000} s`
+        : whyFetchFailed(error);
+      throw new UnreachableError(`${method} ${path}: ${reason}`, { cause: error });
+    }
+    const json = parseJson(text);
+    if (status < 200 || status >= 300) throw new RefusedError(status, refusal(status, json));
+    const parsed = call.answer.safeParse(json);
+    if (parsed.success) return parsed.data;
+    throw new UnreachableError(
+      `${method} ${path}: the answer is not the control plane's (${describe(parsed.error)})`,
+    );
+  }
+
+  /** Closes the idle connections. */
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+}
+
+/** A time limit joined to an outer signal, whose timer does not outlive the call. */
+class TimeLimit implements Disposable {
+  readonly signal: AbortSignal;
+  expired = false;
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(timeoutMs: number, outer?: AbortSignal) {
+    const own = new AbortController();
+    this.#timer = setTimeout(() => {
+      this.expired = true;
+      own.abort();
+    }, timeoutMs);
+    this.signal = outer ? AbortSignal.any([own.signal, outer]) : own.signal;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** `fetch` hides what happened in the cause, behind the URL, which may hold an enrollment token. */
+function whyFetchFailed(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return messageOf(cause ?? error).replace(
+    /^error sending request (from \S+ )?for (url )?\S+( \([^)]*\))?: /,
+    "",
+  );
+}
+
+async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_ANSWER_BYTES) throw new UnreachableError("the answer is larger than 64 MiB");
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(status: number, json: unknown): string {
+  const body = ErrorBody.safeParse(json);
+  if (!body.success) return `HTTP status ${status}`;
+  const { message, errors = [] } = body.data;
+  return [...new Set([message, errors].flat())].join("; ");
+}
+
+function describe(error: z.ZodError): string {
+  const issue = error.issues[0];
+  return issue ? `${issue.path.join(".") || "body"}: ${issue.message}` : "unknown shape";
+}

@@ -1,0 +1,109 @@
+import { z } from "@zod/zod";
+
+/** The error body of every refused call (contract: Base path). */
+export const ErrorBody = z.object({
+  message: z.union([z.string(), z.array(z.string())]),
+  errors: z.array(z.string()).optional().catch(undefined),
+});
+
+/** Answer of `POST /enrollments/initiate` (contract: Enrollment). */
+export const InitiatedEnrollment = z.object({ token: z.string().min(1), expiresAt: z.string() });
+/** A pending enrollment's token and the time, RFC 3339, at which it expires. */
+export type InitiatedEnrollment = z.infer<typeof InitiatedEnrollment>;
+
+/** Answer of `GET /enrollments/{token}`; states that later servers add arrive as they are. */
+export const EnrollmentStatus = z.union([
+  z.object({
+    status: z.literal("approved"),
+    nodeId: z.string().min(1),
+    agentToken: z.string().min(1),
+  }),
+  z.object({ status: z.string().refine((status) => status !== "approved") }),
+]);
+/** Where an enrollment stands. */
+export type EnrollmentStatus = z.infer<typeof EnrollmentStatus>;
+
+/**
+ * A task as claimed (contract: Tasks over HTTP). Unknown properties are ignored. The id names files
+ * of the journal, so it may hold nothing that a path could be made of.
+ */
+export const Task = z.object({
+  id: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, "is not a task id"),
+  type: z.string(),
+  payload: z.unknown(),
+  timeoutSeconds: z.number().positive().optional().catch(undefined),
+});
+/** A task that the control plane leased to this node; the payload is parsed by its task type. */
+export type Task = z.infer<typeof Task>;
+
+/** The root access that the control plane wishes; a profile's name is judged where it is applied. */
+export const DesiredRootAccess = z.object({
+  profile: z.string(),
+  updatedAt: z.string().nullish(),
+});
+/** The root access that the control plane wishes for this node. */
+export type DesiredRootAccess = z.infer<typeof DesiredRootAccess>;
+
+/** Answer of `POST /agent/tasks/claim`. */
+export const Claim = z.object({
+  task: Task.nullish(),
+  rootAccess: DesiredRootAccess.nullish().catch(undefined),
+});
+/** What a claim brought: a task or none, and the root access where the control plane knows it. */
+export type Claim = z.infer<typeof Claim>;
+
+/** Answer of `GET /agent/tasks/{id}/control`. */
+export const TaskControl = z.object({
+  status: z.string(),
+  cancelRequested: z.boolean(),
+  cancelReason: z.string().nullish(),
+});
+/** What the control plane thinks of a task, and whether an operator wants it cancelled. */
+export type TaskControl = z.infer<typeof TaskControl>;
+
+/** Any JSON object: an answer of which only its being one matters. */
+export const Acknowledgement = z.record(z.string(), z.unknown());
+
+/** How a task may end, in the words of `completed`. */
+export const CompletionStatus = z.enum(["success", "failed", "cancelled", "timeout"]);
+
+/** The body of `completed` (contract: Tasks over HTTP). What is not there must be left out, never null. */
+export const Completion = z.object({
+  status: CompletionStatus,
+  output: z.string().optional(),
+  exitCode: z.int().optional(),
+  error: z.string().optional(),
+  durationMs: z.int().optional(),
+  result: z.record(z.string(), z.unknown()).optional(),
+});
+/** How a task ended. `durationMs` is a whole number of milliseconds. */
+export type Completion = z.infer<typeof Completion>;
+
+/** One log entry: one line, or several joined by newlines (1 to 5000 code points). */
+export interface LogEntry {
+  /** Where the text came from. */
+  stream: LogStream;
+  /** The text. */
+  line: string;
+  /** When its first line was read, RFC 3339. */
+  timestamp: string;
+}
+
+/** The stream names of the contract; `system` is what the agent itself has to say. */
+export const LogStream = z.enum(["stdout", "stderr", "system"]);
+/** The name of a log stream. */
+export type LogStream = z.infer<typeof LogStream>;
+
+/** What a node tells of itself when it enrolls and with each heartbeat. */
+export interface HostFacts {
+  /** Distribution id, such as `debian`. */
+  os: string;
+  /** Processor architecture in Go's terms: `amd64`, `arm64`. */
+  arch: string;
+  /** Version of this agent. */
+  agentVersion: string;
+  /** `VERSION_ID` of os-release. */
+  platformVersion: string;
+  /** Kernel release. */
+  kernelVersion: string;
+}

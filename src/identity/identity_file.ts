@@ -1,0 +1,93 @@
+import { resolve } from "@std/path";
+import { z } from "@zod/zod";
+import type { Credentials } from "../control_plane/agent_api.ts";
+import { writeFileAtomic } from "../system/atomic_file.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
+
+/** What enrolled this machine, as the identity file (`state_file`) keeps it. */
+export interface Identity extends Credentials {
+  /** When the machine was let in, RFC 3339. */
+  registeredAt: string;
+}
+
+/** Both travel in HTTP headers. */
+const HeaderText = z.string().regex(/^[!-~]+$/);
+const IdentityFile = z.object({
+  node_id: HeaderText,
+  agent_token: HeaderText,
+  registered_at: z.string(),
+});
+
+/**
+ * Reads the identity file; `undefined` only if there is none at `path`.
+ *
+ * Throws a {@linkcode UserError} that names the file when it cannot be read or is damaged: going on
+ * without it would enroll the machine a second time.
+ */
+export async function readIdentity(path: string): Promise<Identity | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.PermissionDenied) {
+      const message = `The identity file ${resolve(path)} cannot be read (permission denied): ` +
+        "use the account that owns it, or root.";
+      throw new UserError(message, { cause: error });
+    }
+    throw damaged(path, `cannot be read (${reason(error)})`, error);
+  }
+  const parsed = IdentityFile.safeParse(parseJson(path, text));
+  if (!parsed.success) {
+    const fields = [...new Set(parsed.error.issues.map(({ path }) => path[0]))].filter(Boolean);
+    throw damaged(
+      path,
+      fields.length ? `lacks a usable ${fields.join(" and ")}` : "holds no JSON object",
+    );
+  }
+  const { node_id, agent_token, registered_at } = parsed.data;
+  return { nodeId: node_id, agentToken: agent_token, registeredAt: registered_at };
+}
+
+/**
+ * Writes the identity file (0600, atomic, the folder synced).
+ *
+ * Throws a {@linkcode UserError} when it cannot, or when a damaged one is there: that one is left
+ * untouched.
+ */
+export async function writeIdentity(path: string, identity: Identity): Promise<void> {
+  await readIdentity(path);
+  const content = {
+    node_id: identity.nodeId,
+    agent_token: identity.agentToken,
+    registered_at: identity.registeredAt,
+  };
+  try {
+    await writeFileAtomic(path, JSON.stringify(content, null, 2) + "\n");
+  } catch (cause) {
+    const message = `The identity file ${resolve(path)} cannot be written (${reason(cause)}): ` +
+      "make its folder writable for this account, or set state_file to another place.";
+    throw new UserError(message, { cause });
+  }
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The engine's message quotes the text, which may be the token.
+    throw damaged(path, text.trim() === "" ? "is empty" : "is not valid JSON");
+  }
+}
+
+function damaged(path: string, what: string, cause?: unknown): UserError {
+  const message = `The identity file ${resolve(path)} ${what}: ` +
+    "restore it from a backup, or move it away and run `noderax-agent enroll` again.";
+  return new UserError(message, { cause });
+}
+
+function reason(error: unknown): string {
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
+  return messageOf(error);
+}

@@ -1,0 +1,133 @@
+import type { LogEntry, LogStream } from "../control_plane/schemas.ts";
+import { cutLongLines } from "../process/line_decoder.ts";
+import { EntryWindow, type WindowEntry } from "./entry_window.ts";
+import { gatheringMs, KEEP_ORDER_ENTRIES } from "./gathering.ts";
+import type { Spool } from "./spool.ts";
+
+/** What a delivery works with. */
+export interface DeliveryOptions {
+  /** Holds the lines until the control plane has them. */
+  spool: Spool;
+  /**
+   * Delivers one entry. True once the control plane has it, or has refused it for good; false to
+   * give the delivery up, with this entry undelivered.
+   */
+  send: (entry: LogEntry) => Promise<boolean>;
+  /** A clock that only goes forward, in milliseconds. */
+  now?: () => number;
+}
+
+/**
+ * Delivers the lines of one task in order, one entry at a time.
+ *
+ * Entries are a budget, since operators see the first 100 of a task only: lines wait for company,
+ * the longer the more entries were used, and go at once when an entry is full or no more will come.
+ */
+export class LogDelivery {
+  readonly #options: Required<DeliveryOptions>;
+  readonly #window = new EntryWindow();
+  #gatheringSince = 0;
+  #ended = false;
+  #stopped = false;
+  /** Whether something came since the last look, so that it is not slept over. */
+  #news = false;
+  #wakeUp: () => void = () => {};
+
+  /** Nothing is delivered before {@linkcode LogDelivery.run}. */
+  constructor(options: DeliveryOptions) {
+    this.#options = { now: () => performance.now(), ...options };
+  }
+
+  /** Takes whole lines, each with its newline; resolves when they are safe. */
+  async push(stream: LogStream, lines: string, atMs: number): Promise<void> {
+    if (lines === "") return;
+    await this.#options.spool.push(stream, lines, atMs);
+    this.#wake();
+  }
+
+  /** Adds a line of the agent's own. */
+  note(line: string, atMs: number): Promise<void> {
+    return this.push("system", cutLongLines(line.replaceAll("\0", "\ufffd") + "\n"), atMs);
+  }
+
+  /** Says that no more lines will come: what waits for company goes out. */
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  /** Sends no further entry; the one under way is seen to its end by {@linkcode LogDelivery.run}. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wake();
+  }
+
+  /** Delivers until the last line after `end`, or until `stop`; true if nothing is left. */
+  async run(): Promise<boolean> {
+    while (!this.#stopped) {
+      this.#news = false;
+      await this.#fill();
+      if (this.#window.empty) {
+        if (this.#ended) return true;
+        await this.#woken();
+        continue;
+      }
+      const waitMs = this.#waitMs();
+      if (waitMs > 0) {
+        await this.#woken(waitMs);
+        continue;
+      }
+      const full = this.#across ? this.#window.fullStream : undefined;
+      const entry = this.#window.take(this.#across, full);
+      if (entry && !await this.#deliver(entry)) return false;
+    }
+    return false;
+  }
+
+  /** Early entries are cheap: they keep the order in which the streams took turns. */
+  get #across(): boolean {
+    return this.#options.spool.cursor.entries >= KEEP_ORDER_ENTRIES;
+  }
+
+  #waitMs(): number {
+    if (this.#ended || this.#window.fullStream) return 0;
+    if (!this.#across && this.#window.interruptedStream) return 0;
+    const waited = this.#options.now() - this.#gatheringSince;
+    return gatheringMs(this.#options.spool.cursor.entries) - waited;
+  }
+
+  async #fill(): Promise<void> {
+    while (!this.#window.fullStream) {
+      const batch = await this.#options.spool.shift();
+      if (!batch) return;
+      if (this.#window.empty) this.#gatheringSince = this.#options.now();
+      this.#window.add(batch);
+    }
+  }
+
+  async #deliver({ stream, text, atMs, end }: WindowEntry): Promise<boolean> {
+    const goOn = await this.#options.send({
+      stream,
+      // The control plane refuses an empty line (contract: Tasks over HTTP).
+      line: text === "" ? " " : text,
+      timestamp: new Date(atMs).toISOString(),
+    });
+    if (goOn) this.#options.spool.delivered(stream, end);
+    this.#gatheringSince = this.#options.now();
+    return goOn;
+  }
+
+  #wake(): void {
+    this.#news = true;
+    this.#wakeUp();
+  }
+
+  async #woken(limitMs?: number): Promise<void> {
+    if (this.#news) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wakeUp = resolve;
+    const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs);
+    await promise;
+    clearTimeout(timer);
+  }
+}

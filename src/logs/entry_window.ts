@@ -1,0 +1,89 @@
+import type { LogStream } from "../control_plane/schemas.ts";
+import { MAX_ENTRY_CODE_POINTS } from "../process/line_decoder.ts";
+import type { Batch } from "./batch.ts";
+
+/** The text of one log entry and how far its stream has come with it. */
+export interface WindowEntry {
+  /** The stream of all of its lines. */
+  stream: LogStream;
+  /** The lines, joined by newlines. */
+  text: string;
+  /** When the first of them was read, in milliseconds since the epoch. */
+  atMs: number;
+  /** The position of the stream behind them. */
+  end: number;
+}
+
+/** The oldest undelivered lines, out of which the next log entry is made. */
+export class EntryWindow {
+  readonly #batches: Batch[] = [];
+  readonly #units: Record<LogStream, number> = { stdout: 0, stderr: 0, system: 0 };
+
+  /** Adds the next lines in order of arrival. */
+  add(batch: Batch): void {
+    this.#batches.push(batch);
+    this.#units[batch.stream] += batch.text.length;
+  }
+
+  /** Whether there is nothing to be sent. */
+  get empty(): boolean {
+    return this.#batches.length === 0;
+  }
+
+  /** The stream that has enough lines for a full entry, if one has. */
+  get fullStream(): LogStream | undefined {
+    for (const { stream } of this.#batches) {
+      if (this.#units[stream] > MAX_ENTRY_CODE_POINTS) return stream;
+    }
+    return undefined;
+  }
+
+  /** The stream of the oldest line, if lines of another follow it already. */
+  get interruptedStream(): LogStream | undefined {
+    const first = this.#batches[0]?.stream;
+    return this.#batches.some(({ stream }) => stream !== first) ? first : undefined;
+  }
+
+  /**
+   * Takes as many lines as one entry holds: of `stream`, or of the oldest line's. Those of other
+   * streams in between are skipped if `across` is set, else the entry ends there.
+   */
+  take(across: boolean, stream = this.#batches[0]?.stream): WindowEntry | undefined {
+    let entry: WindowEntry | undefined;
+    for (let i = 0; i < this.#batches.length;) {
+      const batch = this.#batches[i];
+      if (!batch) break;
+      if (batch.stream !== stream) {
+        if (!across && entry) break;
+        i++;
+        continue;
+      }
+      const cut = cutFor(batch.text, entry?.text.length);
+      if (cut < 0) break;
+      const text = batch.text.slice(0, cut);
+      entry = {
+        stream: batch.stream,
+        text: entry ? `${entry.text}\n${text}` : text,
+        atMs: entry?.atMs ?? batch.atMs,
+        end: batch.end - (batch.text.length - cut - 1),
+      };
+      this.#units[stream] -= cut + 1;
+      batch.text = batch.text.slice(cut + 1);
+      if (batch.text !== "") break;
+      this.#batches.splice(i, 1);
+    }
+    return entry;
+  }
+}
+
+/**
+ * Where to cut `text` (whole lines) so that it fits behind an entry of `used` units: the index of
+ * a newline, or -1 if not even a line fits. UTF-16 units are counted, of which there are never
+ * fewer than code points; a first line always fits, since lines are cut to size before.
+ */
+function cutFor(text: string, used: number | undefined): number {
+  const room = MAX_ENTRY_CODE_POINTS - (used === undefined ? 0 : used + 1);
+  if (text.length - 1 <= room) return text.length - 1;
+  const cut = room < 0 ? -1 : text.lastIndexOf("\n", room);
+  return cut < 0 && used === undefined ? text.indexOf("\n") : cut;
+}

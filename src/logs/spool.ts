@@ -1,0 +1,283 @@
+import type { LogStream } from "../control_plane/schemas.ts";
+import type { Batch, StreamPositions } from "./batch.ts";
+import { parseSegment, segmentRecord } from "./segment.ts";
+import {
+  type Cursor,
+  CursorFile,
+  cursorPath,
+  listSegments,
+  newCursor,
+  segmentPath,
+  SegmentWriter,
+} from "./spool_files.ts";
+
+const MIB = 1024 * 1024;
+/** What a batch costs in memory beside its text, in bytes, as a rough figure. */
+const BATCH_OVERHEAD = 200;
+
+/** Sizes of a spool; the defaults suit an agent that runs many tasks. */
+export interface SpoolLimits {
+  /** Above this, in UTF-16 units, the backlog is left on disk. */
+  memory: number;
+  /** Size of one file, in bytes. */
+  segment: number;
+  /** Above this, in bytes, the oldest lines on disk are given up. */
+  total: number;
+}
+
+const LIMITS: SpoolLimits = { memory: 4 * MIB, segment: 4 * MIB, total: 64 * MIB };
+
+interface Segment {
+  path: string;
+  bytes: number;
+  lines: number;
+  /** Where its streams end. */
+  end: StreamPositions;
+  /** Whether its batches are, or were, in memory. */
+  loaded: boolean;
+}
+
+/**
+ * The undelivered lines of one task, in order of arrival.
+ *
+ * Every batch is written to a file first, so that it outlives the agent; a backlog beyond the
+ * memory mark is only there. Where the disk refuses, memory has to do. Over 64 MiB the oldest
+ * lines on disk are given up, and a `system` line takes their place.
+ */
+export class Spool implements AsyncDisposable {
+  /** How far delivery has come. */
+  readonly cursor: Cursor;
+  readonly #prefix: string;
+  readonly #limits: SpoolLimits;
+  readonly #onDiskError: (error: unknown) => void;
+  readonly #cursorFile: CursorFile;
+  readonly #segments: Segment[] = [];
+  readonly #end: StreamPositions;
+  #writer: SegmentWriter | undefined;
+  #nextNumber = 1;
+  #memory: Batch[] = [];
+  #memoryUnits = 0;
+  /** What came when the backlog was on disk already and the disk refused it. */
+  #overflow: Batch[] = [];
+  #overflowUnits = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** Files are named `<prefix>.log.N` and made when the first line comes. */
+  constructor(
+    prefix: string,
+    options: {
+      limits?: Partial<SpoolLimits>;
+      onDiskError?: (error: unknown) => void;
+      cursor?: Cursor;
+    } = {},
+  ) {
+    this.#prefix = prefix;
+    this.#limits = { ...LIMITS, ...options.limits };
+    this.#onDiskError = options.onDiskError ?? (() => {});
+    this.cursor = options.cursor ?? newCursor();
+    this.#end = { ...this.cursor.delivered };
+    this.#cursorFile = new CursorFile(cursorPath(prefix));
+  }
+
+  /** Takes up what an earlier agent left: the undelivered rest, and all that is still on disk. */
+  static async recover(
+    prefix: string,
+    onDiskError: (error: unknown) => void,
+  ): Promise<{ spool: Spool; kept: Batch[] }> {
+    const spool = new Spool(prefix, {
+      onDiskError,
+      cursor: await CursorFile.read(cursorPath(prefix)),
+    });
+    const kept: Batch[] = [];
+    for (const path of await listSegments(prefix)) {
+      const content = await Deno.readTextFile(path);
+      const batches = parseSegment(content, newCursor().delivered);
+      for (const { stream, end } of batches) spool.#end[stream] = Math.max(spool.#end[stream], end);
+      kept.push(...batches);
+      spool.#segments.push({
+        path,
+        bytes: content.length,
+        lines: 0,
+        end: { ...spool.#end },
+        loaded: false,
+      });
+      spool.#nextNumber = Number(path.slice(path.lastIndexOf(".") + 1)) + 1;
+    }
+    return { spool, kept };
+  }
+
+  /** Adds lines; resolves when they are on disk, or in memory for want of a disk. */
+  push(stream: LogStream, text: string, atMs: number): Promise<void> {
+    return this.#exclusively(async () => {
+      this.#end[stream] += text.length;
+      const batch = { stream, atMs, text, end: this.#end[stream] };
+      const spilling = this.#spilling();
+      const written = await this.#write(batch, !spilling);
+      if (!spilling) {
+        this.#memory.push(batch);
+        this.#memoryUnits += cost(batch);
+      } else if (!written) {
+        this.#overflow.push(batch);
+        this.#overflowUnits += cost(batch);
+      }
+      await this.#bound();
+    });
+  }
+
+  /** Takes the oldest batch, or `undefined` when there is none. */
+  shift(): Promise<Batch | undefined> {
+    return this.#exclusively(async () => {
+      while (this.#memory.length === 0) {
+        const next = this.#segments.find(({ loaded }) => !loaded);
+        if (!next && this.#overflow.length === 0) return undefined;
+        // What was given up lay behind all that has been in memory so far.
+        if (this.cursor.leftOut > 0) return this.#leftOutNote();
+        if (next) await this.#load(next);
+        else this.#takeOverflow();
+      }
+      const batch = this.#memory.shift();
+      if (batch) this.#memoryUnits -= cost(batch);
+      return batch;
+    });
+  }
+
+  /** Notes that the control plane has everything of `stream` up to `end`, in one more entry. */
+  delivered(stream: LogStream, end: number): void {
+    this.cursor.delivered[stream] = end;
+    this.cursor.entries++;
+    if (this.#nextNumber > 1) this.#cursorFile.write(this.cursor);
+    const oldest = this.#segments[0];
+    if (oldest?.loaded && oldest.path !== this.#writer?.path && this.#isDelivered(oldest)) {
+      void this.#exclusively(() => this.#drop(oldest));
+    }
+  }
+
+  /** Removes the files: the control plane has all it will get. */
+  async discard(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    for (const { path } of this.#segments) await Deno.remove(path).catch(() => {});
+    await Deno.remove(cursorPath(this.#prefix)).catch(() => {});
+  }
+
+  /** Closes the files and leaves them for the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#exclusively(() => {
+      this.#closeWriter();
+      this.#cursorFile[Symbol.dispose]();
+      return Promise.resolve();
+    });
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  #spilling(): boolean {
+    return this.#memoryUnits > this.#limits.memory || this.#overflow.length > 0 ||
+      this.#segments.some(({ loaded }) => !loaded);
+  }
+
+  async #write(batch: Batch, loaded: boolean): Promise<boolean> {
+    try {
+      const segment = await this.#segmentFor(batch, loaded);
+      await this.#writer?.append(segmentRecord(batch));
+      segment.bytes = this.#writer?.bytes ?? 0;
+      segment.end = { ...this.#end };
+      if (!loaded) segment.lines += countLines(batch.text);
+      return true;
+    } catch (error) {
+      // The next batch begins a new file: a gap inside one would shift what follows it.
+      this.#closeWriter();
+      this.#onDiskError(error);
+      return false;
+    }
+  }
+
+  async #segmentFor(batch: Batch, loaded: boolean): Promise<Segment> {
+    const current = this.#segments.at(-1);
+    const writing = this.#writer && current?.path === this.#writer.path;
+    if (writing && current.loaded === loaded && current.bytes < this.#limits.segment) {
+      return current;
+    }
+    this.#closeWriter();
+    const from = { ...this.#end, [batch.stream]: batch.end - batch.text.length };
+    const path = segmentPath(this.#prefix, this.#nextNumber++);
+    this.#writer = await SegmentWriter.create(path, from);
+    const segment = { path, bytes: this.#writer.bytes, lines: 0, end: { ...from }, loaded };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  async #load(segment: Segment): Promise<void> {
+    if (segment.path === this.#writer?.path) this.#closeWriter();
+    segment.loaded = true;
+    const content = await Deno.readTextFile(segment.path).catch((error) => {
+      this.#onDiskError(error);
+      return "";
+    });
+    for (const batch of parseSegment(content, this.cursor.delivered)) {
+      this.#memory.push(batch);
+      this.#memoryUnits += cost(batch);
+    }
+  }
+
+  #takeOverflow(): void {
+    this.#memory = this.#overflow;
+    this.#memoryUnits = this.#overflowUnits;
+    this.#overflow = [];
+    this.#overflowUnits = 0;
+  }
+
+  async #bound(): Promise<void> {
+    const waiting = this.#segments.filter(({ loaded }) => !loaded);
+    let bytes = waiting.reduce((sum, segment) => sum + segment.bytes, 0) + this.#overflowUnits;
+    for (const oldest of waiting) {
+      if (bytes <= this.#limits.total || oldest.path === this.#writer?.path) break;
+      bytes -= oldest.bytes;
+      this.cursor.leftOut += oldest.lines;
+      await this.#drop(oldest);
+    }
+    while (this.#overflowUnits > this.#limits.total) {
+      const oldest = this.#overflow.shift();
+      if (!oldest) break;
+      this.#overflowUnits -= cost(oldest);
+      this.cursor.leftOut += countLines(oldest.text);
+    }
+  }
+
+  #leftOutNote(): Batch {
+    const text = `[… ${this.cursor.leftOut} lines left out: more than could be delivered …]\n`;
+    this.cursor.leftOut = 0;
+    return { stream: "system", atMs: Date.now(), text, end: this.cursor.delivered.system };
+  }
+
+  #isDelivered({ end }: Segment): boolean {
+    const { delivered } = this.cursor;
+    return end.stdout <= delivered.stdout && end.stderr <= delivered.stderr &&
+      end.system <= delivered.system;
+  }
+
+  async #drop(segment: Segment): Promise<void> {
+    const index = this.#segments.indexOf(segment);
+    if (index < 0) return;
+    this.#segments.splice(index, 1);
+    await Deno.remove(segment.path).catch(() => {});
+  }
+
+  #closeWriter(): void {
+    this.#writer?.[Symbol.dispose]();
+    this.#writer = undefined;
+  }
+}
+
+function cost(batch: Batch): number {
+  return batch.text.length + BATCH_OVERHEAD;
+}
+
+function countLines(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
+  return lines;
+}

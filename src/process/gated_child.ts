@@ -1,0 +1,89 @@
+import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
+
+/** What to run and where. */
+export interface ChildOptions {
+  /** Marks the processes, see {@linkcode TASK_ID_VARIABLE}. */
+  taskId: string;
+  /** The program and its arguments. */
+  argv: string[];
+  /** The folder to run in; the agent's own by default. */
+  cwd?: string | undefined;
+  /** Additional environment. */
+  env?: Record<string, string>;
+}
+
+/** A child that leads a session of its own and does not run its program before {@linkcode GatedChild.open}. */
+export interface GatedChild {
+  /** Names the child's group for as long as the machine runs. */
+  group: ProcessGroup;
+  /** Lets the program begin. */
+  open(): Promise<void>;
+  /** Its standard output. */
+  stdout: ReadableStream<Uint8Array>;
+  /** Its standard error. */
+  stderr: ReadableStream<Uint8Array>;
+  /** Resolves when the leader has ended, however long others hold its output. */
+  status: Promise<Deno.CommandStatus>;
+}
+
+/**
+ * Tells who it is, then waits for a line: so the agent can write down what it is about to start
+ * before it starts. If the agent dies first, standard input ends and nothing is run.
+ */
+const GATE = `
+stat= boot=
+read -r stat </proc/$$/stat
+read -r boot </proc/sys/kernel/random/boot_id
+echo "$stat $boot"
+read -r go || exit 125
+exec "$@" </dev/null`;
+
+/**
+ * Starts a child behind its gate.
+ *
+ * @throws what `Deno.Command` throws when the child cannot be started at all.
+ */
+export async function spawnGated(options: ChildOptions): Promise<GatedChild> {
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", GATE, "sh", ...options.argv],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...options.env, [TASK_ID_VARIABLE]: options.taskId },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    detached: true,
+  }).spawn();
+  const introduction = await readIntroduction(child.stdout);
+  const fields = introduction.slice(introduction.lastIndexOf(")") + 2).split(" ");
+  return {
+    group: { pid: child.pid, startTicks: fields[19] ?? "", bootId: fields.at(-1) ?? "" },
+    open: () => openGate(child.stdin),
+    stdout: child.stdout,
+    stderr: child.stderr,
+    status: child.status,
+  };
+}
+
+/** One line and no more: the child writes nothing else before its gate is open. */
+async function readIntroduction(stdout: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = stdout.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  reader.releaseLock();
+  return text.trimEnd();
+}
+
+async function openGate(stdin: WritableStream<Uint8Array>): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode("\n"));
+    await writer.close();
+  } catch {
+    // The child was ended while it waited; its status says so.
+  }
+}

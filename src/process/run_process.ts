@@ -1,0 +1,85 @@
+import type { LogStream } from "../control_plane/schemas.ts";
+import { endTaskProcesses } from "./end_processes.ts";
+import { type ChildOptions, spawnGated } from "./gated_child.ts";
+import { LineDecoder } from "./line_decoder.ts";
+import type { ProcessGroup } from "./process_table.ts";
+
+/** How long a background process that keeps the output open may delay the end, in milliseconds. */
+export const LINGER_MS = 2_000;
+
+/** A process to run to its end. */
+export interface RunOptions extends ChildOptions {
+  /** Called with the group before the program begins; it waits for the promise. */
+  onSpawn: (group: ProcessGroup) => Promise<void>;
+  /** Takes whole lines; reading goes on when the promise is kept. */
+  onLines: (stream: LogStream, lines: string) => Promise<void>;
+  /** Ends the process and all that belongs to it. */
+  signal: AbortSignal;
+}
+
+/** How a process ended. */
+export interface ProcessResult {
+  /** The exit code; 128 + n after signal n. */
+  exitCode: number;
+  /** The signal that ended it, if one did. */
+  signal: string | undefined;
+  /** Processes that were to be ended and could not be. */
+  unkillable: number;
+}
+
+/**
+ * Runs a process and reads its output to the end.
+ *
+ * When `signal` aborts, the whole tree is ended and none of it is left. Otherwise background
+ * processes live on; if they hold the output open, it is let go 2 s after the end.
+ *
+ * @throws what the spawn throws when the process cannot be started.
+ */
+export async function runProcess(options: RunOptions): Promise<ProcessResult> {
+  const { signal, taskId } = options;
+  const child = await spawnGated(options);
+  const outputs = [
+    pump(child.stdout, (lines) => options.onLines("stdout", lines)),
+    pump(child.stderr, (lines) => options.onLines("stderr", lines)),
+  ];
+  const drained = Promise.all(outputs.map(({ done }) => done));
+
+  let ending: Promise<number> | undefined;
+  const end = () => ending ??= endTaskProcesses(taskId, child.group);
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    await options.onSpawn(child.group);
+    if (signal.aborted) end();
+    else await child.open();
+    const status = await child.status;
+    const unkillable = await ending ?? 0;
+    const timer = setTimeout(() => outputs.forEach(({ cancel }) => cancel()), LINGER_MS);
+    await drained;
+    clearTimeout(timer);
+    return {
+      exitCode: status.code,
+      signal: status.signal ?? undefined,
+      unkillable: (await ending) ?? unkillable,
+    };
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+}
+
+/** Reads a stream into lines until its end, or until it is cancelled. */
+function pump(
+  stream: ReadableStream<Uint8Array>,
+  onLines: (lines: string) => Promise<void>,
+): { done: Promise<void>; cancel: () => void } {
+  const reader = stream.getReader();
+  const decoder = new LineDecoder();
+  const read = async () => {
+    for (;;) {
+      const { done, value } = await reader.read();
+      const lines = done ? decoder.end() : decoder.push(value);
+      if (lines !== "") await onLines(lines);
+      if (done) return;
+    }
+  };
+  return { done: read(), cancel: () => void reader.cancel().catch(() => {}) };
+}

@@ -1,0 +1,128 @@
+/** How much is logged: each level includes those to its right. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** What varies in a log event, beside its fixed message. */
+export type LogFields = Record<string, unknown>;
+
+const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+const COLOR: Record<LogLevel, string> = { debug: "2", info: "36", warn: "33", error: "31" };
+const REDACTED = "[redacted]";
+
+/** Where a {@linkcode Logger} writes and how. */
+export interface LoggerOptions {
+  /** The least level that is written; `info` by default. */
+  level?: LogLevel;
+  /** Lines for a person instead of JSON. */
+  pretty?: boolean;
+  /** ANSI colours in pretty lines. */
+  color?: boolean;
+  /** Takes one finished line, newline included. */
+  write?: (line: string) => void;
+  /** The wall clock. */
+  now?: () => Date;
+}
+
+interface Shared extends Required<LoggerOptions> {
+  secrets: Set<string>;
+}
+
+/**
+ * Structured logs: one JSON object a line with `time` (RFC 3339), `level`, `msg`
+ * and the event's fields, or a readable line on a terminal.
+ *
+ * Children made by {@linkcode Logger.with} share level, sink and secrets.
+ */
+export class Logger {
+  readonly #shared: Shared;
+  readonly #fields: LogFields;
+
+  /** Makes the root logger; standard output is the default sink. */
+  constructor(options: LoggerOptions = {}, parent?: { shared: Shared; fields: LogFields }) {
+    this.#shared = parent?.shared ?? {
+      level: options.level ?? "info",
+      pretty: options.pretty ?? false,
+      color: options.color ?? false,
+      write: options.write ?? writeToStdout,
+      now: options.now ?? (() => new Date()),
+      secrets: new Set(),
+    };
+    this.#fields = parent?.fields ?? {};
+  }
+
+  /** A logger that adds `fields` to each of its events. */
+  with(fields: LogFields): Logger {
+    return new Logger({}, { shared: this.#shared, fields: { ...this.#fields, ...fields } });
+  }
+
+  /** Changes the level of this logger and all of its relatives. */
+  setLevel(level: LogLevel): void {
+    this.#shared.level = level;
+  }
+
+  /** From now on `secret` is written as `[redacted]`, wherever it turns up. */
+  hide(secret: string | undefined): void {
+    if (secret) this.#shared.secrets.add(secret);
+  }
+
+  /** Logs what only a developer wants to see. */
+  debug(msg: string, fields?: LogFields): void {
+    this.#log("debug", msg, fields);
+  }
+
+  /** Logs the ordinary course of things. */
+  info(msg: string, fields?: LogFields): void {
+    this.#log("info", msg, fields);
+  }
+
+  /** Logs what the agent copes with, but somebody should know. */
+  warn(msg: string, fields?: LogFields): void {
+    this.#log("warn", msg, fields);
+  }
+
+  /** Logs what the agent could not do. */
+  error(msg: string, fields?: LogFields): void {
+    this.#log("error", msg, fields);
+  }
+
+  #log(level: LogLevel, msg: string, fields: LogFields = {}): void {
+    const shared = this.#shared;
+    if (RANK[level] < RANK[shared.level]) return;
+    const all = { ...this.#fields, ...fields };
+    const time = shared.now().toISOString();
+    let line = shared.pretty
+      ? prettyLine(time, level, msg, all, shared.color)
+      : JSON.stringify({ time, level, msg, ...all }, plainErrors);
+    for (const secret of shared.secrets) line = line.replaceAll(secret, REDACTED);
+    shared.write(line + "\n");
+  }
+}
+
+function prettyLine(time: string, level: LogLevel, msg: string, fields: LogFields, color: boolean) {
+  const name = level.toUpperCase().padEnd(5);
+  const shown = color ? `\x1b[${COLOR[level]}m${name}\x1b[0m` : name;
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => {
+      const text = typeof value === "string" ? value : JSON.stringify(value, plainErrors);
+      return `${key}=${
+        /[\s"]/.test(text) && typeof value === "string" ? JSON.stringify(text) : text
+      }`;
+    });
+  return [time.slice(11, 19), shown, msg, ...rest].join(" ");
+}
+
+/** Errors have no own enumerable properties: JSON would show `{}`. */
+function plainErrors(_key: string, value: unknown): unknown {
+  if (!(value instanceof Error)) return value;
+  const cause = value.cause instanceof Error ? `: ${value.cause.message}` : "";
+  return value.message + (value.message.includes(cause) ? "" : cause);
+}
+
+function writeToStdout(line: string): void {
+  const bytes = new TextEncoder().encode(line);
+  try {
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  } catch {
+    // The reader of our log is gone (a closed pipe): work goes on without it.
+  }
+}

@@ -1,0 +1,61 @@
+import { setTimeout as delay } from "@std/async";
+import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
+import { Outage } from "../control_plane/outage.ts";
+import type { DesiredRootAccess, Task } from "../control_plane/schemas.ts";
+import type { Logger } from "../system/logger.ts";
+
+/** An empty answer this much early was not waited for. */
+const EARLY_MS = 500;
+const FIRST_PAUSE_MS = 250;
+
+/** What the claim loop works with. */
+export interface ClaimLoopOptions {
+  /** The control plane. */
+  api: Pick<AgentApi, "claim">;
+  /** How long a claim may be held, in milliseconds; more than 30 s count as 30 s. */
+  waitMs: () => number;
+  /** Gets each task. */
+  onTask: (task: Task) => void;
+  /** Gets the root access that the control plane wishes, where it knows any. */
+  onRootAccess?: (wish: DesiredRootAccess) => void;
+  /** The agent's log. */
+  logger: Logger;
+  /** Ends the loop. */
+  signal: AbortSignal;
+}
+
+/**
+ * Claims tasks by long polls, one at a time: two at once could be given the same task, and one that
+ * is hung up on can still be given one (contract: Tasks over HTTP).
+ */
+export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
+  const { api, onTask, onRootAccess, logger, signal } = options;
+  const outage = new Outage({ what: "claim", logger });
+  let idlePauseMs = FIRST_PAUSE_MS;
+  try {
+    while (!signal.aborted) {
+      const waitMs = Math.min(Math.round(options.waitMs()), MAX_CLAIM_WAIT_MS);
+      const startedMs = performance.now();
+      try {
+        const { task, rootAccess } = await api.claim(waitMs, signal);
+        outage.succeeded();
+        if (rootAccess) onRootAccess?.(rootAccess);
+        if (task) onTask(task);
+        const early = !task && performance.now() - startedMs < waitMs - EARLY_MS;
+        if (!early) {
+          idlePauseMs = FIRST_PAUSE_MS;
+          continue;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        await outage.failed(error, signal);
+        continue;
+      }
+      // A server that does not hold claims must not be asked in circles.
+      await delay(idlePauseMs, undefined, { signal });
+      idlePauseMs = Math.min(idlePauseMs * 2, Math.max(waitMs, FIRST_PAUSE_MS));
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,33 @@
+import type { TaskOutcome } from "./task_type.ts";
+
+/** Why a running task has to end before its time; the first cause wins. */
+export type EndCause =
+  | { kind: "time limit"; limitMs: number }
+  | { kind: "cancelled"; reason: string | undefined }
+  | { kind: "stopping" }
+  | { kind: "ended on the control plane"; status: string };
+
+/** What operators are told in the task's log when it is ended. */
+export function describeCause(cause: EndCause): string {
+  switch (cause.kind) {
+    case "time limit":
+      return `time limit of ${cause.limitMs / 1_000} s reached`;
+    case "cancelled":
+      return cause.reason ? `cancelled: ${cause.reason}` : "cancelled";
+    case "stopping":
+      return "agent is stopping";
+    case "ended on the control plane":
+      return `the control plane ended the task (${cause.status})`;
+  }
+}
+
+/** How a task ended that was made to end; its exit code is kept. */
+export function outcomeOf(cause: EndCause, own: TaskOutcome): TaskOutcome {
+  const error = describeCause(cause);
+  const status = cause.kind === "time limit"
+    ? "timeout"
+    : cause.kind === "cancelled"
+    ? "cancelled"
+    : "failed";
+  return own.exitCode === undefined ? { status, error } : { status, error, exitCode: own.exitCode };
+}

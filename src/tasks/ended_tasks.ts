@@ -1,0 +1,83 @@
+import { z } from "@zod/zod";
+import { Completion } from "../control_plane/schemas.ts";
+import { writeFileAtomic } from "../system/atomic_file.ts";
+
+/** How long an ended task is remembered, in milliseconds. */
+const REMEMBER_MS = 24 * 60 * 60 * 1_000;
+/** How many are remembered at most; the file may hold twice as many between two clean-ups. */
+const MAX_REMEMBERED = 10_000;
+
+const EndedTask = z.object({ id: z.string(), atMs: z.number(), outcome: Completion });
+type EndedTask = z.infer<typeof EndedTask>;
+
+/**
+ * The tasks that have ended here within a day, so that one that comes again is answered with its
+ * outcome and not run twice (contract: Tasks over HTTP). Output is not kept.
+ */
+export class EndedTasks {
+  readonly #path: string;
+  readonly #tasks = new Map<string, EndedTask>();
+  #linesInFile = 0;
+
+  /** `path` is a file of JSON lines. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Reads what is remembered; lines that cannot be read are passed over. */
+  async load(): Promise<void> {
+    const text = await Deno.readTextFile(this.#path).catch(() => "");
+    for (const line of text.split("\n").filter((line) => line !== "")) {
+      this.#linesInFile++;
+      const ended = EndedTask.safeParse(parseLine(line));
+      if (ended.success) this.#tasks.set(ended.data.id, ended.data);
+    }
+    // A last line that a crash cut short would spoil the next one: write the file anew first.
+    if (text !== "" && !text.endsWith("\n")) this.#linesInFile = Infinity;
+    this.#expire();
+  }
+
+  /** How the task ended, if it is remembered. */
+  get(taskId: string): Completion | undefined {
+    return this.#tasks.get(taskId)?.outcome;
+  }
+
+  /**
+   * Remembers a task.
+   *
+   * @throws what the disk answers; the task is remembered in memory all the same.
+   */
+  async add(taskId: string, { output: _, result: __, ...outcome }: Completion): Promise<void> {
+    const ended = { id: taskId, atMs: Date.now(), outcome };
+    this.#tasks.set(taskId, ended);
+    if (this.#linesInFile >= 2 * MAX_REMEMBERED) {
+      this.#expire();
+      const lines = [...this.#tasks.values()].map((task) => JSON.stringify(task) + "\n");
+      await writeFileAtomic(this.#path, lines.join(""));
+      this.#linesInFile = this.#tasks.size;
+      return;
+    }
+    const options = { append: true, create: true, mode: 0o600 };
+    using file = await Deno.open(this.#path, options);
+    await file.write(new TextEncoder().encode(`${JSON.stringify(ended)}\n`));
+    await file.syncData();
+    this.#linesInFile++;
+  }
+
+  #expire(): void {
+    const oldest = Date.now() - REMEMBER_MS;
+    let surplus = this.#tasks.size - MAX_REMEMBERED;
+    for (const [id, { atMs }] of this.#tasks) {
+      if (atMs < oldest || surplus > 0) this.#tasks.delete(id);
+      surplus--;
+    }
+  }
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,143 @@
+import { join } from "@std/path";
+import { z } from "@zod/zod";
+import { Completion, Task } from "../control_plane/schemas.ts";
+import { writeFileAtomic } from "../system/atomic_file.ts";
+import type { Logger } from "../system/logger.ts";
+import { messageOf } from "../system/user_error.ts";
+import { EndedTasks } from "./ended_tasks.ts";
+
+/** What the agent has promised about one task. */
+export const TaskRecord = z.object({
+  version: z.literal(1),
+  task: Task,
+  claimedAt: z.string(),
+  /** The process group, written before its program begins. */
+  process: z.object({ pid: z.int().positive(), startTicks: z.string(), bootId: z.string() })
+    .optional(),
+  /** How it ended, written before the control plane is told. */
+  outcome: Completion.optional(),
+});
+/** What the agent has promised about one task. */
+export type TaskRecord = z.infer<typeof TaskRecord>;
+
+/** A journal that could not be read; the file is set aside. */
+export interface DamagedRecord {
+  /** The task, as the file's name told it. */
+  taskId: string;
+  /** Where the file is now. */
+  setAside: string;
+}
+
+/** What an earlier run of the agent left unfinished. */
+export interface Unfinished {
+  /** Readable records. */
+  records: TaskRecord[];
+  /** Unreadable ones. */
+  damaged: DamagedRecord[];
+}
+
+const RECORD_FILE = /^([A-Za-z0-9_-]{1,128})\.json$/;
+
+/**
+ * Keeps in the state folder what must survive the agent's death: one small file a task, written
+ * (fsync, rename) before the step it promises and removed once the control plane has the
+ * completion. A disk that refuses is warned of once; tasks go on without it.
+ */
+export class TaskJournal {
+  /** The tasks that have ended here. */
+  readonly ended: EndedTasks;
+  readonly #folder: string;
+  readonly #logger: Logger;
+  #diskFailed = false;
+
+  private constructor(folder: string, logger: Logger, ended: EndedTasks) {
+    this.#folder = folder;
+    this.#logger = logger;
+    this.ended = ended;
+  }
+
+  /** Opens the journal in `folder`, which is made if need be, and tells what was left unfinished. */
+  static async open(
+    folder: string,
+    logger: Logger,
+  ): Promise<{ journal: TaskJournal; unfinished: Unfinished }> {
+    const unfinished: Unfinished = { records: [], damaged: [] };
+    const journal = new TaskJournal(folder, logger, new EndedTasks(join(folder, "ended.jsonl")));
+    try {
+      await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+      await journal.ended.load();
+      for await (const { name } of Deno.readDir(folder)) {
+        const taskId = RECORD_FILE.exec(name)?.[1];
+        if (taskId) await journal.#read(taskId, unfinished);
+        else if (name.endsWith(".tmp")) await Deno.remove(join(folder, name));
+      }
+    } catch (error) {
+      journal.diskFailed(error);
+    }
+    return { journal, unfinished };
+  }
+
+  /** Where the files of a task's lines begin. */
+  spoolPrefix(taskId: string): string {
+    return join(this.#folder, taskId);
+  }
+
+  /** Writes a record down; it is on disk when this resolves, if the disk takes it. */
+  async write(record: TaskRecord): Promise<void> {
+    await this.#attempt(() => writeFileAtomic(this.#path(record.task.id), JSON.stringify(record)));
+  }
+
+  /** Forgets a task that was not run, so that it may come again. */
+  async forget(taskId: string): Promise<void> {
+    await this.#attempt(() => Deno.remove(this.#path(taskId)));
+  }
+
+  /** Closes a task for good: its id is remembered and its record removed. */
+  async close(taskId: string, outcome: Completion): Promise<void> {
+    await this.#attempt(() => this.ended.add(taskId, outcome));
+    await this.forget(taskId);
+  }
+
+  /** Notes that the disk refused; only the first time in a row is worth a warning. */
+  diskFailed(error: unknown): void {
+    if (!this.#diskFailed) {
+      this.#logger.warn("state folder cannot be written, tasks go on in memory", {
+        folder: this.#folder,
+        error: messageOf(error),
+        lost: "what is not delivered when the agent dies",
+      });
+    }
+    this.#diskFailed = true;
+  }
+
+  async #attempt(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+      this.#diskFailed = false;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) this.diskFailed(error);
+    }
+  }
+
+  async #read(taskId: string, unfinished: Unfinished): Promise<void> {
+    const path = this.#path(taskId);
+    try {
+      const record = TaskRecord.parse(JSON.parse(await Deno.readTextFile(path)));
+      if (record.task.id !== taskId) throw new Error(`it is about task ${record.task.id}`);
+      unfinished.records.push(record);
+    } catch (error) {
+      const setAside = `${path}.corrupt`;
+      this.#logger.error("journal file is damaged and set aside", {
+        file: setAside,
+        taskId,
+        error: messageOf(error),
+      });
+      await Deno.rename(path, setAside);
+      unfinished.damaged.push({ taskId, setAside });
+    }
+  }
+
+  #path(taskId: string): string {
+    return join(this.#folder, `${taskId}.json`);
+  }
+}

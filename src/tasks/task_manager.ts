@@ -1,0 +1,135 @@
+import type { Completion, Task } from "../control_plane/schemas.ts";
+import { OutputSummary } from "../logs/output_summary.ts";
+import { Spool } from "../logs/spool.ts";
+import { endTaskProcesses } from "../process/end_processes.ts";
+import { messageOf } from "../system/user_error.ts";
+import type { EndCause } from "./end_cause.ts";
+import type { DamagedRecord, TaskRecord, Unfinished } from "./journal.ts";
+import { report } from "./report.ts";
+import { TaskRun, type TaskRunDeps } from "./task_run.ts";
+
+const RESTARTED = "the agent was restarted while the task ran";
+
+/** All tasks of this agent: those it runs, those it still has to report, and those that come again. */
+export class TaskManager {
+  readonly #deps: TaskRunDeps;
+  readonly #runs = new Map<string, TaskRun>();
+  readonly #work = new Map<string, Promise<void>>();
+  readonly #giveUp = new AbortController();
+
+  /** Nothing runs before a task is taken. */
+  constructor(deps: TaskRunDeps) {
+    this.#deps = deps;
+  }
+
+  /** The ids of the tasks that are not done yet. */
+  get taskIds(): string[] {
+    return [...this.#work.keys()];
+  }
+
+  /** Runs a task that was claimed; one that is running or has ended here is not run twice. */
+  take(task: Task): void {
+    const { journal, logger } = this.#deps;
+    if (this.#work.has(task.id)) {
+      logger.info("task came again while it is running", { taskId: task.id });
+      return;
+    }
+    const ended = journal.ended.get(task.id);
+    if (ended) {
+      logger.info("task came again after it has ended here", { taskId: task.id });
+      this.#track(task.id, () => this.#answerAgain(task.id, ended));
+      return;
+    }
+    this.#start({ version: 1, task, claimedAt: new Date().toISOString() });
+  }
+
+  /** Takes up what an earlier run of the agent left. */
+  recover({ records, damaged }: Unfinished): void {
+    for (const record of records) {
+      if (record.process || record.outcome) {
+        this.#track(record.task.id, () => this.#reportRecovered(record));
+      } else {
+        this.#start(record);
+      }
+    }
+    for (const each of damaged) this.#track(each.taskId, () => this.#reportDamaged(each));
+  }
+
+  /** Ends all tasks for one cause and hurries those that are being reported. */
+  endAll(cause: EndCause): void {
+    this.#giveUp.abort();
+    for (const run of this.#runs.values()) run.end(cause);
+  }
+
+  /** Kills all processes at once; the next start reports their tasks. */
+  killAllNow(): void {
+    for (const run of this.#runs.values()) run.killNow();
+  }
+
+  /** Resolves when no task is left to be run or reported. */
+  async idle(): Promise<void> {
+    while (this.#work.size > 0) await Promise.all(this.#work.values());
+  }
+
+  #start(record: TaskRecord): void {
+    const run = new TaskRun(this.#deps, record);
+    this.#track(record.task.id, () => this.#hold(record.task.id, run, run.run()));
+  }
+
+  /** Keeps a run within reach of {@linkcode TaskManager.endAll} while its work goes on. */
+  async #hold(taskId: string, run: TaskRun, work: Promise<void>): Promise<void> {
+    this.#runs.set(taskId, run);
+    await work.finally(() => this.#runs.delete(taskId));
+  }
+
+  #track(taskId: string, work: () => Promise<void>): void {
+    const done = work()
+      .catch((error) => {
+        this.#deps.logger.error("task could not be handled", { taskId, error: messageOf(error) });
+      })
+      .finally(() => this.#work.delete(taskId));
+    this.#work.set(taskId, done);
+  }
+
+  async #reportRecovered(record: TaskRecord): Promise<void> {
+    const { journal, logger } = this.#deps;
+    const { id } = record.task;
+    const { spool, kept } = await Spool.recover(
+      journal.spoolPrefix(id),
+      (error) => journal.diskFailed(error),
+    );
+    let { outcome } = record;
+    if (!outcome) {
+      logger.warn("task was running when the agent ended", { taskId: id });
+      await endTaskProcesses(id, record.process);
+      const output = new OutputSummary();
+      for (const { stream, text } of kept) output.push(stream, text);
+      outcome = failed(RESTARTED, output.toString());
+    }
+    const run = new TaskRun(this.#deps, record, spool);
+    await this.#hold(id, run, run.deliver(outcome));
+  }
+
+  #reportDamaged({ taskId, setAside }: DamagedRecord): Promise<void> {
+    const task = { id: taskId, type: "unknown", payload: {} };
+    const outcome = failed(`${RESTARTED}, and its journal was damaged (kept as ${setAside})`);
+    return this.#reportRecovered({
+      version: 1,
+      task,
+      claimedAt: new Date().toISOString(),
+      outcome,
+    });
+  }
+
+  /** A task that the control plane hands out again gets the outcome that it has missed. */
+  async #answerAgain(taskId: string, outcome: Completion): Promise<void> {
+    const { api, logger } = this.#deps;
+    const signal = this.#giveUp.signal;
+    await report("started", () => api.started(taskId), signal, logger);
+    await report("completed", () => api.completed(taskId, outcome), signal, logger);
+  }
+}
+
+function failed(error: string, output = ""): Completion {
+  return { status: "failed", error, ...(output === "" ? {} : { output }) };
+}

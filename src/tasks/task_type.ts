@@ -1,0 +1,74 @@
+import { z } from "@zod/zod";
+import type { Completion, LogStream } from "../control_plane/schemas.ts";
+import { parseDuration } from "../config/mod.ts";
+import type { ProcessGroup } from "../process/process_table.ts";
+
+/** What a running task may use. */
+export interface TaskContext {
+  /** The task's id. */
+  taskId: string;
+  /** Aborts when the task must end; its reason is why. */
+  signal: AbortSignal;
+  /** To be called before a process begins, so that it can be found again. */
+  onSpawn: (group: ProcessGroup) => Promise<void>;
+  /** Logs whole lines, each with its newline. */
+  onLines: (stream: LogStream, lines: string) => Promise<void>;
+}
+
+/** What a task type has to say about its end; times and output are added by the runner. */
+export type TaskOutcome = Pick<Completion, "status" | "exitCode" | "error" | "result">;
+
+/** One kind of task. */
+export interface TaskType {
+  /** Parses the payload; the function returned does the work. A bad payload is thrown by zod. */
+  prepare(payload: unknown): (context: TaskContext) => Promise<TaskOutcome>;
+}
+
+/** The longest time limit that a timer can hold, in milliseconds. */
+const MAX_LIMIT_MS = 2 ** 31 - 1;
+
+/** Seconds as a number, or a duration as Go writes it. Zero, null and "" set no limit. */
+const Limit = z.unknown().transform((value, context) => {
+  if (value === undefined || value === null || value === "" || Number(value) === 0) {
+    return undefined;
+  }
+  const ms = isNumeric(value) ? Number(value) * 1_000 : parseDuration(String(value));
+  if (ms !== undefined && ms > 0) return ms;
+  context.addIssue(`must be seconds or a duration such as "30s", not ${JSON.stringify(value)}`);
+  return z.NEVER;
+});
+const TimeLimits = z.looseObject({
+  timeout_seconds: Limit.optional(),
+  timeout: Limit.optional(),
+});
+
+function isNumeric(value: unknown): boolean {
+  return typeof value === "number" || (typeof value === "string" && /^[\d.]+$/.test(value));
+}
+
+/**
+ * The time limit of a task in milliseconds: its own `timeoutSeconds`, else the payload's
+ * `timeout_seconds` or `timeout`, else `defaultMs`. Zero and the empty string are no limit of
+ * the payload's own.
+ *
+ * @throws {z.ZodError} for a limit that is none.
+ */
+export function timeLimitMs(
+  task: { timeoutSeconds?: number | undefined; payload?: unknown },
+  defaultMs: number,
+): number {
+  if (task.timeoutSeconds !== undefined) {
+    return Math.min(task.timeoutSeconds * 1_000, MAX_LIMIT_MS);
+  }
+  if (typeof task.payload !== "object" || task.payload === null) return defaultMs;
+  const payload = TimeLimits.parse(task.payload);
+  return Math.min(payload.timeout_seconds ?? payload.timeout ?? defaultMs, MAX_LIMIT_MS);
+}
+
+/** Says in one sentence which field of a payload is wrong. */
+export function describeBadPayload(error: z.ZodError): string {
+  const fields = error.issues.map((issue) =>
+    `${["payload", ...issue.path].join(".")}: ${issue.message}`
+  );
+  return `bad payload: ${fields.join("; ")}`;
+}

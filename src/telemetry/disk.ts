@@ -1,0 +1,39 @@
+import { statfs } from "node:fs/promises";
+
+/** What statfs(2) tells of a file system, in blocks of `bsize` bytes. */
+export interface BlockCounts {
+  bsize: number;
+  blocks: number;
+  /** Free blocks, those reserved for root included. */
+  bfree: number;
+  /** Blocks that anybody may still fill. */
+  bavail: number;
+}
+
+/** A file system in the contract's words (Realtime, `agent.metrics`). */
+export interface DiskUsage {
+  /** Where it is mounted. */
+  path: string;
+  totalBytes: number;
+  usedBytes: number;
+  /** What anybody may still fill: `Available` in df. Less than the rest by what is root's alone. */
+  freeBytes: number;
+  /** `Use%` in df, not rounded: the used part of what is used or may still be filled. */
+  usedPercent: number;
+}
+
+/** Reads how full the file system at `path` is, as df counts. */
+export async function readDisk(
+  path = "/",
+  stat: (path: string) => Promise<BlockCounts> = statfs,
+): Promise<DiskUsage> {
+  const { bsize, blocks, bfree, bavail } = await stat(path);
+  const used = blocks - bfree;
+  return {
+    path,
+    totalBytes: blocks * bsize,
+    usedBytes: used * bsize,
+    freeBytes: bavail * bsize,
+    usedPercent: used / (used + bavail) * 100,
+  };
+}

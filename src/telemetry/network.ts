@@ -1,0 +1,85 @@
+/** The kernel's table of network interfaces. */
+export const NETWORK_FILE = "/proc/net/dev";
+/** A host of many containers has an interface for each: the message must stay far below 1 MB. */
+const MAX_INTERFACES = 200;
+
+/** What went through an interface since it came up (contract: Realtime, `agent.metrics`). */
+export interface NetworkCounters {
+  interface: string;
+  bytesSent: number;
+  bytesRecv: number;
+  packetsSent: number;
+  packetsRecv: number;
+  errorsIn: number;
+  errorsOut: number;
+  dropIn: number;
+  dropOut: number;
+}
+
+/** The sums over all interfaces. */
+export interface NetworkTotals {
+  rxBytes: number;
+  txBytes: number;
+  rxPackets: number;
+  txPackets: number;
+}
+
+/** What the machine's interfaces counted. */
+export interface NetworkUsage {
+  /** Each interface in the kernel's order; of more than 200, those with the most traffic. */
+  networks: NetworkCounters[];
+  networkStats: NetworkTotals;
+}
+
+/**
+ * Parses {@linkcode NETWORK_FILE}. The loopback interface is left out: nothing of it leaves the machine.
+ *
+ * @throws when the text is not that table.
+ */
+export function parseNetworks(text: string): NetworkUsage {
+  if (!text.startsWith("Inter-|")) throw new Error(`${NETWORK_FILE} cannot be read`);
+  const all = text.split("\n").flatMap(parseLine);
+  return {
+    networks: all.length > MAX_INTERFACES ? busiest(all) : all,
+    networkStats: {
+      rxBytes: sum(all, "bytesRecv"),
+      txBytes: sum(all, "bytesSent"),
+      rxPackets: sum(all, "packetsRecv"),
+      txPackets: sum(all, "packetsSent"),
+    },
+  };
+}
+
+/** `  eth0:123 4 …`: eight counters of what came, then eight of what was sent; a name has no spaces. */
+function parseLine(line: string): NetworkCounters[] {
+  const [, name, counters] = /^\s*(\S+):\s*(\d[\d\s]*)$/.exec(line) ?? [];
+  if (name === undefined || counters === undefined || name === "lo") return [];
+  const [bytesRecv, packetsRecv, errorsIn, dropIn, , , , , bytesSent, packetsSent, errorsOut, dropOut] =
+    counters.trim().split(/\s+/).map(Number);
+  if (
+    bytesRecv === undefined || packetsRecv === undefined || errorsIn === undefined ||
+    dropIn === undefined || bytesSent === undefined || packetsSent === undefined ||
+    errorsOut === undefined || dropOut === undefined
+  ) return [];
+  return [{
+    interface: name,
+    bytesSent,
+    bytesRecv,
+    packetsSent,
+    packetsRecv,
+    errorsIn,
+    errorsOut,
+    dropIn,
+    dropOut,
+  }];
+}
+
+function busiest(all: NetworkCounters[]): NetworkCounters[] {
+  return all
+    .toSorted((a, b) => b.bytesRecv + b.bytesSent - a.bytesRecv - a.bytesSent)
+    .slice(0, MAX_INTERFACES);
+}
+
+function sum(all: NetworkCounters[], counter: Exclude<keyof NetworkCounters, "interface">): number {
+  return all.reduce((total, counters) => total + counters[counter], 0);
+}

@@ -1,0 +1,50 @@
+import { setTimeout as delay } from "@std/async";
+
+/** The output of a small program; what may not be read directly is read by a child. */
+async function outputOf(program: string, ...args: string[]): Promise<string> {
+  const options = { args, stdin: "null", stdout: "piped", stderr: "null" } as const;
+  const { stdout } = await new Deno.Command(program, options).output();
+  return new TextDecoder().decode(stdout);
+}
+
+/** The living processes (zombies left out) whose environment holds `NAME=value`. */
+export async function livingWith(mark: string): Promise<number[]> {
+  const script = 'grep -lsF -e "$1" /proc/[0-9]*/environ | cut -d/ -f3 | while read -r pid; do ' +
+    'grep -qs "^State:.[^ZX]" "/proc/$pid/status" && echo "$pid"; done';
+  const pids = (await outputOf("/bin/sh", "-c", script, "sh", mark)).split("\n");
+  return pids.filter((pid) => pid !== "").map(Number);
+}
+
+/** The most memory that a living process has had resident, in MiB. */
+export async function peakMemoryMib(pid: number): Promise<number> {
+  const status = await outputOf("cat", `/proc/${pid}/status`);
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+}
+
+/** Looks again and again until `look` gives something; for what announces itself to nobody. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T>,
+  limitMs = 10_000,
+): Promise<NonNullable<T>> {
+  for (const endMs = performance.now() + limitMs; performance.now() < endMs;) {
+    const found = await look();
+    if (found) return found;
+    await delay(25);
+  }
+  throw new Error(`waited ${limitMs} ms in vain for ${what}`);
+}
+
+/** The text of a file, "" while there is none. */
+export async function textOf(path: string): Promise<string> {
+  return await Deno.readTextFile(path).catch(() => "");
+}
+
+/** Kills a process, which may have left by itself in the meantime. */
+export function killIfThere(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

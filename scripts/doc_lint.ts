@@ -4,18 +4,23 @@
  *
  * @module
  */
-import $ from "@david/dax";
-
 const LEFT_OUT = ["missing-explicit-type", "private-type-ref", "missing-return-type"];
 
-const { stdout } = await $`git ls-files --cached --others --exclude-standard src`.stdout("piped");
-const files = stdout.trim().split("\n").filter((file) => !/_(test|bench)\.ts$/.test(file));
-const { stderr } = await $`${Deno.execPath()} doc --lint mod.ts ${files}`
-  .env("NO_COLOR", "1").noThrow().stdout("null").stderr("piped");
+async function output(command: string, args: string[]) {
+  const child = new Deno.Command(command, { args, env: { NO_COLOR: "1" } });
+  const { stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+const listing = ["ls-files", "--cached", "--others", "--exclude-standard", "src"];
+const { stdout } = await output("git", listing);
+const files = stdout.trim().split("\n").filter((file) => !/\/_test_|_(test|bench)\.ts$/.test(file));
+const { stderr } = await output(Deno.execPath(), ["doc", "--lint", "mod.ts", ...files]);
 if (!/^error: Found \d+ documentation lint error|^Checked/m.test(stderr)) throw new Error(stderr);
 const problems = stderr.split(/^(?=error\[)/m)
   .filter((text) => text.startsWith("error["))
   .filter((text) => !LEFT_OUT.some((rule) => text.startsWith(`error[${rule}]`)));
-for (const problem of problems) $.logError(problem.trimEnd());
-$.logLight(`${files.length} files, ${problems.length} undocumented`);
+// deno-lint-ignore no-console
+console.error(problems.join(""), `${files.length} files, ${problems.length} undocumented`);
 Deno.exit(problems.length > 0 ? 1 : 0);

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { type ControlPlane, startControlPlane, type Task } from "../scripts/dev/control_plane.ts";
-import { killIfThere, livingWith, peakMemoryMib } from "./_processes.ts";
+import { eventually, killIfThere, livingWith, peakMemoryMib } from "./_processes.ts";
 
 const ROOT = new URL("..", import.meta.url);
 
@@ -205,6 +205,14 @@ export class Fleet implements AsyncDisposable {
   /** Waits until a task has ended, in whatever way. */
   ended(taskId: string, limitMs = 15_000): Promise<Readonly<Task>> {
     return this.controlPlane.waitForTask(taskId, ["success", "failed", "cancelled"], limitMs);
+  }
+
+  /** Waits until the journal holds nothing of a task any more. */
+  async closed(taskId: string): Promise<void> {
+    await eventually(`the end of the journal of ${taskId}`, async () => {
+      const names = await Array.fromAsync(Deno.readDir(this.tasksFolder), ({ name }) => name);
+      return !names.some((name) => name.startsWith(taskId));
+    });
   }
 
   /** The lines of a task's stream as operators read them. */

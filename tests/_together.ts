@@ -11,3 +11,8 @@ export async function together(cases: Record<string, () => Promise<unknown>>): P
   );
   throw new Error(`${failures.length} of ${names.length} cases failed\n${stories.join("\n")}`);
 }
+
+/** Shows a figure that was measured, beside the results of the tests. */
+export function tell(figure: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${figure}\n`));
+}

@@ -111,7 +111,8 @@ async function showLines(
   stream: ReadableStream<Uint8Array>,
   show: (line: string) => void,
 ): Promise<void> {
-  for await (const line of createInterface({ input: Readable.fromWeb(stream) })) {
+  const text = stream.pipeThrough(new TextDecoderStream());
+  for await (const line of createInterface({ input: Readable.from(text) })) {
     show(pretty(stripVTControlCharacters(line)));
   }
 }

@@ -113,6 +113,7 @@ export interface WaitOptions {
 /** Waits for conditions that are looked at again after every request and change of state. */
 export class Waits {
   readonly #checks = new Set<{ check: () => void; end: (error: Error) => void }>();
+  readonly #listeners = new Set<() => void>();
   #soon: ReturnType<typeof setTimeout> | undefined;
 
   /** Resolves with the first truthy value of `predicate`; rejects at the time limit or if it throws. */
@@ -142,13 +143,21 @@ export class Waits {
     });
   }
 
+  /** Has the function called after each change; the answered function ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
   /** A state changed: looks at each condition now. */
   changed(): void {
+    for (const listener of this.#listeners) listener();
     for (const { check } of this.#checks) check();
   }
 
   /** Something small happened: looks at each condition soon, once for many such events. */
   touched(): void {
+    for (const listener of this.#listeners) listener();
     if (this.#checks.size === 0 || this.#soon !== undefined) return;
     this.#soon = setTimeout(() => {
       this.#soon = undefined;

@@ -14,12 +14,25 @@ export interface Node {
   kernelVersion?: string | undefined;
   /** Epoch milliseconds of the last heartbeat, authentication or snapshot; claims do not count. */
   lastSeenAt?: number;
+  /** Epoch milliseconds of the last loss of its realtime socket: offline until it is seen again. */
+  offlineAt?: number;
   maintenance: boolean;
   deleted: boolean;
   /** The desired root access profile; null (default) is a platform that knows no profiles. */
   rootAccess: { profile: RootAccessProfile; updatedAt: string } | null;
-  /** What the last claim reported about root access. */
+  /** What the last claim or `agent.auth` reported about root access. */
   appliedRootAccess?: unknown;
+}
+
+/** What operators are shown of a node. */
+export type NodeStatus = "online" | "offline";
+
+/** Offline after 90 s of silence, and at once when its socket is lost (contract, heartbeat). */
+export function nodeStatus(
+  { lastSeenAt = 0, offlineAt = 0 }: Node,
+  { offlineAfterMs }: ControlPlaneOptions,
+): NodeStatus {
+  return lastSeenAt > offlineAt && nowMs() - lastSeenAt < offlineAfterMs ? "online" : "offline";
 }
 
 /** The states of an enrollment. */
@@ -88,9 +101,16 @@ export class Nodes {
     return this.#nodes.get(nodeId);
   }
 
-  /** The node that was added last and still exists. */
-  newest(): Node | undefined {
-    return [...this.#nodes.values()].findLast((node) => !node.deleted);
+  /** Those that were not deleted, oldest first. */
+  all(): Node[] {
+    return [...this.#nodes.values()].filter((node) => !node.deleted);
+  }
+
+  /** The node, which must exist; without an id the one that was added last. */
+  known(nodeId?: string): Node {
+    const node = nodeId === undefined ? this.all().at(-1) : this.#nodes.get(nodeId);
+    if (!node) throw new Error(`there is no node ${nodeId ?? ": call addNode() or enroll one"}`);
+    return node;
   }
 
   /** The node with these credentials, else 401. */

@@ -24,6 +24,22 @@ export interface ControlPlaneOptions {
   rateLimits: boolean;
   /** How many requests are remembered at least. Default 10 000. */
   maxRequests: number;
+  /** How long each realtime event is handled; they are handled concurrently. Default: 0. */
+  realtimeHandlerMs: () => number;
+  /** Whether events are acknowledged; older control planes never do. Default true. */
+  acks: boolean;
+  /** Refuses every `agent.auth` with this message. Default null: by the credentials. */
+  refuseAuth: string | null;
+  /** A socket without `agent.ping` for so long is dropped. Default 45 s. */
+  agentPingTimeoutMs: number;
+  /** How long an agent has for `terminal.opened`. Default 15 s. */
+  terminalOpenMs: number;
+  /** So long after `terminal.stop` the server closes the session itself. Default 10 s. */
+  terminalStopMs: number;
+  /** A terminal whose operator is gone for so long is stopped. Default 300 s. */
+  detachedMs: number;
+  /** More output than this ends a terminal. Default 10 MiB. */
+  transcriptBytes: number;
 }
 
 /** The contract's own values. */
@@ -40,4 +56,12 @@ export const DEFAULT_OPTIONS: Readonly<ControlPlaneOptions> = {
   autoApprove: false,
   rateLimits: true,
   maxRequests: 10_000,
+  realtimeHandlerMs: () => 0,
+  acks: true,
+  refuseAuth: null,
+  agentPingTimeoutMs: 45_000,
+  terminalOpenMs: 15_000,
+  terminalStopMs: 10_000,
+  detachedMs: 300_000,
+  transcriptBytes: 10 * 1024 * 1024,
 };

@@ -138,7 +138,6 @@ export class Routes {
     node.agentVersion = body.agentVersion ?? node.agentVersion;
     node.platformVersion = body.platformVersion ?? node.platformVersion;
     node.kernelVersion = body.kernelVersion ?? node.kernelVersion;
-    node.lastSeenAt = nowMs();
     this.#seen(node);
     return {
       status: 200,
@@ -146,7 +145,7 @@ export class Routes {
         acknowledged: true,
         nodeId: node.nodeId,
         status: "online",
-        lastSeenAt: iso(node.lastSeenAt),
+        lastSeenAt: iso(nowMs()),
       },
     };
   }

@@ -11,7 +11,7 @@ const codePoints = (text: string): number => {
 };
 
 /** A string of `min` to `max` code points: the platform counts characters, not UTF-16 units. */
-function text(min: number, max: number): z.ZodType<string> {
+export function text(min: number, max: number): z.ZodType<string> {
   return z.string().refine(
     (value) => value.length >= min && (value.length <= max || codePoints(value) <= max),
     { error: `must be ${min} to ${max} characters long` },

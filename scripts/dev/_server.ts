@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { readJson, reset, send } from "./_exchange.ts";
 import type { FaultPlan, Faults } from "./_faults.ts";
@@ -20,6 +21,8 @@ export interface ServerParts {
   readonly requests: RequestRecord[];
   /** Answers a call or throws {@linkcode HttpError}. */
   handle(call: Call): Answer | Promise<Answer>;
+  /** Takes a WebSocket upgrade over. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void;
   /** Is told of each refusal. */
   refused(call: Call, error: HttpError): void;
 }
@@ -47,6 +50,7 @@ export class ControlPlaneServer {
   constructor(parts: ServerParts) {
     this.#parts = parts;
     this.http = createServer((request, response) => void this.#serve(request, response));
+    this.http.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
     // node:http adds a second of its own to what it is told.
     this.http.keepAliveTimeout = Math.max(1, parts.options.keepAliveMs - 1000);
     this.http.on("connection", (socket: Socket) => {
@@ -101,6 +105,28 @@ export class ControlPlaneServer {
       // A caller that is gone, or the server going down, ends an exchange anywhere.
       if (!exchange.signal.aborted && !request.destroyed) throw thrown;
     }
+  }
+
+  /** Upgrades are recorded and take the faults that need no body. */
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+    const record = this.#record(request);
+    const plan = this.#parts.faults.take(record);
+    this.#parts.waits.touched();
+    const { signal } = this.#up;
+    if (plan?.latencyMs) await delay(plan.latencyMs, undefined, { signal }).catch(() => {});
+    if (plan?.hang) return void (record.outcome = "hung");
+    record.outcome = plan?.reset || signal.aborted ? "reset" : "answered";
+    record.endedAt = nowMs();
+    if (record.outcome === "reset") {
+      request.socket.resetAndDestroy();
+    } else if (plan?.status !== undefined) {
+      record.status = plan.status;
+      socket.end(`HTTP/1.1 ${plan.status} injected fault\r\nContent-Length: 0\r\n\r\n`);
+    } else {
+      record.status = 101;
+      this.#parts.upgrade(request, socket, head);
+    }
+    this.#parts.waits.touched();
   }
 
   #record({ method = "GET", url = "/", headers }: IncomingMessage): RequestRecord {

@@ -31,6 +31,8 @@ export interface Task {
   /** Further properties of the task as claimed, `timeoutSeconds` among them. */
   readonly extra: Record<string, unknown>;
   readonly createdAt: number;
+  /** Sent to the agent by `task.dispatch`: claims do not get it. */
+  readonly dispatched: boolean;
   status: TaskStatus;
   leaseUntil?: number;
   claimToken?: string;

@@ -32,8 +32,8 @@ export class Tasks {
     this.#changed = changed;
   }
 
-  /** Queues a task for a node. */
-  add(nodeId: string, spec: NewTask): Task {
+  /** Queues a task for a node; one that is dispatched in realtime is not given to claims. */
+  add(nodeId: string, spec: NewTask, dispatched = false): Task {
     const { type, payload, nodeId: _, ...extra } = spec;
     const task: Task = {
       id: crypto.randomUUID(),
@@ -42,6 +42,7 @@ export class Tasks {
       payload,
       extra,
       createdAt: nowMs(),
+      dispatched,
       status: "queued",
       endedByServer: false,
       outputTruncated: false,
@@ -56,6 +57,13 @@ export class Tasks {
   /** The task, if there is one. */
   get(id: string): Task | undefined {
     return this.#tasks.get(id);
+  }
+
+  /** The task, which must exist. */
+  known(id: string): Task {
+    const task = this.#tasks.get(id);
+    if (!task) throw new Error(`there is no task ${id}`);
+    return task;
   }
 
   /** All tasks, oldest first. */
@@ -230,7 +238,7 @@ export class Tasks {
     const at = nowMs();
     task.status = status;
     task.transitions.push({ status, at, ...(note ? { note } : {}) });
-    if (status === "queued") this.#queue.add(task);
+    if (status === "queued" && !task.dispatched) this.#queue.add(task);
     else this.#queue.delete(task);
     if (hasEnded(task)) task.endedAt = at;
     this.#setDeadline(task, at);

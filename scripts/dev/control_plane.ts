@@ -1,23 +1,28 @@
 /**
- * A local control plane: the agent-facing HTTP part of the platform, in memory, strict about every
- * rule of the contract, with faults to inject. For end-to-end tests and for `deno task dev`.
+ * A local control plane: the agent-facing part of the platform, in memory, strict about every rule
+ * of the contract, with faults to inject. For end-to-end tests and for `deno task dev`.
  */
-import type { Server } from "node:http";
+import { blame } from "./_blame.ts";
 import { type Fault, Faults, type FaultSpec } from "./_faults.ts";
-import type { HttpError } from "./_http_error.ts";
 import { Flights, nowMs, type RequestRecord, type WaitOptions, Waits } from "./_ledger.ts";
-import { type Enrollment, type Node, Nodes } from "./_nodes.ts";
+import { type Enrollment, type Node, Nodes, type NodeStatus, nodeStatus } from "./_nodes.ts";
 import { type ControlPlaneOptions, DEFAULT_OPTIONS } from "./_options.ts";
-import { type Call, Routes, taskRoute } from "./_routes.ts";
+import { Realtime } from "./_realtime.ts";
+import { Routes } from "./_routes.ts";
 import type { RootAccessProfile } from "./_rules.ts";
 import { ControlPlaneServer } from "./_server.ts";
 import { tellStory } from "./_story.ts";
+import { taskCheck, type TaskCondition } from "./_task_check.ts";
 import { hasEnded, type NewTask, type Task, type TaskStatus } from "./_task.ts";
 import { Tasks } from "./_tasks.ts";
 
 export type { ControlPlaneOptions, Enrollment, Fault, FaultSpec, NewTask, Node, RequestRecord };
 export type { RootAccessProfile, Task, TaskStatus, WaitOptions };
+export type { TimedMetrics } from "./_agent_events.ts";
+export type { EventRecord } from "./_event_log.ts";
+export type { NodeSocket, Realtime } from "./_realtime.ts";
 export type { TaskLog, Transition } from "./_task.ts";
+export type { NewTerminal, Terminal, TerminalStatus } from "./_terminal.ts";
 export { hasEnded };
 
 /** Operators are shown so many log entries of a task (contract, tasks over HTTP). */
@@ -38,6 +43,8 @@ export class ControlPlane implements AsyncDisposable {
   readonly options: ControlPlaneOptions;
   /** What was received, oldest first; the oldest are forgotten. */
   readonly requests: RequestRecord[] = [];
+  /** Sockets, metrics and terminals. */
+  readonly realtime: Realtime;
   readonly #violations: string[] = [];
   readonly #faults = new Faults();
   readonly #flights = new Flights((sentence) => this.#violations.push(sentence));
@@ -54,9 +61,20 @@ export class ControlPlane implements AsyncDisposable {
     const violate = (sentence: string) => void this.#violations.push(sentence);
     this.#nodes = new Nodes(options, changed);
     this.#tasks = new Tasks(options, (id) => !this.#nodes.get(id)?.maintenance, changed);
-    const routes = new Routes(options, this.#nodes, this.#tasks, violate, (node) => {
+    const seen = (node: Node) => {
+      node.lastSeenAt = nowMs();
       clearTimeout(this.#offline.get(node.nodeId));
       this.#offline.set(node.nodeId, setTimeout(changed, options.offlineAfterMs));
+    };
+    const routes = new Routes(options, this.#nodes, this.#tasks, violate, seen);
+    this.realtime = new Realtime({
+      options,
+      nodes: this.#nodes,
+      tasks: this.#tasks,
+      waits: this.#waits,
+      violate,
+      seen,
+      handle: routes.handle.bind(routes),
     });
     this.#server = new ControlPlaneServer({
       options,
@@ -64,14 +82,10 @@ export class ControlPlane implements AsyncDisposable {
       flights: this.#flights,
       waits: this.#waits,
       requests: this.requests,
-      handle: (call) => routes.handle(call),
-      refused: (call, error) => this.#refused(call, error),
+      handle: (call) => this.realtime.handshake(call) ?? routes.handle(call),
+      upgrade: this.realtime.upgrade.bind(this.realtime),
+      refused: (call, error) => blame(call, error, this.#tasks, violate),
     });
-  }
-
-  /** The HTTP server, the same over stop and start: a realtime server can be attached to it. */
-  get server(): Server {
-    return this.#server.http;
   }
 
   /** The port, kept over stop and start. */
@@ -99,6 +113,7 @@ export class ControlPlane implements AsyncDisposable {
   /** Stops, and forgets all timers and waits. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+    this.realtime.close();
     this.#tasks.close();
     for (const timer of this.#offline.values()) clearTimeout(timer);
     this.#waits.close();
@@ -143,29 +158,38 @@ export class ControlPlane implements AsyncDisposable {
     return { nodeId, agentToken };
   }
 
-  /** The node as it stands, with `status` by the 90 s rule (contract, heartbeat). */
-  node(nodeId: string): Readonly<Node> & { status: "online" | "offline" } {
-    const node = this.#node(nodeId);
-    const silentMs = nowMs() - (node.lastSeenAt ?? 0);
-    return { ...node, status: silentMs < this.options.offlineAfterMs ? "online" : "offline" };
+  /** The node as it stands. */
+  node(nodeId: string): Readonly<Node> & { status: NodeStatus } {
+    const node = this.#nodes.known(nodeId);
+    return { ...node, status: nodeStatus(node, this.options) };
+  }
+
+  /** All nodes that were not deleted, oldest first. */
+  get nodes(): (Readonly<Node> & { status: NodeStatus })[] {
+    return this.#nodes.all().map(({ nodeId }) => this.node(nodeId));
   }
 
   /** Deletes a node: its calls are answered with 401 from now on. */
   deleteNode(nodeId: string): void {
-    this.#node(nodeId).deleted = true;
+    this.#nodes.known(nodeId).deleted = true;
     this.#waits.changed();
   }
 
   /** Turns maintenance on or off: a node in maintenance gets no new tasks. */
   maintenance(nodeId: string, on: boolean): void {
-    this.#node(nodeId).maintenance = on;
+    this.#nodes.known(nodeId).maintenance = on;
     this.#tasks.wake(nodeId);
   }
 
-  /** Sets the desired root access profile; null (default): a platform that knows no profiles. */
+  /**
+   * Sets the desired root access profile and sends it by `root-access.updated`; null (default): a
+   * platform that knows no profiles.
+   */
   setRootAccess(nodeId: string, profile: RootAccessProfile | null): void {
-    const updatedAt = new Date().toISOString();
-    this.#node(nodeId).rootAccess = profile && { profile, updatedAt };
+    const rootAccess = profile && { profile, updatedAt: new Date().toISOString() };
+    this.#nodes.known(nodeId).rootAccess = rootAccess;
+    const type = "root-access.updated";
+    if (rootAccess) this.realtime.send(nodeId, type, { type, rootAccess });
   }
 
   /** All enrollments, oldest first. */
@@ -201,24 +225,22 @@ export class ControlPlane implements AsyncDisposable {
 
   /** Queues a task for the node added last, or for its `nodeId`, and answers its id. */
   queueTask(task: NewTask): string {
-    const nodeId = task.nodeId ?? this.#nodes.newest()?.nodeId;
-    if (nodeId === undefined) throw new Error("there is no node: call addNode() or enroll one");
-    return this.#tasks.add(nodeId, task).id;
+    return this.#tasks.add(this.#nodes.known(task.nodeId).nodeId, task).id;
   }
 
   /** An operator cancels a task. */
   cancelTask(id: string, reason = "Stopped by operator"): void {
-    this.#tasks.cancel(this.#task(id), reason);
+    this.#tasks.cancel(this.#tasks.known(id), reason);
   }
 
   /** The server gives up on a task. */
   failTask(id: string, reason = "the control plane gave up"): void {
-    this.#tasks.fail(this.#task(id), reason);
+    this.#tasks.fail(this.#tasks.known(id), reason);
   }
 
   /** The task as it stands; its `logs` and `transitions` go on growing. */
   task(id: string): Readonly<Task> {
-    return { ...this.#task(id) };
+    return { ...this.#tasks.known(id) };
   }
 
   /** All tasks, oldest first. */
@@ -228,18 +250,23 @@ export class ControlPlane implements AsyncDisposable {
 
   /** What operators are shown of a task's log: its first 100 entries, joined by newlines. */
   operatorLog(id: string): string {
-    return this.#task(id).logs.slice(0, SHOWN_ENTRIES).map(({ line }) => line).join("\n");
+    return this.#tasks.known(id).logs.slice(0, SHOWN_ENTRIES).map(({ line }) => line).join("\n");
   }
 
   /** All entries of one stream, joined by newlines. */
   streamText(id: string, stream: string): string {
-    const entries = this.#task(id).logs.filter((entry) => entry.stream === stream);
+    const entries = this.#tasks.known(id).logs.filter((entry) => entry.stream === stream);
     return entries.map(({ line }) => line).join("\n");
   }
 
   /** Resolves with the first truthy value of `predicate`, looked at after each request and change. */
   waitFor<T>(predicate: () => T, options?: WaitOptions): Promise<NonNullable<T>> {
     return this.#waits.waitFor(predicate, options);
+  }
+
+  /** Calls the function after each request, event and change; the answered function ends that. */
+  onChange(listener: () => void): () => void {
+    return this.#waits.onChange(listener);
   }
 
   /**
@@ -249,49 +276,15 @@ export class ControlPlane implements AsyncDisposable {
    */
   waitForTask(
     id: string,
-    condition: readonly TaskStatus[] | ((task: Readonly<Task>) => boolean),
+    condition: TaskCondition,
     timeoutMs = 10_000,
   ): Promise<Readonly<Task>> {
-    const task = this.#task(id);
-    const isPredicate = typeof condition === "function";
-    const holds = isPredicate
-      ? condition
-      : () => task.transitions.some(({ status }) => condition.includes(status));
-    const what = isPredicate ? "a condition on it" : `state ${condition.join(" or ")}`;
-    return this.#waits.waitFor(() => {
-      if (holds(task)) return { ...task };
-      if (!isPredicate && hasEnded(task)) {
-        throw new Error(`the task will not come to ${what} any more: ${this.describe(id)}`);
-      }
-      return undefined;
-    }, { timeoutMs, what: () => `${what}: ${this.describe(id)}` });
+    const check = taskCheck(this.#tasks.known(id), condition, () => this.describe(id));
+    return this.#waits.waitFor(check.holds, { timeoutMs, what: check.what });
   }
 
   /** How a task stands, with its story and its last calls: for the text of a failed test. */
   describe(id: string): string {
-    return tellStory(this.#task(id), this.requests);
-  }
-
-  #node(nodeId: string): Node {
-    const node = this.#nodes.get(nodeId);
-    if (!node) throw new Error(`there is no node ${nodeId}`);
-    return node;
-  }
-
-  #task(id: string): Task {
-    const task = this.#tasks.get(id);
-    if (!task) throw new Error(`there is no task ${id}`);
-    return task;
-  }
-
-  /** Holds a refusal against the agent, unless it could not have known. */
-  #refused(call: Call, { statusCode, message }: HttpError): void {
-    const route = taskRoute(call.route);
-    if (statusCode === 409 && route) {
-      const task = this.#tasks.get(route.taskId);
-      if (!task || task.endedByServer) return;
-      if (route.call === "started" && !hasEnded(task)) return;
-    } else if (![400, 413, 500].includes(statusCode) && !message.startsWith("Cannot ")) return;
-    this.#violations.push(`${call.method} ${call.path} was refused with ${statusCode}: ${message}`);
+    return tellStory(this.#tasks.known(id), this.requests);
   }
 }

@@ -1,12 +1,14 @@
 /**
  * `deno task dev`: a local control plane, an agent that enrolls with it by itself and runs from
- * this checkout, and a prompt that queues shell commands for it.
+ * this checkout, a prompt that queues shell commands for it, and a page with its telemetry, its
+ * tasks and terminals.
  */
 import { join, resolve } from "@std/path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { type DevAgentOptions, enrollDevAgent, runDevAgent } from "./_dev_agent.ts";
 import { Screen } from "./_screen.ts";
+import { startPage } from "./_page.ts";
 import { TaskBoard } from "./_task_board.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 
@@ -20,6 +22,7 @@ const HELP = `Type a shell command to run it as a task, or
 /** What the parts of one sitting share. */
 interface Sitting {
   readonly controlPlane: ControlPlane;
+  readonly board: TaskBoard;
   readonly screen: Screen;
   /** A person types at a terminal; otherwise standard input is a list of commands or empty. */
   readonly interactive: boolean;
@@ -41,7 +44,9 @@ async function dev(): Promise<number> {
     Deno.addSignalListener(signal, () => stop(leave, screen));
   }
   await using controlPlane = await startOnFreePort();
-  screen.say(`control plane: ${controlPlane.url}`);
+  const board = new TaskBoard(controlPlane, screen);
+  await using page = startPage(controlPlane, { run: (command) => board.run(command) });
+  screen.say(`control plane: ${controlPlane.url}\npage: ${page.url}`);
   const agent = await prepareAgent(controlPlane, screen);
   if (!await enrollDevAgent(agent)) {
     screen.say("The agent could not be enrolled; what it said is above.");
@@ -49,7 +54,7 @@ async function dev(): Promise<number> {
   }
   const running = runDevAgent(agent, leave.signal);
   const interactive = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
-  const code = await work({ controlPlane, screen, interactive, leave });
+  const code = await work({ controlPlane, board, screen, interactive, leave });
   screen.endPrompt();
   leave.abort();
   await running;
@@ -81,8 +86,7 @@ function isUp(controlPlane: ControlPlane): Promise<boolean> {
 }
 
 /** Obeys standard input to its end; false when it had no commands, so that nothing says to leave. */
-async function obey({ controlPlane, screen, interactive, leave }: Sitting): Promise<boolean> {
-  const board = new TaskBoard(controlPlane, screen);
+async function obey({ board, screen, interactive, leave }: Sitting): Promise<boolean> {
   const output = interactive ? { output: process.stdout, prompt: "command> " } : {};
   const lines = createInterface({ input: process.stdin, terminal: interactive, ...output });
   if (interactive) {

@@ -3,13 +3,15 @@ import { setTimeout as delay } from "@std/async";
 import { type Config, loadConfig, type LoadedConfig, type ReadEnv } from "../config/mod.ts";
 import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
-import type { HostFacts } from "../control_plane/schemas.ts";
+import type { HostFacts, Task } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
+import { OnceAMinute } from "../system/once_a_minute.ts";
 import { messageOf } from "../system/user_error.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
 import { TaskManager } from "../tasks/task_manager.ts";
 import { TASK_TYPES } from "../tasks/task_types.ts";
+import type { Live, LiveOptions } from "./live.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { lockState } from "./instance_lock.ts";
 import { listenToSignals } from "./signals.ts";
@@ -80,25 +82,40 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     pid: Deno.pid,
   });
   tasks.recover(unfinished);
+  const onTask = (task: Task) => !stopClaims.signal.aborted && tasks.take(task);
+  const told = new OnceAMinute();
   const heartbeats = sendHeartbeats({
     api,
+    told,
     facts,
     intervalMs: () => config.heartbeatIntervalMs,
     logger,
     signal: stopHeartbeats.signal,
   });
-  await claimTasks({
+  const claims = claimTasks({
     api,
+    told,
     waitMs: () => config.taskPollIntervalMs,
-    onTask: (task) => tasks.take(task),
+    onTask,
     logger,
     signal: stopClaims.signal,
   });
-  await drain(tasks, config.shutdownTimeoutMs);
+  const liveOptions = { network: transport, config: () => config, identity, facts, logger, onTask };
+  const live = config.realtimeEnabled ? await goLive(liveOptions) : undefined;
+  if (!live) logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
+  await claims;
+  await Promise.all([drain(tasks, config.shutdownTimeoutMs), live?.stopTerminals()]);
+  await live?.[Symbol.asyncDispose]();
   stopHeartbeats.abort();
   await heartbeats;
-  logger.info("agent stopped", { unreported: tasks.taskIds });
+  logger.info("agent stopped");
   return 0;
+}
+
+/** The realtime part is the larger half of the program, so it is loaded when all else is running. */
+async function goLive(options: LiveOptions): Promise<Live> {
+  const { Live } = await import("./live.ts");
+  return new Live(options);
 }
 
 /** Lets tasks finish, then ends them, then lets them be reported; each for a limited time. */

@@ -3,6 +3,7 @@ import type { AgentApi } from "../control_plane/agent_api.ts";
 import { Outage } from "../control_plane/outage.ts";
 import type { HostFacts } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
+import type { OnceAMinute } from "../system/once_a_minute.ts";
 
 /** What the heartbeat loop works with. */
 export interface HeartbeatOptions {
@@ -14,6 +15,8 @@ export interface HeartbeatOptions {
   intervalMs: () => number;
   /** The agent's log. */
   logger: Logger;
+  /** Keeps the loops of the agent from saying the same thing. */
+  told?: OnceAMinute | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
 }
@@ -21,7 +24,7 @@ export interface HeartbeatOptions {
 /** Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
   const { api, facts, intervalMs, logger, signal } = options;
-  const outage = new Outage({ what: "heartbeat", logger });
+  const outage = new Outage({ what: "heartbeat", logger, told: options.told });
   try {
     while (!signal.aborted) {
       try {

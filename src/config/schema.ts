@@ -133,7 +133,7 @@ export const configSchema = z.object({
   realtimeBackoffJitter: key(fraction(0, 1), 0.2, {
     key: "realtime_backoff_jitter",
     env: ["NODERAX_REALTIME_BACKOFF_JITTER", "REALTIME_BACKOFF_JITTER"],
-    doc: "The random part of the pause before the next connection.",
+    doc: "The part of the pause before the next connection that is left to chance: 0 none, 1 all.",
   }),
   realtimeNamespace: key(urlPath, "/agent-realtime", {
     key: "realtime_namespace",

@@ -1,9 +1,10 @@
 import type { LoadedConfig } from "../config/mod.ts";
 import { HttpTransport } from "./http.ts";
+import { createClient } from "./network.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 
 /**
- * Opens the transport to the configured control plane.
+ * Opens the transport to the configured control plane. It is the one network of the agent.
  *
  * Throws a {@linkcode UserError} when api_url is not set or api_tls_ca_file cannot be used.
  */
@@ -17,7 +18,7 @@ export async function connect({ config, path }: LoadedConfig): Promise<HttpTrans
   const file = config.apiTlsCaFile;
   if (!file) return new HttpTransport(config.apiUrl);
   try {
-    return new HttpTransport(config.apiUrl, [await Deno.readTextFile(file)]);
+    return new HttpTransport(config.apiUrl, createClient(await Deno.readTextFile(file)));
   } catch (cause) {
     throw new UserError(
       `api_tls_ca_file is ${file}, which cannot be used (${messageOf(cause)}): name a PEM file ` +

@@ -1,13 +1,9 @@
 import type { z } from "@zod/zod";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, UnreachableError } from "./errors.ts";
+import { createClient, type Network } from "./network.ts";
 import { ErrorBody } from "./schemas.ts";
 
-/**
- * The server closes idle connections after 5 s (contract: Base path): those idle for longer than
- * this are not used again, so that a call is not reset by that.
- */
-const POOL_IDLE_MS = 4_000;
 /** No answer of the contract comes near this; a hostile one must not fill the memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -29,15 +25,17 @@ export interface HttpCall<T> {
   signal?: AbortSignal | undefined;
 }
 
-/** JSON over HTTP to one control plane, with its own pool of connections. */
-export class HttpTransport implements Disposable {
-  readonly #base: string;
-  readonly #client: Deno.HttpClient;
+/** JSON over HTTP to one control plane. */
+export class HttpTransport implements Network, Disposable {
+  /** See {@linkcode Network}. */
+  readonly apiUrl: string;
+  /** See {@linkcode Network}. */
+  readonly client: Deno.HttpClient;
 
-  /** `apiUrl` has no trailing slash and no `/api/v1`; `caCerts` (PEM) are trusted beside the usual ones. */
-  constructor(apiUrl: string, caCerts: string[] = []) {
-    this.#base = `${apiUrl}/api/v1`;
-    this.#client = Deno.createHttpClient({ caCerts, poolIdleTimeout: POOL_IDLE_MS });
+  /** `apiUrl` has no trailing slash and no `/api/v1`; the client is closed with the transport. */
+  constructor(apiUrl: string, client: Deno.HttpClient = createClient()) {
+    this.apiUrl = apiUrl;
+    this.client = client;
   }
 
   /**
@@ -52,12 +50,12 @@ export class HttpTransport implements Disposable {
     let status: number;
     let text: string;
     try {
-      const response = await fetch(this.#base + path, {
+      const response = await fetch(`${this.apiUrl}/api/v1${path}`, {
         method,
         // A redirect would carry the token to a place nobody configured.
         redirect: "manual",
         signal: limit.signal,
-        client: this.#client,
+        client: this.client,
         headers: {
           ...call.headers,
           ...(body === undefined ? {} : { "content-type": "application/json" }),
@@ -93,7 +91,7 @@ export class HttpTransport implements Disposable {
 
   /** Closes the idle connections. */
   [Symbol.dispose](): void {
-    this.#client.close();
+    this.client.close();
   }
 }
 
@@ -118,7 +116,7 @@ class TimeLimit implements Disposable {
 }
 
 /** `fetch` hides what happened in the cause, behind the URL, which may hold an enrollment token. */
-function whyFetchFailed(error: unknown): string {
+export function whyFetchFailed(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   return messageOf(cause ?? error).replace(
     /^error sending request (from \S+ )?for (url )?\S+( \([^)]*\))?: /,

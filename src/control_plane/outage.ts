@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "@std/async";
 import type { Logger } from "../system/logger.ts";
+import { OnceAMinute } from "../system/once_a_minute.ts";
 import { messageOf } from "../system/user_error.ts";
 import { isTransient, isUnauthorized } from "./errors.ts";
 
@@ -8,6 +9,7 @@ const FIRST_MS = 500;
 const MAX_MS = 15_000;
 /** A refusal is an answer: asking again at once cannot change it. */
 const REFUSED_MS = 1_000;
+const CREDENTIALS = "credentials";
 
 /** What an {@linkcode Outage} works with. */
 export interface OutageOptions {
@@ -15,10 +17,14 @@ export interface OutageOptions {
   what: string;
   /** The agent's log. */
   logger: Logger;
+  /** Shared by loops that are to say only once that the credentials are refused. */
+  told?: OnceAMinute | undefined;
   /** A number from 0 to 1. */
   random?: () => number;
   /** A clock that only goes forward, in milliseconds. */
   now?: () => number;
+  /** Waits so many milliseconds; an abort ends the wait and is thrown. */
+  wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -27,33 +33,39 @@ export interface OutageOptions {
  * The log hears of it at first and once a minute.
  */
 export class Outage {
-  readonly #options: Required<OutageOptions>;
+  readonly #options: Required<OutageOptions> & { told: OnceAMinute };
   #failures = 0;
   #sinceMs = 0;
-  #toldMs = -Infinity;
 
   /** No failure yet. */
   constructor(options: OutageOptions) {
-    this.#options = { random: Math.random, now: () => performance.now(), ...options };
+    const now = options.now ?? (() => performance.now());
+    this.#options = {
+      random: Math.random,
+      now,
+      wait: (ms, signal) => delay(ms, undefined, { signal }),
+      ...options,
+      told: options.told ?? new OnceAMinute(now),
+    };
   }
 
   /** Notes a failure and waits before the next try; an abort ends the wait and is thrown. */
   async failed(error: unknown, signal: AbortSignal): Promise<void> {
-    const { now } = this.#options;
+    const { now, wait } = this.#options;
     if (this.#failures++ === 0) this.#sinceMs = now();
     const pauseMs = this.#pauseMs(error);
     this.#tell(error);
-    await delay(pauseMs, undefined, { signal });
+    await wait(pauseMs, signal);
   }
 
   /** Notes a success. */
   succeeded(): void {
     if (this.#failures === 0) return;
-    const { what, logger, now } = this.#options;
+    const { what, logger, now, told } = this.#options;
     const seconds = Math.round((now() - this.#sinceMs) / 1_000);
     logger.info("control plane answers again", { call: what, failures: this.#failures, seconds });
     this.#failures = 0;
-    this.#toldMs = -Infinity;
+    told.forget(what);
   }
 
   #pauseMs(error: unknown): number {
@@ -65,16 +77,15 @@ export class Outage {
   }
 
   #tell(error: unknown): void {
-    const { what, logger, now } = this.#options;
-    if (now() - this.#toldMs < MINUTE_MS) return;
-    this.#toldMs = now();
+    const { what, logger, told } = this.#options;
     const fields = { call: what, failures: this.#failures, error: messageOf(error) };
     if (isUnauthorized(error)) {
+      if (!told.allows(CREDENTIALS)) return;
       logger.error("control plane does not accept this node", {
         ...fields,
         mend: "was the node deleted or its token replaced? enroll it again, or wait",
       });
-    } else {
+    } else if (told.allows(what)) {
       logger.warn("control plane cannot be used", fields);
     }
   }

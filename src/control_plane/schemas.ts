@@ -30,7 +30,7 @@ export type EnrollmentStatus = z.infer<typeof EnrollmentStatus>;
 export const Task = z.object({
   id: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, "is not a task id"),
   type: z.string(),
-  payload: z.unknown(),
+  payload: z.unknown().optional(),
   timeoutSeconds: z.number().positive().optional().catch(undefined),
 });
 /** A task that the control plane leased to this node; the payload is parsed by its task type. */

@@ -4,6 +4,9 @@ import { EntryWindow, type WindowEntry } from "./entry_window.ts";
 import { gatheringMs, KEEP_ORDER_ENTRIES } from "./gathering.ts";
 import type { Spool } from "./spool.ts";
 
+/** So many full entries of one stream may pass an older line of another. */
+const MAX_PASSES = 5;
+
 /** What a delivery works with. */
 export interface DeliveryOptions {
   /** Holds the lines until the control plane has them. */
@@ -27,6 +30,8 @@ export class LogDelivery {
   readonly #options: Required<DeliveryOptions>;
   readonly #window = new EntryWindow();
   #gatheringSince = 0;
+  /** How many full entries have passed the oldest line by now. */
+  #passes = 0;
   #ended = false;
   #stopped = false;
   /** Whether something came since the last look, so that it is not slept over. */
@@ -47,7 +52,11 @@ export class LogDelivery {
 
   /** Adds a line of the agent's own. */
   note(line: string, atMs: number): Promise<void> {
-    return this.push("system", cutLongLines(line.replaceAll("\0", "\ufffd") + "\n"), atMs);
+    return this.push(
+      "system",
+      cutLongLines(line.toWellFormed().replaceAll("\0", "\ufffd") + "\n"),
+      atMs,
+    );
   }
 
   /** Says that no more lines will come: what waits for company goes out. */
@@ -77,11 +86,18 @@ export class LogDelivery {
         await this.#woken(waitMs);
         continue;
       }
-      const full = this.#across ? this.#window.fullStream : undefined;
-      const entry = this.#window.take(this.#across, full);
+      const entry = this.#nextEntry();
       if (entry && !await this.#deliver(entry)) return false;
     }
     return false;
+  }
+
+  /** A full entry goes first, but not again and again while older lines of another stream wait. */
+  #nextEntry(): WindowEntry | undefined {
+    const full = this.#across && this.#passes < MAX_PASSES ? this.#window.fullStream : undefined;
+    const passes = full !== undefined && full !== this.#window.oldestStream;
+    this.#passes = passes ? this.#passes + 1 : 0;
+    return this.#window.take(this.#across, full);
   }
 
   /** Early entries are cheap: they keep the order in which the streams took turns. */

@@ -1,4 +1,4 @@
-import type { LogStream } from "../control_plane/schemas.ts";
+import { LogStream } from "../control_plane/schemas.ts";
 import { MAX_ENTRY_CODE_POINTS } from "../process/line_decoder.ts";
 import type { Batch } from "./batch.ts";
 
@@ -30,12 +30,14 @@ export class EntryWindow {
     return this.#batches.length === 0;
   }
 
+  /** The stream of the oldest line. */
+  get oldestStream(): LogStream | undefined {
+    return this.#batches[0]?.stream;
+  }
+
   /** The stream that has enough lines for a full entry, if one has. */
   get fullStream(): LogStream | undefined {
-    for (const { stream } of this.#batches) {
-      if (this.#units[stream] > MAX_ENTRY_CODE_POINTS) return stream;
-    }
-    return undefined;
+    return LogStream.options.find((stream) => this.#units[stream] > MAX_ENTRY_CODE_POINTS);
   }
 
   /** The stream of the oldest line, if lines of another follow it already. */
@@ -65,7 +67,8 @@ export class EntryWindow {
         stream: batch.stream,
         text: entry ? `${entry.text}\n${text}` : text,
         atMs: entry?.atMs ?? batch.atMs,
-        end: batch.end - (batch.text.length - cut - 1),
+        // A note of lines left out stands where the stream was when it was made.
+        end: Math.max(entry?.end ?? 0, batch.end - (batch.text.length - cut - 1)),
       };
       this.#units[stream] -= cut + 1;
       batch.text = batch.text.slice(cut + 1);

@@ -2,7 +2,9 @@ import type { LogStream } from "../control_plane/schemas.ts";
 
 /** Of an accepted output the control plane keeps this many UTF-16 units (contract: Tasks over HTTP). */
 export const MAX_OUTPUT_UNITS = 8_000;
-const HALF = MAX_OUTPUT_UNITS / 2;
+const HEAD = MAX_OUTPUT_UNITS / 2;
+/** One more for the last newline, which is not shown. */
+const TAIL = HEAD + 1;
 const STDERR_MARK = "[stderr] ";
 
 /** The beginning and the end of what a task printed, for the `output` of its completion. */
@@ -15,9 +17,9 @@ export class OutputSummary {
   push(stream: LogStream, lines: string): void {
     if (stream === "system" || lines === "") return;
     const text = stream === "stderr" ? markLines(lines) : lines;
-    const room = HALF - this.#head.length;
+    const room = HEAD - this.#head.length;
     this.#head += text.slice(0, room);
-    if (text.length > room) this.#tail = (this.#tail + text.slice(Math.max(room, 0))).slice(-HALF);
+    if (text.length > room) this.#tail = (this.#tail + text.slice(room)).slice(-TAIL);
     this.#units += text.length;
   }
 

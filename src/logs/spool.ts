@@ -1,5 +1,6 @@
 import type { LogStream } from "../control_plane/schemas.ts";
 import type { Batch, StreamPositions } from "./batch.ts";
+import { BatchQueue } from "./batch_queue.ts";
 import { parseSegment, segmentRecord } from "./segment.ts";
 import {
   type Cursor,
@@ -12,8 +13,6 @@ import {
 } from "./spool_files.ts";
 
 const MIB = 1024 * 1024;
-/** What a batch costs in memory beside its text, in bytes, as a rough figure. */
-const BATCH_OVERHEAD = 200;
 
 /** Sizes of a spool; the defaults suit an agent that runs many tasks. */
 export interface SpoolLimits {
@@ -25,7 +24,7 @@ export interface SpoolLimits {
   total: number;
 }
 
-const LIMITS: SpoolLimits = { memory: 4 * MIB, segment: 4 * MIB, total: 64 * MIB };
+const LIMITS: SpoolLimits = { memory: 4 * MIB, segment: MIB, total: 64 * MIB };
 
 interface Segment {
   path: string;
@@ -55,11 +54,9 @@ export class Spool implements AsyncDisposable {
   readonly #end: StreamPositions;
   #writer: SegmentWriter | undefined;
   #nextNumber = 1;
-  #memory: Batch[] = [];
-  #memoryUnits = 0;
+  #memory = new BatchQueue();
   /** What came when the backlog was on disk already and the disk refused it. */
-  #overflow: Batch[] = [];
-  #overflowUnits = 0;
+  #overflow = new BatchQueue();
   #turn: Promise<unknown> = Promise.resolve();
 
   /** Files are named `<prefix>.log.N` and made when the first line comes. */
@@ -90,7 +87,10 @@ export class Spool implements AsyncDisposable {
     });
     const kept: Batch[] = [];
     for (const path of await listSegments(prefix)) {
-      const content = await Deno.readTextFile(path);
+      const content = await Deno.readTextFile(path).catch((error) => {
+        onDiskError(error);
+        return "";
+      });
       const batches = parseSegment(content, newCursor().delivered);
       for (const { stream, end } of batches) spool.#end[stream] = Math.max(spool.#end[stream], end);
       kept.push(...batches);
@@ -112,14 +112,10 @@ export class Spool implements AsyncDisposable {
       this.#end[stream] += text.length;
       const batch = { stream, atMs, text, end: this.#end[stream] };
       const spilling = this.#spilling();
-      const written = await this.#write(batch, !spilling);
-      if (!spilling) {
-        this.#memory.push(batch);
-        this.#memoryUnits += cost(batch);
-      } else if (!written) {
-        this.#overflow.push(batch);
-        this.#overflowUnits += cost(batch);
-      }
+      // What is on disk comes before the overflow, so nothing may follow it there.
+      const written = this.#overflow.empty && await this.#write(batch, !spilling);
+      if (!spilling) this.#memory.push(batch);
+      else if (!written) this.#overflow.push(batch);
       await this.#bound();
     });
   }
@@ -127,23 +123,21 @@ export class Spool implements AsyncDisposable {
   /** Takes the oldest batch, or `undefined` when there is none. */
   shift(): Promise<Batch | undefined> {
     return this.#exclusively(async () => {
-      while (this.#memory.length === 0) {
-        const next = this.#segments.find(({ loaded }) => !loaded);
-        if (!next && this.#overflow.length === 0) return undefined;
+      while (this.#memory.empty) {
         // What was given up lay behind all that has been in memory so far.
         if (this.cursor.leftOut > 0) return this.#leftOutNote();
+        const next = this.#segments.find(({ loaded }) => !loaded);
         if (next) await this.#load(next);
-        else this.#takeOverflow();
+        else if (this.#overflow.empty) return undefined;
+        else [this.#memory, this.#overflow] = [this.#overflow, this.#memory];
       }
-      const batch = this.#memory.shift();
-      if (batch) this.#memoryUnits -= cost(batch);
-      return batch;
+      return this.#memory.shift();
     });
   }
 
   /** Notes that the control plane has everything of `stream` up to `end`, in one more entry. */
   delivered(stream: LogStream, end: number): void {
-    this.cursor.delivered[stream] = end;
+    this.cursor.delivered[stream] = Math.max(this.cursor.delivered[stream], end);
     this.cursor.entries++;
     if (this.#nextNumber > 1) this.#cursorFile.write(this.cursor);
     const oldest = this.#segments[0];
@@ -175,7 +169,7 @@ export class Spool implements AsyncDisposable {
   }
 
   #spilling(): boolean {
-    return this.#memoryUnits > this.#limits.memory || this.#overflow.length > 0 ||
+    return this.#memory.units > this.#limits.memory || !this.#overflow.empty ||
       this.#segments.some(({ loaded }) => !loaded);
   }
 
@@ -215,34 +209,24 @@ export class Spool implements AsyncDisposable {
     segment.loaded = true;
     const content = await Deno.readTextFile(segment.path).catch((error) => {
       this.#onDiskError(error);
+      this.cursor.leftOut += segment.lines;
       return "";
     });
-    for (const batch of parseSegment(content, this.cursor.delivered)) {
-      this.#memory.push(batch);
-      this.#memoryUnits += cost(batch);
-    }
-  }
-
-  #takeOverflow(): void {
-    this.#memory = this.#overflow;
-    this.#memoryUnits = this.#overflowUnits;
-    this.#overflow = [];
-    this.#overflowUnits = 0;
+    for (const batch of parseSegment(content, this.cursor.delivered)) this.#memory.push(batch);
   }
 
   async #bound(): Promise<void> {
     const waiting = this.#segments.filter(({ loaded }) => !loaded);
-    let bytes = waiting.reduce((sum, segment) => sum + segment.bytes, 0) + this.#overflowUnits;
+    let bytes = waiting.reduce((sum, segment) => sum + segment.bytes, 0) + this.#overflow.units;
     for (const oldest of waiting) {
       if (bytes <= this.#limits.total || oldest.path === this.#writer?.path) break;
       bytes -= oldest.bytes;
       this.cursor.leftOut += oldest.lines;
       await this.#drop(oldest);
     }
-    while (this.#overflowUnits > this.#limits.total) {
+    while (this.#overflow.units > this.#limits.total) {
       const oldest = this.#overflow.shift();
       if (!oldest) break;
-      this.#overflowUnits -= cost(oldest);
       this.cursor.leftOut += countLines(oldest.text);
     }
   }
@@ -270,10 +254,6 @@ export class Spool implements AsyncDisposable {
     this.#writer?.[Symbol.dispose]();
     this.#writer = undefined;
   }
-}
-
-function cost(batch: Batch): number {
-  return batch.text.length + BATCH_OVERHEAD;
 }
 
 function countLines(text: string): number {

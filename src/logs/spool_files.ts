@@ -48,25 +48,29 @@ export class SegmentWriter implements Disposable {
     return writer;
   }
 
-  /** Appends; what a full disk took only in part is taken back. */
+  /** Appends; what a full disk took only in part is taken back, and so is what it cannot keep. */
   async append(record: string): Promise<void> {
     const bytes = new TextEncoder().encode(record);
     try {
       for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
+      await this.#syncNowAndThen();
     } catch (error) {
       await this.#file.truncate(this.bytes).catch(() => {});
       throw error;
     }
     this.bytes += bytes.length;
-    const now = performance.now();
-    if (now - this.#syncedAtMs < SYNC_EVERY_MS) return;
-    this.#syncedAtMs = now;
-    await this.#file.syncData();
   }
 
   /** Closes the file; what it holds stays. */
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+
+  async #syncNowAndThen(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#syncedAtMs < SYNC_EVERY_MS) return;
+    this.#syncedAtMs = now;
+    await this.#file.syncData();
   }
 }
 

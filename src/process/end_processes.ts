@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "@std/async";
-import { findTaskProcesses, type ProcessGroup } from "./process_table.ts";
+import { findTaskProcesses, type ProcessGroup, type SeenProcesses } from "./process_table.ts";
 
 /** How long processes may take to leave after SIGTERM, in milliseconds. */
 export const GRACE_MS = 5_000;
@@ -9,7 +9,7 @@ const FIRST_LOOK_MS = 20;
 const MAX_LOOK_MS = 250;
 
 /**
- * Ends every process of a task: SIGTERM, up to `graceMs` of grace, SIGKILL. Resolves once none
+ * Ends every process of a task: `signal`, up to `graceMs` of grace, SIGKILL. Resolves once none
  * is left, with the number of those that not even SIGKILL could end (uninterruptible sleep, or
  * another user's).
  */
@@ -17,15 +17,18 @@ export async function endTaskProcesses(
   taskId: string,
   group: ProcessGroup | undefined,
   graceMs = GRACE_MS,
+  signal: Deno.Signal = "SIGTERM",
 ): Promise<number> {
   const signalled = new Set<number>();
   const gentle = (pid: number) => {
-    if (!signalled.has(pid)) sendSignal(pid, "SIGTERM");
+    if (!signalled.has(pid)) sendSignal(pid, signal);
     signalled.add(pid);
   };
-  const left = await signalUntilGone(taskId, group, graceMs, gentle);
+  const seen: SeenProcesses = new Map();
+  const find = () => findTaskProcesses(taskId, group, seen);
+  const left = await signalUntilGone(find, graceMs, gentle);
   if (left === 0) return 0;
-  return await signalUntilGone(taskId, group, KILL_MS, (pid) => sendSignal(pid, "SIGKILL"));
+  return await signalUntilGone(find, KILL_MS, (pid) => sendSignal(pid, "SIGKILL"));
 }
 
 /** Kills the group at once, without waiting for anything: the last act of a process that must leave. */
@@ -34,14 +37,13 @@ export function killGroupNow(group: ProcessGroup): void {
 }
 
 async function signalUntilGone(
-  taskId: string,
-  group: ProcessGroup | undefined,
+  find: () => Promise<number[]>,
   limitMs: number,
   signal: (pid: number) => void,
 ): Promise<number> {
   const end = performance.now() + limitMs;
   for (let pauseMs = FIRST_LOOK_MS;; pauseMs = Math.min(pauseMs * 2, MAX_LOOK_MS)) {
-    const living = await findTaskProcesses(taskId, group);
+    const living = await find();
     if (living.length === 0) return 0;
     if (performance.now() >= end) return living.length;
     living.forEach(signal);

@@ -10,14 +10,18 @@ export interface ChildOptions {
   cwd?: string | undefined;
   /** Additional environment. */
   env?: Record<string, string>;
+  /** Whether the child leads a session of its own, which it does by default. */
+  detached?: boolean;
 }
 
-/** A child that leads a session of its own and does not run its program before {@linkcode GatedChild.open}. */
+/** A child that does not run its program before {@linkcode GatedChild.open}. */
 export interface GatedChild {
   /** Names the child's group for as long as the machine runs. */
   group: ProcessGroup;
   /** Lets the program begin. */
   open(): Promise<void>;
+  /** Ends the child without running its program, if it has not begun. */
+  refuse(): Promise<void>;
   /** Its standard output. */
   stdout: ReadableStream<Uint8Array>;
   /** Its standard error. */
@@ -31,11 +35,12 @@ export interface GatedChild {
  * before it starts. If the agent dies first, standard input ends and nothing is run.
  */
 const GATE = `
-stat= boot=
-read -r stat </proc/$$/stat
-read -r boot </proc/sys/kernel/random/boot_id
-echo "$stat $boot"
-read -r go || exit 125
+read -r AGENT_GATE </proc/$$/stat
+printf '%s ' "$AGENT_GATE"
+read -r AGENT_GATE </proc/sys/kernel/random/boot_id
+printf '%s\\n' "$AGENT_GATE"
+read -r AGENT_GATE || exit 125
+unset AGENT_GATE
 exec "$@" </dev/null`;
 
 /**
@@ -51,13 +56,14 @@ export async function spawnGated(options: ChildOptions): Promise<GatedChild> {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    detached: true,
+    detached: options.detached ?? true,
   }).spawn();
   const introduction = await readIntroduction(child.stdout);
   const fields = introduction.slice(introduction.lastIndexOf(")") + 2).split(" ");
   return {
     group: { pid: child.pid, startTicks: fields[19] ?? "", bootId: fields.at(-1) ?? "" },
     open: () => openGate(child.stdin),
+    refuse: () => child.stdin.close().catch(() => {}),
     stdout: child.stdout,
     stderr: child.stderr,
     status: child.status,

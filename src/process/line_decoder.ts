@@ -37,9 +37,12 @@ export class LineDecoder {
   /** A line that never ends must not fill the memory: all but its last piece can go already. */
   #cutPartial(): string {
     if (this.#partial.length <= 2 * MAX_ENTRY_CODE_POINTS) return "";
-    const cut = cutLongLines(this.#partial + "\n").slice(0, -1);
+    // A carriage return at the end may turn out to be half of a line's end.
+    const held = this.#partial.endsWith("\r") ? "\r" : "";
+    const whole = this.#partial.slice(0, this.#partial.length - held.length);
+    const cut = cutLongLines(whole + "\n").slice(0, -1);
     const end = cut.lastIndexOf("\n") + 1;
-    this.#partial = cut.slice(end);
+    this.#partial = cut.slice(end) + held;
     return cut.slice(0, end);
   }
 }

@@ -31,7 +31,7 @@ interface Snapshot {
 const LOOK = `
 cat /proc/sys/kernel/random/boot_id
 cat /proc/[0-9]*/stat 2>/dev/null
-grep -lsF -e "$1" /proc/[0-9]*/environ
+grep -lszxF -e "$1" /proc/[0-9]*/environ
 exit 0`;
 
 async function look(taskId: string): Promise<Snapshot> {
@@ -67,26 +67,39 @@ function parseStat(line: string): ProcessInfo[] {
   }];
 }
 
+/** Processes that were found before: their start times by their ids. */
+export type SeenProcesses = Map<number, string>;
+
 /**
  * Finds the living processes of a task, zombies left out: its group and session (only if the
  * leader is the same process as when it was recorded), what descends from them, and whatever
- * carries the task's mark, however far it has detached itself.
+ * carries the task's mark, however far it has detached itself. The agent itself never counts.
+ *
+ * What was `seen` by an earlier look stays found, and proves that the group is still the same one:
+ * a process without the mark would be lost when its leader is the first to leave.
  */
-export async function findTaskProcesses(taskId: string, group?: ProcessGroup): Promise<number[]> {
+export async function findTaskProcesses(
+  taskId: string,
+  group?: ProcessGroup,
+  seen: SeenProcesses = new Map(),
+): Promise<number[]> {
   const { bootId, processes, marked } = await look(taskId);
-  const found = new Set(marked);
+  marked.delete(Deno.pid);
+  const isSeen = ({ pid, startTicks }: ProcessInfo) => seen.get(pid) === startTicks;
+  const found = new Set([...marked, ...processes.filter(isSeen).map(({ pid }) => pid)]);
   if (group?.startTicks && group.bootId === bootId) {
-    const leader = processes.find(({ pid }) => pid === group.pid);
-    if (leader?.startTicks === group.startTicks) {
-      for (const { pid, group: id, session } of processes) {
-        if (id === group.pid || session === group.pid) found.add(pid);
-      }
+    const belongs = (info: ProcessInfo) => info.group === group.pid || info.session === group.pid;
+    const isLeader = (info: ProcessInfo) =>
+      info.pid === group.pid && info.startTicks === group.startTicks;
+    if (processes.some((info) => isLeader(info) || (belongs(info) && isSeen(info)))) {
+      for (const info of processes) if (belongs(info)) found.add(info.pid);
     }
   }
   for (let before = -1; before !== found.size;) {
     before = found.size;
     for (const { pid, parent } of processes) if (found.has(parent)) found.add(pid);
   }
-  const living = new Set(processes.map(({ pid }) => pid));
-  return [...found].filter((pid) => living.has(pid));
+  const living = processes.filter(({ pid }) => found.has(pid));
+  for (const { pid, startTicks } of living) seen.set(pid, startTicks);
+  return living.map(({ pid }) => pid);
 }

@@ -1,5 +1,5 @@
 import type { LogStream } from "../control_plane/schemas.ts";
-import { endTaskProcesses } from "./end_processes.ts";
+import { endTaskProcesses, killGroupNow } from "./end_processes.ts";
 import { type ChildOptions, spawnGated } from "./gated_child.ts";
 import { LineDecoder } from "./line_decoder.ts";
 import type { ProcessGroup } from "./process_table.ts";
@@ -44,13 +44,24 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
   ];
   const drained = Promise.all(outputs.map(({ done }) => done));
 
+  drained.catch(() => {
+    // Awaited below, when the child has ended; until then nobody is listening.
+  });
+
   let ending: Promise<number> | undefined;
-  const end = () => ending ??= endTaskProcesses(taskId, child.group);
+  const end = () =>
+    ending ??= endTaskProcesses(taskId, child.group).catch(() => {
+      // Not even a look at the processes could be started: a machine full of them, perhaps ours.
+      killGroupNow(child.group);
+      return endTaskProcesses(taskId, child.group, 0).catch(() => 0);
+    });
   signal.addEventListener("abort", end, { once: true });
   try {
     await options.onSpawn(child.group);
-    if (signal.aborted) end();
-    else await child.open();
+    if (signal.aborted) {
+      await child.refuse();
+      end();
+    } else await child.open();
     const status = await child.status;
     const unkillable = await ending ?? 0;
     const timer = setTimeout(() => outputs.forEach(({ cancel }) => cancel()), LINGER_MS);

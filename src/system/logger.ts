@@ -61,7 +61,10 @@ export class Logger {
 
   /** From now on `secret` is written as `[redacted]`, wherever it turns up. */
   hide(secret: string | undefined): void {
-    if (secret) this.#shared.secrets.add(secret);
+    if (!secret) return;
+    this.#shared.secrets.add(secret);
+    // As it looks inside JSON.
+    this.#shared.secrets.add(JSON.stringify(secret).slice(1, -1));
   }
 
   /** Logs what only a developer wants to see. */
@@ -105,7 +108,7 @@ function prettyLine(time: string, level: LogLevel, msg: string, fields: LogField
     .map(([key, value]) => {
       const text = typeof value === "string" ? value : JSON.stringify(value, plainErrors);
       return `${key}=${
-        /[\s"]/.test(text) && typeof value === "string" ? JSON.stringify(text) : text
+        /[\s"\p{Cc}]/u.test(text) && typeof value === "string" ? JSON.stringify(text) : text
       }`;
     });
   return [time.slice(11, 19), shown, msg, ...rest].join(" ");

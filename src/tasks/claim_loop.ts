@@ -3,8 +3,9 @@ import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts"
 import { Outage } from "../control_plane/outage.ts";
 import type { DesiredRootAccess, Task } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
+import type { OnceAMinute } from "../system/once_a_minute.ts";
 
-/** An empty answer this much early was not waited for. */
+/** An answer without a new task this much early was not waited for. */
 const EARLY_MS = 500;
 const FIRST_PAUSE_MS = 250;
 
@@ -14,12 +15,14 @@ export interface ClaimLoopOptions {
   api: Pick<AgentApi, "claim">;
   /** How long a claim may be held, in milliseconds; more than 30 s count as 30 s. */
   waitMs: () => number;
-  /** Gets each task. */
-  onTask: (task: Task) => void;
+  /** Gets each task; false if it is not a new one. */
+  onTask: (task: Task) => boolean;
   /** Gets the root access that the control plane wishes, where it knows any. */
   onRootAccess?: (wish: DesiredRootAccess) => void;
   /** The agent's log. */
   logger: Logger;
+  /** Keeps the loops of the agent from saying the same thing. */
+  told?: OnceAMinute | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
 }
@@ -30,7 +33,7 @@ export interface ClaimLoopOptions {
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
   const { api, onTask, onRootAccess, logger, signal } = options;
-  const outage = new Outage({ what: "claim", logger });
+  const outage = new Outage({ what: "claim", logger, told: options.told });
   let idlePauseMs = FIRST_PAUSE_MS;
   try {
     while (!signal.aborted) {
@@ -40,8 +43,8 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         const { task, rootAccess } = await api.claim(waitMs, signal);
         outage.succeeded();
         if (rootAccess) onRootAccess?.(rootAccess);
-        if (task) onTask(task);
-        const early = !task && performance.now() - startedMs < waitMs - EARLY_MS;
+        const news = task ? onTask(task) : false;
+        const early = !news && performance.now() - startedMs < waitMs - EARLY_MS;
         if (!early) {
           idlePauseMs = FIRST_PAUSE_MS;
           continue;

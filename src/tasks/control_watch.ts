@@ -35,7 +35,10 @@ export async function watchControl(
   }
 }
 
-function causeOf({ status, cancelRequested, cancelReason }: TaskControl): EndCause | undefined {
+/** Why the task must end, if the control plane wants that or has ended it itself. */
+export function causeOf(
+  { status, cancelRequested, cancelReason }: TaskControl,
+): EndCause | undefined {
   if (["cancelled", "failed", "success"].includes(status)) {
     return { kind: "ended on the control plane", status };
   }

@@ -57,11 +57,22 @@ export class EndedTasks {
       this.#linesInFile = this.#tasks.size;
       return;
     }
+    this.#linesInFile++;
+    try {
+      await this.#append(`${JSON.stringify(ended)}\n`);
+    } catch (error) {
+      // A line that is there in part would spoil the next one: write the file anew then.
+      this.#linesInFile = Infinity;
+      throw error;
+    }
+  }
+
+  async #append(line: string): Promise<void> {
     const options = { append: true, create: true, mode: 0o600 };
     using file = await Deno.open(this.#path, options);
-    await file.write(new TextEncoder().encode(`${JSON.stringify(ended)}\n`));
+    const bytes = new TextEncoder().encode(line);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
     await file.syncData();
-    this.#linesInFile++;
   }
 
   #expire(): void {

@@ -36,19 +36,20 @@ export interface Unfinished {
   damaged: DamagedRecord[];
 }
 
+const WARN_EVERY_MS = 60 * 60 * 1_000;
 const RECORD_FILE = /^([A-Za-z0-9_-]{1,128})\.json$/;
 
 /**
  * Keeps in the state folder what must survive the agent's death: one small file a task, written
  * (fsync, rename) before the step it promises and removed once the control plane has the
- * completion. A disk that refuses is warned of once; tasks go on without it.
+ * completion. A disk that refuses is warned of, once an hour; tasks go on without it.
  */
 export class TaskJournal {
   /** The tasks that have ended here. */
   readonly ended: EndedTasks;
   readonly #folder: string;
   readonly #logger: Logger;
-  #diskFailed = false;
+  #warnedMs = -Infinity;
 
   private constructor(folder: string, logger: Logger, ended: EndedTasks) {
     this.#folder = folder;
@@ -69,7 +70,9 @@ export class TaskJournal {
       for await (const { name } of Deno.readDir(folder)) {
         const taskId = RECORD_FILE.exec(name)?.[1];
         if (taskId) await journal.#read(taskId, unfinished);
-        else if (name.endsWith(".tmp")) await Deno.remove(join(folder, name));
+        else if (name.endsWith(".tmp")) {
+          await journal.#attempt(() => removeIfThere(join(folder, name)));
+        }
       }
     } catch (error) {
       journal.diskFailed(error);
@@ -89,7 +92,7 @@ export class TaskJournal {
 
   /** Forgets a task that was not run, so that it may come again. */
   async forget(taskId: string): Promise<void> {
-    await this.#attempt(() => Deno.remove(this.#path(taskId)));
+    await this.#attempt(() => removeIfThere(this.#path(taskId)));
   }
 
   /** Closes a task for good: its id is remembered and its record removed. */
@@ -98,24 +101,23 @@ export class TaskJournal {
     await this.forget(taskId);
   }
 
-  /** Notes that the disk refused; only the first time in a row is worth a warning. */
+  /** Notes that the disk refused; a disk that is nearly full does so again and again. */
   diskFailed(error: unknown): void {
-    if (!this.#diskFailed) {
-      this.#logger.warn("state folder cannot be written, tasks go on in memory", {
-        folder: this.#folder,
-        error: messageOf(error),
-        lost: "what is not delivered when the agent dies",
-      });
-    }
-    this.#diskFailed = true;
+    const nowMs = performance.now();
+    if (nowMs - this.#warnedMs < WARN_EVERY_MS) return;
+    this.#warnedMs = nowMs;
+    this.#logger.warn("state folder cannot be written, tasks go on in memory", {
+      folder: this.#folder,
+      error: messageOf(error),
+      lost: "what is not delivered when the agent dies",
+    });
   }
 
   async #attempt(write: () => Promise<void>): Promise<void> {
     try {
       await write();
-      this.#diskFailed = false;
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) this.diskFailed(error);
+      this.diskFailed(error);
     }
   }
 
@@ -132,12 +134,20 @@ export class TaskJournal {
         taskId,
         error: messageOf(error),
       });
-      await Deno.rename(path, setAside);
+      await this.#attempt(() => Deno.rename(path, setAside));
       unfinished.damaged.push({ taskId, setAside });
     }
   }
 
   #path(taskId: string): string {
     return join(this.#folder, `${taskId}.json`);
+  }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, Task } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
 import { Spool } from "../logs/spool.ts";
@@ -5,9 +6,11 @@ import { endTaskProcesses } from "../process/end_processes.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
 import type { DamagedRecord, TaskRecord, Unfinished } from "./journal.ts";
-import { report } from "./report.ts";
+import { GivenUpError, report } from "./report.ts";
 import { TaskRun, type TaskRunDeps } from "./task_run.ts";
 
+/** How long a claim holds without a start (contract: Tasks over HTTP). */
+const LEASE_MS = 60_000;
 const RESTARTED = "the agent was restarted while the task ran";
 
 /** All tasks of this agent: those it runs, those it still has to report, and those that come again. */
@@ -27,29 +30,33 @@ export class TaskManager {
     return [...this.#work.keys()];
   }
 
-  /** Runs a task that was claimed; one that is running or has ended here is not run twice. */
-  take(task: Task): void {
+  /** Runs a task that was claimed; false for one that is running, or has ended, here already. */
+  take(task: Task): boolean {
     const { journal, logger } = this.#deps;
     if (this.#work.has(task.id)) {
       logger.info("task came again while it is running", { taskId: task.id });
-      return;
+      return false;
     }
     const ended = journal.ended.get(task.id);
     if (ended) {
       logger.info("task came again after it has ended here", { taskId: task.id });
       this.#track(task.id, () => this.#answerAgain(task.id, ended));
-      return;
+      return false;
     }
     this.#start({ version: 1, task, claimedAt: new Date().toISOString() });
+    return true;
   }
 
   /** Takes up what an earlier run of the agent left. */
   recover({ records, damaged }: Unfinished): void {
     for (const record of records) {
+      const { task: { id }, claimedAt } = record;
       if (record.process || record.outcome) {
-        this.#track(record.task.id, () => this.#reportRecovered(record));
-      } else {
+        this.#track(id, () => this.#reportRecovered(record));
+      } else if (Date.now() - Date.parse(claimedAt) < LEASE_MS) {
         this.#start(record);
+      } else {
+        this.#track(id, () => this.#reportStale(id));
       }
     }
     for (const each of damaged) this.#track(each.taskId, () => this.#reportDamaged(each));
@@ -83,15 +90,19 @@ export class TaskManager {
   }
 
   #track(taskId: string, work: () => Promise<void>): void {
+    const { logger } = this.#deps;
     const done = work()
       .catch((error) => {
-        this.#deps.logger.error("task could not be handled", { taskId, error: messageOf(error) });
+        const fields = { taskId, error: messageOf(error) };
+        if (error instanceof RefusedError) logger.info("task is not wanted any more", fields);
+        else if (error instanceof GivenUpError) logger.info("task is left for later", fields);
+        else logger.error("task could not be handled", fields);
       })
       .finally(() => this.#work.delete(taskId));
     this.#work.set(taskId, done);
   }
 
-  async #reportRecovered(record: TaskRecord): Promise<void> {
+  async #reportRecovered(record: TaskRecord, error = RESTARTED): Promise<void> {
     const { journal, logger } = this.#deps;
     const { id } = record.task;
     const { spool, kept } = await Spool.recover(
@@ -104,21 +115,26 @@ export class TaskManager {
       await endTaskProcesses(id, record.process);
       const output = new OutputSummary();
       for (const { stream, text } of kept) output.push(stream, text);
-      outcome = failed(RESTARTED, output.toString());
+      outcome = failed(error, output.toString());
     }
     const run = new TaskRun(this.#deps, record, spool);
     await this.#hold(id, run, run.deliver(outcome));
   }
 
+  /** A task that was promised long ago and never run is not wanted any more, whatever it was. */
+  async #reportStale(taskId: string): Promise<void> {
+    const outcome = failed("the agent was restarted before the task ran");
+    try {
+      await this.#answerAgain(taskId, outcome);
+    } finally {
+      await this.#deps.journal.forget(taskId);
+    }
+  }
+
   #reportDamaged({ taskId, setAside }: DamagedRecord): Promise<void> {
     const task = { id: taskId, type: "unknown", payload: {} };
-    const outcome = failed(`${RESTARTED}, and its journal was damaged (kept as ${setAside})`);
-    return this.#reportRecovered({
-      version: 1,
-      task,
-      claimedAt: new Date().toISOString(),
-      outcome,
-    });
+    const error = `${RESTARTED}, and its journal was damaged (kept as ${setAside})`;
+    return this.#reportRecovered({ version: 1, task, claimedAt: new Date().toISOString() }, error);
   }
 
   /** A task that the control plane hands out again gets the outcome that it has missed. */

@@ -8,7 +8,7 @@ import { Spool } from "../logs/spool.ts";
 import { killGroupNow } from "../process/end_processes.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
-import { watchControl } from "./control_watch.ts";
+import { causeOf, watchControl } from "./control_watch.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { TaskJournal, TaskRecord } from "./journal.ts";
 import { GivenUpError, report } from "./report.ts";
@@ -246,6 +246,14 @@ export class TaskRun {
     }, limitMs);
   }
 
+  /** Log entries are refused when the task does not run any more: no need to wait for the next look. */
+  async #endedMeanwhile(): Promise<boolean> {
+    const control = await this.#deps.api.control(this.#record.task.id).catch(() => undefined);
+    const cause = control && causeOf(control);
+    if (cause) this.end(cause);
+    return cause?.kind === "ended on the control plane";
+  }
+
   async #send(entry: LogEntry): Promise<boolean> {
     const { id } = this.#record.task;
     try {
@@ -255,6 +263,7 @@ export class TaskRun {
     } catch (error) {
       if (error instanceof GivenUpError) return false;
       if (!(error instanceof RefusedError)) throw error;
+      if (error.status === 409 && await this.#endedMeanwhile()) return false;
       if (this.#refusedEntries++ === 0) {
         this.#logger.warn("control plane refuses log lines", { error: error.message });
       }

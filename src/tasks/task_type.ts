@@ -29,11 +29,9 @@ const MAX_LIMIT_MS = 2 ** 31 - 1;
 
 /** Seconds as a number, or a duration as Go writes it. Zero, null and "" set no limit. */
 const Limit = z.unknown().transform((value, context) => {
-  if (value === undefined || value === null || value === "" || Number(value) === 0) {
-    return undefined;
-  }
+  if (value === undefined || value === null || value === "") return undefined;
   const ms = isNumeric(value) ? Number(value) * 1_000 : parseDuration(String(value));
-  if (ms !== undefined && ms > 0) return ms;
+  if (ms !== undefined && ms >= 0) return ms || undefined;
   context.addIssue(`must be seconds or a duration such as "30s", not ${JSON.stringify(value)}`);
   return z.NEVER;
 });

@@ -4,8 +4,15 @@ import { cpus } from "node:os";
 /** Processor times tick in 10 ms steps: over a shorter interval a percentage says nothing. */
 const MIN_INTERVAL_MS = 100;
 
+/** How busy the processors are, in the contract's words (Realtime, `agent.metrics`). */
+export interface CpuUsage {
+  /** Of all cores together. */
+  usagePercent: number;
+}
+
 /** The times one core has spent since boot, in milliseconds. */
 export interface CoreTimes {
+  /** Of what it did; waiting is left out. */
   times: { user: number; nice: number; sys: number; irq: number };
 }
 
@@ -43,10 +50,10 @@ export class CpuMeter {
    * where there is no last call, the rest of these 100 ms is waited for and measured; an abort ends
    * the wait and is thrown.
    */
-  async read(signal?: AbortSignal): Promise<{ usagePercent: number }> {
+  async read(signal?: AbortSignal): Promise<CpuUsage> {
     const before = this.#before ??= this.#look();
     const waitMs = before.atMs + MIN_INTERVAL_MS - this.#sources.now();
-    if (waitMs > 0) await delay(waitMs, undefined, { signal });
+    if (waitMs > 0) await delay(waitMs, undefined, signal && { signal });
 
     const after = this.#before = this.#look();
     // A core that came or went took its times since boot with it.

@@ -1,8 +1,12 @@
 import { statfs } from "node:fs/promises";
 
-/** What statfs(2) tells of a file system, in blocks of `bsize` bytes. */
+/** What statfs(2) tells of a file system. */
 export interface BlockCounts {
+  /** The best size for a transfer, in bytes. */
   bsize: number;
+  /** The size of a block, in bytes, where it is another one. */
+  frsize?: number;
+  /** All blocks. */
   blocks: number;
   /** Free blocks, those reserved for root included. */
   bfree: number;
@@ -14,7 +18,9 @@ export interface BlockCounts {
 export interface DiskUsage {
   /** Where it is mounted. */
   path: string;
+  /** The whole file system. */
   totalBytes: number;
+  /** What files and the file system itself take. */
   usedBytes: number;
   /** What anybody may still fill: `Available` in df. Less than the rest by what is root's alone. */
   freeBytes: number;
@@ -27,13 +33,14 @@ export async function readDisk(
   path = "/",
   stat: (path: string) => Promise<BlockCounts> = statfs,
 ): Promise<DiskUsage> {
-  const { bsize, blocks, bfree, bavail } = await stat(path);
+  const { bsize, frsize, blocks, bfree, bavail } = await stat(path);
+  const blockBytes = frsize ?? bsize;
   const used = blocks - bfree;
   return {
     path,
-    totalBytes: blocks * bsize,
-    usedBytes: used * bsize,
-    freeBytes: bavail * bsize,
+    totalBytes: blocks * blockBytes,
+    usedBytes: used * blockBytes,
+    freeBytes: bavail * blockBytes,
     usedPercent: used / (used + bavail) * 100,
   };
 }

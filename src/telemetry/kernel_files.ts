@@ -11,14 +11,19 @@ export function readKernelFiles(paths: readonly string[], signal?: AbortSignal):
   return outputOf("cat", ["--", ...paths], signal);
 }
 
-/** Runs a short-lived program and returns its standard output, whatever its exit code. */
+/**
+ * Runs a short-lived program and returns its standard output, whatever its exit code.
+ *
+ * @throws when it cannot be started, or has not ended after `timeoutMs`; the signal's reason when it aborts.
+ */
 export async function outputOf(
   program: string,
   args: string[],
   signal?: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<string> {
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), TIMEOUT_MS);
+  const timer = setTimeout(() => late.abort(), timeoutMs);
   try {
     const child = new Deno.Command(program, {
       args,
@@ -29,7 +34,7 @@ export async function outputOf(
     });
     const { stdout } = await child.output();
     signal?.throwIfAborted();
-    if (late.signal.aborted) throw new Error(`${program} gave no answer in ${TIMEOUT_MS} ms`);
+    if (late.signal.aborted) throw new Error(`${program} gave no answer in ${timeoutMs} ms`);
     return new TextDecoder().decode(stdout);
   } finally {
     clearTimeout(timer);

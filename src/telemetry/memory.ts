@@ -3,11 +3,13 @@ export type MemoryInfo = Pick<Deno.SystemMemoryInfo, "total" | "free" | "availab
 
 /** Memory in the contract's words (Realtime, `agent.metrics`). */
 export interface MemoryUsage {
+  /** All that the kernel manages. */
   totalBytes: number;
   /** What is not available: caches that the kernel would give up do not count as used. */
   usedBytes: number;
   /** What nothing at all uses. */
   freeBytes: number;
+  /** The used part of the total. */
   usedPercent: number;
   /** What a new program could have without swapping (the kernel's MemAvailable). */
   availableBytes: number;

@@ -5,22 +5,35 @@ const MAX_INTERFACES = 200;
 
 /** What went through an interface since it came up (contract: Realtime, `agent.metrics`). */
 export interface NetworkCounters {
+  /** Its name. */
   interface: string;
+  /** Bytes that left. */
   bytesSent: number;
+  /** Bytes that came. */
   bytesRecv: number;
+  /** Packets that left. */
   packetsSent: number;
+  /** Packets that came. */
   packetsRecv: number;
+  /** Packets that came damaged. */
   errorsIn: number;
+  /** Packets that could not be sent. */
   errorsOut: number;
+  /** Packets that came and were thrown away. */
   dropIn: number;
+  /** Packets that were thrown away instead of sent. */
   dropOut: number;
 }
 
 /** The sums over all interfaces. */
 export interface NetworkTotals {
+  /** Bytes that came. */
   rxBytes: number;
+  /** Bytes that left. */
   txBytes: number;
+  /** Packets that came. */
   rxPackets: number;
+  /** Packets that left. */
   txPackets: number;
 }
 
@@ -28,6 +41,7 @@ export interface NetworkTotals {
 export interface NetworkUsage {
   /** Each interface in the kernel's order; of more than 200, those with the most traffic. */
   networks: NetworkCounters[];
+  /** The sums over all, also those that are not listed. */
   networkStats: NetworkTotals;
 }
 
@@ -54,8 +68,20 @@ export function parseNetworks(text: string): NetworkUsage {
 function parseLine(line: string): NetworkCounters[] {
   const [, name, counters] = /^\s*(\S+):\s*(\d[\d\s]*)$/.exec(line) ?? [];
   if (name === undefined || counters === undefined || name === "lo") return [];
-  const [bytesRecv, packetsRecv, errorsIn, dropIn, , , , , bytesSent, packetsSent, errorsOut, dropOut] =
-    counters.trim().split(/\s+/).map(Number);
+  const [
+    bytesRecv,
+    packetsRecv,
+    errorsIn,
+    dropIn,
+    ,
+    ,
+    ,
+    ,
+    bytesSent,
+    packetsSent,
+    errorsOut,
+    dropOut,
+  ] = counters.trim().split(/\s+/).map(Number);
   if (
     bytesRecv === undefined || packetsRecv === undefined || errorsIn === undefined ||
     dropIn === undefined || bytesSent === undefined || packetsSent === undefined ||

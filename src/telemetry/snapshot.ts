@@ -1,9 +1,10 @@
 import { z } from "@zod/zod";
 import type { Logger } from "../system/logger.ts";
-import { CpuMeter } from "./cpu.ts";
-import { readDisk } from "./disk.ts";
+import { messageOf } from "../system/user_error.ts";
+import { CpuMeter, type CpuUsage } from "./cpu.ts";
+import { type DiskUsage, readDisk } from "./disk.ts";
 import { readKernelFiles } from "./kernel_files.ts";
-import { readMemory } from "./memory.ts";
+import { type MemoryUsage, readMemory } from "./memory.ts";
 import { NETWORK_FILE, parseNetworks } from "./network.ts";
 import { findTemperatureFiles, highestTemperature } from "./temperature.ts";
 
@@ -44,6 +45,18 @@ const Network = z.object({
   networkStats: z.object({ rxBytes: count, txBytes: count, rxPackets: count, txPackets: count }),
 });
 const Temperature = z.number().transform(rounded);
+const Sensors = z.array(z.string());
+
+/** What operators do not see while a metric cannot be read. */
+const LOST = {
+  cpu: "all metrics",
+  memory: "all metrics",
+  disk: "all metrics",
+  network: "network counters",
+  temperature: "temperature",
+  sensors: "temperature",
+} as const;
+type Metric = keyof typeof LOST;
 
 /**
  * The payload of `agent.metrics` (contract: Realtime) without what names the node. Percentages are
@@ -65,9 +78,11 @@ export type MetricsSnapshot = {
 /** What reads the single metrics. */
 export interface Readers {
   /** Usage of all cores since the call before. */
-  cpu: (signal?: AbortSignal) => Promise<z.input<typeof Cpu>>;
-  memory: () => z.input<typeof Memory>;
-  disk: () => Promise<z.input<typeof Disk>>;
+  cpu: (signal?: AbortSignal) => Promise<CpuUsage>;
+  /** How much memory is used. */
+  memory: () => MemoryUsage;
+  /** How full the file system at `/` is. */
+  disk: () => Promise<DiskUsage>;
   /** Paths of the temperature sensors. */
   sensors: (signal?: AbortSignal) => Promise<string[]>;
   /** The text of files in /proc and /sys, one after the other. */
@@ -82,24 +97,24 @@ export interface SnapshotReaderOptions {
   readers?: Partial<Readers>;
   /** A clock that only goes forward, in milliseconds. */
   now?: () => number;
+  /** The wall clock. */
+  wallClock?: () => Date;
 }
 
 /**
- * Measures the machine. A metric that cannot be read is left out, and the log hears of it once, and
- * once more when it works again. Each value is checked against the contract before it is given out.
+ * Measures the machine. A metric that cannot be read is left out; the log hears of it once, and once
+ * more when it works again. Each value is checked against the contract before it is given out.
  */
 export class SnapshotReader {
-  readonly #logger: Logger;
+  readonly #options: Required<Omit<SnapshotReaderOptions, "readers">>;
   readonly #readers: Readers;
-  readonly #now: () => number;
   readonly #failing = new Set<string>();
   #sensors: string[] = [];
   #sensorsFoundMs = -Infinity;
 
   /** Nothing is read yet. */
-  constructor({ logger, readers, now = () => performance.now() }: SnapshotReaderOptions) {
-    this.#logger = logger;
-    this.#now = now;
+  constructor({ readers, ...options }: SnapshotReaderOptions) {
+    this.#options = { now: () => performance.now(), wallClock: () => new Date(), ...options };
     const meter = new CpuMeter();
     this.#readers = {
       cpu: (signal) => meter.read(signal),
@@ -118,19 +133,25 @@ export class SnapshotReader {
    * @throws the signal's reason when it aborts.
    */
   async read(signal?: AbortSignal): Promise<MetricsSnapshot | undefined> {
-    const { cpu: readCpu, memory: readMemory, disk: readDisk } = this.#readers;
-    const files = this.#kernelFiles(signal);
+    const readers = this.#readers;
+    const sensors = await this.#findSensors(signal);
+    const text = readers.kernelFiles([NETWORK_FILE, ...sensors], signal);
     const [cpu, memory, disk, network, temperature] = await Promise.all([
-      this.#take("cpu", Cpu, () => readCpu(signal)),
-      this.#take("memory", Memory, readMemory),
-      this.#take("disk", Disk, readDisk),
-      this.#take("network", Network, async () => parseNetworks(await files)),
-      this.#take("temperature", Temperature.optional(), async () => highestTemperature(await files)),
+      this.#take("cpu", Cpu, () => readers.cpu(signal), signal),
+      this.#take("memory", Memory, readers.memory, signal),
+      this.#take("disk", Disk, readers.disk, signal),
+      this.#take("network", Network, async () => parseNetworks(await text), signal),
+      sensors.length === 0 ? undefined : this.#take(
+        "temperature",
+        Temperature,
+        async () => highestTemperature(await text),
+        signal,
+      ),
     ]);
     signal?.throwIfAborted();
     if (!cpu || !memory || !disk) return undefined;
     return {
-      collectedAt: new Date().toISOString(),
+      collectedAt: this.#options.wallClock().toISOString(),
       cpuUsage: cpu.usagePercent,
       memoryUsage: memory.usedPercent,
       diskUsage: disk.usedPercent,
@@ -141,4 +162,46 @@ export class SnapshotReader {
       disk,
     };
   }
+
+  async #findSensors(signal?: AbortSignal): Promise<string[]> {
+    const { now } = this.#options;
+    if (now() - this.#sensorsFoundMs < FIND_SENSORS_AGAIN_MS) return this.#sensors;
+    const find = () => this.#readers.sensors(signal);
+    this.#sensors = await this.#take("sensors", Sensors, find, signal) ?? [];
+    this.#sensorsFoundMs = now();
+    return this.#sensors;
+  }
+
+  /** Reads and checks one metric; undefined, and a word in the log, when that fails. */
+  async #take<T>(
+    metric: Metric,
+    schema: z.ZodType<T>,
+    read: () => unknown,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    try {
+      const value = schema.parse(await read());
+      if (this.#failing.delete(metric)) {
+        this.#options.logger.info("metric can be read again", { metric });
+      }
+      return value;
+    } catch (error) {
+      if (!signal?.aborted && !this.#failing.has(metric)) {
+        this.#failing.add(metric);
+        const fields = { metric, lost: LOST[metric], error: reasonOf(error) };
+        this.#options.logger.warn("metric cannot be read", fields);
+      }
+      return undefined;
+    }
+  }
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+/** One line, also of what a schema has to say. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof z.ZodError)) return messageOf(error);
+  return error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
 }

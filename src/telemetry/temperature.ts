@@ -21,11 +21,14 @@ export async function findTemperatureFiles(
 
 /**
  * The highest temperature, in °C, of `text`, which holds one value in thousandths of a degree a line
- * as the kernel's sensor files do; other lines are ignored. Undefined when there is no plausible one.
+ * as the kernel's sensor files do; other lines are ignored.
+ *
+ * @throws when there is no plausible one.
  */
-export function highestTemperature(text: string): number | undefined {
+export function highestTemperature(text: string): number {
   const temperatures = (text.match(/^-?\d+$/gm) ?? [])
     .map((milli) => Number(milli) / 1_000)
     .filter((celsius) => celsius > PLAUSIBLE_CELSIUS.above && celsius < PLAUSIBLE_CELSIUS.below);
-  return temperatures.length > 0 ? Math.max(...temperatures) : undefined;
+  if (temperatures.length === 0) throw new Error("no sensor gives a plausible value");
+  return Math.max(...temperatures);
 }

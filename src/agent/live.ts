@@ -1,0 +1,76 @@
+import type { Config } from "../config/mod.ts";
+import type { Credentials } from "../control_plane/agent_api.ts";
+import type { Network } from "../control_plane/network.ts";
+import type { HostFacts, Task } from "../control_plane/schemas.ts";
+import { type RealtimeSession, startRealtime } from "../realtime/session.ts";
+import type { Logger } from "../system/logger.ts";
+import { messageOf } from "../system/user_error.ts";
+import { TelemetrySampler } from "../telemetry/sampler.ts";
+import { SnapshotReader } from "../telemetry/snapshot.ts";
+import { TerminalManager } from "../terminal/manager.ts";
+
+/** What the live part of the agent works with. */
+export interface LiveOptions {
+  /** The way to the control plane, shared with HTTP. */
+  network: Network;
+  /** The configuration as it is now. */
+  config: () => Config;
+  /** Who this node is. */
+  identity: Credentials;
+  /** What is told of the machine. */
+  facts: HostFacts;
+  /** Gets each task that is dispatched in realtime. */
+  onTask: (task: Task) => unknown;
+  /** The agent's log. */
+  logger: Logger;
+}
+
+/** What goes through the realtime session: telemetry, terminals, dispatched tasks. */
+export class Live implements AsyncDisposable {
+  readonly #session: RealtimeSession;
+  readonly #terminals: TerminalManager;
+  readonly #sampling: Promise<void>;
+  readonly #stopSampling = new AbortController();
+
+  /** Connects at once, and again whenever the session ends. */
+  constructor(options: LiveOptions) {
+    const { config, logger } = options;
+    this.#session = startRealtime({
+      ...options,
+      handlers: {
+        onTerminal: (event, payload) => this.#terminals.handle(event, payload),
+        onDispatch: options.onTask,
+        // Nothing is restricted yet; whoever restricts it listens here.
+        onRootAccess: ({ profile }) => logger.debug("root access wished", { profile }),
+      },
+    });
+    this.#terminals = new TerminalManager({ link: this.#session, logger });
+    const reader = new SnapshotReader({ logger });
+    const sampler = new TelemetrySampler({
+      read: (signal) => reader.read(signal),
+      link: this.#session,
+      intervalMs: () => config().metricsIntervalMs,
+    });
+    this.#sampling = sampler.run(this.#stopSampling.signal).catch((error) => {
+      logger.error("telemetry has ended", { error: messageOf(error) });
+    });
+  }
+
+  /** How many terminals are open. */
+  get terminals(): number {
+    return this.#terminals.count;
+  }
+
+  /** Ends all terminals; resolves when their processes are gone and their operators know. */
+  async stopTerminals(): Promise<void> {
+    await this.#terminals.stopAll("agent is stopping");
+  }
+
+  /** Ends everything, the session last. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopTerminals();
+    this.#stopSampling.abort();
+    await this.#sampling;
+    await this.#session[Symbol.asyncDispose]();
+  }
+}

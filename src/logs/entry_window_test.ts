@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import type { LogStream } from "../control_plane/schemas.ts";
+import { MAX_ENTRY_CODE_POINTS } from "../process/line_decoder.ts";
+import { EntryWindow } from "./entry_window.ts";
+
+/** Adds texts in turn, with each stream's positions and 1, 2, 3 … as times. */
+function windowOf(...texts: [LogStream, string][]): EntryWindow {
+  const window = new EntryWindow();
+  const ends = { stdout: 0, stderr: 0, system: 0 };
+  texts.forEach(([stream, text], index) => {
+    ends[stream] += text.length;
+    window.add({ stream, text, atMs: index + 1, end: ends[stream] });
+  });
+  return window;
+}
+
+Deno.test("an entry ends where another stream takes its turn, or skips it", () => {
+  const texts: [LogStream, string][] = [["stdout", "a\nb\n"], ["stderr", "E\n"], ["stdout", "c\n"]];
+  const ordered = windowOf(...texts);
+  assert.equal(ordered.interruptedStream, "stdout");
+  assert.deepEqual(ordered.take(false), { stream: "stdout", text: "a\nb", atMs: 1, end: 4 });
+  assert.deepEqual(ordered.take(false), { stream: "stderr", text: "E", atMs: 2, end: 2 });
+  assert.equal(ordered.interruptedStream, undefined);
+  assert.deepEqual(ordered.take(false), { stream: "stdout", text: "c", atMs: 3, end: 6 });
+  assert(ordered.empty);
+  assert.equal(ordered.take(false), undefined);
+
+  const across = windowOf(...texts);
+  assert.deepEqual(across.take(true), { stream: "stdout", text: "a\nb\nc", atMs: 1, end: 6 });
+  assert.deepEqual(across.take(true), { stream: "stderr", text: "E", atMs: 2, end: 2 });
+  assert(across.empty);
+});
+
+Deno.test("a full stream may go before an older line of another", () => {
+  const window = windowOf(["stderr", "E\n"], ["stdout", "x".repeat(4_999) + "\n"]);
+  assert.equal(window.fullStream, undefined);
+  window.add({ stream: "stdout", text: "\n", atMs: 3, end: 5_001 });
+  assert.equal(window.fullStream, "stdout", "5000 code points with the newline between");
+  assert.equal(window.take(true, "stdout")?.text, "x".repeat(4_999) + "\n");
+  assert.equal(window.fullStream, undefined);
+  assert.equal(window.take(true)?.text, "E");
+});
+
+Deno.test("a batch is shared out among entries, and each says how far its stream has come", () => {
+  const window = windowOf(["stdout", "x".repeat(2_999) + "\n" + "y".repeat(1_999) + "\nz\n"]);
+  const full = "x".repeat(2_999) + "\n" + "y".repeat(1_999);
+  assert.deepEqual(window.take(false), { stream: "stdout", text: full, atMs: 1, end: 5_000 });
+  assert.deepEqual(window.take(false), { stream: "stdout", text: "z", atMs: 1, end: 5_002 });
+});
+
+Deno.test("5000 code points always fit, however many units they take", () => {
+  const emoji = "😀".repeat(MAX_ENTRY_CODE_POINTS);
+  const window = windowOf(["stdout", `${emoji}\n`], ["stdout", `${emoji}\nlast\n`]);
+  assert.equal(window.take(true)?.text, emoji);
+  assert.equal(window.take(true)?.text, emoji);
+  assert.equal(window.take(true)?.text, "last");
+});
+
+Deno.test("blank lines are lines", () => {
+  assert.equal(windowOf(["stdout", "\n"]).take(true)?.text, "");
+  assert.equal(windowOf(["stdout", "\n\n"]).take(true)?.text, "\n");
+  assert.equal(windowOf(["stdout", "\n"], ["stdout", "a\n\n"]).take(true)?.text, "\na\n");
+  const brim = windowOf(["stdout", "x".repeat(4_999) + "\n"], ["stdout", "\na\n"]);
+  assert.equal(brim.take(true)?.text, "x".repeat(4_999) + "\n");
+  assert.equal(brim.take(true)?.text, "a");
+});
+
+Deno.test("a note that stands at an older place does not take its stream back", () => {
+  const window = new EntryWindow();
+  window.add({ stream: "system", text: "said\n", atMs: 1, end: 100 });
+  window.add({ stream: "system", text: "left out\n", atMs: 2, end: 50 });
+  assert.deepEqual(window.take(true), {
+    stream: "system",
+    text: "said\nleft out",
+    atMs: 1,
+    end: 100,
+  });
+});

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import type { LogStream } from "../control_plane/schemas.ts";
+import { isAlive, readIfThere, until } from "./_test_processes.ts";
+import { endTaskProcesses } from "./end_processes.ts";
+import type { ProcessGroup } from "./process_table.ts";
+import { LINGER_MS, type ProcessResult, runProcess } from "./run_process.ts";
+
+interface Run {
+  taskId: string;
+  output: Record<LogStream, string>;
+  abort: () => void;
+  ended: Promise<ProcessResult>;
+}
+
+/** Runs a shell script; `onSpawn` may hold it at its gate. */
+function run(
+  script: string,
+  options: {
+    args?: string[];
+    onSpawn?: (group: ProcessGroup) => Promise<void>;
+    signal?: AbortController;
+  } = {},
+): Run {
+  const taskId = crypto.randomUUID();
+  const stop = options.signal ?? new AbortController();
+  const output = { stdout: "", stderr: "", system: "" };
+  const ended = runProcess({
+    taskId,
+    argv: ["/bin/sh", "-c", script, "sh", ...options.args ?? []],
+    onSpawn: options.onSpawn ?? (() => Promise.resolve()),
+    onLines: (stream, lines) => {
+      output[stream] += lines;
+      return Promise.resolve();
+    },
+    signal: stop.signal,
+  });
+  return { taskId, output, abort: () => stop.abort(), ended };
+}
+
+async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "run_" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function timed<T>(work: Promise<T>): Promise<{ result: T; tookMs: number }> {
+  const startMs = performance.now();
+  return { result: await work, tookMs: performance.now() - startMs };
+}
+
+Deno.test("all output is read to the last line, and the exit code told", async () => {
+  const { output, ended } = run(
+    "i=0; while [ $i -lt 2000 ]; do echo $i; echo e$i >&2; i=$((i+1)); done; printf last; exit 7",
+  );
+  assert.deepEqual(await ended, { exitCode: 7, signal: undefined, unkillable: 0 });
+  const numbers = Array.from({ length: 2_000 }, (_, i) => i);
+  assert.equal(output.stdout, numbers.map((i) => `${i}\n`).join("") + "last\n");
+  assert.equal(output.stderr, numbers.map((i) => `e${i}\n`).join(""));
+});
+
+Deno.test("an end by signal n is exit code 128 + n", async () => {
+  assert.deepEqual(await run("kill -9 $$").ended, {
+    exitCode: 137,
+    signal: "SIGKILL",
+    unkillable: 0,
+  });
+  assert.equal((await run("kill -15 $$").ended).exitCode, 143);
+});
+
+Deno.test("a reader that takes its time loses nothing and is waited for", async () => {
+  let held = "";
+  await runProcess({
+    taskId: crypto.randomUUID(),
+    argv: ["/bin/sh", "-c", "seq 1 50000"],
+    onSpawn: () => Promise.resolve(),
+    onLines: async (_, lines) => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      held += lines;
+    },
+    signal: new AbortController().signal,
+  });
+  assert.equal(held, Array.from({ length: 50_000 }, (_, i) => `${i + 1}\n`).join(""));
+});
+
+Deno.test("an abort leaves nothing: children, those that ignore SIGTERM, daemons", () =>
+  withFolder(async (folder) => {
+    const { abort, ended } = run(
+      `cd "$1"
+       sleep 1000 & echo $! >child
+       setsid sh -c 'echo $$ >session; exec sleep 1000' &
+       ( ( setsid sh -c 'echo $$ >daemon; trap "" TERM HUP; while :; do sleep 1; done' \\
+           </dev/null >/dev/null 2>&1 & ) & )
+       sh -c 'trap "" TERM; echo $$ >deaf; while :; do sleep 1; done' &
+       echo $$ >leader
+       wait`,
+      { args: [folder] },
+    );
+    const names = ["child", "session", "daemon", "deaf", "leader"];
+    const files = names.map((name) => join(folder, name));
+    const contents = () => Promise.all(files.map(readIfThere));
+    await until(async () => (await contents()).every((pid) => pid !== ""));
+    const pids = (await contents()).map(Number);
+    abort();
+    const { result, tookMs } = await timed(ended);
+    assert.equal(result.signal, "SIGTERM");
+    assert.equal(result.unkillable, 0);
+    assert(tookMs > 4_900 && tookMs < 6_500, `5 s of grace, took ${tookMs} ms`);
+    for (const [index, pid] of pids.entries()) assert(!await isAlive(pid), `${names[index]} lives`);
+  }));
+
+Deno.test("what has neither mark nor leader any more is ended all the same", () =>
+  withFolder(async (folder) => {
+    const deaf = join(folder, "deaf");
+    const taskId = crypto.randomUUID();
+    const stop = new AbortController();
+    // `env -i` takes the mark away; the shell goes at SIGTERM, its deaf child does not.
+    const script =
+      `env -i /bin/sh -c 'trap "" TERM; echo $$ >"$0"; while :; do /bin/sleep 1; done' \\
+      "$1" & wait`;
+    let group: ProcessGroup | undefined;
+    const ended = runProcess({
+      taskId,
+      argv: ["/usr/bin/env", "-i", "/bin/sh", "-c", script, "sh", deaf],
+      onSpawn: (spawned) => {
+        group = spawned;
+        return Promise.resolve();
+      },
+      onLines: () => Promise.resolve(),
+      signal: stop.signal,
+    });
+    await until(async () => await readIfThere(deaf) !== "");
+    const pid = Number(await readIfThere(deaf));
+    try {
+      // With less patience than the runner has, and then once more through the runner.
+      assert.equal(await endTaskProcesses(taskId, group, 100), 0);
+      assert(!await isAlive(pid));
+    } finally {
+      stop.abort();
+      await ended;
+      if (await isAlive(pid)) Deno.kill(pid, "SIGKILL");
+    }
+  }));
+
+Deno.test("an abort at the gate runs nothing, whether it comes before, at or after the spawn", () =>
+  withFolder(async (folder) => {
+    const proof = join(folder, "proof");
+    for (const when of ["before", "at"]) {
+      const signal = new AbortController();
+      if (when === "before") signal.abort();
+      const onSpawn = () => Promise.resolve(signal.abort());
+      const { ended } = run('echo ran >"$1"', { args: [proof], signal, onSpawn });
+      const { result, tookMs } = await timed(ended);
+      assert.notEqual(result.exitCode, 0);
+      assert(tookMs < 2_000, `${tookMs} ms`);
+      await assert.rejects(Deno.stat(proof), Deno.errors.NotFound);
+    }
+  }));
+
+Deno.test("a background child that holds the output delays the end by 2 s and is left alone", () =>
+  withFolder(async (folder) => {
+    const { output, ended } = run(
+      `( trap '' PIPE; i=0
+         while [ $i -lt 100 ]; do echo $i; sleep 0.1; i=$((i+1)); done ) & echo $! >"$1"; echo out`,
+      { args: [join(folder, "pid")] },
+    );
+    const { result, tookMs } = await timed(ended);
+    const pid = Number(await Deno.readTextFile(join(folder, "pid")));
+    assert.deepEqual(result, { exitCode: 0, signal: undefined, unkillable: 0 });
+    assert(tookMs > LINGER_MS - 100 && tookMs < LINGER_MS + 1_000, `took ${tookMs} ms`);
+    assert(output.stdout.includes("out\n"));
+    assert(output.stdout.includes("\n10\n"), "what it printed in that time is kept");
+    assert(await isAlive(pid));
+    const afterEnd = output.stdout;
+    Deno.kill(pid, "SIGKILL");
+    await until(async () => !await isAlive(pid));
+    assert.equal(output.stdout, afterEnd, "nothing is read any more");
+  }));
+
+Deno.test("a background child that has let go of the output delays nothing", async () => {
+  const { ended, taskId } = run("sleep 1000 >/dev/null 2>&1 & echo out");
+  const { tookMs } = await timed(ended);
+  assert(tookMs < 1_000, `took ${tookMs} ms`);
+  assert.equal(await endTaskProcesses(taskId, undefined), 0);
+});
+
+Deno.test("a machine that cannot start even a look at its processes still ends the group", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "pid");
+    const { abort, ended } = run('echo $$ >"$1"; sleep 1000 & wait', { args: [file] });
+    await until(async () => await readIfThere(file) !== "");
+    // Stands for EAGAIN, which a full process table answers; it cannot be had for one test alone.
+    const { Command } = Deno;
+    Object.assign(Deno, {
+      Command: class {
+        output = () => Promise.reject(new Error("Resource temporarily unavailable"));
+      },
+    });
+    try {
+      abort();
+      assert.equal((await ended).signal, "SIGKILL");
+    } finally {
+      Object.assign(Deno, { Command });
+    }
+  }));

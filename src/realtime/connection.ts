@@ -1,0 +1,177 @@
+import { setTimeout as delay } from "@std/async";
+import type { Socket } from "socket.io-client";
+import { messageOf } from "../system/user_error.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { AuthAck, EventAck, Refusal } from "./events.ts";
+import { dialFailure, RealtimeFailure } from "./failures.ts";
+import { type Ack, LinkDroppedError, NoAckError } from "./link.ts";
+import { nativeTransport } from "./transport.ts";
+
+/** The client's module: imported when it is needed, since commands that talk no realtime start quicker without. */
+export type SocketIo = typeof import("socket.io-client");
+
+/** How long each step may take: to dial, to join the namespace, to be authenticated. */
+const STEP_LIMIT_MS = 10_000;
+/** A peer that is gone never closes its half: it is waited for so long. */
+const CLOSE_LIMIT_MS = 1_000;
+
+/** What a {@linkcode Connection} is made of. */
+export interface ConnectionOptions {
+  /** The Socket.IO client. */
+  io: SocketIo;
+  /** Where the server is. */
+  endpoint: Endpoint;
+  /** The agents' namespace. */
+  namespace: string;
+  /** Shared with HTTP. */
+  client: Deno.HttpClient;
+  /** Gets each event that the server sends, other than those of the authentication. */
+  onEvent: (event: string, payload: unknown) => void;
+  /** The limit of each step, in milliseconds. */
+  stepLimitMs?: number;
+}
+
+/** One Socket.IO connection, from its dialling to its end. It does not reconnect. */
+export class Connection implements AsyncDisposable {
+  /** Resolves, with the reason, when the connection has ended. */
+  readonly ended: Promise<string>;
+  /** When the server was last heard, by `performance.now()`. */
+  heardAtMs: number = performance.now();
+  /** Whether the node is authenticated on it now. */
+  ready = false;
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #end: (reason: string) => void;
+  #webSocket: WebSocket | undefined;
+  #reason: string | undefined;
+
+  /** Nothing is sent before {@linkcode Connection.open}. */
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { io, endpoint, client, namespace } = options;
+    ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<string>());
+    const keep = (socket: WebSocket) => this.#webSocket = socket;
+    const manager = new io.Manager(endpoint.origin, {
+      path: endpoint.path,
+      transports: [nativeTransport(io.WebSocket, client, keep)],
+      autoConnect: false,
+      reconnection: false,
+    });
+    this.#socket = manager.socket(namespace);
+    this.#socket.on("disconnect", (reason) => {
+      this.ready = false;
+      this.#end(this.#reason ?? reason);
+    });
+    this.#socket.onAny((event: string, payload: unknown) => {
+      if (event !== "agent.auth.ack" && event !== "agent.auth.error") {
+        options.onEvent(event, payload);
+      }
+    });
+  }
+
+  /** Bytes that are sent but have not left this machine. */
+  get bufferedBytes(): number {
+    return this.#webSocket?.bufferedAmount ?? 0;
+  }
+
+  /**
+   * Connects and authenticates with `auth`, the payload of `agent.auth`.
+   *
+   * @throws {RealtimeFailure} when a step fails or takes longer than 10 s, and the signal's reason.
+   */
+  async open(auth: Record<string, unknown>, signal: AbortSignal): Promise<AuthAck> {
+    signal.throwIfAborted();
+    const socket = this.#socket;
+    const { promise, resolve, reject } = Promise.withResolvers<AuthAck>();
+    const limitMs = this.#options.stepLimitMs ?? STEP_LIMIT_MS;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let fail: (cause: string) => RealtimeFailure = dialFailure;
+    const step = (failure: (cause: string) => RealtimeFailure) => {
+      fail = failure;
+      clearTimeout(timer);
+      timer = setTimeout(() => reject(fail(`no answer within ${limitMs / 1_000} s`)), limitMs);
+    };
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+
+    step(dialFailure);
+    socket.io.once("error", (error) => reject(dialFailure(error)));
+    socket.io.once("open", () => {
+      socket.io.engine.on("packet", () => this.heardAtMs = performance.now());
+      step((cause) => new RealtimeFailure("namespace connect failure", cause));
+    });
+    socket.once("connect_error", (error) => {
+      reject(new RealtimeFailure("namespace connect failure", messageOf(error)));
+    });
+    socket.once("connect", () => {
+      step((cause) => new RealtimeFailure("auth error", cause));
+      socket.emit("agent.auth", auth);
+    });
+    socket.once("agent.auth.error", (payload: unknown) => {
+      reject(new RealtimeFailure("auth error", refusalOf(payload)));
+    });
+    socket.once("agent.auth.ack", (payload: unknown) => {
+      const ack = AuthAck.safeParse(payload);
+      // At once, and not when the promise is: what follows may already be a terminal's event.
+      this.ready = ack.success && ack.data.authenticated;
+      if (ack.success && this.ready) resolve(ack.data);
+      else reject(new RealtimeFailure("auth error", "the answer does not let this node in"));
+    });
+    socket.once("disconnect", (reason) => reject(fail(`the connection ended (${reason})`)));
+
+    try {
+      socket.connect();
+      return await promise;
+    } catch (error) {
+      await this.close(messageOf(error));
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** See {@linkcode RealtimeLink.request}. */
+  async request(event: string, payload: Record<string, unknown>, timeoutMs: number): Promise<Ack> {
+    if (!this.ready) throw new LinkDroppedError(`${event}: there is no session`);
+    let ack: unknown;
+    try {
+      ack = await this.#socket.timeout(timeoutMs).emitWithAck(event, payload);
+    } catch {
+      if (!this.ready) throw new LinkDroppedError(`${event}: the session ended`);
+      throw new NoAckError(`${event}: no acknowledgement within ${timeoutMs / 1_000} s`);
+    }
+    return EventAck.parse(ack);
+  }
+
+  /** Sends an event without waiting. */
+  send(event: string, payload: Record<string, unknown>): void {
+    this.#socket.emit(event, payload);
+  }
+
+  /** Ends the connection, and waits a moment for the server to close its half. */
+  async close(reason: string): Promise<void> {
+    this.#reason ??= reason;
+    const webSocket = this.#webSocket;
+    const closed = Promise.withResolvers<void>();
+    webSocket?.addEventListener("close", () => closed.resolve());
+    this.#socket.disconnect();
+    this.ready = false;
+    this.#end(this.#reason);
+    if (!webSocket || webSocket.readyState === WebSocket.CLOSED) return;
+    const limit = new AbortController();
+    const waited = delay(CLOSE_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => {});
+    await Promise.race([closed.promise, waited]);
+    limit.abort();
+  }
+
+  /** Closes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close("not needed any more");
+  }
+}
+
+function refusalOf(payload: unknown): string {
+  const refusal = Refusal.safeParse(payload);
+  return refusal.success ? refusal.data.message : "no reason given";
+}

@@ -1,0 +1,19 @@
+/** What the server answered an event with (contract: Realtime). */
+export type Ack = { ok: boolean; message?: string | undefined; seq?: number | null | undefined };
+/** The socket went away before the acknowledgement came. */
+export class LinkDroppedError extends Error {}
+/** The socket stayed, but no acknowledgement came in time. */
+export class NoAckError extends Error {}
+/** The authenticated realtime session, as telemetry and terminals see it. */
+export interface RealtimeLink {
+  /** Whether events can be sent now. */
+  readonly ready: boolean;
+  /** Resolves as soon as the session is authenticated (at once if it is); rejects when the signal aborts. */
+  whenReady(signal?: AbortSignal): Promise<void>;
+  /** Sends an event and waits for its acknowledgement. Throws LinkDroppedError (also when not ready), NoAckError after timeoutMs. */
+  request(event: string, payload: Record<string, unknown>, timeoutMs: number): Promise<Ack>;
+  /** Sends an event without waiting; events about terminals wait for the next session if there is none now and are never dropped (bounded by realtime_queue_size: further ones are refused with false). */
+  emit(event: string, payload: Record<string, unknown>): boolean;
+  /** Sends a metrics snapshot: only the newest is kept while offline; the first to go under pressure. */
+  emitMetrics(payload: Record<string, unknown>): void;
+}

@@ -1,0 +1,67 @@
+/** An event on its way out. */
+export interface Outgoing {
+  /** Its name. */
+  readonly event: string;
+  /** What it carries. */
+  readonly payload: Record<string, unknown>;
+}
+
+/** After a `terminal.stop` it would open the terminal again (contract: Realtime, rules). */
+const NEVER_TWICE = "terminal.opened";
+
+/**
+ * What the control plane has not acknowledged yet, within realtime_queue_size: events in their
+ * order, and the newest metrics snapshot that could not be sent, while there is room for it.
+ */
+export class Outbox {
+  readonly #limit: () => number;
+  readonly #events = new Set<Outgoing>();
+  readonly #sent = new Set<Outgoing>();
+  #metrics: Outgoing | undefined;
+
+  /** `limit` is asked anew each time: it may change while the agent runs. */
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  /** Keeps an event; `false` when there is no room, not even a snapshot's. */
+  add(outgoing: Outgoing): boolean {
+    if (this.#events.size >= this.#limit()) return false;
+    this.#events.add(outgoing);
+    if (this.#events.size >= this.#limit()) this.#metrics = undefined;
+    return true;
+  }
+
+  /** Keeps a snapshot in place of an older one, unless events need all the room. */
+  keepMetrics(outgoing: Outgoing): void {
+    this.#metrics = this.#events.size < this.#limit() ? outgoing : undefined;
+  }
+
+  /** The events that are to be sent, oldest first; from now on they count as sent. */
+  takeUnsent(): Outgoing[] {
+    const unsent = [...this.#events].filter((outgoing) => !this.#sent.has(outgoing));
+    for (const outgoing of unsent) this.#sent.add(outgoing);
+    return unsent;
+  }
+
+  /** Takes the snapshot out. */
+  takeMetrics(): Outgoing | undefined {
+    const metrics = this.#metrics;
+    this.#metrics = undefined;
+    return metrics;
+  }
+
+  /** Forgets an event that has arrived. */
+  settle(outgoing: Outgoing): void {
+    this.#events.delete(outgoing);
+    this.#sent.delete(outgoing);
+  }
+
+  /** The session ended: what was sent on it may not have arrived, and is to be sent again. */
+  linkDropped(): void {
+    for (const outgoing of this.#sent) {
+      if (outgoing.event === NEVER_TWICE) this.#events.delete(outgoing);
+    }
+    this.#sent.clear();
+  }
+}

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { Outbox } from "./outbox.ts";
+
+const event = (name: string) => ({ event: name, payload: {} });
+
+Deno.test("metrics are the first to go, and only the newest is kept", () => {
+  const outbox = new Outbox(() => 2);
+  const [old, fresh] = [event("agent.metrics"), event("agent.metrics")];
+  outbox.keepMetrics(old);
+  outbox.keepMetrics(fresh);
+  assert.equal(outbox.takeMetrics(), fresh);
+  assert.equal(outbox.takeMetrics(), undefined);
+
+  outbox.keepMetrics(fresh);
+  assert.equal(outbox.add(event("terminal.error")), true);
+  assert.equal(outbox.add(event("terminal.exited")), true);
+  outbox.keepMetrics(fresh);
+  assert.equal(outbox.takeMetrics(), undefined);
+  assert.equal(outbox.add(event("terminal.exited")), false);
+});
+
+Deno.test("an event stays until it has arrived, and makes room then", () => {
+  const outbox = new Outbox(() => 2);
+  const [a, b] = [event("terminal.exited"), event("terminal.exited")];
+  outbox.add(a);
+  assert.deepEqual(outbox.takeUnsent(), [a]);
+  outbox.add(b);
+  assert.deepEqual(outbox.takeUnsent(), [b]);
+  assert.equal(outbox.add(event("terminal.error")), false);
+  outbox.settle(a);
+  outbox.linkDropped();
+  assert.deepEqual(outbox.takeUnsent(), [b]);
+  assert.equal(outbox.add(event("terminal.error")), true);
+});
+
+Deno.test("a terminal that was opened is not opened again", () => {
+  const outbox = new Outbox(() => 9);
+  outbox.add(event("terminal.opened"));
+  const late = event("terminal.opened");
+  outbox.takeUnsent();
+  outbox.add(late);
+  outbox.linkDropped();
+  assert.deepEqual(outbox.takeUnsent(), [late]);
+});

@@ -1,0 +1,62 @@
+import { setTimeout as delay } from "@std/async";
+import type { Logger } from "../system/logger.ts";
+import type { Connection } from "./connection.ts";
+import { NoAckError } from "./link.ts";
+import { OnceAMinute } from "../system/once_a_minute.ts";
+
+const SLOW_MS = 2_000;
+/** Silence for so long, where pings were answered before, means that nobody is there. */
+const DEAD_MS = 15_000;
+
+/** What {@linkcode keepAlive} works with. */
+export interface KeepAliveOptions {
+  /** The connection, as far as pings need it. */
+  connection: Pick<Connection, "request" | "heardAtMs">;
+  /** Time between two pings, in milliseconds. */
+  intervalMs: () => number;
+  /** Called when the server is silent: the connection should be given up. */
+  onDead: (reason: string) => void;
+  /** The agent's log. */
+  logger: Logger;
+  /** Ends the pings. */
+  signal: AbortSignal;
+  /** How long an unanswered ping means a dead connection, in milliseconds. */
+  deadMs?: number;
+}
+
+/**
+ * Pings in every interval, answered or not (contract: Realtime, `agent.ping`). A connection on which
+ * answers stay away is noticed here; one that never had an answer is left to Engine.IO's own pings,
+ * for the control plane may be one that does not acknowledge.
+ */
+export async function keepAlive(options: KeepAliveOptions): Promise<void> {
+  const { connection, intervalMs, logger, signal, onDead, deadMs = DEAD_MS } = options;
+  const told = new OnceAMinute();
+  let acknowledges = false;
+
+  const ping = async () => {
+    const sentMs = performance.now();
+    const payload = { type: "agent.ping", timestamp: new Date().toISOString() };
+    try {
+      await connection.request("agent.ping", payload, deadMs);
+      acknowledges = true;
+      const tookMs = Math.round(performance.now() - sentMs);
+      if (tookMs > SLOW_MS && told.allows("slow")) logger.warn("realtime ping is slow", { tookMs });
+    } catch (error) {
+      if (!(error instanceof NoAckError)) return;
+      if (!acknowledges) {
+        if (told.allows("mute")) logger.debug("control plane does not acknowledge pings");
+      } else if (connection.heardAtMs < sentMs) {
+        onDead(`no ping was answered for ${deadMs / 1_000} s`);
+      }
+    }
+  };
+  try {
+    while (true) {
+      void ping();
+      await delay(intervalMs(), undefined, { signal });
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { Logger } from "../system/logger.ts";
+import { LinkDroppedError, NoAckError } from "./link.ts";
+import { keepAlive } from "./ping.ts";
+import { TestServer } from "./_test_server.ts";
+import { TestSession } from "./_test_session.ts";
+
+Deno.test("pings carry their type and a timestamp only, in every interval", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url, { realtimePingIntervalMs: 5 });
+  await server.until(() => server.payloads("agent.ping").length >= 5);
+  for (const { type, timestamp, ...rest } of server.payloads("agent.ping")) {
+    assert.equal(type, "agent.ping");
+    assert.ok(!Number.isNaN(Date.parse(String(timestamp))));
+    assert.deepEqual(rest, {});
+  }
+  // The interval is asked for anew each time.
+  test.config.realtimePingIntervalMs = 60_000;
+  const { promise: later, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, 50);
+  await later;
+  const sofar = server.payloads("agent.ping").length;
+  await test.session.request("terminal.output", {}, 1_000);
+  assert.equal(server.payloads("agent.ping").length, sofar);
+});
+
+/** Runs pings against a real server which answers as `answers` says, in turn, until `ends`. */
+async function ping(
+  answers: (count: number) => "answer" | "stay silent",
+  ends: (stop: { dead: string | undefined; pings: number }) => boolean,
+): Promise<{ dead: string | undefined; log: string[] }> {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  await test.session.whenReady();
+  await server.until(() => server.payloads("agent.ping").length === 1);
+  let count = 0;
+  server.acknowledge = () => answers(count++) === "answer" ? { ok: true } : undefined;
+  const stop = new AbortController();
+  const log: string[] = [];
+  let dead: string | undefined;
+  const check = () => ends({ dead, pings: count }) && stop.abort();
+  let heardAtMs = 0;
+  await keepAlive({
+    connection: {
+      get heardAtMs() {
+        return heardAtMs;
+      },
+      request: async (event, payload, timeoutMs) => {
+        const ack = await test.session.request(event, payload, timeoutMs).finally(check);
+        heardAtMs = performance.now();
+        return ack;
+      },
+    },
+    intervalMs: () => 10,
+    deadMs: 50,
+    onDead: (reason) => {
+      dead ??= reason;
+      check();
+    },
+    logger: new Logger({ level: "debug", write: (line) => log.push(JSON.parse(line).msg) }),
+    signal: stop.signal,
+  });
+  return { dead, log };
+}
+
+Deno.test("a connection whose answers stay away is given up", async () => {
+  const { dead } = await ping(
+    (count) => count < 3 ? "answer" : "stay silent",
+    ({ dead }) => dead !== undefined,
+  );
+  assert.equal(dead, "no ping was answered for 0.05 s");
+});
+
+Deno.test("a control plane that never acknowledges is left in peace", async () => {
+  const { dead, log } = await ping(() => "stay silent", ({ pings }) => pings >= 15);
+  assert.equal(dead, undefined);
+  assert.deepEqual(log, ["control plane does not acknowledge pings"]);
+});
+
+Deno.test("a slow answer is warned of once a minute, and a lost connection is no answer", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  await test.session.whenReady();
+  const log: string[] = [];
+  const stop = new AbortController();
+  let pings = 0;
+  const answers = [
+    () => new Promise((resolve) => setTimeout(resolve, 2_050)),
+    () => new Promise((resolve) => setTimeout(resolve, 2_050)),
+    () => Promise.reject(new LinkDroppedError("gone")),
+    () => Promise.reject(new NoAckError("none")),
+  ];
+  await keepAlive({
+    connection: {
+      heardAtMs: Infinity,
+      request: async () => {
+        await answers[pings++]?.();
+        return { ok: true };
+      },
+    },
+    intervalMs: () => {
+      if (pings > answers.length) setTimeout(() => stop.abort(), 2_200);
+      return pings > answers.length ? 60_000 : 1;
+    },
+    onDead: () => assert.fail("it is alive"),
+    logger: new Logger({ level: "info", write: (line) => log.push(JSON.parse(line).msg) }),
+    signal: stop.signal,
+  });
+  assert.deepEqual(log, ["realtime ping is slow"]);
+});

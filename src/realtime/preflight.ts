@@ -1,0 +1,46 @@
+import { whyFetchFailed } from "../control_plane/http.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+const ANSWER_LIMIT_MS = 5_000;
+const MAX_ANSWER_CHARACTERS = 10_000;
+
+/**
+ * Asks the Socket.IO server for a polling handshake, which it answers although it serves nothing by
+ * polling (contract: Realtime).
+ *
+ * @returns what is wrong, or `undefined` when the answer holds a session id.
+ */
+export async function preflight(
+  { origin, path }: Endpoint,
+  client: Deno.HttpClient,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const url = `${origin}${path}?EIO=4&transport=polling`;
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
+  try {
+    const response = await fetch(url, {
+      client,
+      redirect: "manual",
+      signal: AbortSignal.any([limit.signal, signal]),
+    });
+    const text = await readStart(response);
+    if (/"sid"\s*:/.test(text)) return undefined;
+    return `HTTP status ${response.status} without a session id`;
+  } catch (error) {
+    if (limit.signal.aborted) return `no answer within ${ANSWER_LIMIT_MS / 1_000} s`;
+    return whyFetchFailed(error).replace(/^client error \(Connect\): /, "");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What answers here may be no Socket.IO server at all: its answer is not read to the end. */
+async function readStart(response: Response): Promise<string> {
+  let text = "";
+  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length > MAX_ANSWER_CHARACTERS) break;
+  }
+  return text;
+}

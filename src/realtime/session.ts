@@ -1,0 +1,298 @@
+import { setTimeout as delay } from "@std/async";
+import type { Config } from "../config/mod.ts";
+import type { Credentials } from "../control_plane/agent_api.ts";
+import { Backoff } from "../control_plane/backoff.ts";
+import type { Network } from "../control_plane/network.ts";
+import type { HostFacts } from "../control_plane/schemas.ts";
+import type { Logger } from "../system/logger.ts";
+import { messageOf } from "../system/user_error.ts";
+import { Connection, type SocketIo } from "./connection.ts";
+import { endpointOf } from "./endpoint.ts";
+import type { AuthAck } from "./events.ts";
+import { RealtimeFailure } from "./failures.ts";
+import { Inbox, type RealtimeHandlers } from "./inbox.ts";
+import { type Ack, LinkDroppedError, type RealtimeLink } from "./link.ts";
+import { OnceAMinute } from "../system/once_a_minute.ts";
+import { Outbox, type Outgoing } from "./outbox.ts";
+import { keepAlive } from "./ping.ts";
+import { preflight } from "./preflight.ts";
+
+const FIRST_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 30_000;
+/** Refused credentials are asked about less often, as with a claim. */
+const MAX_REFUSED_PAUSE_MS = 60_000;
+/** A session that lived so long was a good one. */
+const GOOD_MS = 60_000;
+/** Events of {@linkcode RealtimeLink.emit} that are not acknowledged by then count as arrived. */
+const ACK_LIMIT_MS = 10_000;
+/** While more than this waits to leave the machine, metrics stay behind. */
+const PRESSURE_BYTES = 256 * 1024;
+
+/** The part of the configuration that realtime obeys; it is asked each time it is needed. */
+export type RealtimeConfig = Pick<
+  Config,
+  | "realtimeBackoffJitter"
+  | "realtimeNamespace"
+  | "realtimePath"
+  | "realtimePingIntervalMs"
+  | "realtimeQueueSize"
+>;
+
+/** What {@linkcode startRealtime} works with. */
+export interface RealtimeOptions {
+  /** Shared with HTTP. */
+  network: Network;
+  /** The configuration as it is now. */
+  config: () => RealtimeConfig;
+  /** Who this node is. */
+  identity: Credentials;
+  /** What is told of the machine. */
+  facts: HostFacts;
+  /** The applied root access, for `agent.auth`; none where nothing is known of profiles. */
+  rootAccess?: () => Record<string, unknown> | undefined;
+  /** Get what the control plane sends. */
+  handlers: RealtimeHandlers;
+  /** The agent's log. */
+  logger: Logger;
+  /** Ends the session. */
+  signal?: AbortSignal;
+  /** A number from 0 to 1. */
+  random?: () => number;
+}
+
+/** Opens the realtime session, and opens it again whenever it ends, until it is disposed. */
+export function startRealtime(options: RealtimeOptions): RealtimeSession {
+  return new RealtimeSession(options);
+}
+
+/** See {@linkcode startRealtime}. */
+export class RealtimeSession implements RealtimeLink, AsyncDisposable {
+  readonly #options: RealtimeOptions;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #running: Promise<void>;
+  readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
+  readonly #pace: Backoff;
+  readonly #refusedPace: Backoff;
+  readonly #told = new OnceAMinute();
+  readonly #waiting = new Set<PromiseWithResolvers<void>>();
+  #connection: Connection | undefined;
+
+  /** Begins to connect at once. */
+  constructor(options: RealtimeOptions) {
+    this.#options = options;
+    const { config, handlers, logger, signal, random = Math.random } = options;
+    this.#signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    this.#inbox = new Inbox(handlers, logger);
+    this.#outbox = new Outbox(() => config().realtimeQueueSize);
+    // The setting is the part of a pause that is left to chance: 0 none of it, 1 all of it.
+    const jitter = () => 1 - config().realtimeBackoffJitter * random();
+    this.#pace = new Backoff({ firstMs: FIRST_PAUSE_MS, maxMs: MAX_PAUSE_MS, random: jitter });
+    this.#refusedPace = new Backoff({
+      firstMs: FIRST_PAUSE_MS,
+      maxMs: MAX_REFUSED_PAUSE_MS,
+      random: jitter,
+    });
+    this.#running = this.#run();
+  }
+
+  /** See {@linkcode RealtimeLink.ready}. */
+  get ready(): boolean {
+    return this.#connection?.ready ?? false;
+  }
+
+  /** See {@linkcode RealtimeLink.whenReady}; rejects as well when the session is disposed. */
+  async whenReady(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#signal.throwIfAborted();
+    if (this.ready) return;
+    const wait = Promise.withResolvers<void>();
+    const onAbort = () => wait.reject(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    this.#waiting.add(wait);
+    try {
+      await wait.promise;
+    } finally {
+      this.#waiting.delete(wait);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** See {@linkcode RealtimeLink.request}; the payload's `type` is added where it is missing. */
+  async request(event: string, payload: Record<string, unknown>, timeoutMs: number): Promise<Ack> {
+    if (!this.#connection) throw new LinkDroppedError(`${event}: there is no session`);
+    return await this.#connection.request(event, { type: event, ...payload }, timeoutMs);
+  }
+
+  /** See {@linkcode RealtimeLink.emit}; the payload's `type` is added where it is missing. */
+  emit(event: string, payload: Record<string, unknown>): boolean {
+    const kept = this.#outbox.add({ event, payload: { type: event, ...payload } });
+    if (kept) this.#flush();
+    else if (this.#told.allows("queue")) {
+      this.#options.logger.warn("realtime queue is full", { event });
+    }
+    return kept;
+  }
+
+  /** See {@linkcode RealtimeLink.emitMetrics}; who the node is, and its version, are added here. */
+  emitMetrics(payload: Record<string, unknown>): void {
+    const { identity, facts } = this.#options;
+    const event = "agent.metrics";
+    const { agentVersion } = facts;
+    this.#outbox.keepMetrics({
+      event,
+      payload: { type: event, ...identity, agentVersion, ...payload },
+    });
+    this.#flush();
+  }
+
+  /** Closes the session for good. What still waits in it is lost. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new LinkDroppedError("the realtime session is closed"));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const signal = this.#signal;
+    try {
+      const [io] = await Promise.all([import("socket.io-client"), this.#preflight()]);
+      while (true) {
+        const pauseMs = await this.#serve(io);
+        await delay(pauseMs, undefined, { signal });
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#options.logger.error("realtime cannot be used", { error: messageOf(error) });
+      this.#stop.abort(new LinkDroppedError("realtime cannot be used", { cause: error }));
+    } finally {
+      for (const wait of this.#waiting) wait.reject(signal.reason);
+    }
+  }
+
+  /** Only warns: what is in between may treat the two requests differently. */
+  async #preflight(): Promise<void> {
+    const { network, config, logger } = this.#options;
+    const problem = await this.#whatAilsHttp();
+    if (!problem || this.#signal.aborted) return;
+    logger.warn("realtime health check failed", {
+      url: network.apiUrl + config().realtimePath,
+      problem,
+      check: "api_url, realtime_path, and whether the control plane runs",
+    });
+  }
+
+  async #whatAilsHttp(): Promise<string | undefined> {
+    const { network, config } = this.#options;
+    try {
+      const endpoint = endpointOf(network.apiUrl, config().realtimePath);
+      return await preflight(endpoint, network.client, this.#signal);
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  /** One connection from its dialling to its end; gives the pause after it, in milliseconds. */
+  async #serve(io: SocketIo): Promise<number> {
+    const { network, config, identity, facts, rootAccess, logger } = this.#options;
+    const { agentVersion, platformVersion, kernelVersion } = facts;
+    const startedMs = performance.now();
+    try {
+      await using connection = new Connection({
+        io,
+        endpoint: endpointOf(network.apiUrl, config().realtimePath),
+        namespace: config().realtimeNamespace,
+        client: network.client,
+        onEvent: (event, payload) => this.#inbox.take(event, payload),
+      });
+      this.#connection = connection;
+      const applied = rootAccess?.();
+      const ack = await connection.open({
+        type: "agent.auth",
+        ...identity,
+        agentVersion,
+        platformVersion,
+        kernelVersion,
+        ...(applied ? { rootAccess: applied } : {}),
+      }, this.#signal);
+      logger.info("realtime session is up", { tookMs: Math.round(performance.now() - startedMs) });
+      return await this.#live(connection, ack);
+    } catch (error) {
+      if (!(error instanceof RealtimeFailure)) throw error;
+      return await this.#failed(error);
+    } finally {
+      this.#connection = undefined;
+    }
+  }
+
+  /** An authenticated connection until its end. */
+  async #live(connection: Connection, { rootAccess }: AuthAck): Promise<number> {
+    const { config, logger } = this.#options;
+    const upMs = performance.now();
+    this.#told.reset();
+    this.#refusedPace.reset();
+    if (rootAccess) this.#inbox.rootAccess(rootAccess);
+    this.#flush();
+    for (const wait of this.#waiting) wait.resolve();
+
+    const end = (reason: string) => void connection.close(reason);
+    const onAbort = () => end("the agent ended it");
+    this.#signal.addEventListener("abort", onAbort);
+    const pings = new AbortController();
+    const pinging = keepAlive({
+      connection,
+      intervalMs: () => config().realtimePingIntervalMs,
+      onDead: end,
+      logger,
+      signal: pings.signal,
+    });
+    const reason = await connection.ended;
+    pings.abort();
+    await pinging;
+    this.#signal.removeEventListener("abort", onAbort);
+    this.#outbox.linkDropped();
+
+    const livedMs = performance.now() - upMs;
+    if (livedMs >= GOOD_MS) this.#pace.reset();
+    const pauseMs = this.#pace.next();
+    if (!this.#signal.aborted) {
+      const seconds = Math.round(livedMs / 1_000);
+      logger.warn("realtime session ended", { reason, seconds, retryInMs: pauseMs });
+    }
+    return pauseMs;
+  }
+
+  /** Tells what failed, beyond debug at first and once a minute; gives the pause. */
+  async #failed({ failure, message, check }: RealtimeFailure): Promise<number> {
+    const refused = failure === "auth error";
+    const level = !this.#told.allows(failure) ? "debug" : refused ? "error" : "warn";
+    let cause = message;
+    if (level !== "debug" && /handshake|dial/.test(failure)) {
+      // A WebSocket says little, or what its second try with another protocol met.
+      const overHttp = await this.#whatAilsHttp();
+      if (overHttp) cause += `; over HTTP: ${overHttp}`;
+    }
+    const retryInMs = (refused ? this.#refusedPace : this.#pace).next();
+    this.#options.logger[level]("realtime connection failed", { failure, cause, check, retryInMs });
+    return retryInMs;
+  }
+
+  /** Sends what waits, if there is a session. */
+  #flush(): void {
+    const connection = this.#connection;
+    if (!connection?.ready) return;
+    for (const outgoing of this.#outbox.takeUnsent()) void this.#deliver(connection, outgoing);
+    if (connection.bufferedBytes > PRESSURE_BYTES) return;
+    const metrics = this.#outbox.takeMetrics();
+    if (metrics) connection.send(metrics.event, metrics.payload);
+  }
+
+  async #deliver(connection: Connection, outgoing: Outgoing): Promise<void> {
+    try {
+      await connection.request(outgoing.event, outgoing.payload, ACK_LIMIT_MS);
+    } catch (error) {
+      if (error instanceof LinkDroppedError) return;
+    }
+    this.#outbox.settle(outgoing);
+  }
+}

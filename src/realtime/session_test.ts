@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { LinkDroppedError, NoAckError } from "./link.ts";
+import { IDENTITY, TestServer } from "./_test_server.ts";
+import { TestSession } from "./_test_session.ts";
+
+Deno.test("the session authenticates with all three versions and nothing more", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  assert.equal(test.session.ready, false);
+  await test.session.whenReady();
+  assert.equal(test.session.ready, true);
+  await test.session.whenReady();
+  assert.deepEqual(server.received, [{
+    event: "agent.auth",
+    payload: {
+      type: "agent.auth",
+      ...IDENTITY,
+      agentVersion: "2.0.0",
+      platformVersion: "12",
+      kernelVersion: "6.1.0",
+    },
+  }, ...server.received.slice(1)]);
+  assert.equal(test.log.some(({ level }) => level === "warn" || level === "error"), false);
+});
+
+Deno.test("the applied root access is told, the wished one handed on", async () => {
+  await using server = await TestServer.start();
+  const wish = { profile: "task", updatedAt: "2026-01-01T00:00:00Z" };
+  server.authAnswer = { nodeId: IDENTITY.nodeId, rootAccess: wish };
+  const applied = { appliedProfile: "off" };
+  await using test = new TestSession(server.url, {}, { rootAccess: () => applied });
+  await test.session.whenReady();
+  assert.deepEqual(server.payloads("agent.auth")[0]?.rootAccess, applied);
+  assert.deepEqual(test.handled, [["root", wish]]);
+});
+
+Deno.test("a session that the server ends, or drops, comes again", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  await test.session.whenReady();
+  server.agents.disconnectSockets(false);
+  const ended = await test.logged("realtime session ended");
+  assert.equal(ended.reason, "io server disconnect");
+  await test.session.whenReady();
+  for (const socket of server.agents.sockets.values()) socket.conn.close();
+  await test.logged("realtime session ended", ({ reason }) => reason === "transport close");
+  await test.session.whenReady();
+  assert.equal(server.payloads("agent.auth").length, 3);
+});
+
+Deno.test("a server that comes back is found again", async () => {
+  const first = await TestServer.start();
+  const { port } = first;
+  await using test = new TestSession(first.url);
+  await test.session.whenReady();
+  await first[Symbol.asyncDispose]();
+  await test.logged("realtime connection failed", (e) => e.failure === "transport dial failure");
+  assert.equal(test.session.ready, false);
+  await using _second = await TestServer.start({ port });
+  await test.session.whenReady();
+});
+
+Deno.test("refused credentials are named without the token, and tried again", async () => {
+  await using server = await TestServer.start();
+  const identity = { nodeId: "node-1", agentToken: "another-secret" };
+  await using test = new TestSession(server.url, {}, { identity });
+  const failed = await test.logged("realtime connection failed");
+  assert.equal(failed.level, "error");
+  assert.equal(failed.failure, "auth error");
+  assert.equal(failed.cause, "Invalid agent credentials");
+  await server.until(() => server.payloads("agent.auth").length >= 3);
+  const told = test.log.filter(({ msg }) => msg === "realtime connection failed");
+  assert.deepEqual(told.slice(1).filter(({ level }) => level !== "debug"), []);
+  assert.equal(JSON.stringify(test.log).includes(identity.agentToken), false);
+});
+
+Deno.test("pauses grow from 1 s to 30 s, to 60 s where the credentials are refused", async () => {
+  await using server = await TestServer.start();
+  const cases = [
+    ["http://127.0.0.1:1", [1, 2, 4, 8, 16, 30, 30]],
+    [server.url, [1, 2, 4, 8, 16, 32, 60]],
+  ] as const;
+  for (const [url, thousandths] of cases) {
+    const identity = { nodeId: "node-1", agentToken: "wrong" };
+    // All of the pause is left to chance, and chance leaves a thousandth of it.
+    await using test = new TestSession(url, {}, { identity, random: () => 0.999 });
+    await test.logged("realtime connection failed", (e) => e.retryInMs === thousandths[6]);
+    const failed = test.log.filter(({ msg }) => msg === "realtime connection failed");
+    if (url === server.url) await server.until(() => server.payloads("agent.auth").length >= 8);
+    assert.deepEqual(failed.slice(0, 6).map((e) => e.retryInMs), thousandths.slice(0, 6));
+    assert.equal(failed.filter(({ level }) => level !== "debug").length, 1);
+  }
+});
+
+Deno.test("realtime_backoff_jitter is the part of a pause that is left to chance", async () => {
+  for (const [realtimeBackoffJitter, pauseMs] of [[0, 1_000], [0.2, 900], [1, 500]] as const) {
+    const random = () => 0.5;
+    await using test = new TestSession("http://127.0.0.1:1", { realtimeBackoffJitter }, { random });
+    const failed = await test.logged("realtime connection failed");
+    assert.equal(failed.retryInMs, pauseMs);
+  }
+});
+
+Deno.test("a request gives the acknowledgement, or says why there is none", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  await assert.rejects(test.session.request("terminal.output", {}, 1_000), LinkDroppedError);
+  await test.session.whenReady();
+  server.acknowledge = () => ({ ok: true, sessionId: "s", seq: 7 });
+  const ack = await test.session.request("terminal.output", { sessionId: "s" }, 1_000);
+  assert.deepEqual(ack, { ok: true, seq: 7 });
+  assert.deepEqual(server.payloads("terminal.output"), [{
+    type: "terminal.output",
+    sessionId: "s",
+  }]);
+  server.acknowledge = () => ({ ok: false, eventType: "terminal.output", message: "no" });
+  assert.deepEqual(await test.session.request("terminal.output", {}, 1_000), {
+    ok: false,
+    message: "no",
+  });
+  server.acknowledge = () => null;
+  assert.deepEqual(await test.session.request("terminal.output", {}, 1_000), { ok: true });
+  server.acknowledge = () => undefined;
+  await assert.rejects(test.session.request("terminal.output", {}, 50), NoAckError);
+  const dropped = test.session.request("terminal.output", { last: true }, 10_000);
+  const expectation = assert.rejects(dropped, LinkDroppedError);
+  await server.until(() => server.received.at(-1)?.payload.last === true);
+  server.agents.disconnectSockets(true);
+  await expectation;
+});
+
+Deno.test("events wait for the next session in order, metrics give way to them", async () => {
+  const first = await TestServer.start();
+  const { port } = first;
+  await using test = new TestSession(first.url);
+  await test.session.whenReady();
+  await first[Symbol.asyncDispose]();
+  await test.logged("realtime session ended");
+  test.session.emitMetrics({ cpuUsage: 1 });
+  test.session.emitMetrics({ cpuUsage: 2 });
+  for (const sessionId of ["a", "b", "c"]) {
+    assert.equal(test.session.emit("terminal.exited", { sessionId }), true);
+  }
+  await using second = await TestServer.start({ port });
+  await test.session.whenReady();
+  await second.until(() => second.payloads("agent.metrics").length > 0);
+  assert.deepEqual(second.payloads("terminal.exited").map((p) => p.sessionId), ["a", "b", "c"]);
+  assert.deepEqual(second.payloads("agent.metrics"), [
+    { type: "agent.metrics", ...IDENTITY, agentVersion: "2.0.0", cpuUsage: 2 },
+  ]);
+});
+
+Deno.test("an event that was not acknowledged is sent again, opened terminals are not", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  await test.session.whenReady();
+  server.acknowledge = () => undefined;
+  test.session.emit("terminal.opened", { sessionId: "a" });
+  test.session.emit("terminal.exited", { sessionId: "b" });
+  await server.until(() => server.payloads("terminal.exited").length === 1);
+  server.acknowledge = () => ({ ok: true });
+  server.agents.disconnectSockets(true);
+  await server.until(() => server.payloads("terminal.exited").length === 2);
+  assert.equal(server.payloads("terminal.opened").length, 1);
+});
+
+Deno.test("a full queue refuses, and says so", async () => {
+  await using test = new TestSession("http://127.0.0.1:1");
+  test.session.emitMetrics({});
+  const emit = () => test.session.emit("terminal.error", { sessionId: "a", message: "x" });
+  assert.deepEqual([emit(), emit(), emit(), emit(), emit(), emit()], [
+    true,
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
+  const full = test.log.filter(({ msg }) => msg === "realtime queue is full");
+  assert.equal(full.length, 1);
+});
+
+Deno.test("whoever waits for a session is told that none will come", async () => {
+  const test = new TestSession("http://127.0.0.1:1");
+  const waiting = assert.rejects(test.session.whenReady(), LinkDroppedError);
+  const own = new AbortController();
+  const aborted = assert.rejects(test.session.whenReady(own.signal), /enough/);
+  own.abort(new Error("enough"));
+  await aborted;
+  await test[Symbol.asyncDispose]();
+  await waiting;
+  await assert.rejects(test.session.whenReady(), LinkDroppedError);
+});
+
+Deno.test("an outer signal ends the session", async () => {
+  await using server = await TestServer.start();
+  const outer = new AbortController();
+  await using test = new TestSession(server.url, {}, { signal: outer.signal });
+  await test.session.whenReady();
+  const [socket] = await server.agents.fetchSockets();
+  assert.ok(socket);
+  outer.abort();
+  while ((await server.agents.fetchSockets()).length > 0) {
+    await new Promise((r) => setTimeout(r, 5));
+  }
+  assert.equal(test.session.ready, false);
+});

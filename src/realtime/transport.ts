@@ -1,0 +1,26 @@
+import type { ManagerOptions, WebSocket as EngineTransport } from "socket.io-client";
+
+type TransportClass = Extract<
+  NonNullable<ManagerOptions["transports"]>[number],
+  { new (o: unknown): unknown }
+>;
+
+/**
+ * Makes the Socket.IO client's transport out of Deno's own WebSocket, so that it goes through the
+ * same `client` as HTTP does: with its authorities and its proxy.
+ *
+ * `Base` is the client's WebSocket transport; `onSocket` gets each WebSocket as it is made.
+ */
+export function nativeTransport(
+  Base: typeof EngineTransport,
+  client: Deno.HttpClient,
+  onSocket: (socket: WebSocket) => void,
+): TransportClass {
+  return class extends Base {
+    override createSocket(uri: string): WebSocket {
+      const socket = new WebSocket(uri, { client });
+      onSocket(socket);
+      return socket;
+    }
+  };
+}

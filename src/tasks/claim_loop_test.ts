@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import type { Claim } from "../control_plane/schemas.ts";
+import { Logger } from "../system/logger.ts";
+import { claimTasks } from "./claim_loop.ts";
+
+const logger = new Logger({ write: () => {} });
+
+function taskOf(id: string): Claim {
+  return { task: { id, type: "shell.exec", payload: {} } };
+}
+
+Deno.test("tasks are claimed one after the other, never two at once, until the loop is ended", async () => {
+  const stop = new AbortController();
+  const taken: string[] = [];
+  const asked: number[] = [];
+  let open = 0;
+  await claimTasks({
+    api: {
+      claim: async (waitMs) => {
+        assert.equal(++open, 1);
+        asked.push(waitMs);
+        await Promise.resolve();
+        open--;
+        return taskOf(`t${asked.length}`);
+      },
+    },
+    waitMs: () => 90_000.4,
+    onTask: ({ id }) => {
+      taken.push(id);
+      if (taken.length === 5) stop.abort();
+      return true;
+    },
+    logger,
+    signal: stop.signal,
+  });
+  assert.deepEqual(taken, ["t1", "t2", "t3", "t4", "t5"]);
+  assert.deepEqual(new Set(asked), new Set([30_000]), "whole milliseconds, 30 s at most");
+});
+
+Deno.test("an end while the claim is held is no failure", async () => {
+  const stop = new AbortController();
+  const loop = claimTasks({
+    api: {
+      claim: (_, signal) =>
+        new Promise((_resolve, reject) => {
+          signal?.addEventListener("abort", () => reject(new Error("given up")));
+        }),
+    },
+    waitMs: () => 15_000,
+    onTask: () => assert.fail("there is none"),
+    logger,
+    signal: stop.signal,
+  });
+  stop.abort();
+  await loop;
+});
+
+Deno.test("a server that does not hold claims is not asked in circles", async () => {
+  // Neither one that has nothing, nor one that gives out the same task for ever.
+  for (const answer of [{ task: null }, taskOf("known")]) {
+    const stop = new AbortController();
+    let claims = 0;
+    const second = Promise.withResolvers<void>();
+    const loop = claimTasks({
+      api: {
+        claim: () => {
+          if (++claims === 2) second.resolve();
+          return Promise.resolve(answer);
+        },
+      },
+      waitMs: () => 15_000,
+      onTask: () => false,
+      logger,
+      signal: stop.signal,
+    });
+    const startMs = performance.now();
+    await second.promise;
+    assert(performance.now() - startMs > 200);
+    stop.abort();
+    await loop;
+    assert.equal(claims, 2);
+  }
+});

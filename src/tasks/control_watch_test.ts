@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import type { TaskControl } from "../control_plane/schemas.ts";
+import { Logger } from "../system/logger.ts";
+import type { EndCause } from "./end_cause.ts";
+import { watchControl } from "./control_watch.ts";
+
+/** Watches a task whose control answers these, until the first cause. */
+async function firstCause(...answers: (TaskControl | Error)[]): Promise<EndCause> {
+  const stop = new AbortController();
+  const cause = Promise.withResolvers<EndCause>();
+  const control = () => {
+    const answer = answers.shift() ?? new Error("asked too often");
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+  };
+  const logger = new Logger({ write: () => {} });
+  const watching = watchControl({ control }, "t", cause.resolve, stop.signal, logger);
+  const found = await cause.promise;
+  stop.abort();
+  await watching;
+  return found;
+}
+
+Deno.test("a cancellation is seen soon after the start, with its reason", async () => {
+  const startMs = performance.now();
+  assert.deepEqual(
+    await firstCause({ status: "running", cancelRequested: true, cancelReason: "wrong host" }),
+    { kind: "cancelled", reason: "wrong host" },
+  );
+  assert(performance.now() - startMs < 1_000);
+  assert.deepEqual(
+    await firstCause({ status: "running", cancelRequested: true, cancelReason: null }),
+    { kind: "cancelled", reason: undefined },
+  );
+});
+
+Deno.test("a task that has ended on the control plane is over, whatever else is said", async () => {
+  for (const status of ["cancelled", "failed", "success"]) {
+    assert.deepEqual(
+      await firstCause({ status, cancelRequested: true }),
+      { kind: "ended on the control plane", status },
+    );
+  }
+});
+
+Deno.test("a look that fails is as good as none, the next one tells", async () => {
+  assert.deepEqual(
+    await firstCause(new Error("reset"), { status: "running", cancelRequested: true }),
+    { kind: "cancelled", reason: undefined },
+  );
+});

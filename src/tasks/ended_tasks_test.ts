@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { EndedTasks } from "./ended_tasks.ts";
+
+const HOUR_MS = 60 * 60 * 1_000;
+
+async function withFile(test: (path: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "ended_" });
+  try {
+    await test(join(folder, "ended.jsonl"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function load(path: string): Promise<EndedTasks> {
+  const ended = new EndedTasks(path);
+  await ended.load();
+  return ended;
+}
+
+function line(id: string, atMs: number): string {
+  return JSON.stringify({ id, atMs, outcome: { status: "success" } }) + "\n";
+}
+
+Deno.test("an ended task is remembered across restarts, without its output", () =>
+  withFile(async (path) => {
+    const ended = await load(path);
+    await ended.add("a", {
+      status: "failed",
+      exitCode: 3,
+      error: "e",
+      durationMs: 5,
+      output: "long",
+      result: { packages: [] },
+    });
+    await ended.add("b", { status: "success" });
+    const again = await load(path);
+    assert.deepEqual(again.get("a"), { status: "failed", exitCode: 3, error: "e", durationMs: 5 });
+    assert.deepEqual(again.get("b"), { status: "success" });
+    assert.equal(again.get("c"), undefined);
+    assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+    assert(!(await Deno.readTextFile(path)).includes("long"));
+  }));
+
+Deno.test("it is remembered for a day", () =>
+  withFile(async (path) => {
+    const now = Date.now();
+    await Deno.writeTextFile(
+      path,
+      line("old", now - 25 * HOUR_MS) + line("new", now - 23 * HOUR_MS),
+    );
+    const ended = await load(path);
+    assert.equal(ended.get("old"), undefined);
+    assert.deepEqual(ended.get("new"), { status: "success" });
+  }));
+
+Deno.test("the newest 10 000 are remembered, and the file is cleaned up before it doubles", () =>
+  withFile(async (path) => {
+    const now = Date.now();
+    const lines = Array.from({ length: 19_999 }, (_, i) => line(`t${i}`, now));
+    await Deno.writeTextFile(path, lines.join(""));
+    const ended = await load(path);
+    assert.equal(ended.get("t9998"), undefined);
+    assert.deepEqual(ended.get("t9999"), { status: "success" });
+    await ended.add("x", { status: "success" });
+    await ended.add("y", { status: "success" });
+    const kept = (await Deno.readTextFile(path)).split("\n").slice(0, -1);
+    assert(kept.length <= 10_001, `${kept.length} lines`);
+    const again = await load(path);
+    assert(again.get("x") && again.get("y") && again.get("t19998"));
+  }));
+
+Deno.test("a last line that a crash cut short spoils nothing, wherever it was cut", () =>
+  withFile(async (path) => {
+    const now = Date.now();
+    const torn = line("torn", now);
+    for (let length = 0; length < torn.length; length++) {
+      await Deno.writeTextFile(path, line("a", now) + torn.slice(0, length));
+      const ended = await load(path);
+      assert(ended.get("a"));
+      await ended.add("b", { status: "success" });
+      await ended.add("c", { status: "success" });
+      const again = await load(path);
+      assert(again.get("a") && again.get("b") && again.get("c"), `cut at ${length}`);
+    }
+  }));
+
+Deno.test("lines that cannot be read are passed over", () =>
+  withFile(async (path) => {
+    const now = Date.now();
+    const bad = ["not JSON\n", "\n", "null\n", '{"id":1}\n', "\0\0\0\n"].join("");
+    await Deno.writeTextFile(path, line("a", now) + bad + line("b", now));
+    const ended = await load(path);
+    assert(ended.get("a") && ended.get("b"));
+  }));
+
+Deno.test("a disk that refuses is thrown; in memory and from the next success on it is remembered", () =>
+  withFile(async (path) => {
+    const ended = await load(path);
+    await Deno.mkdir(path);
+    await assert.rejects(ended.add("a", { status: "success" }));
+    assert(ended.get("a"));
+    await Deno.remove(path);
+    await ended.add("b", { status: "success" });
+    const again = await load(path);
+    assert(again.get("a") && again.get("b"));
+  }));
+
+Deno.test("tasks that end at the same time are all remembered", () =>
+  withFile(async (path) => {
+    const ended = await load(path);
+    const ids = Array.from({ length: 50 }, (_, i) => `t${i}`);
+    await Promise.all(ids.map((id) => ended.add(id, { status: "success" })));
+    const again = await load(path);
+    for (const id of ids) assert(again.get(id), id);
+  }));

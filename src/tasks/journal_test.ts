@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { Logger } from "../system/logger.ts";
+import { TaskJournal, type TaskRecord } from "./journal.ts";
+
+function recordOf(id: string, more: Partial<TaskRecord> = {}): TaskRecord {
+  const task = { id, type: "shell.exec", payload: { command: "true" } };
+  return { version: 1, task, claimedAt: "2025-01-01T00:00:00Z", ...more };
+}
+
+async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "journal_" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function openIn(folder: string) {
+  const events: Record<string, unknown>[] = [];
+  const logger = new Logger({ write: (line) => events.push(JSON.parse(line)) });
+  return { ...await TaskJournal.open(folder, logger), events };
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).toSorted();
+}
+
+async function modeOf(path: string): Promise<number> {
+  return ((await Deno.stat(path)).mode ?? 0) & 0o777;
+}
+
+Deno.test("what is written is there for the next agent, and gone once it is closed or forgotten", () =>
+  withFolder(async (parent) => {
+    const folder = join(parent, "state/tasks");
+    const first = await openIn(folder);
+    assert.deepEqual(first.unfinished, { records: [], damaged: [] });
+    assert.equal(await modeOf(folder), 0o700);
+    const process = { pid: 7, startTicks: "99", bootId: "b" };
+    const ran = recordOf("ran", { process, outcome: { status: "success", exitCode: 0 } });
+    await first.journal.write(recordOf("ran"));
+    await first.journal.write(ran);
+    await first.journal.write(recordOf("claimed"));
+    await first.journal.write(recordOf("not-run"));
+    await first.journal.forget("not-run");
+    assert.deepEqual(await filesIn(folder), ["claimed.json", "ran.json"]);
+    assert.equal(await modeOf(join(folder, "ran.json")), 0o600);
+
+    const second = await openIn(folder);
+    const byId = second.unfinished.records.toSorted((a, b) => a.task.id < b.task.id ? -1 : 1);
+    assert.deepEqual(byId, [recordOf("claimed"), ran]);
+    await second.journal.close("ran", { status: "success" });
+    await second.journal.close("claimed", { status: "failed", error: "e" });
+    assert.deepEqual(await filesIn(folder), ["ended.jsonl"]);
+
+    const third = await openIn(folder);
+    assert.deepEqual(third.unfinished.records, []);
+    assert.deepEqual(third.journal.ended.get("claimed"), { status: "failed", error: "e" });
+    assert.equal(third.journal.ended.get("not-run"), undefined, "it may come again");
+    assert.deepEqual([...first.events, ...second.events, ...third.events], []);
+  }));
+
+Deno.test("a damaged file is set aside and named, whatever is wrong with it; the others are read", () =>
+  withFolder(async (folder) => {
+    const good = JSON.stringify(recordOf("good"));
+    const bad: Record<string, string> = {
+      empty: "",
+      zeros: "\0".repeat(200),
+      half: good.slice(0, good.length / 2),
+      "other-task": good,
+      "next-version": good.replace('"version":1', '"version":2').replace("good", "next-version"),
+      list: "[]",
+    };
+    for (const [id, text] of Object.entries({ ...bad, good })) {
+      await Deno.writeTextFile(join(folder, `${id}.json`), text);
+    }
+    const { unfinished, events } = await openIn(folder);
+    assert.deepEqual(unfinished.records, [recordOf("good")]);
+    const names = Object.keys(bad).toSorted();
+    assert.deepEqual(unfinished.damaged.map(({ taskId }) => taskId).toSorted(), names);
+    for (const { taskId, setAside } of unfinished.damaged) {
+      assert.equal(setAside, join(folder, `${taskId}.json.corrupt`));
+      assert.equal(await Deno.readTextFile(setAside), bad[taskId], "nothing of it is lost");
+      const event = events.find((each) => each.taskId === taskId);
+      assert.equal(event?.level, "error");
+      assert.equal(event?.file, setAside);
+    }
+    assert.deepEqual((await openIn(folder)).unfinished.damaged, [], "once is enough");
+  }));
+
+Deno.test("what a killed write left is removed, and nothing else is touched", () =>
+  withFolder(async (folder) => {
+    const others = ["a.cursor", "a.log.1", "notes.txt", "x.json.corrupt"];
+    for (const name of [".a.json.1b2c3d4e.tmp", ...others]) {
+      await Deno.writeTextFile(join(folder, name), "x");
+    }
+    await Deno.mkdir(join(folder, "stuck.tmp/full"), { recursive: true });
+    await Deno.writeTextFile(join(folder, "z.json"), JSON.stringify(recordOf("z")));
+    const { unfinished } = await openIn(folder);
+    assert.deepEqual(unfinished.records.length, 1, "what cannot be removed keeps nobody up");
+    assert.deepEqual(await filesIn(folder), [...others, "stuck.tmp", "z.json"].toSorted());
+  }));
+
+Deno.test("a folder that cannot be written is warned of once, and tasks go on", () =>
+  withFolder(async (parent) => {
+    const file = join(parent, "file");
+    await Deno.writeTextFile(file, "");
+    const { journal, events } = await openIn(join(file, "tasks"));
+    await journal.write(recordOf("a"));
+    await journal.close("a", { status: "success" });
+    journal.diskFailed(new Error("and once more"));
+    assert.deepEqual(events.map(({ level }) => level), ["warn"]);
+    assert.match(String(events[0]?.msg), /cannot be written/);
+    assert.deepEqual(journal.ended.get("a"), { status: "success" }, "remembered all the same");
+  }));
+
+Deno.test("a disk that has recovered is used again, and its hiccups are not told of each time", () =>
+  withFolder(async (parent) => {
+    const folder = join(parent, "tasks");
+    const { journal, events } = await openIn(folder);
+    for (let i = 0; i < 3; i++) {
+      await Deno.remove(folder, { recursive: true });
+      await Deno.writeTextFile(folder, "in the way");
+      await journal.write(recordOf("a"));
+      await Deno.remove(folder);
+      await journal.write(recordOf("a"));
+      assert.deepEqual(await filesIn(folder), ["a.json"]);
+    }
+    assert.equal(events.length, 1);
+  }));

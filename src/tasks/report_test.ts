@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { RefusedError, UnreachableError } from "../control_plane/errors.ts";
+import { Logger } from "../system/logger.ts";
+import { GivenUpError, report } from "./report.ts";
+
+const logger = new Logger({ write: () => {} });
+const NEVER = new AbortController().signal;
+
+/** A call that throws one error after the other, then is answered. */
+function failing(...errors: Error[]) {
+  const state = { tries: 0 };
+  const call = () => {
+    const error = errors[state.tries++];
+    return error ? Promise.reject(error) : Promise.resolve();
+  };
+  return { call, state };
+}
+
+Deno.test("what may still succeed is tried again", async () => {
+  const { call, state } = failing(
+    new UnreachableError("reset"),
+    new RefusedError(503, "down"),
+    new RefusedError(409, "Task is in queued state"),
+  );
+  await report("started", call, NEVER, logger);
+  assert.equal(state.tries, 4);
+  const tooMany = failing(new RefusedError(429, "too many"));
+  await report("started", tooMany.call, NEVER, logger);
+  assert.equal(tooMany.state.tries, 2);
+});
+
+Deno.test("every other refusal is final", async () => {
+  for (const status of [400, 401, 403, 404, 409, 422]) {
+    const { call, state } = failing(new RefusedError(status, "no"), new Error("never reached"));
+    await assert.rejects(report("started", call, NEVER, logger), RefusedError);
+    assert.equal(state.tries, 1, `${status}`);
+  }
+});
+
+Deno.test("giving up ends the pause, but not a call that is under way", async () => {
+  const stop = new AbortController();
+  const reached = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  let tries = 0;
+  const reporting = report(
+    "log",
+    () => {
+      tries++;
+      reached.resolve();
+      return answer.promise;
+    },
+    stop.signal,
+    logger,
+  );
+  await reached.promise;
+  stop.abort();
+  answer.resolve();
+  await reporting;
+
+  await assert.rejects(report("log", () => Promise.resolve(), stop.signal, logger), GivenUpError);
+  const later = new AbortController();
+  const failed = failing(...Array.from({ length: 100 }, () => new UnreachableError("gone")));
+  const trying = report(
+    "log",
+    () => {
+      if (tries++ === 3) later.abort();
+      return failed.call();
+    },
+    later.signal,
+    logger,
+  );
+  await assert.rejects(trying, GivenUpError);
+  assert(failed.state.tries < 100);
+});

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { z } from "@zod/zod";
+import { shellExec } from "./shell_exec.ts";
+import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
+
+async function run(payload: unknown): Promise<TaskOutcome & { stdout: string; stderr: string }> {
+  const output = { stdout: "", stderr: "", system: "" };
+  const outcome = await shellExec.prepare(payload)({
+    taskId: crypto.randomUUID(),
+    signal: new AbortController().signal,
+    onSpawn: () => Promise.resolve(),
+    onLines: (stream, lines) => {
+      output[stream] += lines;
+      return Promise.resolve();
+    },
+  });
+  return { ...outcome, stdout: output.stdout, stderr: output.stderr };
+}
+
+Deno.test("a command runs in a login shell, with nothing to read and nobody to page for", async () => {
+  const { status, exitCode, stdout } = await run({
+    command: 'echo "$PAGER $COLUMNS"; cat; echo $-; shopt -q login_shell && echo login',
+    shell: "/bin/bash",
+  });
+  assert.equal(status, "success");
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^cat 100000\n\S*\nlogin\n$/);
+});
+
+Deno.test("/bin/sh is the shell where none is named", async () => {
+  for (const shell of [undefined, null, ""]) {
+    assert.equal((await run({ command: "echo $0", shell })).stdout, "/bin/sh\n");
+  }
+});
+
+Deno.test("folder and environment are the payload's, unknown properties do not matter", async () => {
+  const { stdout } = await run({
+    command: 'pwd; echo "$A|$B|$C|$PAGER"',
+    working_dir: "/",
+    environment: { A: "a b\nc", B: 5, C: true, PAGER: "less" },
+    timeout: "5s",
+    surprise: {},
+  });
+  assert.equal(stdout, "/\na b\nc|5|true|less\n");
+});
+
+Deno.test("an exit code and a signal are told", async () => {
+  const failed = await run({ command: "echo out; echo err >&2; exit 3" });
+  assert.deepEqual(failed, {
+    status: "failed",
+    exitCode: 3,
+    error: "the command exited with code 3",
+    stdout: "out\n",
+    stderr: "err\n",
+  });
+  const killed = await run({ command: "kill -TERM $$" });
+  assert.equal(killed.exitCode, 143);
+  assert.equal(killed.error, "the command was ended by SIGTERM");
+});
+
+Deno.test("a shell or a folder that cannot be used is told of before anything runs", async () => {
+  const cases: [object, RegExp][] = [
+    [{ shell: "/no/such/shell" }, /^payload\.shell: there is no program \/no\/such\/shell/],
+    [{ shell: "/etc" }, /^payload\.shell: there is no program/],
+    [{ shell: "/etc/passwd" }, /^payload\.shell: .* not executable/],
+    [{ working_dir: "/no/such/folder" }, /^payload\.working_dir: there is no folder/],
+    [{ working_dir: "/etc/passwd" }, /^payload\.working_dir: there is no folder/],
+  ];
+  for (const [payload, error] of cases) {
+    const outcome = await run({ command: "echo ran", ...payload });
+    assert.equal(outcome.status, "failed");
+    assert.match(outcome.error ?? "", error);
+    assert.equal(outcome.stdout, "");
+  }
+});
+
+Deno.test("a command too long for the machine fails as a task, not as an agent", async () => {
+  const { status, error } = await run({ command: `: ${"x".repeat(3_000_000)}` });
+  assert.equal(status, "failed");
+  assert.match(error ?? "", /cannot be started/);
+});
+
+Deno.test("a bad payload is refused in one sentence that names the field", () => {
+  const cases: [unknown, string][] = [
+    [{}, "payload.command: "],
+    [{ command: "" }, "payload.command: must not be empty"],
+    [{ command: 5 }, "payload.command: "],
+    [{ command: "a\0b" }, "payload.command: must not contain NUL"],
+    [{ command: "x", shell: 5 }, "payload.shell: "],
+    [{ command: "x", working_dir: [] }, "payload.working_dir: "],
+    [{ command: "x", environment: [] }, "payload.environment: "],
+    [{ command: "x", environment: { A: null } }, "payload.environment.A: "],
+    [{ command: "x", environment: { A: "\0" } }, "payload.environment.A: "],
+    [{ command: "x", environment: { "A=B": "" } }, "payload.environment.A=B: "],
+    [{ command: "x", environment: { "": "" } }, "payload.environment.: "],
+    [null, "payload: "],
+    ["x", "payload: "],
+  ];
+  for (const [payload, beginning] of cases) {
+    assert.throws(() => shellExec.prepare(payload), (error) => {
+      assert(error instanceof z.ZodError);
+      const sentence = describeBadPayload(error);
+      assert(sentence.startsWith(`bad payload: ${beginning}`), sentence);
+      assert(!sentence.includes("\n"));
+      return true;
+    }, JSON.stringify(payload));
+  }
+});

@@ -1,0 +1,47 @@
+/**
+ * The C library's part of a terminal: what neither Deno nor node-pty does for an open descriptor.
+ *
+ * node-pty leaves its descriptors open in every child that is started later, and Deno's stream on
+ * a PTY stops writing for good when the terminal's input is full for a moment. All functions take
+ * descriptors of terminals that this process opened.
+ */
+export interface Libc extends Disposable {
+  /** Keeps a descriptor out of the children that are started from now on. */
+  closeOnExec(fd: number): void;
+  /** The path of the terminal that a descriptor belongs to; undefined if it belongs to none. */
+  terminalName(fd: number): string | undefined;
+  /** Writes what fits now; returns the number of bytes, 0 when nothing fits. */
+  write(fd: number, bytes: Uint8Array<ArrayBuffer>): number;
+  /** Closes a descriptor. */
+  close(fd: number): void;
+}
+
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const NAME_BYTES = 64;
+
+/**
+ * Opens the C library.
+ *
+ * @throws when it is not there (no glibc) or `--allow-ffi` was not given.
+ */
+export function openLibc(): Libc {
+  const library = Deno.dlopen("libc.so.6", {
+    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+    close: { parameters: ["i32"], result: "i32" },
+  });
+  const { symbols } = library;
+  return {
+    closeOnExec: (fd) => void symbols.fcntl(fd, F_SETFD, FD_CLOEXEC),
+    terminalName: (fd) => {
+      const name = new Uint8Array(NAME_BYTES);
+      if (symbols.ttyname_r(fd, name, BigInt(NAME_BYTES)) !== 0) return undefined;
+      return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
+    },
+    write: (fd, bytes) => Math.max(0, Number(symbols.write(fd, bytes, BigInt(bytes.length)))),
+    close: (fd) => void symbols.close(fd),
+    [Symbol.dispose]: () => library.close(),
+  };
+}

@@ -1,0 +1,217 @@
+import { z } from "@zod/zod";
+import type { RealtimeLink } from "../realtime/link.ts";
+import type { Logger } from "../system/logger.ts";
+import { messageOf } from "../system/user_error.ts";
+import { Acknowledgements } from "./delivery.ts";
+import type { PtyMode } from "./modes.ts";
+import {
+  AboutSession,
+  TerminalInput,
+  TerminalResize,
+  TerminalStart,
+  TerminalStop,
+} from "./payloads.ts";
+import { type SessionEnd, TerminalSession } from "./session.ts";
+
+/** How many terminals may be open at a time. */
+export const MAX_SESSIONS = 32;
+/** How long terminals live on without a control plane, in milliseconds. */
+export const ABANDON_MS = 5 * 60_000;
+/** How long {@linkcode TerminalManager.stopAll} waits at most, in milliseconds. */
+const STOP_ALL_MS = 8_000;
+/** How many ended sessions are remembered, to answer a stop that comes again. */
+const MAX_ENDED = 200;
+/** The longest message of `terminal.error` (contract: Realtime). */
+const MAX_MESSAGE = 1_000;
+
+/** The events that a terminal is driven by. */
+export type TerminalEvent =
+  | "terminal.start"
+  | "terminal.input"
+  | "terminal.resize"
+  | "terminal.stop";
+
+/** What {@linkcode TerminalManager} needs. */
+export interface TerminalManagerOptions {
+  /** The way to the server. */
+  link: RealtimeLink;
+  /** The agent's log. */
+  logger: Logger;
+  /** Says in a sentence why a terminal must not be opened; undefined allows it. */
+  authorize?: (request: TerminalStart) => string | undefined;
+  /** How long terminals live on without a control plane, in milliseconds. */
+  abandonMs?: number;
+  /** How long the first acknowledgement may take, in milliseconds. */
+  firstAckMs?: number;
+  /** The ways to open a terminal, in order. */
+  modes?: readonly PtyMode[];
+}
+
+/** A request that cannot be met; the message is told to the operator. */
+class RefusedRequest extends Error {}
+
+/** The terminals of this machine: takes the server's events and answers them (contract: Realtime). */
+export class TerminalManager implements AsyncDisposable {
+  readonly #options: TerminalManagerOptions;
+  readonly #acks: Acknowledgements;
+  readonly #sessions = new Map<string, { session: TerminalSession; done: Promise<void> }>();
+  readonly #ended = new Map<string, SessionEnd>();
+  #stopping = false;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  #unreachableSinceMs: number | undefined;
+
+  /** Makes one without sessions. */
+  constructor(options: TerminalManagerOptions) {
+    this.#options = options;
+    this.#acks = new Acknowledgements(options.firstAckMs);
+  }
+
+  /** How many sessions there are, those that start or end included. */
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  /** Takes an event with its payload as it came; never throws. */
+  handle(event: TerminalEvent, payload: unknown): void {
+    try {
+      this.#dispatch(event, payload);
+    } catch (error) {
+      const about = AboutSession.safeParse(payload);
+      const message = error instanceof z.ZodError
+        ? `${event}: ${error.issues.map((issue) => issue.message).join("; ")}`
+        : messageOf(error);
+      const sessionId = about.data?.sessionId;
+      this.#options.logger.warn("terminal event is refused", { event, sessionId, error: message });
+      if (sessionId !== undefined) this.#tellError(sessionId, message);
+    }
+  }
+
+  /** Ends all sessions and takes no more; resolves when they are gone, at the latest after 8 s. */
+  async stopAll(reason: string): Promise<void> {
+    this.#stopping = true;
+    const running = [...this.#sessions.values()];
+    for (const { session } of running) session.stop(reason);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      for (const { session } of running) session.abandon(reason);
+      resolve();
+    }, STOP_ALL_MS);
+    await Promise.race([late, Promise.all(running.map(({ done }) => done))]);
+    clearTimeout(timer);
+  }
+
+  /** Ends all sessions. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopAll("the agent is stopping");
+  }
+
+  #dispatch(event: TerminalEvent, payload: unknown): void {
+    switch (event) {
+      case "terminal.start":
+        return this.#start(TerminalStart.parse(payload));
+      case "terminal.input": {
+        const { sessionId, payload: bytes } = TerminalInput.parse(payload);
+        if (this.#find(sessionId).write(bytes)) return;
+        throw new RefusedRequest("the program does not read its input: some of it was left out");
+      }
+      case "terminal.resize": {
+        const { sessionId, cols, rows } = TerminalResize.parse(payload);
+        return this.#find(sessionId).resize({ cols, rows });
+      }
+      case "terminal.stop":
+        return this.#stop(TerminalStop.parse(payload));
+    }
+  }
+
+  #start(request: TerminalStart): void {
+    const { sessionId, cols, rows } = request;
+    const { link, logger, authorize, modes } = this.#options;
+    if (this.#stopping) throw new RefusedRequest("the agent is stopping");
+    if (this.#sessions.has(sessionId)) {
+      throw new RefusedRequest(`terminal session ${sessionId} is open already`);
+    }
+    if (this.#ended.has(sessionId)) {
+      throw new RefusedRequest(`terminal session ${sessionId} has ended already`);
+    }
+    if (this.#sessions.size >= MAX_SESSIONS) {
+      throw new RefusedRequest(
+        `${MAX_SESSIONS} terminals are open on this machine: close one of them first`,
+      );
+    }
+    const refusal = authorize?.(request);
+    if (refusal !== undefined) throw new RefusedRequest(refusal);
+    const size = { cols, rows };
+    const session = new TerminalSession({ sessionId, size, link, acks: this.#acks, modes, logger });
+    this.#sessions.set(sessionId, { session, done: this.#run(sessionId, session) });
+    this.#watch ??= this.#watchLink();
+  }
+
+  async #run(sessionId: string, session: TerminalSession): Promise<void> {
+    let end: SessionEnd;
+    try {
+      end = await session.run();
+    } catch (error) {
+      end = { reason: `no terminal can be opened on this machine: ${messageOf(error)}` };
+      this.#options.logger.error("terminal failed", { sessionId, error });
+      this.#tellError(sessionId, end.reason);
+    }
+    this.#sessions.delete(sessionId);
+    this.#remember(sessionId, end);
+    if (this.#sessions.size > 0) return;
+    clearInterval(this.#watch);
+    this.#watch = this.#unreachableSinceMs = undefined;
+  }
+
+  /** A stop that comes again, or before its start, is answered; the session is not opened later. */
+  #stop({ sessionId, reason }: TerminalStop): void {
+    const running = this.#sessions.get(sessionId);
+    if (running) return running.session.stop(reason);
+    const end = this.#ended.get(sessionId);
+    if (!end) {
+      this.#remember(sessionId, { reason });
+      throw unknownSession(sessionId);
+    }
+    const type = "terminal.exited";
+    this.#options.link.emit(type, { type, sessionId, ...end });
+  }
+
+  #find(sessionId: string): TerminalSession {
+    const running = this.#sessions.get(sessionId);
+    if (!running) throw unknownSession(sessionId);
+    return running.session;
+  }
+
+  #remember(sessionId: string, end: SessionEnd): void {
+    this.#ended.set(sessionId, end);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
+  }
+
+  #tellError(sessionId: string, message: string): void {
+    const type = "terminal.error";
+    this.#options.link.emit(type, {
+      type,
+      sessionId,
+      message: message.slice(0, MAX_MESSAGE).toWellFormed(),
+    });
+  }
+
+  /** Terminals outlive a short absence of the control plane, not a long one. */
+  #watchLink(): ReturnType<typeof setInterval> {
+    const { link, abandonMs = ABANDON_MS } = this.#options;
+    return setInterval(() => {
+      const nowMs = performance.now();
+      if (link.ready) this.#unreachableSinceMs = undefined;
+      else this.#unreachableSinceMs ??= nowMs;
+      if (this.#unreachableSinceMs === undefined) return;
+      if (nowMs - this.#unreachableSinceMs < abandonMs) return;
+      for (const { session } of this.#sessions.values()) {
+        session.abandon("the control plane could not be reached");
+      }
+    }, abandonMs / 60);
+  }
+}
+
+function unknownSession(sessionId: string): RefusedRequest {
+  return new RefusedRequest(`there is no terminal session ${sessionId} on this machine`);
+}

@@ -1,0 +1,187 @@
+import { setTimeout as delay } from "@std/async";
+import { z } from "@zod/zod";
+import { type Libc, openLibc } from "./libc.ts";
+
+/** How many columns and rows a terminal shows. */
+export interface Size {
+  /** Characters a line. */
+  cols: number;
+  /** Lines. */
+  rows: number;
+}
+
+/** The most input that may wait for a program that does not read, in bytes. */
+export const MAX_WAITING_INPUT = 8 * 1024 * 1024;
+/** How long background processes that hold the terminal may go on writing after the shell's end. */
+const LINGER_MS = 1_000;
+/** After the shell's end, a silence of this length is taken for the end of its output. */
+const QUIET_MS = 100;
+const FIRST_RETRY_MS = 1;
+const MAX_RETRY_MS = 32;
+/** How far behind the PTY's own descriptor the terminal's is looked for. */
+const MAX_DESCRIPTORS_BETWEEN = 256;
+
+interface Stream {
+  on(event: "data", listener: (bytes: Uint8Array<ArrayBuffer>) => void): void;
+  on(event: "error" | "close", listener: () => void): void;
+  pause(): void;
+  resume(): void;
+  destroy(): void;
+}
+
+/** What node-pty's `open`, which its types leave out, returns. */
+interface OpenedPty {
+  readonly master: Stream;
+  readonly slave: Stream;
+  readonly fd: number;
+  readonly ptsName: string;
+  resize(cols: number, rows: number): void;
+}
+
+const NodePty = z.object({
+  open: z.custom<(options: Size & { encoding: null }) => OpenedPty>(
+    (value) => typeof value === "function",
+  ),
+});
+
+/**
+ * A pseudo terminal whose other side a shell is started on. Bytes are neither lost nor changed,
+ * whether the reader pauses, the input is large, or the shell ends.
+ */
+export class Pty implements Disposable {
+  /** Where a shell opens its side. */
+  readonly path: string;
+  readonly #pty: OpenedPty;
+  readonly #libc: Libc;
+  /** Held until the shell has ended: without it the first process to leave would end the reading. */
+  #terminalFd: number | undefined;
+  #input: Uint8Array<ArrayBuffer>[] = [];
+  #waitingInput = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #lastReadMs = 0;
+  readonly #closed = Promise.withResolvers<void>();
+  #isClosed = false;
+  #isDisposed = false;
+
+  /**
+   * Opens a pseudo terminal that reads at once.
+   *
+   * @throws when node-pty or the C library cannot be loaded, or the machine has no terminal left.
+   */
+  static async open(size: Size, onData: (bytes: Uint8Array<ArrayBuffer>) => void): Promise<Pty> {
+    const { open } = NodePty.parse(await import("node-pty"));
+    return new Pty(open({ ...size, encoding: null }), openLibc(), onData);
+  }
+
+  private constructor(
+    pty: OpenedPty,
+    libc: Libc,
+    onData: (bytes: Uint8Array<ArrayBuffer>) => void,
+  ) {
+    this.#pty = pty;
+    this.#libc = libc;
+    this.path = pty.ptsName;
+    // node-pty would read from the shell's side too and take its input away.
+    pty.slave.destroy();
+    libc.closeOnExec(pty.fd);
+    this.#terminalFd = this.#findTerminal();
+    libc.closeOnExec(this.#terminalFd);
+    pty.master.on("data", (bytes) => {
+      this.#lastReadMs = performance.now();
+      onData(bytes);
+    });
+    const closed = () => {
+      this.#isClosed = true;
+      this.#closed.resolve();
+    };
+    // An error is how Linux reports that nobody has the terminal open any more.
+    pty.master.on("error", closed);
+    pty.master.on("close", closed);
+  }
+
+  /** node-pty does not tell the number of the descriptor that destroying its stream leaves open. */
+  #findTerminal(): number {
+    const { fd } = this.#pty;
+    for (let next = fd + 1; next <= fd + MAX_DESCRIPTORS_BETWEEN; next++) {
+      if (this.#libc.terminalName(next) === this.path) return next;
+    }
+    throw new Error(`the descriptor of ${this.path} cannot be found`);
+  }
+
+  /** Writes input in order, however slowly it is read; false if too much of it waits already. */
+  write(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#isClosed || bytes.length === 0) return true;
+    if (this.#waitingInput + bytes.length > MAX_WAITING_INPUT) return false;
+    this.#input.push(bytes);
+    this.#waitingInput += bytes.length;
+    if (this.#retry === undefined) this.#flush();
+    return true;
+  }
+
+  /** Nothing reports that a terminal takes input again, so it is tried. */
+  #flush(): void {
+    this.#retry = undefined;
+    for (let head = this.#input[0]; head !== undefined; head = this.#input[0]) {
+      const written = this.#isClosed ? head.length : this.#libc.write(this.#pty.fd, head);
+      if (written === 0) {
+        this.#retry = setTimeout(() => this.#flush(), this.#retryMs);
+        this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+        return;
+      }
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#waitingInput -= written;
+      if (written === head.length) this.#input.shift();
+      else this.#input[0] = head.subarray(written);
+    }
+  }
+
+  /** Tells the programs a new size. */
+  resize({ cols, rows }: Size): void {
+    if (!this.#isClosed) this.#pty.resize(cols, rows);
+  }
+
+  /** Stops reading: the terminal fills, and the programs wait. */
+  pause(): void {
+    this.#pty.master.pause();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this.#pty.master.resume();
+  }
+
+  /** Reads what is left once the shell has ended, which may be nothing, and closes the terminal. */
+  async finish(): Promise<void> {
+    this.resume();
+    // The stream hands out what it holds before it can see the end.
+    await delay(0);
+    this.#releaseTerminal();
+    const startMs = this.#lastReadMs = performance.now();
+    while (!this.#isClosed) {
+      const nowMs = performance.now();
+      if (nowMs - this.#lastReadMs > QUIET_MS || nowMs - startMs > LINGER_MS) break;
+      const pause = new AbortController();
+      const pausing = delay(QUIET_MS / 4, undefined, { signal: pause.signal }).catch(() => {});
+      await Promise.race([this.#closed.promise, pausing]);
+      pause.abort();
+    }
+    this[Symbol.dispose]();
+  }
+
+  /** Closes the terminal without reading what is left. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = this.#isClosed = true;
+    clearTimeout(this.#retry);
+    this.#input = [];
+    this.#releaseTerminal();
+    this.#libc[Symbol.dispose]();
+    this.#pty.master.destroy();
+  }
+
+  #releaseTerminal(): void {
+    if (this.#terminalFd !== undefined) this.#libc.close(this.#terminalFd);
+    this.#terminalFd = undefined;
+  }
+}

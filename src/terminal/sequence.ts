@@ -1,0 +1,70 @@
+/** Whether the server has a frame whose acknowledgement was lost. */
+export type Verdict = "stored" | "not stored" | "unclear";
+
+/**
+ * Reads from the server's numbering of a session whether a frame was stored.
+ *
+ * Each stored `terminal.output` gets the next number; some control planes number what the
+ * operator typed in the same row. So the numbers since the first acknowledged frame are split
+ * into ours and others, and what was typed since explains the others.
+ */
+export class SequenceLedger {
+  /** The first acknowledged frame: its number, and how many inputs had been numbered before. */
+  #first: { seq: number; inputs: number } | undefined;
+  #last = 0;
+  /** Frames that were stored after the first one. */
+  #ours = 0;
+  /** Whether inputs are numbered too; undefined until something was typed. */
+  #numbersInputs: boolean | undefined;
+
+  /** Notes the acknowledgement of a frame that was sent when `inputs` had been received. */
+  acknowledged(seq: number, inputs: number): void {
+    if (this.#first) this.#ours++;
+    const first = this.#first ??= { seq, inputs };
+    this.#last = seq;
+    const others = this.#others(first.seq);
+    const typed = inputs - first.inputs;
+    if (others > 0) this.#numbersInputs = true;
+    else if (typed > 0) this.#numbersInputs = false;
+    // An input that came just behind the first frame may have been numbered just before it.
+    if (others > 0 && typed > others) first.inputs += typed - others;
+  }
+
+  /**
+   * Judges the frame that was sent after the last acknowledged one by the number `seq` of an
+   * empty frame sent after it, and notes both. `inputs` have been received by now; `lostProbes`
+   * empty frames were sent in between and not acknowledged either.
+   */
+  resolve(seq: number, inputs: number, lostProbes = 0): Verdict {
+    const verdict = this.#judge(seq, inputs, lostProbes);
+    if (verdict === "unclear") {
+      // Starts anew with the next acknowledgement.
+      this.#first = undefined;
+      this.#ours = 0;
+    } else {
+      this.#ours += verdict === "stored" ? 2 + lostProbes : 1;
+      this.#last = seq;
+    }
+    return verdict;
+  }
+
+  #judge(seq: number, inputs: number, lostProbes: number): Verdict {
+    if (!this.#first) return "unclear";
+    const unknown = seq - this.#last - 1;
+    const typed = inputs - this.#first.inputs - this.#others(this.#first.seq);
+    const plain = verdictOn(unknown, lostProbes);
+    const withInputs = verdictOn(unknown - Math.max(0, typed), lostProbes);
+    if (this.#numbersInputs !== undefined) return this.#numbersInputs ? withInputs : plain;
+    return plain === withInputs ? plain : "unclear";
+  }
+
+  #others(firstSeq: number): number {
+    return this.#last - firstSeq - this.#ours;
+  }
+}
+
+/** `numbers` were given that nothing else explains. */
+function verdictOn(numbers: number, lostProbes: number): Verdict {
+  if (numbers <= 0) return "not stored";
+  return numbers === 1 + lostProbes ? "stored" : "unclear";
+}

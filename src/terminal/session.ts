@@ -1,0 +1,217 @@
+import { endTaskProcesses } from "../process/end_processes.ts";
+import type { ProcessGroup } from "../process/process_table.ts";
+import type { RealtimeLink } from "../realtime/link.ts";
+import type { Logger } from "../system/logger.ts";
+import { messageOf } from "../system/user_error.ts";
+import { type Acknowledgements, Delivery, OutputRefusedError } from "./delivery.ts";
+import { OutputBuffer } from "./flow.ts";
+import type { PtyMode } from "./modes.ts";
+import { MAX_WAITING_INPUT, type Size } from "./pty.ts";
+import { openTerminal, type Terminal } from "./terminal.ts";
+
+/** How long a shell may take to start, in milliseconds: the server waits for 15 s (contract: Realtime). */
+const START_MS = 12_000;
+/** How long programs may take to leave after SIGHUP, in milliseconds. */
+const HANGUP_GRACE_MS = 2_000;
+/** How long a stopped session's last output may take, in milliseconds: the server waits for 10 s. */
+const STOP_DELIVERY_MS = 4_000;
+/** The longest reason of an end, in characters (contract: Realtime). */
+const MAX_REASON = 500;
+
+/** What a session needs of its surroundings. */
+export interface SessionOptions {
+  /** The session. */
+  sessionId: string;
+  /** Its size to begin with. */
+  size: Size;
+  /** The way to the server. */
+  link: RealtimeLink;
+  /** What is known of the server's acknowledgements. */
+  acks: Acknowledgements;
+  /** The ways to open a terminal, for tests. */
+  modes?: readonly PtyMode[] | undefined;
+  /** The agent's log. */
+  logger: Logger;
+}
+
+/** How a session ended. */
+export interface SessionEnd {
+  /** The shell's exit code, if it ran. */
+  exitCode?: number;
+  /** Why, in words. */
+  reason: string;
+}
+
+/** One terminal from `terminal.start` to `terminal.exited`. */
+export class TerminalSession {
+  readonly #options: SessionOptions;
+  readonly #logger: Logger;
+  readonly #output: OutputBuffer;
+  readonly #delivery: Delivery;
+  readonly #stopped = new AbortController();
+  readonly #giveUp = new AbortController();
+  #size: Size;
+  #terminal: Terminal | undefined;
+  #earlyInput: Uint8Array<ArrayBuffer>[] = [];
+  #earlyBytes = 0;
+  #inputs = 0;
+  #reason: string | undefined;
+  #reading = true;
+  #closed = false;
+  #ending: Promise<void> | undefined;
+  #giveUpTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Makes one that {@linkcode TerminalSession.run} starts. */
+  constructor(options: SessionOptions) {
+    const { sessionId, link, acks } = this.#options = options;
+    this.#size = options.size;
+    this.#logger = options.logger.with({ sessionId });
+    this.#output = new OutputBuffer({ onFull: (full) => this.#throttle(full) });
+    this.#delivery = new Delivery({
+      sessionId,
+      link,
+      acks,
+      inputs: () => this.#inputs,
+      logger: this.#logger,
+      signal: this.#giveUp.signal,
+    });
+  }
+
+  /**
+   * Runs the session; resolves when the server knows its end, or cannot be told.
+   *
+   * @throws when no terminal can be opened; nothing is left of it then, and the server not told.
+   */
+  async run(): Promise<SessionEnd> {
+    let end: SessionEnd;
+    try {
+      end = await this.#serve(await this.#open());
+    } catch (error) {
+      if (this.#reason === undefined) throw error;
+      // It was stopped before its shell had started.
+      end = { reason: this.#reason };
+    }
+    await this.#tellEnd(end);
+    this.#closed = true;
+    await this.#ending;
+    clearTimeout(this.#giveUpTimer);
+    this.#logger.info("terminal closed", { ...end });
+    return end;
+  }
+
+  /** Writes what the operator typed; false if the programs have left too much of it unread. */
+  write(bytes: Uint8Array<ArrayBuffer>): boolean {
+    this.#inputs++;
+    this.#output.urge();
+    if (this.#terminal) return this.#terminal.pty.write(bytes);
+    if (this.#earlyBytes + bytes.length > MAX_WAITING_INPUT) return false;
+    this.#earlyInput.push(bytes);
+    this.#earlyBytes += bytes.length;
+    return true;
+  }
+
+  /** Changes the size. */
+  resize(size: Size): void {
+    this.#size = size;
+    this.#terminal?.pty.resize(size);
+  }
+
+  /** Ends the session; only the first reason counts. */
+  stop(reason: string): void {
+    if (this.#closed || this.#reason !== undefined) return;
+    this.#reason = reason.slice(0, MAX_REASON).toWellFormed();
+    this.#stopped.abort();
+  }
+
+  /** Ends the session without waiting for a server that cannot be reached. */
+  abandon(reason: string): void {
+    this.stop(reason);
+    this.#giveUp.abort();
+  }
+
+  async #open(): Promise<Terminal> {
+    const { sessionId, modes, size } = this.#options;
+    const slow = new AbortController();
+    const timer = setTimeout(() => slow.abort(new Error("the shell does not start")), START_MS);
+    try {
+      this.#terminal = await openTerminal({
+        sessionId,
+        size,
+        onData: (bytes) => this.#output.push(bytes),
+        modes,
+        logger: this.#logger,
+        signal: AbortSignal.any([this.#stopped.signal, slow.signal]),
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+    const { pty } = this.#terminal;
+    if (this.#size !== size) pty.resize(this.#size);
+    this.#earlyInput.splice(0).forEach((bytes) => pty.write(bytes));
+    if (this.#output.full) pty.pause();
+    return this.#terminal;
+  }
+
+  /** Serves the terminal until the shell has ended and its last output has been delivered. */
+  async #serve({ pty, shell }: Terminal): Promise<SessionEnd> {
+    const end = () => this.#ending = this.#endProcesses(shell.group);
+    if (this.#stopped.signal.aborted) end();
+    else this.#stopped.signal.addEventListener("abort", end, { once: true });
+    const delivering = this.#deliver();
+    const { code: exitCode, signal } = await shell.status;
+    await this.#ending;
+    // What is left is little, and the shell's end would come before it if it were not read now.
+    this.#reading = false;
+    await pty.finish();
+    this.#output.end();
+    await delivering;
+    const byItself = signal ? `the shell was ended by ${signal}` : "the shell exited";
+    return { exitCode, reason: this.#reason ?? byItself };
+  }
+
+  /** Tells that the terminal is open, then delivers its output to the end. Never throws. */
+  async #deliver(): Promise<void> {
+    const { cols, rows } = this.#size;
+    try {
+      const opened = { cols, rows };
+      // A session that has been stopped would be opened again by it (contract: Realtime).
+      const ack = await this.#delivery.tell("terminal.opened", opened, this.#stopped.signal);
+      if (ack?.ok === false) throw new OutputRefusedError(`not opened: ${ack.message}`);
+      for (let frame; (frame = await this.#output.next());) await this.#delivery.output(frame);
+    } catch (error) {
+      this.stop(messageOf(error));
+    }
+  }
+
+  /** Ends all processes of the session; its last output is then given a limited time. */
+  async #endProcesses(group: ProcessGroup): Promise<void> {
+    const { sessionId } = this.#options;
+    try {
+      const left = await endTaskProcesses(sessionId, group, HANGUP_GRACE_MS, "SIGHUP");
+      if (left > 0) this.#logger.warn("processes of the terminal cannot be ended", { left });
+    } catch (error) {
+      this.#logger.error("processes of the terminal cannot be looked for", { error });
+    }
+    this.#giveUpTimer = setTimeout(() => this.#giveUp.abort(), STOP_DELIVERY_MS);
+  }
+
+  /** Tells the server the end; what cannot be told now is left to the link. */
+  async #tellEnd({ exitCode, reason }: SessionEnd): Promise<void> {
+    const fields = { ...(exitCode === undefined ? {} : { exitCode }), reason };
+    try {
+      const ack = await this.#delivery.tell("terminal.exited", fields, this.#giveUp.signal);
+      if (ack?.ok === false) {
+        this.#logger.warn("control plane refuses the end of the terminal", { error: ack.message });
+      }
+    } catch {
+      const { link, sessionId } = this.#options;
+      link.emit("terminal.exited", { type: "terminal.exited", sessionId, ...fields });
+    }
+  }
+
+  #throttle(full: boolean): void {
+    if (!this.#reading) return;
+    if (full) this.#terminal?.pty.pause();
+    else this.#terminal?.pty.resume();
+  }
+}

@@ -1,0 +1,91 @@
+import { endTaskProcesses } from "../process/end_processes.ts";
+import { type GatedChild, spawnGated } from "../process/gated_child.ts";
+import type { ProcessGroup } from "../process/process_table.ts";
+import type { PtyMode } from "./modes.ts";
+
+/** A shell that runs on a terminal. */
+export interface Shell {
+  /** The program that was chosen. */
+  path: string;
+  /** The group it leads, or is in. */
+  group: ProcessGroup;
+  /** Resolves when it has ended, whatever it leaves behind. */
+  status: Promise<Deno.CommandStatus>;
+}
+
+/** What terminals have that services have not. */
+const TERMINAL_ENV = { TERM: "xterm-256color", PAGER: "cat" };
+
+/**
+ * The user's environment: a service may have no HOME, and should not pass on what is its own.
+ * `COLUMNS` and `LINES` would hide the terminal's real size.
+ */
+const ENVIRONMENT = `
+unset COLUMNS LINES OLDPWD TMUX TMUX_PANE STY WINDOW
+unset NOTIFY_SOCKET LISTEN_FDS LISTEN_FDNAMES LISTEN_PID WATCHDOG_PID WATCHDOG_USEC
+unset INVOCATION_ID JOURNAL_STREAM AGENT_TOKEN ENROLLMENT_TOKEN NODE_ID
+unset $(env | sed -n 's/^\\(NODERAX_[A-Za-z0-9_]*\\)=.*/\\1/p')
+: "\${USER:=$(id -un)}" "\${LOGNAME:=$USER}"
+: "\${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
+export USER LOGNAME HOME
+cd "$HOME" 2>/dev/null || cd /`;
+
+/** Shells of accounts that are not for people (nologin, false) run, but refuse to run anything. */
+const CHOICE = `
+shell=
+for candidate in "$SHELL" /bin/bash /bin/zsh /bin/sh; do
+  "$candidate" -c exit >/dev/null 2>&1 || continue
+  shell=$candidate
+  break
+done
+[ -n "$shell" ] || { echo "no shell starts on this machine" >&2; exit 127; }
+SHELL=$shell
+export SHELL`;
+
+/**
+ * Starts the user's shell ($SHELL, bash, zsh, sh: the first that starts) on the terminal `path`
+ * as an interactive one in the user's home. Its processes carry the mark of `sessionId`.
+ *
+ * @throws when it does not start in this mode; nothing is left of it then.
+ */
+export async function startShell(
+  options: { path: string; sessionId: string; mode: PtyMode; signal: AbortSignal },
+): Promise<Shell> {
+  const { path, sessionId, mode, signal } = options;
+  signal.throwIfAborted();
+  const script = [`pty=$1`, ENVIRONMENT, CHOICE, mode.script].join("\n");
+  const child = await spawnGated({
+    taskId: sessionId,
+    argv: ["/bin/sh", "-c", script, "sh", path],
+    env: TERMINAL_ENV,
+    detached: mode.detached,
+  });
+  const kill = () => endTaskProcesses(sessionId, child.group, 0).catch(() => {});
+  signal.addEventListener("abort", kill, { once: true });
+  try {
+    await child.open();
+    const shell = await introduction(child);
+    signal.throwIfAborted();
+    return { path: shell, group: child.group, status: child.status };
+  } catch (error) {
+    await kill();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", kill);
+  }
+}
+
+/** The script writes the shell's path and lets both pipes go, or says why it cannot. */
+async function introduction(child: GatedChild): Promise<string> {
+  const [path, problem] = await Promise.all([readAll(child.stdout), readAll(child.stderr)]);
+  if (path !== "") return path;
+  const { code } = await child.status;
+  throw new Error(problem || `the shell exited with code ${code}`);
+}
+
+async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const bytes of stream) text += decoder.decode(bytes, { stream: true });
+  return text.trim();
+}

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import type { Task } from "../scripts/dev/control_plane.ts";
+import type { Fleet } from "./_agent.ts";
+import { textOf } from "./_processes.ts";
+
+/** A command that notes that it runs and prints 1 to `lines`, with a pause after each line. */
+export function countingCommand(fleet: Fleet, lines: number, pauseSeconds = 0): string {
+  const note = `echo run >>${fleet.folder}/$AGENT_TASK_ID.runs`;
+  if (pauseSeconds === 0) return `${note}; seq ${lines}`;
+  return `${note}; for i in $(seq ${lines}); do echo $i; sleep ${pauseSeconds}; done`;
+}
+
+/**
+ * What must hold for a task of {@linkcode countingCommand} whatever was done to the agent: it has
+ * ended, was not run twice, and its lines are there in order up to where it got. A line may be
+ * there twice, for an answer that was lost.
+ */
+export async function assertKept(fleet: Fleet, task: Readonly<Task>, lines: number): Promise<void> {
+  const story = fleet.controlPlane.describe(task.id);
+  const succeeded = task.status === "success";
+  assert(["success", "failed", "cancelled"].includes(task.status), `not ended: ${story}`);
+  const runs = (await textOf(join(fleet.folder, `${task.id}.runs`))).length / "run\n".length;
+  assert(runs <= 1 && (runs === 1 || !succeeded), `run ${runs} times: ${story}`);
+  const printed = [...new Set(fleet.lines(task.id).filter((line) => line !== ""))];
+  const expected = Array.from({ length: succeeded ? lines : printed.length }, (_, i) => `${i + 1}`);
+  assert.deepEqual(printed, expected, story);
+  assert(fleet.controlPlane.maxInFlight(task.id) <= 1, `calls in flight together: ${story}`);
+}

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { Fleet } from "./_agent.ts";
+import { textOf } from "./_processes.ts";
+
+Deno.test("tasks run side by side, one claim and one writing call of a task at a time", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  cp.fault({ path: "/tasks/", latencyMs: () => Math.random() * 30 });
+  await using _agent = await fleet.agent();
+
+  const command = "for i in 1 2 3 4 5 6 7 8; do echo $i; echo $i >&2; sleep 0.1; done; sleep 1";
+  const ids = Array.from({ length: 12 }, () => fleet.shell(command));
+  const tasks = await Promise.all(ids.map((id) => fleet.ended(id)));
+  const firstStart = Math.min(...tasks.map(({ startedAt }) => startedAt ?? NaN));
+  const lastEnd = Math.max(...tasks.map(({ endedAt }) => endedAt ?? NaN));
+  assert(
+    lastEnd - firstStart < 12 * 1_800 / 3,
+    `${tasks.length} tasks: ${lastEnd - firstStart} ms`,
+  );
+  for (const { id, status } of tasks) {
+    assert.equal(status, "success");
+    assert.equal(fleet.lines(id).join(), "1,2,3,4,5,6,7,8");
+    assert.equal(fleet.lines(id, "stderr").join(), "1,2,3,4,5,6,7,8");
+    assert.equal(cp.maxInFlight(id), 1);
+  }
+  assert.equal(cp.maxClaimsInFlight(fleet.nodeId), 1);
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("a task that is claimed again while it is being started is run once", async () => {
+  await using fleet = await Fleet.start({}, { leaseMs: 300 });
+  const { controlPlane: cp } = fleet;
+  await using agent = await fleet.agent();
+  const file = join(fleet.folder, "runs");
+
+  const lost = cp.fault({ path: "/started", reset: "before" });
+  const id = fleet.shell(`echo run >>${file}; sleep 1; echo done`);
+  await agent.waitForLog("task came again while it is running", ({ taskId }) => taskId === id);
+  lost.remove();
+  const { status, transitions } = await fleet.ended(id);
+  assert.equal(status, "success");
+  assert(transitions.filter(({ status }) => status === "accepted").length > 1, cp.describe(id));
+  assert.equal(await textOf(file), "run\n");
+  assert.equal(cp.streamText(id, "stdout"), "done");
+  assert.equal(cp.maxInFlight(id), 1);
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("a task that is claimed again while it runs or after its end is not run twice", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  const file = join(fleet.folder, "runs");
+  const command = `echo run >>${file}; sleep 0.7; exit 3`;
+  const id = fleet.shell(command);
+  const again = () =>
+    cp.fault({
+      path: "/claim",
+      times: 1,
+      status: 200,
+      body: { task: { id, type: "shell.exec", payload: { command } } },
+    });
+  {
+    await using agent = await fleet.agent();
+    await cp.waitForTask(id, ["running"]);
+    again();
+    fleet.shell("true");
+    await agent.waitForLog("task came again while it is running");
+    await fleet.ended(id);
+    await fleet.closed(id);
+
+    // The control plane has forgotten what became of it, and is told.
+    const told = [
+      cp.fault({ path: `${id}/started`, status: 200, body: {} }),
+      cp.fault({ path: `${id}/completed`, status: 200, body: {} }),
+    ];
+    again();
+    fleet.shell("true");
+    await cp.waitFor(() => told.every(({ hits }) => hits === 1), { what: "the answer" });
+    await agent.stop();
+  }
+  // The next agent knows it too.
+  const told = cp.fault({ path: `${id}/completed`, status: 200, body: {} });
+  cp.fault({ path: `${id}/started`, status: 200, body: {} });
+  again();
+  await using _agent = await fleet.agent();
+  await cp.waitFor(() => told.hits === 1, { what: "the answer of the next agent" });
+  const answers = cp.requests.filter(({ path }) => path.endsWith(`${id}/completed`));
+  assert.equal(answers.length, 3);
+  for (const { body } of answers) {
+    assert.partialDeepStrictEqual(body, { status: "failed", exitCode: 3 });
+  }
+  assert.equal(await textOf(file), "run\n");
+  assert.deepEqual(cp.violations, []);
+});

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { setTimeout as delay } from "@std/async";
+import type { FaultSpec } from "../scripts/dev/control_plane.ts";
+import { Fleet } from "./_agent.ts";
+import { textOf } from "./_processes.ts";
+import { together } from "./_together.ts";
+
+const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];
+
+/** What can go wrong with a call, and whether its answer is lost although it was handled. */
+const FAULTS: Record<string, { fault: Omit<FaultSpec, "path">; answerLost?: true }> = {
+  "500": { fault: { status: 500 } },
+  "503 that is no JSON": { fault: { status: 503, body: "<html>down</html>" } },
+  "429": { fault: { status: 429 } },
+  "a reset before": { fault: { reset: "before" } },
+  "a reset after": { fault: { reset: "after" }, answerLost: true },
+  "no answer": { fault: { hang: true, times: 1 } },
+  "an answer that never comes": { fault: { hang: "after", times: 1 }, answerLost: true },
+  "an answer that is no JSON": { fault: { badJson: true }, answerLost: true },
+  "a slow answer": { fault: { latencyMs: 600 } },
+};
+
+const QUICK = { request_timeout: "1s", task_poll_interval: "500ms", heartbeat_interval: "1s" };
+
+/** A command that prints 1 to 12 in about 1.2 s and notes that it ran. */
+function counting(file: string): string {
+  return `echo run >>${file}; for i in $(seq 12); do echo $i; sleep 0.1; done`;
+}
+
+Deno.test("any call may fail: tasks end right and nothing is lost", async () => {
+  const survives = async ({ fault, answerLost }: (typeof FAULTS)[string]) => {
+    await using fleet = await Fleet.start(QUICK, { leaseMs: 4_000 });
+    const { controlPlane: cp } = fleet;
+    const faults = CALLS.map((path) => cp.fault({ path, times: 2, ...fault }));
+    await using agent = await fleet.agent();
+    const file = join(fleet.folder, "runs");
+    const id = fleet.shell(counting(file));
+
+    const { status, completion } = await fleet.ended(id, 30_000);
+    await fleet.closed(id);
+    assert.equal(status, "success", cp.describe(id));
+    assert.equal(await textOf(file), "run\n");
+    const expected = Array.from({ length: 12 }, (_, i) => String(i + 1));
+    assert.deepEqual(completion?.output?.split("\n"), expected);
+    const lines = fleet.lines(id);
+    assert.deepEqual(answerLost ? [...new Set(lines)] : lines, expected);
+    assert(lines.length <= expected.length + 4, `too many lines came twice: ${lines.join()}`);
+    await cp.waitFor(() => faults.every(({ hits }) => hits > 0), {
+      what: () => CALLS.map((call, i) => `${call}: ${faults[i]?.hits}`).join(),
+    });
+    assert.equal(cp.maxInFlight(id), 1);
+    assert.deepEqual(cp.violations, []);
+    assert.equal((await agent.stop()).code, 0);
+  };
+  const cases = Object.entries(FAULTS).map(([name, it]) => [name, () => survives(it)] as const);
+  await together(Object.fromEntries(cases));
+});
+
+Deno.test("a call that is refused for good is not made again", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { controlPlane: cp } = fleet;
+  await using agent = await fleet.agent();
+
+  const refused = (call: string, status: number, message: string, times = Infinity) => {
+    const id = fleet.shell(`echo run >>${fleet.folder}/$AGENT_TASK_ID; seq 5`);
+    const fault = cp.fault({ path: `${id}/${call}`, times, status, body: { message } });
+    return { id, fault, runs: () => textOf(join(fleet.folder, id)) };
+  };
+  const logged = (msg: string, id: string) => agent.waitForLog(msg, ({ taskId }) => taskId === id);
+  await together({
+    "started": async () => {
+      const { id, fault, runs } = refused("started", 404, "no such task");
+      await logged("task is not run", id);
+      await fleet.closed(id);
+      assert.equal(fault.hits, 1);
+      assert.equal(await runs(), "");
+    },
+    "started, for the queue was not left yet": async () => {
+      const message = "Task is in queued state and cannot be started";
+      const { id, fault, runs } = refused("started", 409, message, 3);
+      assert.equal((await fleet.ended(id)).status, "success");
+      assert.equal(fault.hits, 3);
+      assert.equal(await runs(), "run\n");
+    },
+    "logs": async () => {
+      const { id, fault } = refused("logs", 400, "line is not liked");
+      const task = await fleet.ended(id);
+      assert.equal(task.status, "success");
+      assert.equal(task.completion?.output, "1\n2\n3\n4\n5");
+      assert(fault.hits <= 5);
+      const { error } = await logged("control plane refuses log lines", id);
+      assert.equal(error, "line is not liked");
+    },
+    "completed": async () => {
+      const { id, fault } = refused("completed", 400, "output is not liked");
+      await logged("control plane refuses the end of the task", id);
+      await fleet.closed(id);
+      assert.equal(fault.hits, 1);
+    },
+  });
+  assert.deepEqual(cp.violations, []);
+});
+
+const OUTAGES = {
+  "a node that is not let in goes on asking, ever more seldom, and says so once": async () => {
+    await using fleet = await Fleet.start(QUICK);
+    const { controlPlane: cp } = fleet;
+    const revoked = cp.fault({
+      path: "/agent/",
+      status: 401,
+      body: { message: "Invalid agent credentials" },
+    });
+    await using agent = await fleet.agent();
+    const claims = () => cp.requests.filter(({ path }) => path.endsWith("/claim"));
+    await cp.waitFor(() => claims().length === 3, { what: "the third claim" });
+    const [first = 0, second = 0, third = 0] = claims().map(({ at }) => at);
+    assert(second - first > 600 && third - second > 1_200);
+
+    revoked.remove();
+    const id = fleet.shell("echo back");
+    const { status } = await fleet.ended(id, 12_000);
+    assert.equal(status, "success");
+    const complaints = agent.logged("control plane does not accept this node");
+    assert.deepEqual(complaints.map(({ level, call }) => `${level} ${call}`).sort(), [
+      "error claim",
+      "error heartbeat",
+    ]);
+    await agent.waitForLog("control plane answers again", ({ call }) => call === "claim");
+  },
+
+  "tasks go on while the control plane is away": async () => {
+    await using fleet = await Fleet.start(QUICK);
+    const { controlPlane: cp } = fleet;
+    await using agent = await fleet.agent();
+    const file = join(fleet.folder, "runs");
+    const id = fleet.shell(counting(file));
+    await cp.waitForTask(id, ({ logs }) => logs.length >= 3);
+    await cp.stop();
+    await delay(2_000);
+    await cp.start();
+    const { status, completion } = await fleet.ended(id, 20_000);
+    assert.equal(status, "success");
+    const expected = Array.from({ length: 12 }, (_, i) => String(i + 1));
+    assert.deepEqual(completion?.output?.split("\n"), expected);
+    assert.deepEqual([...new Set(fleet.lines(id))], expected);
+    assert.equal(await textOf(file), "run\n");
+    await fleet.ended(fleet.shell("true"), 20_000);
+    assert(
+      agent.logged("control plane cannot be used").length <= 2,
+      "it says so once for each call",
+    );
+    assert.deepEqual(cp.violations, []);
+  },
+
+  "a control plane that does not hold claims is not hammered": async () => {
+    await using fleet = await Fleet.start({ task_poll_interval: "4s" });
+    const { controlPlane: cp } = fleet;
+    const fault = cp.fault({ path: "/claim", status: 200, body: { task: null } });
+    await using _agent = await fleet.agent();
+    await delay(3_000);
+    assert(fault.hits >= 3 && fault.hits <= 5, `${fault.hits} claims in 3 s`);
+    fault.remove();
+    assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+  },
+
+  "a claim that hangs ends by its limit, which lies beyond its wait": async () => {
+    await using fleet = await Fleet.start({ request_timeout: "500ms", task_poll_interval: "1s" });
+    const { controlPlane: cp } = fleet;
+    const fault = cp.fault({ path: "/claim", times: 1, hang: true });
+    await using _agent = await fleet.agent();
+    const id = fleet.shell("true");
+    await fleet.ended(id);
+    assert.equal(fault.hits, 1);
+    const [hung] = cp.requests.filter(({ path }) => path.endsWith("/claim"));
+    const tookMs = (hung?.endedAt ?? NaN) - (hung?.at ?? NaN);
+    assert(tookMs > 1_400 && tookMs < 2_000, `it was held for ${tookMs} ms`);
+  },
+};
+
+Deno.test("the agent waits for a control plane that it cannot use", () => together(OUTAGES));

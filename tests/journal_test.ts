@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import type { FaultSpec } from "../scripts/dev/control_plane.ts";
+import { Fleet } from "./_agent.ts";
+import { eventually, killIfThere, livingWith, textOf } from "./_processes.ts";
+import { together } from "./_together.ts";
+
+const RESTARTED = "the agent was restarted while the task ran";
+const QUICK = { task_poll_interval: "500ms" };
+/** Claims of an agent that was killed may still be given a task, which comes again after a second. */
+const LEASES = { leaseMs: 1_000 };
+
+/** Holds a call of a task's life with a fault, kills the agent there, and starts the next one. */
+async function killAt(
+  { fault, command, until, expected }: {
+    fault: FaultSpec;
+    command: (file: string) => string;
+    /** What the agent must have written down before it is killed. */
+    until?: { name: string; holds: string };
+    expected: { status: string; error?: string; stdout: string };
+  },
+): Promise<void> {
+  await using fleet = await Fleet.start(QUICK, LEASES);
+  const { controlPlane: cp } = fleet;
+  const held = cp.fault(fault);
+  const file = join(fleet.folder, "runs");
+  const id = fleet.shell(command(file));
+  {
+    await using agent = await fleet.agent();
+    await cp.waitFor(() => held.hits > 0, { what: "the call to be held" });
+    if (until) {
+      const path = join(fleet.tasksFolder, id + until.name);
+      await eventually(path, async () => (await textOf(path)).includes(until.holds));
+    }
+    await agent.kill();
+  }
+  held.remove();
+  await using _next = await fleet.agent();
+  const { status, completion } = await fleet.ended(id);
+  assert.equal(status, expected.status, cp.describe(id));
+  assert.equal(completion?.error, expected.error);
+  assert.equal(cp.streamText(id, "stdout"), expected.stdout);
+  assert.equal(completion?.output ?? "", expected.stdout);
+  assert.equal(await textOf(file), "run\n");
+  assert.deepEqual(await livingWith(id), []);
+  await fleet.closed(id);
+  assert.deepEqual(cp.violations, []);
+}
+
+Deno.test("a task outlives its agent, wherever that is killed", () => {
+  const lines = Array.from({ length: 50 }, (_, i) => i + 1).join("\n");
+  const short = (file: string) => `echo run >>${file}; seq 50`;
+  const long = (file: string) =>
+    `echo run >>${file}; for i in $(seq 50); do echo $i; sleep 0.02; done; sleep 100`;
+  const succeeds = { status: "success", stdout: lines };
+  const restarted = { status: "failed", error: RESTARTED, stdout: lines };
+  const printed = { name: ".log.1", holds: "\n50\n" };
+  const outcomeKnown = { name: ".json", holds: '"outcome"' };
+  const at = (fault: FaultSpec) => () => killAt({ fault, command: short, expected: succeeds });
+  return together({
+    "before it is accepted": at({ path: "/accepted", hang: true }),
+    "before it is started": at({ path: "/started", hang: true }),
+    "when it is started, but the agent has not heard it": at({ path: "/started", hang: "after" }),
+    "while it is reported": at({ path: "/completed", hang: true }),
+    "when its end is known, but the agent has not heard it": at({
+      path: "/completed",
+      hang: "after",
+    }),
+    "while it runs, with nothing delivered": () =>
+      killAt({
+        fault: { path: "/logs", status: 503 },
+        command: long,
+        until: printed,
+        expected: restarted,
+      }),
+    "while it runs, with a part of its lines delivered": () =>
+      killAt({
+        fault: { path: "/logs", skip: 2, status: 503 },
+        command: long,
+        until: printed,
+        expected: restarted,
+      }),
+    "after its end, with lines undelivered": () =>
+      killAt({
+        fault: { path: "/logs", hang: true },
+        command: short,
+        until: outcomeKnown,
+        expected: succeeds,
+      }),
+  });
+});
+
+Deno.test("orphans of a killed agent are ended, however they have detached themselves", async () => {
+  await using fleet = await Fleet.start(QUICK, LEASES);
+  const { controlPlane: cp } = fleet;
+  const ids = [
+    "echo ready; sleep 100",
+    `trap "" TERM; echo ready; while :; do sleep 0.2; done`,
+    "setsid sleep 100 & echo ready; wait",
+    "(setsid sh -c '(sleep 100 &)' &); echo ready; sleep 100",
+  ].map((command) => fleet.shell(command));
+  {
+    await using agent = await fleet.agent();
+    for (const id of ids) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+    await agent.kill();
+  }
+  for (const id of ids) assert((await livingWith(id)).length > 0, "an orphan is there");
+  await using _next = await fleet.agent();
+  for (const id of ids) {
+    assert.equal((await fleet.ended(id)).completion?.error, RESTARTED);
+    assert.deepEqual(await livingWith(id), []);
+  }
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("an innocent process that has got a task's process id is left alone", async () => {
+  await using fleet = await Fleet.start(QUICK, LEASES);
+  const { controlPlane: cp } = fleet;
+  const id = fleet.shell("echo ready; sleep 100");
+  const innocent = new Deno.Command("sleep", { args: ["60"], detached: true }).spawn();
+  try {
+    {
+      await using agent = await fleet.agent();
+      await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+      await agent.kill();
+    }
+    for (const pid of await livingWith(id)) killIfThere(pid);
+    const file = join(fleet.tasksFolder, `${id}.json`);
+    const record = JSON.parse(await Deno.readTextFile(file));
+    record.process.pid = innocent.pid;
+    await Deno.writeTextFile(file, JSON.stringify(record));
+    await using _next = await fleet.agent();
+    assert.equal((await fleet.ended(id)).completion?.error, RESTARTED);
+    assert((await livingWith("PATH=")).includes(innocent.pid), "the innocent lives");
+  } finally {
+    innocent.kill();
+    await innocent.status;
+  }
+});
+
+Deno.test("a damaged journal file is set aside and named, and its task is reported", async () => {
+  await using fleet = await Fleet.start(QUICK, LEASES);
+  const { controlPlane: cp } = fleet;
+  const torn = fleet.shell("echo ready; sleep 100");
+  const empty = fleet.shell("echo ready; sleep 100");
+  const whole = fleet.shell("echo ready; sleep 100");
+  {
+    await using agent = await fleet.agent();
+    for (const id of [torn, empty, whole]) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+    await agent.kill();
+  }
+  const fileOf = (id: string) => join(fleet.tasksFolder, `${id}.json`);
+  await Deno.truncate(fileOf(torn), 40);
+  await Deno.truncate(fileOf(empty), 0);
+  await using agent = await fleet.agent();
+  for (const id of [torn, empty]) {
+    const setAside = `${fileOf(id)}.corrupt`;
+    const { file } = await agent.waitForLog(
+      "journal file is damaged and set aside",
+      ({ taskId }) => taskId === id,
+    );
+    assert.equal(file, setAside);
+    const { completion } = await fleet.ended(id);
+    assert.equal(
+      completion?.error,
+      `${RESTARTED}, and its journal was damaged (kept as ${setAside})`,
+    );
+    assert.deepEqual(await livingWith(id), []);
+    await Deno.stat(setAside);
+  }
+  assert.equal((await fleet.ended(whole)).completion?.error, RESTARTED);
+  assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("a second agent on the same state folder is refused", async () => {
+  await using fleet = await Fleet.start();
+  await using agent = await fleet.agent();
+  const second = fleet.spawnAgent();
+  assert.equal((await second.ended()).code, 1);
+  assert.match(
+    second.otherOutput.join("\n"),
+    /Another agent is running with the state folder .*: stop it/,
+  );
+  assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+  await agent.kill();
+  await using _next = await fleet.agent();
+});

@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { Fleet } from "./_agent.ts";
+import { eventually, textOf } from "./_processes.ts";
+import { tell, together } from "./_together.ts";
+
+const POOP = "\u{1f4a9}";
+
+Deno.test("what a task prints arrives as it was printed", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  await using _agent = await fleet.agent();
+
+  /** Runs a command that must print this; gives the entries. */
+  const prints = async (command: string, expected: string, stream = "stdout") => {
+    const { id, status, logs } = await fleet.ended(fleet.shell(command), 30_000);
+    assert.equal(status, "success", cp.describe(id));
+    assert.equal(cp.streamText(id, stream), expected);
+    return logs;
+  };
+  const seq = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
+
+  await together({
+    "a character in pieces": () =>
+      prints(
+        String.raw`for b in '\360' '\237' '\222' '\251' '!\n'; do printf $b; sleep 0.1; done`,
+        `${POOP}!`,
+      ),
+    "bytes that are no text": () => prints(String.raw`printf 'a\377b\300\n'`, "a\ufffdb\ufffd"),
+    "a character that is cut off": () => prints(String.raw`printf 'a\342\202'`, "a\ufffd"),
+    "NUL": () => prints(String.raw`printf 'a\000b\n\000\n'`, "a\ufffdb\n\ufffd"),
+    "line ends of Windows": () => prints(String.raw`printf 'a\r\nb\r\n\r\nc\n'`, "a\nb\n\nc"),
+    "a line end of Windows in pieces": () =>
+      prints(String.raw`printf 'a\r'; sleep 0.2; printf '\nb\n'`, "a\nb"),
+    "a progress bar": () => prints(String.raw`printf '1%%\r2%%\r3%%\n'`, "1%\r2%\r3%"),
+    "blank lines": () => prints(String.raw`printf 'a\n\n\nb\n'`, "a\n\n\nb"),
+    "a blank line that travels alone": () =>
+      prints("echo a; sleep 0.4; echo; sleep 0.4; echo b", "a\n \nb"),
+    "blanks": () => prints("printf ' \\t\\n'", " \t"),
+    "no newline at the end": () => prints("printf 'a\\nb'", "a\nb"),
+    "an order mark": () => prints(String.raw`printf '\357\273\277a\n'`, "\ufeffa"),
+    "stderr": () => prints("echo a >&2; echo b >&2", "a\nb", "stderr"),
+    "a line that is too long": async () => {
+      const logs = await prints(
+        `printf %s $(yes ${POOP} | head -12000) | tr -d ' '`,
+        [
+          POOP.repeat(5_000),
+          POOP.repeat(5_000),
+          POOP.repeat(2_000),
+        ].join("\n"),
+      );
+      assert(logs.every(({ line }) => [...line].length <= 5_000));
+    },
+    "streams that take turns": async () => {
+      const command =
+        "for i in 1 2 3 4 5; do echo out $i; sleep 0.1; echo err $i >&2; sleep 0.1; done";
+      const logs = await prints(command, seq(1, 5).map((i) => `out ${i}`).join("\n"));
+      const expected = seq(1, 5).flatMap((i) => [`out ${i}`, `err ${i}`]);
+      assert.deepEqual(logs.flatMap(({ line }) => line.split("\n")), expected);
+    },
+    "times": async () => {
+      const logs = await prints("echo a; sleep 0.5; echo b", "a\nb");
+      const [a = NaN, b = NaN] = logs.map(({ timestamp }) => Date.parse(timestamp ?? ""));
+      assert(b - a > 450 && b - a < 900, `${b - a} ms`);
+    },
+    "the head and the tail of a long output": async () => {
+      const { completion, output, outputTruncated } = await fleet.ended(fleet.shell("seq 20000"));
+      const all = seq(1, 20_000).join("\n");
+      const [head = "", leftOut, tail = ""] = completion?.output
+        ?.split(/\n\[… (\d+) characters left out …\]\n/) ?? [];
+      assert(all.startsWith(head) && all.endsWith(tail));
+      assert.equal(
+        head.length + Number(leftOut) + tail.length,
+        all.length + 1,
+        "the figure is right",
+      );
+      assert(head.length > 3_900 && tail.length > 3_900);
+      assert.equal(output, completion?.output);
+      assert(!outputTruncated);
+    },
+    "an output of surrogate pairs": async () => {
+      const { completion } = await fleet.ended(
+        fleet.shell(`yes x${POOP} | head -9999 | tr -d '\\n'`),
+      );
+      const text = completion?.output ?? "";
+      assert(text.isWellFormed());
+      assert(text.length > 7_800 && text.length <= 8_000);
+    },
+  });
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("entries are a budget: 300 lines over 15 s are all within the first 100", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  await using _agent = await fleet.agent();
+  const id = fleet.shell("for i in $(seq 300); do echo $i; sleep 0.05; done");
+  const first = await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+  assert((first.logs[0]?.receivedAt ?? NaN) - (first.startedAt ?? NaN) < 500, cp.describe(id));
+  const { logs } = await fleet.ended(id, 40_000);
+  assert(logs.length <= 100, `${logs.length} entries`);
+  assert.equal(cp.operatorLog(id), Array.from({ length: 300 }, (_, i) => i + 1).join("\n"));
+  tell(`300 lines over 15 s: ${logs.length} entries`);
+});
+
+Deno.test("100 000 lines arrive in order within seconds, however slow the calls are", async () => {
+  const expected = Array.from({ length: 100_000 }, (_, i) => i + 1).join("\n");
+  for (const [latencyMs, limitMs] of [[5, 3_000], [20, 8_000]] as const) {
+    await using fleet = await Fleet.start();
+    const { controlPlane: cp } = fleet;
+    await using agent = await fleet.agent();
+    cp.fault({ path: "/logs", latencyMs });
+    const id = fleet.shell("seq 100000");
+    const { startedAt = NaN, endedAt = NaN, logs } = await fleet.ended(id, 30_000);
+    assert.equal(cp.streamText(id, "stdout"), expected);
+    const peakMib = await agent.peakMemoryMib();
+    tell(
+      `100 000 lines at ${latencyMs} ms a call: ${Math.round(endedAt - startedAt)} ms, ` +
+        `${logs.length} entries, peak memory ${peakMib.toFixed(0)} MiB`,
+    );
+    assert(endedAt - startedAt < limitMs);
+    assert(peakMib < 120);
+    assert.equal(cp.maxInFlight(id), 1);
+    assert.deepEqual(cp.violations, []);
+  }
+});
+
+async function spoolBytes(folder: string, taskId: string): Promise<number> {
+  let bytes = 0;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.startsWith(`${taskId}.log.`)) bytes += (await Deno.stat(join(folder, name))).size;
+  }
+  return bytes;
+}
+
+Deno.test("a backlog waits on disk while the control plane is away", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp, tasksFolder } = fleet;
+  await using agent = await fleet.agent();
+  const away = cp.fault({ path: "/logs", status: 503 });
+  const flag = join(fleet.folder, "printed");
+  const id = fleet.shell(`seq -f 'line %.0f of a long story' 500000; touch ${flag}`);
+  await eventually("the end of the printing", () => Deno.stat(flag).catch(() => undefined));
+  const bytes = await eventually("the spool", async () => {
+    const bytes = await spoolBytes(tasksFolder, id);
+    return bytes > 13_000_000 ? bytes : undefined;
+  });
+  const peakMib = await agent.peakMemoryMib();
+  away.remove();
+  const { startedAt = NaN, endedAt = NaN, logs } = await fleet.ended(id, 60_000);
+  const expected = Array.from({ length: 500_000 }, (_, i) => `line ${i + 1} of a long story`);
+  assert.equal(cp.streamText(id, "stdout"), expected.join("\n"));
+  tell(
+    `a backlog of ${(bytes / 1e6).toFixed(0)} MB: peak memory ${peakMib.toFixed(0)} MiB, ` +
+      `${logs.length} entries after ${Math.round(endedAt - startedAt)} ms`,
+  );
+  assert(peakMib < 192);
+  assert.deepEqual(cp.violations, []);
+  await fleet.closed(id);
+});
+
+Deno.test("of a backlog over 64 MB the tail is kept, and an entry tells what is missing", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp, tasksFolder } = fleet;
+  await using agent = await fleet.agent();
+  const away = cp.fault({ path: "/logs", status: 503 });
+  const flag = join(fleet.folder, "printed");
+  const lines = 900_000;
+  const id = fleet.shell(
+    `seq -f '%010.0f ${"x".repeat(89)}' ${lines}; echo the end >&2; touch ${flag}; sleep 100`,
+  );
+  await eventually("the end of the printing", () => Deno.stat(flag).catch(() => undefined), 60_000);
+  const last = async () => {
+    const names = await Array.fromAsync(Deno.readDir(tasksFolder), ({ name }) => name);
+    const numbers = names.map((name) => Number(name.split(".log.")[1])).filter(Number.isInteger);
+    return await textOf(join(tasksFolder, `${id}.log.${Math.max(...numbers)}`));
+  };
+  await eventually(
+    "the last line on disk",
+    async () => (await last()).endsWith("the end\n"),
+    30_000,
+  );
+  const bytes = await spoolBytes(tasksFolder, id);
+  assert(bytes < 64 * 1024 * 1024 + 3 * 4 * 1024 * 1024, `${bytes} bytes on disk`);
+  assert((await last()).includes(`\n${String(lines).padStart(10, "0")} x`), "the tail is kept");
+
+  away.remove();
+  const note = await cp.waitFor(
+    () => cp.task(id).logs.find(({ line }) => line.includes("left out")),
+    {
+      timeoutMs: 30_000,
+      what: () => cp.describe(id),
+    },
+  );
+  const { logs } = await cp.waitForTask(id, ({ logs }) => logs.at(-1) !== note);
+  const numbers = logs.filter(({ stream }) => stream === "stdout")
+    .flatMap(({ line }) => line.split("\n")).map((line) => Number(line.slice(0, 10)));
+  const gaps = numbers.flatMap((n, i) => n === (numbers[i - 1] ?? 0) + 1 ? [] : [i]);
+  assert.equal(gaps.length, 1, "one gap");
+  const [gap = 0] = gaps;
+  const missing = (numbers[gap] ?? NaN) - (numbers[gap - 1] ?? NaN) - 1;
+  assert.equal(note.line, `[… ${missing} lines left out: more than could be delivered …]`);
+  assert.equal(note.stream, "system");
+
+  cp.cancelTask(id);
+  assert.equal((await fleet.ended(id)).status, "cancelled");
+  const peakMib = await agent.peakMemoryMib();
+  tell(
+    `over 64 MB: ${missing} of ${lines} lines left out, peak memory ${peakMib.toFixed(0)} MiB`,
+  );
+  assert(peakMib < 320);
+  assert.deepEqual(cp.violations, []);
+});

@@ -1,0 +1,139 @@
+/**
+ * Random tasks, faults, kills and restarts for a while: `deno task soak [seconds] [seed]`.
+ * The seed repeats the choices, though not the moments at which they meet the agent.
+ */
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "@std/async";
+import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
+import { type AgentProcess, Fleet } from "./_agent.ts";
+import { assertKept, countingCommand } from "./_chaos.ts";
+import { livingWith } from "./_processes.ts";
+import { tell } from "./_together.ts";
+
+const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];
+const FAULTS: Omit<FaultSpec, "path">[] = [
+  { status: 500 },
+  { status: 429 },
+  { reset: "before" },
+  { reset: "after" },
+  { hang: true },
+  { hang: "after" },
+  { badJson: true },
+  { latencyMs: 300 },
+];
+
+/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+function seeded(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+class Soak {
+  readonly lines = new Map<string, number>();
+  kills = 0;
+  stops = 0;
+  faults = 0;
+  readonly #fleet: Fleet;
+  readonly #controlPlane: ControlPlane;
+  readonly #random: () => number;
+
+  constructor(fleet: Fleet, random: () => number) {
+    this.#fleet = fleet;
+    this.#controlPlane = fleet.controlPlane;
+    this.#random = random;
+  }
+
+  /** Does everything at once until the time is over; then waits for the end of every task. */
+  async run(durationMs: number): Promise<void> {
+    const endMs = performance.now() + durationMs;
+    const again = async (fromMs: number, toMs: number, act: () => unknown) => {
+      while (performance.now() < endMs) {
+        await act();
+        await delay(this.#between(fromMs, toMs));
+      }
+    };
+    await Promise.all([
+      again(50, 400, () => this.#queue()),
+      again(100, 600, () => this.#break()),
+      again(5_000, 10_000, () => this.#goAway()),
+      again(0, 1, () => this.#live()),
+    ]);
+    this.#controlPlane.clearFaults();
+    await using agent = await this.#fleet.agent();
+    for (const [id, lines] of this.lines) {
+      await this.#fleet.ended(id, 60_000);
+      await this.#fleet.closed(id);
+      await assertKept(this.#fleet, this.#controlPlane.task(id), lines);
+      assert.deepEqual(await livingWith(id), []);
+    }
+    assert.equal((await agent.stop()).code, 0);
+  }
+
+  #between(from: number, to: number): number {
+    return from + this.#random() * (to - from);
+  }
+
+  #pick<T>(...choices: [T, ...T[]]): T {
+    return choices[Math.floor(this.#random() * choices.length)] ?? choices[0];
+  }
+
+  #queue(): void {
+    const lines = this.#pick(1, 30, 300, 20_000);
+    const pause = lines > 300 ? 0 : this.#pick(0, 0.002, 0.05);
+    const command = countingCommand(this.#fleet, lines, pause);
+    const stubborn = this.#random() < 0.2 ? 'trap "" TERM; ' : "";
+    const id = this.#fleet.shell(stubborn + command, { timeout: this.#pick("1s", "20s") });
+    this.lines.set(id, lines);
+    if (this.#random() < 0.15) {
+      setTimeout(() => this.#controlPlane.cancelTask(id), this.#between(0, 1_500));
+    }
+  }
+
+  #break(): void {
+    const [first = {}, ...others] = FAULTS;
+    const path = CALLS[Math.floor(this.#random() * CALLS.length)] ?? "";
+    this.#controlPlane.fault({ path, times: this.#pick(1, 2, 5), ...this.#pick(first, ...others) });
+    this.faults++;
+  }
+
+  async #goAway(): Promise<void> {
+    await delay(this.#between(0, 3_000));
+    await this.#controlPlane.stop();
+    await delay(this.#between(0, 2_000));
+    await this.#controlPlane.start();
+  }
+
+  /** One agent, from its start to one of its ends. */
+  async #live(): Promise<void> {
+    const agent: AgentProcess = this.#fleet.spawnAgent();
+    await delay(this.#between(50, 4_000));
+    if (this.#random() < 0.7) {
+      this.kills++;
+      return await agent.kill();
+    }
+    this.stops++;
+    agent.signal("SIGTERM");
+    if (this.#random() < 0.3) setTimeout(() => agent.signal("SIGTERM"), 200);
+    await agent.ended();
+  }
+}
+
+const [seconds = 20, seed = Math.floor(Math.random() * 1e9)] = Deno.args.map(Number);
+tell(`soak: ${seconds} s, seed ${seed}`);
+await using fleet = await Fleet.start(
+  { task_poll_interval: "500ms", request_timeout: "1s", shutdown_timeout: "1s" },
+  { leaseMs: 2_000 },
+);
+const soak = new Soak(fleet, seeded(seed));
+await soak.run(seconds * 1_000);
+assert.deepEqual(fleet.controlPlane.violations, []);
+const ends = Map.groupBy(fleet.controlPlane.tasks, ({ status }) => status);
+const counts = [...ends].map(([status, tasks]) => `${tasks.length} ${status}`).join(", ");
+tell(
+  `soak: ${soak.lines.size} tasks (${counts}), ${soak.faults} faults, ${soak.kills} kills, ` +
+    `${soak.stops} stops: nothing lost, nothing run twice`,
+);

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { type AgentProcess, Fleet } from "./_agent.ts";
+import { eventually, livingWith } from "./_processes.ts";
+import { together } from "./_together.ts";
+
+const RESTARTED = "the agent was restarted while the task ran";
+
+/** Waits for the end of an agent; gives its exit code and how long it took. */
+async function leaving(agent: AgentProcess): Promise<{ code: number; tookMs: number }> {
+  const sinceMs = performance.now();
+  const { code } = await agent.ended();
+  return { code, tookMs: performance.now() - sinceMs };
+}
+
+Deno.test("an agent that has nothing to do stops at once", async () => {
+  const stops = async (signal: Deno.Signal) => {
+    await using fleet = await Fleet.start({ task_poll_interval: "30s" });
+    await using agent = await fleet.agent();
+    await fleet.controlPlane.waitFor(() => fleet.controlPlane.heldClaims === 1);
+    agent.signal(signal);
+    const { code, tookMs } = await leaving(agent);
+    assert.equal(code, 0);
+    assert(tookMs < 2_000, `it took ${tookMs} ms`);
+    assert.equal(agent.logged("stopping")[0]?.signal, signal);
+    assert.deepEqual(agent.logged("agent stopped").length, 1);
+  };
+  await together({
+    "SIGTERM": () => stops("SIGTERM"),
+    "SIGINT": () => stops("SIGINT"),
+  });
+});
+
+const STOPS = {
+  "a task that finishes in time is left alone": async () => {
+    await using fleet = await Fleet.start();
+    const { controlPlane: cp } = fleet;
+    await using agent = await fleet.agent();
+    const id = fleet.shell("echo begun; sleep 2; echo done");
+    await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+    agent.signal("SIGTERM");
+    await agent.waitForLog("stopping", ({ tasks }) => tasks === 1);
+    const late = fleet.shell("true");
+    const { code, tookMs } = await leaving(agent);
+    assert.equal(code, 0);
+    assert(tookMs < 4_000, `it took ${tookMs} ms`);
+    const { status, completion } = cp.task(id);
+    assert.equal(status, "success");
+    assert.equal(completion?.output, "begun\ndone");
+    assert.equal(cp.streamText(id, "stdout"), "begun\ndone");
+    assert.deepEqual(cp.task(late).logs, []);
+    assert.equal(cp.requests.some(({ taskId }) => taskId === late), false, "no new claims");
+    assert.deepEqual(cp.violations, []);
+  },
+
+  "tasks that do not are ended and reported": async () => {
+    await using fleet = await Fleet.start({ shutdown_timeout: "1s" });
+    const { controlPlane: cp } = fleet;
+    await using agent = await fleet.agent();
+    const ids = [
+      fleet.shell("echo begun; sleep 100"),
+      fleet.shell(`trap "" TERM; echo begun; while :; do sleep 0.2; done`),
+      fleet.shell(`trap "echo cleaned up; exit 0" TERM; echo begun; while :; do sleep 0.2; done`),
+    ];
+    for (const id of ids) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+    agent.signal("SIGTERM");
+    const { code, tookMs } = await leaving(agent);
+    assert.equal(code, 0);
+    assert(tookMs > 1_000 && tookMs < 9_000, `it took ${tookMs} ms`);
+    for (const id of ids) {
+      const { status, completion } = cp.task(id);
+      assert.equal(status, "failed", cp.describe(id));
+      assert.equal(completion?.error, "agent is stopping");
+      assert.equal(cp.streamText(id, "system"), "[agent is stopping]");
+      assert.deepEqual(await livingWith(id), []);
+      await fleet.closed(id);
+    }
+    assert.deepEqual(fleet.lines(ids[2] ?? ""), ["begun", "cleaned up"]);
+    assert.deepEqual(cp.violations, []);
+  },
+
+  "a second signal ends it at once, and the next start reports": async () => {
+    await using fleet = await Fleet.start();
+    const { controlPlane: cp } = fleet;
+    const id = fleet.shell(`trap "" TERM; echo begun; while :; do sleep 0.2; done`);
+    {
+      await using agent = await fleet.agent();
+      await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+      agent.signal("SIGTERM");
+      await agent.waitForLog("stopping");
+      agent.signal("SIGINT");
+      const { code, tookMs } = await leaving(agent);
+      assert.equal(code, 1);
+      assert(tookMs < 500, `it took ${tookMs} ms`);
+      await eventually(
+        "the end of the process",
+        async () => (await livingWith(id)).length === 0,
+        1_000,
+      );
+      assert.equal(cp.task(id).status, "running");
+    }
+    await using _next = await fleet.agent();
+    const { completion } = await fleet.ended(id);
+    assert.equal(completion?.status, "failed");
+    assert.equal(completion.error, RESTARTED);
+    assert.deepEqual(cp.violations, []);
+  },
+
+  "without a control plane it leaves in time, and the next start reports": async () => {
+    await using fleet = await Fleet.start({ shutdown_timeout: "1s", request_timeout: "1s" });
+    const { controlPlane: cp } = fleet;
+    const done = fleet.shell("for i in $(seq 10); do echo $i; sleep 0.1; done");
+    const endless = fleet.shell("echo begun; sleep 100");
+    {
+      await using agent = await fleet.agent();
+      await cp.waitForTask(done, ({ logs }) => logs.length > 0);
+      await cp.waitForTask(endless, ({ logs }) => logs.length > 0);
+      await cp.stop();
+      agent.signal("SIGTERM");
+      const { code, tookMs } = await leaving(agent);
+      assert.equal(code, 0);
+      assert(tookMs < 20_000, `it took ${tookMs} ms`);
+      const kept = agent.logged("task end is kept for the next start");
+      assert.deepEqual(kept.map(({ taskId }) => taskId).sort(), [done, endless].sort());
+      assert.deepEqual(await livingWith(endless), []);
+    }
+    await cp.start();
+    await using _next = await fleet.agent();
+    await fleet.ended(done);
+    const { completion } = await fleet.ended(endless);
+    assert.equal(completion?.error, "agent is stopping");
+    assert.deepEqual([...new Set(fleet.lines(done))].slice(0, 5), ["1", "2", "3", "4", "5"]);
+    await fleet.closed(done);
+    await fleet.closed(endless);
+    assert.deepEqual(cp.violations, []);
+  },
+
+  "SIGHUP reads the configuration again, tasks go on": async () => {
+    await using fleet = await Fleet.start({ log_level: "info" });
+    const { controlPlane: cp } = fleet;
+    await using agent = await fleet.agent();
+    const id = fleet.shell("echo begun; sleep 1; echo done");
+    await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+    await fleet.configure({ log_level: "debug", task_timeout: "1s", node_id: crypto.randomUUID() });
+    agent.signal("SIGHUP");
+    const { needsRestart } = await agent.waitForLog("configuration read again");
+    assert.deepEqual(needsRestart, ["nodeId"]);
+    assert.equal((await fleet.ended(id)).status, "success");
+    const overdue = await fleet.ended(fleet.shell("sleep 100"));
+    assert.equal(overdue.reason, "timeout", "a new task has the new limit");
+
+    await fleet.configure({ log_level: "loud" });
+    agent.signal("SIGHUP");
+    const { error } = await agent.waitForLog("configuration stays as it was");
+    assert.match(String(error), /log_level/);
+    assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+
+    assert.deepEqual(cp.violations, []);
+    assert.equal((await agent.stop()).code, 0);
+  },
+};
+
+Deno.test("an agent with tasks stops in good order", () => together(STOPS));

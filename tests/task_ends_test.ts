@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import type { Task } from "../scripts/dev/control_plane.ts";
+import { Fleet } from "./_agent.ts";
+import { eventually, livingWith } from "./_processes.ts";
+import { together } from "./_together.ts";
+
+/** Commands whose processes do not leave by themselves, each printing a line once it is there. */
+const STUBBORN = {
+  "ignores SIGTERM": 'trap "" TERM; echo ready; while :; do sleep 0.2; done',
+  "in a session of its own": 'setsid sh -c "sleep 100" & echo ready; wait',
+  "in a session of its own, ignoring SIGTERM":
+    `setsid sh -c 'trap "" TERM; echo ready; while :; do sleep 0.2; done' & wait`,
+  "forked twice": "(setsid sh -c '(sleep 100 &)' &); sleep 0.3; echo ready; sleep 100",
+  "forked twice, its parents gone":
+    "(setsid sh -c '(exec sleep 100 >/dev/null 2>&1 &)' &); echo ready; sleep 100",
+  "a pipe of many": "sleep 100 | cat | cat & echo ready; wait",
+};
+
+/** How long a task went on, since its start or since another time in milliseconds. */
+function ranMs({ startedAt, endedAt }: Readonly<Task>, sinceMs = startedAt): number {
+  return (endedAt ?? NaN) - (sinceMs ?? NaN);
+}
+
+Deno.test("a time limit ends a task, wherever it is set", async () => {
+  await using fleet = await Fleet.start({ task_timeout: "1500ms" });
+  const { controlPlane: cp } = fleet;
+  await using _agent = await fleet.agent();
+
+  const endsAfter = async (
+    limitMs: number,
+    payload: Record<string, unknown>,
+    task: Record<string, unknown> = {},
+  ) => {
+    const command = "echo begun; sleep 100";
+    const id = cp.queueTask({ type: "shell.exec", payload: { command, ...payload }, ...task });
+    const ended = await fleet.ended(id);
+    const { status, reason, completion } = ended;
+    assert.equal(status, "failed");
+    assert.equal(reason, "timeout");
+    assert.equal(completion?.status, "timeout");
+    assert.equal(completion.error, `time limit of ${limitMs / 1_000} s reached`);
+    assert.equal(completion.output, "begun");
+    assert.equal(cp.streamText(id, "system"), `[time limit of ${limitMs / 1_000} s reached]`);
+    const tookMs = ranMs(ended);
+    assert(tookMs >= limitMs - 20 && tookMs < limitMs + 1_500, `it took ${tookMs} ms`);
+  };
+  await together({
+    "the task's own": () =>
+      endsAfter(1_000, { timeout_seconds: 50, timeout: "60s" }, { timeoutSeconds: 1 }),
+    "payload.timeout_seconds": () => endsAfter(1_000, { timeout_seconds: 1, timeout: "50s" }),
+    "seconds as text": () => endsAfter(1_000, { timeout_seconds: "1" }),
+    "payload.timeout": () => endsAfter(700, { timeout: "700ms" }),
+    "a fraction": () => endsAfter(500, { timeout_seconds: 0.5 }),
+    "zero is none": () => endsAfter(1_500, { timeout_seconds: 0, timeout: "0s" }),
+    "task_timeout": () => endsAfter(1_500, {}),
+    "a task that is quicker": async () => {
+      const { status } = await fleet.ended(fleet.shell("sleep 0.2", { timeout: "1s" }));
+      assert.equal(status, "success");
+    },
+    "a longer one than task_timeout": async () => {
+      const { status } = await fleet.ended(fleet.shell("sleep 2", { timeout: "5s" }));
+      assert.equal(status, "success");
+    },
+  });
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("a cancelled or overdue task leaves no process behind", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  await using _agent = await fleet.agent();
+
+  const leavesNothing = async (command: string, how: "cancel" | "limit") => {
+    const mark = `TEST_CASE=${crypto.randomUUID()}`;
+    const [name = "", value = ""] = mark.split("=");
+    const id = fleet.shell(command, {
+      environment: { [name]: value },
+      ...(how === "limit" ? { timeout: "1500ms" } : {}),
+    });
+    await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+    assert((await livingWith(mark)).length > 0, "nothing runs");
+    if (how === "cancel") cp.cancelTask(id);
+    const task = await fleet.ended(id);
+    assert.deepEqual(await livingWith(mark), []);
+    assert.equal(task.completion?.status, how === "cancel" ? "cancelled" : "timeout");
+    assert(ranMs(task) < 10_000, `it took ${ranMs(task)} ms`);
+  };
+  const cases = Object.entries(STUBBORN).flatMap(([name, command]) =>
+    (["cancel", "limit"] as const).map((how) =>
+      [`${name}: ${how}`, () => leavesNothing(command, how)] as const
+    )
+  );
+  await together(Object.fromEntries(cases));
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("a task can be cancelled at any time", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp, folder } = fleet;
+  await using agent = await fleet.agent();
+
+  await together({
+    "while it runs": async () => {
+      const id = fleet.shell("echo begun; sleep 100");
+      await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+      const cancelledMs = Date.now();
+      cp.cancelTask(id, "no longer needed");
+      const task = await fleet.ended(id);
+      assert(ranMs(task, cancelledMs) < 3_000, cp.describe(id));
+      assert.equal(task.status, "cancelled");
+      assert.equal(task.completion?.error, "cancelled: no longer needed");
+      assert.equal(task.completion?.output, "begun");
+      assert.equal(cp.streamText(id, "system"), "[cancelled: no longer needed]");
+    },
+    "soon after its start": async () => {
+      const id = fleet.shell("sleep 100");
+      await cp.waitForTask(id, ["running"]);
+      cp.cancelTask(id);
+      const task = await fleet.ended(id);
+      assert(ranMs(task) < 1_000, cp.describe(id));
+    },
+    "with more lines than can be delivered": async () => {
+      cp.fault({ path: /logs$/, when: ({ path }) => path.includes(id), latencyMs: 100 });
+      const id = fleet.shell("seq 1 200000; sleep 100");
+      await cp.waitForTask(id, ({ logs }) => logs.length > 2);
+      const cancelledMs = Date.now();
+      cp.cancelTask(id);
+      const task = await fleet.ended(id);
+      assert.equal(task.status, "cancelled");
+      assert(ranMs(task, cancelledMs) < 7_000, cp.describe(id));
+    },
+    "before it is started": async () => {
+      const file = join(folder, "not-to-be-made");
+      cp.fault({ path: "/accepted", when: ({ path }) => path.includes(id), latencyMs: 500 });
+      const id = fleet.shell(`touch ${file}`);
+      await cp.waitForTask(id, ["accepted"]);
+      cp.cancelTask(id);
+      await agent.waitForLog("task is not run", ({ taskId }) => taskId === id);
+      assert.equal(cp.task(id).status, "cancelled");
+      await assert.rejects(Deno.stat(file), Deno.errors.NotFound);
+      await fleet.closed(id);
+    },
+  });
+  assert.deepEqual(cp.violations, []);
+});
+
+Deno.test("a task that the control plane has given up is ended without a word", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  await using agent = await fleet.agent();
+
+  const isEnded = async (command: string) => {
+    const id = fleet.shell(command);
+    await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+    assert((await livingWith(id)).length > 0, "nothing runs");
+    cp.failTask(id);
+    await eventually("the end of the process", async () => (await livingWith(id)).length === 0);
+    const ofTask = cp.requests.filter(({ taskId }) => taskId === id);
+    const endedMs = cp.task(id).endedAt ?? NaN;
+    const told = ofTask.find(({ path, at }) => path.endsWith("/control") && at > endedMs);
+    const later = ofTask.filter(({ method, at }) =>
+      method === "POST" && at > (told?.endedAt ?? 0) + 50
+    );
+    assert.deepEqual(later, []);
+    await fleet.closed(id);
+  };
+  await together({
+    "a quiet one": () => isEnded("echo begun; sleep 100"),
+    "one that prints": () => isEnded("while :; do echo line; sleep 0.1; done"),
+    "one that ignores SIGTERM": () => isEnded(STUBBORN["ignores SIGTERM"]),
+  });
+  assert.deepEqual(cp.violations, []);
+  assert.equal((await agent.stop()).code, 0);
+});

@@ -26,6 +26,11 @@ Deno.test({
     const browser = await launch();
     try {
       await visit(browser, page.url);
+    } catch (cause) {
+      const terminals = fleet.controlPlane.realtime.terminals.map((terminal) =>
+        `terminal ${terminal.status}, ${terminal.frames} frames: ${JSON.stringify(terminal.tail())}`
+      );
+      throw new Error(["as the control plane saw it:", ...terminals].join("\n"), { cause });
     } finally {
       await browser.close();
     }

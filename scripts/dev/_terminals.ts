@@ -38,8 +38,10 @@ export class Terminals {
 
   /** Starts one. */
   start(nodeId: string, spec: NewTerminal): Terminal {
-    const terminal = new Terminal(nodeId, spec, this.#around(nodeId));
+    const around = this.#around(nodeId);
+    const terminal = new Terminal(nodeId, spec, around);
     this.#terminals.set(terminal.sessionId, terminal);
+    around.changed();
     return terminal;
   }
 

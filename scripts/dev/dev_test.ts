@@ -22,6 +22,7 @@ async function dev(input: string): Promise<{ code: number; text: string }> {
 
 Deno.test("dev runs the commands of standard input one after the other and leaves", async () => {
   const { code, text } = await dev("echo hello; echo oops >&2; exit 3\nseq 2\n:nonsense\n");
+  assert.match(text, /^page: http:\/\/127\.0\.0\.1:\d+\/#[0-9a-f]{32}$/m);
   const story = [
     /#1 queued: echo hello/,
     /#1 accepted/,

@@ -10,15 +10,18 @@ import { messageOf, UserError } from "../system/user_error.ts";
  */
 export async function lockState(folder: string, logger: Logger): Promise<Disposable> {
   const path = join(folder, "agent.lock");
-  let file: Deno.FsFile;
+  let file: Deno.FsFile | undefined;
+  let locked: boolean;
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     file = await Deno.open(path, { write: true, create: true, mode: 0o600 });
+    locked = await file.tryLock(true);
   } catch (error) {
+    file?.close();
     logger.warn("state folder cannot be locked", { folder, error: messageOf(error) });
     return { [Symbol.dispose]: () => {} };
   }
-  if (await file.tryLock(true)) return file;
+  if (locked) return file;
   file.close();
   throw new UserError(
     `Another agent is running with the state folder ${folder}: stop it first, or give this one ` +

@@ -1,6 +1,9 @@
+import { TASK_ID_VARIABLE } from "../process/process_table.ts";
 import { CONFIG_KEYS, type ReadEnv } from "../config/mod.ts";
 
 const OWN_NAMES = [
+  // An agent that a task has started is none of that task's processes.
+  TASK_ID_VARIABLE,
   "NODERAX_CONFIG_FILE",
   "NODERAX_CONFIG_MIRROR_FILE",
   ...CONFIG_KEYS.flatMap((row) => row.env),

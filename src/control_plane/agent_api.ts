@@ -95,27 +95,27 @@ export class AgentApi {
     });
   }
 
-  /** Confirms the claim. */
-  async accepted(taskId: string, signal?: AbortSignal): Promise<void> {
-    await this.#post(`/agent/tasks/${taskId}/accepted`, Acknowledgement, {}, { signal });
+  /** Confirms the claim. `patience` stretches the time limit, here and below. */
+  async accepted(taskId: string, patience = 1): Promise<void> {
+    await this.#tell(taskId, "accepted", {}, patience);
   }
 
   /**
    * Makes the task running. Its start is left to the server's clock: the rule that ends a task
    * after 1800 s is counted from it.
    */
-  async started(taskId: string, signal?: AbortSignal): Promise<void> {
-    await this.#post(`/agent/tasks/${taskId}/started`, Acknowledgement, {}, { signal });
+  async started(taskId: string, patience = 1): Promise<void> {
+    await this.#tell(taskId, "started", {}, patience);
   }
 
   /** Stores one log entry. Not to be given up: a call that comes late can undo the completion. */
-  async log(taskId: string, entry: LogEntry): Promise<void> {
-    await this.#post(`/agent/tasks/${taskId}/logs`, Acknowledgement, entry);
+  async log(taskId: string, entry: LogEntry, patience = 1): Promise<void> {
+    await this.#tell(taskId, "logs", entry, patience);
   }
 
   /** Ends the task on the control plane. */
-  async completed(taskId: string, completion: Completion): Promise<void> {
-    await this.#post(`/agent/tasks/${taskId}/completed`, Acknowledgement, completion);
+  async completed(taskId: string, completion: Completion, patience = 1): Promise<void> {
+    await this.#tell(taskId, "completed", completion, patience);
   }
 
   /** Asks whether the task is still wanted. */
@@ -127,6 +127,11 @@ export class AgentApi {
       timeoutMs: this.#timeoutMs(),
       signal,
     });
+  }
+
+  async #tell(taskId: string, what: string, body: unknown, patience: number): Promise<void> {
+    const timeoutMs = this.#timeoutMs() * patience;
+    await this.#post(`/agent/tasks/${taskId}/${what}`, Acknowledgement, body, { timeoutMs });
   }
 
   #post<T>(

@@ -6,6 +6,8 @@ import { ErrorBody } from "./schemas.ts";
 
 /** No answer of the contract comes near this; a hostile one must not fill the memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** What of a refusal's words goes into our log. */
+const MAX_MESSAGE_UNITS = 1_000;
 
 /** One call of the control plane. */
 export interface HttpCall<T> {
@@ -148,7 +150,7 @@ function refusal(status: number, json: unknown): string {
   const body = ErrorBody.safeParse(json);
   if (!body.success) return `HTTP status ${status}`;
   const { message, errors = [] } = body.data;
-  return [...new Set([message, errors].flat())].join("; ");
+  return [...new Set([message, errors].flat())].join("; ").slice(0, MAX_MESSAGE_UNITS);
 }
 
 function describe(error: z.ZodError): string {

@@ -5,7 +5,7 @@ import { messageOf } from "../system/user_error.ts";
 import { isTransient, isUnauthorized } from "./errors.ts";
 
 const MINUTE_MS = 60_000;
-const FIRST_MS = 500;
+const FIRST_MS = 1_000;
 const MAX_MS = 15_000;
 /** A refusal is an answer: asking again at once cannot change it. */
 const REFUSED_MS = 1_000;
@@ -70,7 +70,7 @@ export class Outage {
 
   #pauseMs(error: unknown): number {
     const { random } = this.#options;
-    const grown = FIRST_MS * 2 ** Math.min(this.#failures, 20);
+    const grown = FIRST_MS * 2 ** Math.min(this.#failures - 1, 20);
     if (isUnauthorized(error)) return Math.min(grown, MINUTE_MS) * (0.75 + random() / 4);
     const jittered = random() * Math.min(grown, MAX_MS);
     return isTransient(error) ? jittered : Math.max(REFUSED_MS, jittered);

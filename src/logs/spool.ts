@@ -76,24 +76,26 @@ export class Spool implements AsyncDisposable {
     this.#cursorFile = new CursorFile(cursorPath(prefix));
   }
 
-  /** Takes up what an earlier agent left: the undelivered rest, and all that is still on disk. */
+  /**
+   * Takes up what an earlier agent left. `onBatch` gets all that is still on disk, delivered or
+   * not; what is not will be delivered.
+   */
   static async recover(
     prefix: string,
-    onDiskError: (error: unknown) => void,
-  ): Promise<{ spool: Spool; kept: Batch[] }> {
-    const spool = new Spool(prefix, {
-      onDiskError,
-      cursor: await CursorFile.read(cursorPath(prefix)),
-    });
-    const kept: Batch[] = [];
+    options: { onDiskError: (error: unknown) => void; onBatch: (batch: Batch) => void },
+  ): Promise<Spool> {
+    const { onDiskError, onBatch } = options;
+    const cursor = await CursorFile.read(cursorPath(prefix));
+    const spool = new Spool(prefix, { onDiskError, cursor });
     for (const path of await listSegments(prefix)) {
       const content = await Deno.readTextFile(path).catch((error) => {
         onDiskError(error);
         return "";
       });
-      const batches = parseSegment(content, newCursor().delivered);
-      for (const { stream, end } of batches) spool.#end[stream] = Math.max(spool.#end[stream], end);
-      kept.push(...batches);
+      for (const batch of parseSegment(content, newCursor().delivered)) {
+        spool.#end[batch.stream] = Math.max(spool.#end[batch.stream], batch.end);
+        onBatch(batch);
+      }
       spool.#segments.push({
         path,
         bytes: content.length,
@@ -103,7 +105,7 @@ export class Spool implements AsyncDisposable {
       });
       spool.#nextNumber = Number(path.slice(path.lastIndexOf(".") + 1)) + 1;
     }
-    return { spool, kept };
+    return spool;
   }
 
   /** Adds lines; resolves when they are on disk, or in memory for want of a disk. */

@@ -7,6 +7,8 @@ import type { ProcessGroup } from "./process_table.ts";
 /** How long a background process that keeps the output open may delay the end, in milliseconds. */
 export const LINGER_MS = 2_000;
 
+const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIGKILL" };
+
 /** A process to run to its end. */
 export interface RunOptions extends ChildOptions {
   /** Called with the group before the program begins; it waits for the promise. */
@@ -49,12 +51,12 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
   });
 
   let ending: Promise<number> | undefined;
-  const end = () =>
-    ending ??= endTaskProcesses(taskId, child.group).catch(() => {
-      // Not even a look at the processes could be started: a machine full of them, perhaps ours.
-      killGroupNow(child.group);
-      return endTaskProcesses(taskId, child.group, 0).catch(() => 0);
-    });
+  const stuck = Promise.withResolvers<Deno.CommandStatus>();
+  const end = () => {
+    ending ??= endAll(taskId, child.group);
+    // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.
+    void ending.then((left) => left > 0 && stuck.resolve(KILLED));
+  };
   signal.addEventListener("abort", end, { once: true });
   try {
     await options.onSpawn(child.group);
@@ -62,18 +64,27 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
       await child.refuse();
       end();
     } else await child.open();
-    const status = await child.status;
-    const unkillable = await ending ?? 0;
+    const status = await Promise.race([child.status, stuck.promise]);
     const timer = setTimeout(() => outputs.forEach(({ cancel }) => cancel()), LINGER_MS);
     await drained;
     clearTimeout(timer);
     return {
       exitCode: status.code,
       signal: status.signal ?? undefined,
-      unkillable: (await ending) ?? unkillable,
+      unkillable: await ending ?? 0,
     };
   } finally {
     signal.removeEventListener("abort", end);
+  }
+}
+
+async function endAll(taskId: string, group: ProcessGroup): Promise<number> {
+  try {
+    return await endTaskProcesses(taskId, group);
+  } catch {
+    // Not even a look at the processes could be started: a machine full of them, perhaps ours.
+    killGroupNow(group);
+    return await endTaskProcesses(taskId, group, 0).catch(() => 0);
   }
 }
 

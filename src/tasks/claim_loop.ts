@@ -5,8 +5,6 @@ import type { DesiredRootAccess, Task } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
 import type { OnceAMinute } from "../system/once_a_minute.ts";
 
-/** An answer without a new task this much early was not waited for. */
-const EARLY_MS = 500;
 const FIRST_PAUSE_MS = 250;
 
 /** What the claim loop works with. */
@@ -44,8 +42,8 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         outage.succeeded();
         if (rootAccess) onRootAccess?.(rootAccess);
         const news = task ? onTask(task) : false;
-        const early = !news && performance.now() - startedMs < waitMs - EARLY_MS;
-        if (!early) {
+        const held = performance.now() - startedMs >= waitMs / 2;
+        if (news || held) {
           idlePauseMs = FIRST_PAUSE_MS;
           continue;
         }

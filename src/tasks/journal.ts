@@ -85,9 +85,11 @@ export class TaskJournal {
     return join(this.#folder, taskId);
   }
 
-  /** Writes a record down; it is on disk when this resolves, if the disk takes it. */
-  async write(record: TaskRecord): Promise<void> {
-    await this.#attempt(() => writeFileAtomic(this.#path(record.task.id), JSON.stringify(record)));
+  /** Writes a record down; it is on disk when this resolves, or false if the disk refuses. */
+  async write(record: TaskRecord): Promise<boolean> {
+    return await this.#attempt(() =>
+      writeFileAtomic(this.#path(record.task.id), JSON.stringify(record))
+    );
   }
 
   /** Forgets a task that was not run, so that it may come again. */
@@ -113,11 +115,13 @@ export class TaskJournal {
     });
   }
 
-  async #attempt(write: () => Promise<void>): Promise<void> {
+  async #attempt(write: () => Promise<void>): Promise<boolean> {
     try {
       await write();
+      return true;
     } catch (error) {
       this.diskFailed(error);
+      return false;
     }
   }
 

@@ -37,6 +37,28 @@ Deno.test("every other refusal is final", async () => {
   }
 });
 
+Deno.test("refused credentials and redirects cost no log line and no end of a task", async () => {
+  for (const what of ["log", "completed"] as const) {
+    const { call, state } = failing(new RefusedError(401, "no"), new RefusedError(302, "moved"));
+    await report(what, call, NEVER, logger);
+    assert.equal(state.tries, 3);
+  }
+});
+
+Deno.test("a call that got no answer in time is given more of it", async () => {
+  const patience: number[] = [];
+  await report(
+    "log",
+    (factor) => {
+      patience.push(factor);
+      return patience.length < 3 ? Promise.reject(new UnreachableError("late")) : Promise.resolve();
+    },
+    NEVER,
+    logger,
+  );
+  assert.deepEqual(patience, [1, 2, 3]);
+});
+
 Deno.test("giving up ends the pause, but not a call that is under way", async () => {
   const stop = new AbortController();
   const reached = Promise.withResolvers<void>();

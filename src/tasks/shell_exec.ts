@@ -34,7 +34,10 @@ export const shellExec: TaskType = {
       try {
         const argv = [shell, "-lc", command];
         const env = { ...UNATTENDED, ...environment };
-        const { exitCode, signal } = await runProcess({ ...context, argv, cwd, env });
+        const { exitCode, signal, unkillable } = await runProcess({ ...context, argv, cwd, env });
+        if (unkillable > 0) {
+          await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
+        }
         if (exitCode === 0) return { status: "success", exitCode };
         const error = signal
           ? `the command was ended by ${signal}`

@@ -105,16 +105,15 @@ export class TaskManager {
   async #reportRecovered(record: TaskRecord, error = RESTARTED): Promise<void> {
     const { journal, logger } = this.#deps;
     const { id } = record.task;
-    const { spool, kept } = await Spool.recover(
-      journal.spoolPrefix(id),
-      (error) => journal.diskFailed(error),
-    );
+    const output = new OutputSummary();
+    const spool = await Spool.recover(journal.spoolPrefix(id), {
+      onDiskError: (error) => journal.diskFailed(error),
+      onBatch: ({ stream, text }) => output.push(stream, text),
+    });
     let { outcome } = record;
     if (!outcome) {
       logger.warn("task was running when the agent ended", { taskId: id });
       await endTaskProcesses(id, record.process);
-      const output = new OutputSummary();
-      for (const { stream, text } of kept) output.push(stream, text);
       outcome = failed(error, output.toString());
     }
     const run = new TaskRun(this.#deps, record, spool);
@@ -141,8 +140,10 @@ export class TaskManager {
   async #answerAgain(taskId: string, outcome: Completion): Promise<void> {
     const { api, logger } = this.#deps;
     const signal = this.#giveUp.signal;
-    await report("started", () => api.started(taskId), signal, logger);
-    await report("completed", () => api.completed(taskId, outcome), signal, logger);
+    const started = (patience: number) => api.started(taskId, patience);
+    const completed = (patience: number) => api.completed(taskId, outcome, patience);
+    await report("started", started, signal, logger);
+    await report("completed", completed, signal, logger);
   }
 }
 

@@ -1,23 +1,23 @@
 import { z } from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
-import { isUnauthorized, RefusedError } from "../control_plane/errors.ts";
-import type { Completion, LogEntry } from "../control_plane/schemas.ts";
-import { LogDelivery } from "../logs/delivery.ts";
+import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
-import { Spool } from "../logs/spool.ts";
+import type { Spool } from "../logs/spool.ts";
 import { killGroupNow } from "../process/end_processes.ts";
+import type { ProcessGroup } from "../process/process_table.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
-import { causeOf, watchControl } from "./control_watch.ts";
+import { watchControl } from "./control_watch.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { TaskJournal, TaskRecord } from "./journal.ts";
-import { GivenUpError, report } from "./report.ts";
+import { GivenUpError } from "./report.ts";
+import { TaskReport } from "./task_report.ts";
 import { describeBadPayload, type TaskOutcome, type TaskType, timeLimitMs } from "./task_type.ts";
 
 /** How long the lines of a cancelled task may take to be delivered, in milliseconds. */
 const CANCEL_DRAIN_MS = 3_000;
 /** How long the lines and the end of a task may take when the agent itself stops, in milliseconds. */
-const STOP_DRAIN_MS = 10_000;
+const STOP_REPORT_MS = 10_000;
 /** The longest `error` of a completion, in UTF-16 units (contract: Tasks over HTTP). */
 const MAX_ERROR_UNITS = 10_000;
 
@@ -40,27 +40,21 @@ export class TaskRun {
   readonly #deps: TaskRunDeps;
   readonly #record: TaskRecord;
   readonly #logger: Logger;
+  readonly #report: TaskReport;
   readonly #end = new AbortController();
-  readonly #giveUp = new AbortController();
-  readonly #drainOver = new AbortController();
-  readonly #stopSending = AbortSignal.any([this.#giveUp.signal, this.#drainOver.signal]);
-  readonly #spool: Spool;
-  readonly #delivery: LogDelivery;
   readonly #output = new OutputSummary();
   #cause: EndCause | undefined;
   #phase: "promised" | "running" | "reporting" = "promised";
-  #refusedEntries = 0;
-  #drainTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** `recovered` is the spool that an earlier agent left. */
   constructor(deps: TaskRunDeps, record: TaskRecord, recovered?: Spool) {
     this.#deps = deps;
     this.#record = record;
-    this.#logger = deps.logger.with({ taskId: record.task.id });
-    this.#spool = recovered ?? new Spool(deps.journal.spoolPrefix(record.task.id), {
-      onDiskError: (error) => deps.journal.diskFailed(error),
-    });
-    this.#delivery = new LogDelivery({ spool: this.#spool, send: (entry) => this.#send(entry) });
+    const { id: taskId } = record.task;
+    const logger = deps.logger.with({ taskId });
+    const onCause = (cause: EndCause) => this.end(cause);
+    this.#logger = logger;
+    this.#report = new TaskReport({ ...deps, taskId, logger, onCause, recovered });
   }
 
   /** Runs the task, reports it, and resolves when nothing is left to be done for it now. */
@@ -69,33 +63,33 @@ export class TaskRun {
     if (!await this.#begin()) return;
     this.#phase = "running";
     await this.#watched(async () => {
-      const delivering = this.#deliverLog();
-      await this.#finish(await this.#execute(), delivering);
+      this.#report.openLog();
+      await this.#finish(await this.#execute());
     });
   }
 
   /** Delivers what an earlier agent left undelivered, then the end of the task. */
   async deliver(completion: Completion): Promise<void> {
     this.#phase = "reporting";
-    await this.#watched(() => this.#finish(completion, this.#deliverLog()));
+    await this.#watched(() => this.#finish(completion));
   }
 
   /** Makes the task end; only the first cause counts. A task that is being reported is hurried. */
   end(cause: EndCause): void {
     const gone = cause.kind === "ended on the control plane";
+    if (gone) this.#report.taskIsGone();
     if (this.#phase === "running") {
+      if (this.#cause && cause.kind === "stopping") this.#report.giveUpIn(STOP_REPORT_MS);
       if (this.#cause) return;
       this.#cause = cause;
       this.#logger.info("task is ended", { cause: describeCause(cause) });
-      if (!gone) void this.#delivery.note(`[${describeCause(cause)}]`, Date.now());
-      this.#end.abort();
+      if (!gone) void this.#report.note(`[${describeCause(cause)}]`);
+      this.#end.abort(cause);
     } else if (cause.kind === "cancelled") {
-      this.#stopDeliveryIn(CANCEL_DRAIN_MS);
+      this.#report.limitDrain(CANCEL_DRAIN_MS);
     } else {
-      if (gone) this.#cause = cause;
-      this.#giveUp.abort();
+      this.#report.giveUp();
     }
-    if (gone) this.#giveUp.abort();
   }
 
   /** Kills the processes without a word; the next start of the agent reports them. */
@@ -117,29 +111,18 @@ export class TaskRun {
     }
   }
 
-  async #deliverLog(): Promise<boolean> {
-    try {
-      return await this.#delivery.run();
-    } catch (error) {
-      this.#logger.error("log delivery failed", { error: messageOf(error) });
-      return false;
-    }
-  }
-
-  /** Accepts and starts the task on the control plane; false if it is not to be run. */
+  /** Tells the control plane that the task runs now; false if it is not to be run. */
   async #begin(): Promise<boolean> {
-    const { api, journal } = this.#deps;
     const { id, type } = this.#record.task;
     try {
-      await report("accepted", () => api.accepted(id), this.#giveUp.signal, this.#logger);
-      await report("started", () => api.started(id), this.#giveUp.signal, this.#logger);
+      await this.#report.begin();
       this.#logger.info("task started", { type });
       return true;
     } catch (error) {
       // Given up: the next start tries again, unless the server has by then.
       if (error instanceof GivenUpError) return false;
       this.#logger.warn("task is not run", { type, error: messageOf(error) });
-      await journal.forget(id);
+      await this.#deps.journal.forget(id);
       return false;
     }
   }
@@ -158,10 +141,10 @@ export class TaskRun {
       outcome = await work({
         taskId: task.id,
         signal: this.#end.signal,
-        onSpawn: (process) => this.#journal({ process }),
+        onSpawn: (group) => this.#onSpawn(group),
         onLines: async (stream, lines) => {
           this.#output.push(stream, lines);
-          await this.#delivery.push(stream, lines, Date.now());
+          await this.#report.write(stream, lines);
         },
       });
     } catch (error) {
@@ -171,116 +154,35 @@ export class TaskRun {
       clearTimeout(limit);
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
-    return this.#complete(outcome, Math.round(performance.now() - startedMs));
+    return completionOf(outcome, this.#output.toString(), performance.now() - startedMs);
   }
 
-  #complete(outcome: TaskOutcome, durationMs: number): Completion {
-    const output = this.#output.toString();
-    const { error, ...rest } = outcome;
-    return {
-      ...rest,
-      durationMs,
-      ...(output === "" ? {} : { output }),
-      ...(error === undefined ? {} : { error: storable(error) }),
-    };
+  /** A record that does not know of its process would let the next start run the task again. */
+  async #onSpawn(group: ProcessGroup): Promise<void> {
+    const { journal } = this.#deps;
+    this.#record.process = group;
+    if (!await journal.write(this.#record)) await journal.forget(this.#record.task.id);
   }
 
-  /** Delivers the rest of the log, then the completion, and closes the journal. */
-  async #finish(completion: Completion, delivering: Promise<boolean>): Promise<void> {
-    const { id } = this.#record.task;
-    const { api } = this.#deps;
+  async #finish(completion: Completion): Promise<void> {
     this.#phase = "reporting";
     if (this.#cause?.kind !== "ended on the control plane") {
-      await this.#journal({ outcome: completion });
+      this.#record.outcome = completion;
+      await this.#deps.journal.write(this.#record);
     }
-    this.#delivery.end();
-    if (this.#cause?.kind === "cancelled") this.#stopDeliveryIn(CANCEL_DRAIN_MS);
-    const stopTimer = this.#cause?.kind === "stopping"
-      ? setTimeout(() => this.#giveUp.abort(), STOP_DRAIN_MS)
-      : undefined;
-    const allDelivered = await delivering;
-    clearTimeout(this.#drainTimer);
-    try {
-      await report(
-        "completed",
-        () => api.completed(id, completion),
-        this.#giveUp.signal,
-        this.#logger,
-      );
-      this.#logger.info("task finished", summary(completion, allDelivered, this.#refusedEntries));
-      await this.#close(completion);
-    } catch (error) {
-      await this.#unreported(error, completion);
-    } finally {
-      clearTimeout(stopTimer);
-    }
-  }
-
-  async #unreported(error: unknown, completion: Completion): Promise<void> {
-    if (this.#cause?.kind === "ended on the control plane") {
-      await this.#close({ ...completion, status: "failed" });
-    } else if (error instanceof GivenUpError || isUnauthorized(error)) {
-      // Kept in the journal: the next start of the agent delivers it.
-      this.#logger.warn("task end is kept for the next start", { error: messageOf(error) });
-      await this.#spool[Symbol.asyncDispose]();
-    } else {
-      this.#logger.error("control plane refuses the end of the task", { error: messageOf(error) });
-      await this.#close(completion);
-    }
-  }
-
-  async #close(completion: Completion): Promise<void> {
-    await this.#spool.discard();
-    await this.#deps.journal.close(this.#record.task.id, completion);
-  }
-
-  async #journal(news: Partial<TaskRecord>): Promise<void> {
-    Object.assign(this.#record, news);
-    await this.#deps.journal.write(this.#record);
-  }
-
-  #stopDeliveryIn(limitMs: number): void {
-    this.#drainTimer ??= setTimeout(() => {
-      this.#delivery.stop();
-      this.#drainOver.abort();
-    }, limitMs);
-  }
-
-  /** Log entries are refused when the task does not run any more: no need to wait for the next look. */
-  async #endedMeanwhile(): Promise<boolean> {
-    const control = await this.#deps.api.control(this.#record.task.id).catch(() => undefined);
-    const cause = control && causeOf(control);
-    if (cause) this.end(cause);
-    return cause?.kind === "ended on the control plane";
-  }
-
-  async #send(entry: LogEntry): Promise<boolean> {
-    const { id } = this.#record.task;
-    try {
-      const { api } = this.#deps;
-      await report("log", () => api.log(id, entry), this.#stopSending, this.#logger);
-      return true;
-    } catch (error) {
-      if (error instanceof GivenUpError) return false;
-      if (!(error instanceof RefusedError)) throw error;
-      if (error.status === 409 && await this.#endedMeanwhile()) return false;
-      if (this.#refusedEntries++ === 0) {
-        this.#logger.warn("control plane refuses log lines", { error: error.message });
-      }
-      return true;
-    }
+    if (this.#cause?.kind === "cancelled") this.#report.limitDrain(CANCEL_DRAIN_MS);
+    if (this.#cause?.kind === "stopping") this.#report.giveUpIn(STOP_REPORT_MS);
+    await this.#report.finish(completion);
   }
 }
 
-function summary(completion: Completion, allDelivered: boolean, refusedEntries: number) {
-  const { status, exitCode, error, durationMs } = completion;
+function completionOf(outcome: TaskOutcome, output: string, durationMs: number): Completion {
+  const { error, ...rest } = outcome;
   return {
-    status,
-    exitCode,
-    error,
-    durationMs,
-    ...(allDelivered ? {} : { linesLeftOut: true }),
-    ...(refusedEntries > 0 ? { refusedEntries } : {}),
+    ...rest,
+    durationMs: Math.round(durationMs),
+    ...(output === "" ? {} : { output }),
+    ...(error === undefined ? {} : { error: storable(error) }),
   };
 }
 

@@ -22,7 +22,9 @@ export interface FakeLinkOptions {
 
 /** A server in the same process: stores output as it is handled, and drops when it is told to. */
 export class FakeLink implements RealtimeLink {
+  /** Whether it is connected. */
   ready = true;
+  /** What it has stored. */
   readonly sessions = new Map<string, ServerSession>();
   readonly #options: FakeLinkOptions;
   #connection = new AbortController();
@@ -32,10 +34,12 @@ export class FakeLink implements RealtimeLink {
   mostInFlight = 0;
   #inFlight = 0;
 
+  /** Makes one that is connected. */
   constructor(options: FakeLinkOptions = {}) {
     this.#options = options;
   }
 
+  /** See {@linkcode RealtimeLink}. */
   async whenReady(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (this.ready) return;
@@ -46,6 +50,7 @@ export class FakeLink implements RealtimeLink {
     signal?.removeEventListener("abort", abort);
   }
 
+  /** See {@linkcode RealtimeLink}. */
   async request(event: string, payload: Record<string, unknown>, timeoutMs: number): Promise<Ack> {
     if (!this.ready) throw new LinkDroppedError("not connected");
     const connection = this.#connection.signal;
@@ -67,11 +72,13 @@ export class FakeLink implements RealtimeLink {
     }
   }
 
+  /** See {@linkcode RealtimeLink}. */
   emit(event: string, payload: Record<string, unknown>): boolean {
     this.#handle(event, payload);
     return true;
   }
 
+  /** See {@linkcode RealtimeLink}. */
   emitMetrics(): void {}
 
   /** Ends the connection under whatever is on its way. */

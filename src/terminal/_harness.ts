@@ -4,12 +4,19 @@ import { type TerminalEvent, TerminalManager, type TerminalManagerOptions } from
 
 /** A manager with a server and an operator, for tests. */
 export class Harness implements AsyncDisposable {
+  /** The server. */
   readonly link: FakeLink;
+  /** What is tested. */
   readonly manager: TerminalManager;
   /** The lines of the log. */
   readonly log: string[] = [];
+  /** Shells start here: nobody's own settings change what the tests see. */
+  readonly #home = Deno.makeTempDirSync();
+  readonly #userHome = Deno.env.get("HOME");
 
+  /** Makes one; dispose of it before the next. */
   constructor(link: FakeLinkOptions = {}, options: Partial<TerminalManagerOptions> = {}) {
+    Deno.env.set("HOME", this.#home);
     this.link = new FakeLink(link);
     const logger = new Logger({ write: (line) => this.log.push(line) });
     this.manager = new TerminalManager({ link: this.link, logger, ...options });
@@ -50,12 +57,17 @@ export class Harness implements AsyncDisposable {
     return this.link.event(sessionId, event) ?? {};
   }
 
+  /** Sends an event as the server does. */
   send(event: TerminalEvent, sessionId: string, fields: Record<string, unknown> = {}): void {
     this.manager.handle(event, { type: event, sessionId, ...fields });
   }
 
+  /** Ends all terminals. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.manager.stopAll("the test is over");
+    if (this.#userHome === undefined) Deno.env.delete("HOME");
+    else Deno.env.set("HOME", this.#userHome);
+    await Deno.remove(this.#home, { recursive: true });
   }
 }
 

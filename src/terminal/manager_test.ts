@@ -209,7 +209,7 @@ Deno.test("authorize refuses with its own sentence", async () => {
 });
 
 Deno.test("the agent's stop ends everything and takes no more", async () => {
-  const harness = new Harness();
+  await using harness = new Harness();
   const ids = await Promise.all([harness.open(), harness.open(), harness.open()]);
   const seconds = uniqueSeconds();
   for (const id of ids) harness.type(id, `sleep ${seconds}\n`);

@@ -1,6 +1,8 @@
 import { byId, inBytes, make } from "./dom.ts";
 import type { Sample } from "./messages.ts";
 
+/** The drawing grows with the samples from one minute to five. */
+const FIRST_WINDOW_MS = 60_000;
 const WINDOW_MS = 5 * 60_000;
 /** The drawing's own units; it is stretched to the card. */
 const WIDTH = 300;
@@ -74,7 +76,7 @@ interface Card {
   svg: SVGElement;
 }
 
-/** The cards with the latest telemetry, each with a drawing of the last five minutes. */
+/** The cards with the latest telemetry, each with a drawing of the last minutes. */
 export class Charts {
   #samples: Sample[] = [];
   readonly #cards = CHARTS.map((chart): Card => {
@@ -110,7 +112,9 @@ export class Charts {
     const top = chart.top(all);
     value.textContent = chart.value(last, values);
     note.textContent = chart.note(last, values);
-    const x = (at: number) => WIDTH * (1 - (last.at - at) / WINDOW_MS);
+    const spanMs = last.at - (this.#samples[0]?.at ?? last.at);
+    const windowMs = Math.min(WINDOW_MS, Math.max(FIRST_WINDOW_MS, spanMs));
+    const x = (at: number) => WIDTH * (1 - (last.at - at) / windowMs);
     const y = (it: number) => HEIGHT - 1 - (HEIGHT - 2) * it / top;
     const drawn = lines.flatMap((line, index) => {
       const points = line.flatMap(([at, it]) =>

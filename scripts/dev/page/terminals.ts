@@ -74,7 +74,9 @@ class Tab {
   readonly #sessionId: string;
   readonly #connection: Connection;
   #hasReplayed = false;
-  #hasEnded = false;
+  #status: TerminalNews["status"] = "starting";
+  /** What was typed before the shell was there. */
+  #typedAhead: Uint8Array[] = [];
 
   constructor(sessionId: string, name: string, connection: Connection, close: () => void) {
     this.#sessionId = sessionId;
@@ -97,8 +99,9 @@ class Tab {
     const type = (bytes: Uint8Array) => {
       // What a program asked the terminal before this page was there has been answered already.
       if (!this.#hasReplayed) return;
-      if (!this.#hasEnded) connection.type(sessionId, bytes);
-      else if (bytes[0] === 13) close();
+      if (this.#status === "open") connection.type(sessionId, bytes);
+      else if (this.#status === "starting") this.#typedAhead.push(bytes);
+      else if (this.#hasEnded && bytes[0] === 13) close();
     };
     screen.onData((text) => type(new TextEncoder().encode(text)));
     screen.onBinary((text) => type(Uint8Array.from(text, (it) => it.charCodeAt(0))));
@@ -118,12 +121,19 @@ class Tab {
 
   /** Shows how the session stands. */
   show({ status, note }: TerminalNews): void {
+    this.#status = status;
     this.button.dataset.status = status;
-    if (status === "open") this.resize();
-    if (this.#hasEnded || (status !== "closed" && status !== "failed")) return;
-    this.#hasEnded = true;
+    if (status === "open") {
+      this.resize();
+      for (const bytes of this.#typedAhead.splice(0)) this.#connection.type(this.#sessionId, bytes);
+    }
+    if (!this.#hasEnded) return;
     const how = `${status}${note ? `: ${note}` : ""}; Enter closes this tab`;
     this.#screen.write(`\r\n\x1b[2m[${how}]\x1b[0m\r\n`);
+  }
+
+  get #hasEnded(): boolean {
+    return this.#status === "closed" || this.#status === "failed";
   }
 
   /** Fills its pane. */

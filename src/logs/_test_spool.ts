@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import type { Batch } from "./batch.ts";
+import { Spool, type SpoolLimits } from "./spool.ts";
+
+/** So small that a few dozen lines go through every part. */
+export const SMALL: SpoolLimits = { memory: 1_000, segment: 300, total: 1_000_000 };
+
+export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "spool_" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+export async function filesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).toSorted();
+}
+
+/** Takes batches until there is none, as a control plane that takes everything. */
+export async function takeAll(spool: Spool): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  for (let batch = await spool.shift(); batch; batch = await spool.shift()) {
+    batches.push(batch);
+    spool.delivered(batch.stream, batch.end);
+  }
+  return batches;
+}
+
+export function linesOf(batches: Batch[]): string[] {
+  return batches.flatMap(({ stream, text }) => {
+    assert(text.endsWith("\n"), "only whole lines come out");
+    return text.split("\n").slice(0, -1).map((line) => `${stream}: ${line}`);
+  });
+}
+
+export function numbered(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, i) => `stdout: ${from + i}`);
+}
+
+export async function pushNumbers(spool: Spool, from: number, to: number): Promise<void> {
+  for (let i = from; i < to; i++) await spool.push("stdout", `${i}\n`, i);
+}
+
+/** Runs a test in a folder of 16 KiB, if one can be had. */
+export async function withTinyDisk(test: (folder: string) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const mount = await new Deno.Command("mount", {
+      args: ["-t", "tmpfs", "-o", "size=16k", "tmpfs", folder],
+      stderr: "null",
+    }).output().catch(() => undefined);
+    if (!mount?.success) {
+      // deno-lint-ignore no-console
+      console.warn("SKIPPED: no tmpfs can be mounted here");
+      return;
+    }
+    try {
+      await test(folder);
+    } finally {
+      await new Deno.Command("umount", { args: [folder] }).output();
+    }
+  });
+}
+
+/** What an earlier agent left, and all that was still on its disk. */
+export async function recover(
+  prefix: string,
+  onDiskError: (error: unknown) => void = (error) => assert.fail(String(error)),
+): Promise<{ spool: Spool; kept: Batch[] }> {
+  const kept: Batch[] = [];
+  const onBatch = (batch: Batch) => kept.push(batch);
+  return { spool: await Spool.recover(prefix, { onDiskError, onBatch }), kept };
+}

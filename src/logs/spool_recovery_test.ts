@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import {
+  filesIn,
+  linesOf,
+  pushNumbers,
+  recover,
+  SMALL,
+  takeAll,
+  withFolder,
+  withTinyDisk,
+} from "./_test_spool.ts";
+import type { Batch } from "./batch.ts";
+import { parseSegment, segmentHeader, segmentRecord } from "./segment.ts";
+import { Spool } from "./spool.ts";
+
+Deno.test("a full disk costs neither lines nor their order, and none comes twice", () =>
+  withTinyDisk(async (folder) => {
+    const errors: unknown[] = [];
+    const spool = new Spool(join(folder, "t"), {
+      limits: { memory: 2_000, segment: 6_000, total: 1_000_000 },
+      onDiskError: (error) => errors.push(error),
+    });
+    const expected: string[] = [];
+    for (let i = 0; i < 80; i++) {
+      // Many short lines: of those that the disk takes in part, some are whole.
+      const lines = Array.from({ length: 10 }, (_, n) => `${i}.${n} ${"x".repeat(40)}`);
+      expected.push(...lines.map((line) => `stdout: ${line}`));
+      await spool.push("stdout", lines.join("\n") + "\n", i);
+    }
+    assert(errors.length > 0, "the disk was full");
+    assert.deepEqual(linesOf(await takeAll(spool)), expected);
+    await spool.discard();
+    assert.deepEqual(await filesIn(folder), []);
+  }));
+
+Deno.test("what a full disk refused leaves no hole in what it takes later", () =>
+  withTinyDisk(async (folder) => {
+    const prefix = join(folder, "t");
+    const errors: unknown[] = [];
+    const before = new Spool(prefix, { onDiskError: (error) => errors.push(error) });
+    await before.push("stdout", "first\n", 0);
+    using filler = await Deno.open(join(folder, "filler"), { write: true, createNew: true });
+    await assert.rejects(async () => {
+      for (;;) await filler.write(new Uint8Array(4_096));
+    });
+    await before.push("stdout", "refused\n".repeat(1_000), 1);
+    assert.equal(errors.length, 1);
+    await filler.truncate(0);
+    await before.push("stdout", "third\n", 2);
+    for (let i = 0; i < 2; i++) {
+      const batch = await before.shift();
+      if (batch) before.delivered(batch.stream, batch.end);
+    }
+    await before[Symbol.asyncDispose]();
+    const { spool, kept } = await recover(prefix);
+    assert.deepEqual(linesOf(await takeAll(spool)), ["stdout: third"]);
+    assert(!kept.some(({ text }) => text.includes("refused")));
+    await spool.discard();
+  }));
+
+Deno.test("after a kill nothing comes again and all that was whole on disk comes, at every length", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    const before = new Spool(prefix, { limits: { ...SMALL, segment: 200 } });
+    for (let i = 0; i < 40; i++) {
+      await before.push(i % 4 === 0 ? "stderr" : "stdout", `${i} 日😀\nmore ${i}\n`, i);
+    }
+    const delivered: Batch[] = [];
+    for (let i = 0; i < 10; i++) {
+      const batch = await before.shift();
+      if (!batch) continue;
+      delivered.push(batch);
+      before.delivered(batch.stream, batch.end);
+    }
+    await before[Symbol.asyncDispose]();
+    const expected = Array.from({ length: 40 }, (_, i) => {
+      const stream = i % 4 === 0 ? "stderr" : "stdout";
+      return [`${stream}: ${i} 日😀`, `${stream}: more ${i}`];
+    }).flat().slice(linesOf(delivered).length);
+
+    const names = (await filesIn(folder)).filter((name) => name.includes(".log."));
+    const last = join(
+      folder,
+      names.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1)).at(-1) ?? "",
+    );
+    const content = await Deno.readFile(last);
+    const cursor = await Deno.readFile(`${prefix}.cursor`);
+    const whole =
+      linesOf(parseSegment(new TextDecoder().decode(content), { stdout: 0, stderr: 0, system: 0 }))
+        .length;
+    let fewest = Infinity;
+    for (let length = content.length; length >= 0; length--) {
+      await Deno.writeFile(last, content.subarray(0, length));
+      const { spool, kept } = await recover(prefix);
+      const batches: Batch[] = [];
+      for (let batch = await spool.shift(); batch; batch = await spool.shift()) batches.push(batch);
+      const lines = linesOf(batches);
+      assert.deepEqual(lines, expected.slice(0, lines.length), `cut at ${length}`);
+      assert(lines.length >= expected.length - whole, "only the last file was cut");
+      assert(lines.length <= fewest, "a shorter file cannot hold more");
+      assert(linesOf(kept).length >= lines.length);
+      fewest = lines.length;
+      if (length === content.length) assert.equal(lines.length, expected.length);
+      await spool[Symbol.asyncDispose]();
+    }
+    assert.equal(fewest, expected.length - whole);
+
+    // What is pushed afterwards goes on behind, and survives the next kill as well.
+    await Deno.writeFile(last, content.subarray(0, content.length - 3));
+    await Deno.writeFile(`${prefix}.cursor`, cursor);
+    const { spool: second } = await recover(prefix, () => {});
+    await second.push("system", "restarted\n", 99);
+    const first = await second.shift();
+    if (first) second.delivered(first.stream, first.end);
+    await second[Symbol.asyncDispose]();
+    const { spool: third } = await recover(prefix, () => {});
+    const rest = linesOf([...(first ? [first] : []), ...await takeAll(third)]);
+    assert.deepEqual(rest, [...expected.slice(0, -1), "system: restarted"]);
+    await third.discard();
+    assert.deepEqual(await filesIn(folder), []);
+  }));
+
+Deno.test("lines that were delivered in part go on where they stopped", () => {
+  const at = { stdout: 100, stderr: 7, system: 0 };
+  const content = segmentHeader(at) +
+    segmentRecord({ stream: "stdout", atMs: 5, text: "a\nb\nc\n" }) +
+    segmentRecord({ stream: "stderr", atMs: 6, text: "e\n" });
+  assert.deepEqual(parseSegment(content, { ...at, stdout: 102 }), [
+    { stream: "stdout", atMs: 5, text: "b\nc\n", end: 106 },
+    { stream: "stderr", atMs: 6, text: "e\n", end: 9 },
+  ]);
+  assert.deepEqual(parseSegment(content, { stdout: 106, stderr: 9, system: 0 }), []);
+  assert.deepEqual(parseSegment("", at), []);
+  assert.deepEqual(parseSegment("\0".repeat(4_096), at), [], "what a power cut may leave");
+});
+
+Deno.test("a gap between two files, where the disk refused, shifts nothing behind it", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    // The second file begins 10 units after the first one ends: those lines were only in memory.
+    const files = [[0, "one\n"], [14, "two\nthree\n"]] as const;
+    for (const [index, [at, text]] of files.entries()) {
+      await Deno.writeTextFile(
+        `${prefix}.log.${index + 1}`,
+        segmentHeader({ stdout: at, stderr: 0, system: 0 }) +
+          segmentRecord({ stream: "stdout", atMs: 1, text }),
+      );
+    }
+    for (
+      const [delivered, expected] of [[0, ["one", "two", "three"]], [10, ["two", "three"]], [18, [
+        "three",
+      ]]] as const
+    ) {
+      await Deno.writeTextFile(`${prefix}.cursor`, `${delivered} 0 0 3 0\n`);
+      const { spool } = await recover(prefix, () => {});
+      assert.equal(spool.cursor.entries, 3);
+      const batches: Batch[] = [];
+      for (let batch = await spool.shift(); batch; batch = await spool.shift()) batches.push(batch);
+      assert.deepEqual(linesOf(batches), expected.map((line) => `stdout: ${line}`));
+      await spool[Symbol.asyncDispose]();
+    }
+  }));
+
+Deno.test("a cursor that cannot be read costs lines that come twice, and none that is lost", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    const before = new Spool(prefix);
+    await pushNumbers(before, 0, 5);
+    await before[Symbol.asyncDispose]();
+    for (const cursor of ["", "12", "a b c d e", "\0".repeat(96)]) {
+      await Deno.writeTextFile(`${prefix}.cursor`, cursor);
+      const { spool } = await recover(prefix, () => {});
+      const batch = await spool.shift();
+      assert.equal(batch?.text, "0\n");
+      await spool[Symbol.asyncDispose]();
+    }
+  }));
+
+Deno.test("the files of one task are not taken for another's", () =>
+  withFolder(async (folder) => {
+    for (const id of ["task", "task-2"]) {
+      await using spool = new Spool(join(folder, id));
+      await spool.push("stdout", `${id}\n`, 0);
+    }
+    const { spool } = await recover(join(folder, "task"), () => {});
+    assert.deepEqual(linesOf(await takeAll(spool)), ["stdout: task"]);
+    await spool.discard();
+    assert.deepEqual(await filesIn(folder), ["task-2.log.1"]);
+  }));
+
+Deno.test("an unreadable file of an earlier agent does not keep the others from coming", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    await Deno.mkdir(`${prefix}.log.1`);
+    await Deno.writeTextFile(
+      `${prefix}.log.2`,
+      segmentHeader({ stdout: 9, stderr: 0, system: 0 }) +
+        segmentRecord({ stream: "stdout", atMs: 1, text: "rest\n" }),
+    );
+    const errors: unknown[] = [];
+    const { spool } = await recover(prefix, (error) => errors.push(error));
+    assert.deepEqual(linesOf(await takeAll(spool)), ["stdout: rest"]);
+    assert(errors.length > 0);
+    await spool.discard();
+  }));

@@ -1,0 +1,188 @@
+import type { AgentApi } from "../control_plane/agent_api.ts";
+import { RefusedError } from "../control_plane/errors.ts";
+import type { Completion, LogEntry, LogStream } from "../control_plane/schemas.ts";
+import { LogDelivery } from "../logs/delivery.ts";
+import { Spool } from "../logs/spool.ts";
+import type { Logger } from "../system/logger.ts";
+import { messageOf } from "../system/user_error.ts";
+import { causeOf } from "./control_watch.ts";
+import type { EndCause } from "./end_cause.ts";
+import type { TaskJournal } from "./journal.ts";
+import { GivenUpError, report } from "./report.ts";
+
+/** What a {@linkcode TaskReport} works with. */
+export interface TaskReportOptions {
+  /** The task. */
+  taskId: string;
+  /** The control plane. */
+  api: AgentApi;
+  /** What survives the agent. */
+  journal: TaskJournal;
+  /** The agent's log; it names the task already. */
+  logger: Logger;
+  /** Hears of it when the control plane has ended the task or wants it cancelled. */
+  onCause: (cause: EndCause) => void;
+  /** The lines that an earlier agent left. */
+  recovered?: Spool | undefined;
+}
+
+/**
+ * What the control plane is told of one task, in the contract's order: accepted, started, log
+ * entries, completed, one call after the other.
+ */
+export class TaskReport {
+  readonly #options: TaskReportOptions;
+  readonly #giveUp = new AbortController();
+  readonly #drainOver = new AbortController();
+  readonly #stopSending = AbortSignal.any([this.#giveUp.signal, this.#drainOver.signal]);
+  readonly #spool: Spool;
+  readonly #delivery: LogDelivery;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  #delivering: Promise<boolean> | undefined;
+  #refusedEntries = 0;
+  #gone = false;
+
+  /** Nothing is told yet. */
+  constructor(options: TaskReportOptions) {
+    this.#options = options;
+    const { journal, taskId, recovered } = options;
+    this.#spool = recovered ?? new Spool(journal.spoolPrefix(taskId), {
+      onDiskError: (error) => journal.diskFailed(error),
+    });
+    this.#delivery = new LogDelivery({ spool: this.#spool, send: (entry) => this.#send(entry) });
+  }
+
+  /**
+   * Accepts and starts the task.
+   *
+   * @throws {RefusedError} if the control plane does not want it run any more.
+   * @throws {GivenUpError} after {@linkcode TaskReport.giveUp}.
+   */
+  async begin(): Promise<void> {
+    const { api, taskId } = this.#options;
+    await this.#report("accepted", (patience) => api.accepted(taskId, patience));
+    await this.#report("started", (patience) => api.started(taskId, patience));
+  }
+
+  /** From now on lines are delivered as they come. */
+  openLog(): void {
+    this.#delivering ??= this.#delivery.run().catch((error) => {
+      this.#options.logger.error("log delivery failed", { error: messageOf(error) });
+      return false;
+    });
+  }
+
+  /** Takes whole lines, each with its newline; resolves when they are safe. */
+  write(stream: LogStream, lines: string): Promise<void> {
+    return this.#delivery.push(stream, lines, Date.now());
+  }
+
+  /** Adds a line of the agent's own. */
+  note(line: string): Promise<void> {
+    return this.#delivery.note(line, Date.now());
+  }
+
+  /** Delivers what is left of the log, then the completion, and closes the journal. */
+  async finish(completion: Completion): Promise<void> {
+    const { api, logger, taskId } = this.#options;
+    this.openLog();
+    this.#delivery.end();
+    const allDelivered = await this.#delivering;
+    try {
+      await this.#report("completed", (patience) => api.completed(taskId, completion, patience));
+      logger.info("task finished", {
+        ...shown(completion),
+        ...(allDelivered ? {} : { linesLeftOut: true }),
+        ...(this.#refusedEntries > 0 ? { refusedEntries: this.#refusedEntries } : {}),
+      });
+      await this.#close(completion);
+    } catch (error) {
+      await this.#unreported(error, completion);
+    } finally {
+      this.#timers.forEach(clearTimeout);
+    }
+  }
+
+  /** Leaves lines behind that are not delivered in time; the completion is sent all the same. */
+  limitDrain(ms: number): void {
+    this.#in(ms, () => {
+      this.#delivery.stop();
+      this.#drainOver.abort();
+    });
+  }
+
+  /** Tries nothing again after this time; what is not delivered by then is kept for the next start. */
+  giveUpIn(ms: number): void {
+    this.#in(ms, () => this.#giveUp.abort());
+  }
+
+  /** Tries nothing again; what is not delivered is kept for the next start. */
+  giveUp(): void {
+    this.#giveUp.abort();
+  }
+
+  /** Tells nothing more: the control plane has ended the task by itself. */
+  taskIsGone(): void {
+    this.#gone = true;
+    this.#giveUp.abort();
+  }
+
+  #in(ms: number, act: () => void): void {
+    this.#timers.add(setTimeout(act, ms));
+  }
+
+  #report(
+    what: "accepted" | "started" | "completed",
+    call: (patience: number) => Promise<void>,
+  ): Promise<void> {
+    return report(what, call, this.#giveUp.signal, this.#options.logger);
+  }
+
+  async #send(entry: LogEntry): Promise<boolean> {
+    const { api, taskId, logger } = this.#options;
+    try {
+      const call = (patience: number) => api.log(taskId, entry, patience);
+      await report("log", call, this.#stopSending, logger);
+      return true;
+    } catch (error) {
+      if (error instanceof GivenUpError) return false;
+      if (!(error instanceof RefusedError)) throw error;
+      if (error.status === 409 && await this.#hasEnded()) return false;
+      if (this.#refusedEntries++ === 0) {
+        logger.warn("control plane refuses log lines", { error: error.message });
+      }
+      return true;
+    }
+  }
+
+  /** Entries are refused when the task does not run any more: no need to wait for the next look. */
+  async #hasEnded(): Promise<boolean> {
+    const { api, taskId, onCause } = this.#options;
+    const control = await api.control(taskId).catch(() => undefined);
+    const cause = control && causeOf(control);
+    if (cause) onCause(cause);
+    return cause?.kind === "ended on the control plane";
+  }
+
+  async #unreported(error: unknown, completion: Completion): Promise<void> {
+    const { logger } = this.#options;
+    if (this.#gone) {
+      await this.#close({ ...completion, status: "failed" });
+    } else if (error instanceof GivenUpError) {
+      logger.warn("task end is kept for the next start", { error: messageOf(error) });
+      await this.#spool[Symbol.asyncDispose]();
+    } else {
+      logger.error("control plane refuses the end of the task", { error: messageOf(error) });
+      await this.#close(completion);
+    }
+  }
+
+  async #close(completion: Completion): Promise<void> {
+    await this.#spool.discard();
+    await this.#options.journal.close(this.#options.taskId, completion);
+  }
+}
+
+function shown({ status, exitCode, error, durationMs }: Completion) {
+  return { status, exitCode, error, durationMs };
+}

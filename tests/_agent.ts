@@ -1,8 +1,12 @@
 import { join } from "@std/path";
+import project from "../deno.json" with { type: "json" };
 import { type ControlPlane, startControlPlane, type Task } from "../scripts/dev/control_plane.ts";
 import { eventually, killIfThere, livingWith, peakMemoryMib } from "./_processes.ts";
 
 const ROOT = new URL("..", import.meta.url);
+
+/** What `deno task agent` gives to Deno. */
+export const AGENT_TASK = project.tasks.agent.command.split(" ").slice(1);
 
 /** One line of the agent's log. */
 export interface LogEvent {
@@ -25,7 +29,7 @@ export class AgentProcess implements AsyncDisposable {
 
   constructor(configFile: string, options: { args?: string[]; env?: Record<string, string> } = {}) {
     this.child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "-P=agent", "mod.ts", ...(options.args ?? ["run"])],
+      args: [...AGENT_TASK, ...(options.args ?? ["run"])],
       cwd: ROOT,
       env: { NODERAX_CONFIG_FILE: configFile, ...options.env },
       stdin: "null",

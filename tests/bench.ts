@@ -1,9 +1,11 @@
 /**
- * Figures of the main job, measured through the agent as a process: `deno task bench`.
+ * Figures, measured through the agent as a process: `deno task bench [seconds of idleness]`.
  *
  * @module
  */
 import { AgentProcess, Fleet } from "./_agent.ts";
+import { memory, ms, print } from "./_figures.ts";
+import { benchRealtime } from "./bench_realtime.ts";
 
 const LINES = 100_000;
 const EXPECTED = Array.from({ length: LINES }, (_, i) => i + 1).join("\n");
@@ -81,23 +83,8 @@ async function manyLines(latencyMs: number): Promise<void> {
   });
 }
 
-/** Tests may not read /proc themselves. */
-async function memory(pid: number, field: "VmRSS" | "VmHWM"): Promise<string> {
-  const { stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/status`] }).output();
-  const line = new TextDecoder().decode(stdout).split("\n").find((text) => text.startsWith(field));
-  return `${(Number.parseInt(line?.slice(field.length + 1) ?? "") / 1024).toFixed(0)} MB`;
-}
-
-function ms(value: number): string {
-  return value < 1_000 ? `${value.toFixed(1)} ms` : `${(value / 1_000).toFixed(2)} s`;
-}
-
-function print(what: string, figure: string): void {
-  // deno-lint-ignore no-console
-  console.log(`${what.padEnd(50)} ${figure}`);
-}
-
 await startUp();
 await shortTask();
 await manyLines(5);
 await manyLines(20);
+await benchRealtime(Number(Deno.args[0] ?? 10) * 1_000);

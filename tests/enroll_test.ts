@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { type ControlPlane, startControlPlane } from "../scripts/dev/control_plane.ts";
+import { AGENT_TASK } from "./_agent.ts";
 
 const ROOT = new URL("..", import.meta.url);
 const ADDRESS = "me@example.com";
@@ -37,7 +38,7 @@ class Machine implements AsyncDisposable {
   /** Starts the real command. */
   start(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
     return new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "-P=agent", "mod.ts", ...args],
+      args: [...AGENT_TASK, ...args],
       cwd: ROOT,
       env: { NODERAX_CONFIG_FILE: this.config, ...env },
       stdin: "piped",

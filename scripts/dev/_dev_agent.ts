@@ -1,9 +1,10 @@
+import project from "../../deno.json" with { type: "json" };
 import { z } from "@zod/zod";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 
-const AGENT = ["run", "--no-prompt", "-P=agent", "mod.ts"];
+const AGENT = project.tasks.agent.command.split(" ").slice(1);
 /** Longer than the shutdown_timeout in the configuration made for the agent. */
 const STOP_LIMIT_MS = 15_000;
 /** An editor that saves, or a checkout, changes several files within this time. */

@@ -96,7 +96,7 @@ async function file(pathname: string): Promise<Response> {
   const vendor = VENDOR[name];
   if (vendor !== undefined) return new Response(vendor, { headers });
   try {
-    const text = await Deno.readTextFile(join(import.meta.dirname ?? ".", "page", name));
+    const text = await Deno.readTextFile(join(import.meta.dirname ?? ".", "../../page", name));
     return new Response(extension === "ts" ? stripTypeScriptTypes(text) : text, { headers });
   } catch (thrown) {
     if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;

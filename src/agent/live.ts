@@ -43,6 +43,7 @@ export class Live implements AsyncDisposable {
         // Nothing is restricted yet; whoever restricts it listens here.
         onRootAccess: ({ profile }) => logger.debug("root access wished", { profile }),
       },
+      onReady: () => sampler.sampleNow(),
     });
     this.#terminals = new TerminalManager({ link: this.#session, logger });
     const reader = new SnapshotReader({ logger });

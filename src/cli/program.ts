@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "@std/cli";
-import { EXIT_FAILED, EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
+import { EXIT_USAGE } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 
@@ -11,22 +11,16 @@ Examples:
 `;
 
 /** Runs the command that `args` (without the program's name) ask for; gives its exit code. */
-export async function main(args: string[]): Promise<number> {
+export async function runProgram(args: string[]): Promise<number> {
   let exitCode = 0;
   const program = describe((code) => exitCode = code);
   try {
-    await program.parseAsync(args.length === 0 ? ["run"] : args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
     // The parser has said what is wrong; its exit code is 0 after a help text.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-    if (error instanceof UserError) {
-      complain(error.message);
-      return error.exitCode;
-    }
-    const stack = error instanceof Error && await isDebugging() ? `\n${error.stack}` : "";
-    complain(`unexpected error: ${messageOf(error)}. This is a bug: please report it.${stack}`);
-    return EXIT_FAILED;
+    return error.exitCode === 0 ? 0 : EXIT_USAGE;
   }
 }
 
@@ -63,9 +57,4 @@ function describe(exit: (code: number) => void): Command {
     .description("print name and version")
     .action(() => print(`${PROGRAM} ${VERSION}\n`));
   return program;
-}
-
-async function isDebugging(): Promise<boolean> {
-  const { loadConfig } = await import("../config/mod.ts");
-  return await loadConfig().then(({ config }) => config.logLevel === "debug", () => false);
 }

@@ -52,6 +52,8 @@ export interface RealtimeOptions {
   rootAccess?: () => Record<string, unknown> | undefined;
   /** Get what the control plane sends. */
   handlers: RealtimeHandlers;
+  /** Called each time the node is authenticated. */
+  onReady?: () => void;
   /** The agent's log. */
   logger: Logger;
   /** Ends the session. */
@@ -227,13 +229,14 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   /** An authenticated connection until its end. */
   async #live(connection: Connection, { rootAccess }: AuthAck): Promise<number> {
-    const { config, logger } = this.#options;
+    const { config, logger, onReady } = this.#options;
     const upMs = performance.now();
     this.#told.reset();
     this.#refusedPace.reset();
     if (rootAccess) this.#inbox.rootAccess(rootAccess);
     this.#flush();
     for (const wait of this.#waiting) wait.resolve();
+    onReady?.();
 
     const end = (reason: string) => void connection.close(reason);
     const onAbort = () => end("the agent ended it");

@@ -1,0 +1,32 @@
+import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
+import { complain } from "./output.ts";
+
+/** Runs what `args` (without the program's name) ask for; gives the exit code. */
+export async function main(args: string[]): Promise<number> {
+  try {
+    return await route(args);
+  } catch (error) {
+    if (error instanceof UserError) {
+      complain(error.message);
+      return error.exitCode;
+    }
+    const stack = error instanceof Error && await isDebugging() ? `\n${error.stack}` : "";
+    complain(`unexpected error: ${messageOf(error)}. This is a bug: please report it.${stack}`);
+    return EXIT_FAILED;
+  }
+}
+
+/** The daemon does without the argument parser: it starts quicker and stays smaller. */
+async function route(args: string[]): Promise<number> {
+  if (args.length === 0 || (args.length === 1 && args[0] === "run")) {
+    const { run } = await import("./run.ts");
+    return await run();
+  }
+  const { runProgram } = await import("./program.ts");
+  return await runProgram(args);
+}
+
+async function isDebugging(): Promise<boolean> {
+  const { loadConfig } = await import("../config/mod.ts");
+  return await loadConfig().then(({ config }) => config.logLevel === "debug", () => false);
+}

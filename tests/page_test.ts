@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Browser, Page as BrowserPage } from "npm:playwright-core@1.65.1";
+import type { Browser, Page as BrowserPage } from "playwright-core";
 import { startPage } from "../scripts/dev/_page.ts";
 import { Fleet } from "./_agent.ts";
 
@@ -42,7 +42,7 @@ Deno.test({
 async function launch(): Promise<Browser> {
   // Else it looks below /proc while it is loaded, which needs all permissions there are.
   Deno.env.set("__IS_WSL_TEST__", "1");
-  const { chromium } = await import("npm:playwright-core@1.65.1");
+  const { chromium } = await import("playwright-core");
   return await chromium.launch({ executablePath: BROWSER, args: ["--no-sandbox"] });
 }
 

@@ -1,8 +1,8 @@
 import { join } from "@std/path";
 import { stripTypeScriptTypes } from "node:module";
-import xtermCss from "npm:@xterm/xterm@6.0.0/css/xterm.css" with { type: "text" };
-import xterm from "npm:@xterm/xterm@6.0.0/lib/xterm.mjs" with { type: "text" };
-import fit from "npm:@xterm/addon-fit@0.11.0/lib/addon-fit.mjs" with { type: "text" };
+import xtermCss from "@xterm/xterm/css/xterm.css" with { type: "text" };
+import xterm from "@xterm/xterm/lib/xterm.mjs" with { type: "text" };
+import fit from "@xterm/addon-fit/lib/addon-fit.mjs" with { type: "text" };
 import { PageSession } from "./_page_session.ts";
 import type { ControlPlane } from "./control_plane.ts";
 
@@ -96,7 +96,7 @@ async function file(pathname: string): Promise<Response> {
   const vendor = VENDOR[name];
   if (vendor !== undefined) return new Response(vendor, { headers });
   try {
-    const text = await Deno.readTextFile(join(import.meta.dirname ?? ".", "../../page", name));
+    const text = await Deno.readTextFile(join(import.meta.dirname ?? ".", "page", name));
     return new Response(extension === "ts" ? stripTypeScriptTypes(text) : text, { headers });
   } catch (thrown) {
     if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;

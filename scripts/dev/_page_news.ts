@@ -1,5 +1,5 @@
 import type { ControlPlane, Node, Task, Terminal, TimedMetrics } from "./control_plane.ts";
-import type { News, NodeNews, Sample, TaskNews, TerminalNews } from "../../page/messages.ts";
+import type { News, NodeNews, Sample, TaskNews, TerminalNews } from "./page/messages.ts";
 
 /** A page that is opened gets so many seconds of telemetry. */
 const SAMPLES_MS = 5 * 60_000;

@@ -1,7 +1,7 @@
 import { z } from "@zod/zod";
 import type { ControlPlane, Terminal } from "./control_plane.ts";
 import { PageNews, terminalNews } from "./_page_news.ts";
-import { frame, type News, unframe } from "../../page/messages.ts";
+import { frame, type News, unframe } from "./page/messages.ts";
 
 /** Changes within this time travel together; terminals do not wait. */
 const GATHER_MS = 40;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { startPage } from "./_page.ts";
 import { output, type RealtimeTest, setUpRealtime } from "./_test_socket.ts";
-import { frame, type News, type PageRequest, unframe } from "../../page/messages.ts";
+import { frame, type News, type PageRequest, unframe } from "./page/messages.ts";
 
 /** A page as its server sees it, without a browser. */
 class TestPage implements AsyncDisposable {

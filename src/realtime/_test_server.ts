@@ -4,7 +4,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import { type Namespace, Server, type Socket } from "npm:socket.io@4.8.4";
+import { type Namespace, Server, type Socket } from "socket.io";
 
 /** What the tests' node is called. */
 export const IDENTITY = { nodeId: "node-1", agentToken: "the-secret-token" };

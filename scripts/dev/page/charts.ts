@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import { byId, inBytes, make } from "./dom.ts";
 import type { Sample } from "./messages.ts";
 

@@ -1,5 +1,7 @@
-import { FitAddon } from "npm:@xterm/addon-fit@0.11.0";
-import { type ITheme, Terminal as Screen } from "npm:@xterm/xterm@6.0.0";
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+import { FitAddon } from "@xterm/addon-fit";
+import { type ITheme, Terminal as Screen } from "@xterm/xterm";
 import { byId, make } from "./dom.ts";
 import type { PageRequest, TerminalNews } from "./messages.ts";
 

@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import { byId, inWords, make } from "./dom.ts";
 import type { PageRequest, TaskNews } from "./messages.ts";
 

@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 /** The page of `deno task dev`: connects, shows what it is told, asks for what a person wants. */
 import { Charts } from "./charts.ts";
 import { byId, inWords, make } from "./dom.ts";

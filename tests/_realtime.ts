@@ -1,7 +1,6 @@
+import assert from "node:assert/strict";
 import { join } from "@std/path";
-import type { ControlPlaneOptions } from "../scripts/dev/_options.ts";
-import type { ControlPlane } from "../scripts/dev/control_plane.ts";
-import type { Terminal } from "../scripts/dev/_terminal.ts";
+import type { ControlPlane, ControlPlaneOptions, Terminal } from "../scripts/dev/control_plane.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
 
 /** A prompt of any shell. */
@@ -12,41 +11,85 @@ export function realtimeFleet(
   config: Record<string, unknown> = {},
   options: Partial<ControlPlaneOptions> = {},
 ): Promise<Fleet> {
-  // With chance the first pauses before a reconnect are short.
+  // With all of a pause left to chance the first ones before a reconnect are short.
   return Fleet.start({ realtime_enabled: true, realtime_backoff_jitter: 1, ...config }, options);
 }
 
-/** Starts an agent whose shells read nobody's own settings, and waits until it is authenticated. */
-export async function liveAgent(
-  fleet: Fleet,
-  env: Record<string, string> = {},
-): Promise<AgentProcess> {
+/** Starts an agent whose shells read nobody's own settings. */
+export function spawnLive(fleet: Fleet, env: Record<string, string> = {}): AgentProcess {
   const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "", ".cache");
-  const agent = await fleet.agent({
+  return fleet.spawnAgent({
     HOME: fleet.folder,
     SHELL: "/bin/bash",
     XDG_CACHE_HOME: cache,
     ...env,
   });
+}
+
+/** Starts an agent and waits until it is authenticated. */
+export async function liveAgent(
+  fleet: Fleet,
+  env: Record<string, string> = {},
+): Promise<AgentProcess> {
+  const agent = spawnLive(fleet, env);
   await agent.waitForLog("realtime session is up");
   return agent;
 }
 
-/** Waits for an authenticated socket, one other than `before`; returns its id and when that was. */
-export function authenticated(cp: ControlPlane, before = ""): Promise<{ id: string; at: number }> {
+/** Stops an agent; neither it nor its log may have done what must never be. */
+export async function leavesWell(fleet: Fleet, agent: AgentProcess): Promise<void> {
+  assert.equal((await agent.stop()).code, 0);
+  assert.deepEqual(fleet.controlPlane.violations, []);
+  const log = JSON.stringify(agent.events) + agent.otherOutput.join("\n");
+  assert(!log.includes(fleet.agentToken), "the log has the token");
+  assert.deepEqual(fleet.controlPlane.realtime.sockets, []);
+}
+
+/** Runs something on a fresh fleet with a live agent, which must leave well afterwards. */
+export async function onLiveFleet(
+  work: (fleet: Fleet, agent: AgentProcess) => Promise<unknown>,
+  config: Record<string, unknown> = {},
+  options: Partial<ControlPlaneOptions> = {},
+): Promise<void> {
+  await using fleet = await realtimeFleet({ log_level: "debug", ...config }, options);
+  await using agent = await liveAgent(fleet);
+  await work(fleet, agent);
+  await leavesWell(fleet, agent);
+}
+
+/** Waits for an authenticated socket other than `before`; gives its id and when that was, in epoch milliseconds. */
+export async function authenticated(
+  cp: ControlPlane,
+  before?: string,
+): Promise<{ id: string; at: number }> {
   const other = () => cp.realtime.sockets.find(({ id }) => id !== before);
-  return cp.waitFor(other, { what: "an authenticated socket", timeoutMs: 20_000 })
-    .then(({ id, authenticatedAt = NaN }) => ({ id, at: authenticatedAt }));
+  const found = await cp.waitFor(other, { what: "an authenticated socket", timeoutMs: 30_000 });
+  return { id: found.id, at: found.authenticatedAt ?? NaN };
 }
 
 /** Opens a terminal and waits for its prompt. */
 export async function openShell(fleet: Fleet, size = { cols: 0, rows: 0 }): Promise<Terminal> {
   const terminal = fleet.controlPlane.realtime.openTerminal(size);
-  await terminal.waitFor((t) => PROMPT.test(t.tail(200)), { what: "a prompt" });
+  await prompt(terminal);
   return terminal;
+}
+
+/** Waits until the last that a terminal shows is a prompt. */
+export async function prompt(terminal: Terminal): Promise<void> {
+  await terminal.waitFor((t) => PROMPT.test(t.tail(200)));
 }
 
 /** The numbers that a loop has written with `echo n$i`, in their order. */
 export function numbers({ text }: Terminal): number[] {
   return [...text.matchAll(/^n(\d+)\r?$/gm)].map(([, n]) => Number(n));
+}
+
+/** From 1 to `last`. */
+export function upTo(last: number): number[] {
+  return Array.from({ length: last }, (_, i) => i + 1);
+}
+
+/** The wall clock, in milliseconds with their fractions. */
+export function epochMs(): number {
+  return performance.timeOrigin + performance.now();
 }

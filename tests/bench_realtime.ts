@@ -2,7 +2,14 @@ import { setTimeout as delay } from "@std/async";
 import { join } from "@std/path";
 import type { AgentProcess, Fleet } from "./_agent.ts";
 import { memory, ms, print, spread } from "./_figures.ts";
-import { authenticated, liveAgent, numbers, openShell, realtimeFleet } from "./_realtime.ts";
+import {
+  authenticated,
+  epochMs,
+  liveAgent,
+  numbers,
+  openShell,
+  realtimeFleet,
+} from "./_realtime.ts";
 
 const KEYS = 200;
 const FLOOD_BYTES = 48 * 1024 * 1024;
@@ -150,8 +157,4 @@ async function processorMs(pid: number): Promise<number> {
   const stat = new TextDecoder().decode(stdout);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * TICK_MS;
-}
-
-function epochMs(): number {
-  return performance.timeOrigin + performance.now();
 }

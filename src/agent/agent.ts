@@ -56,6 +56,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     api,
     journal,
     types: TASK_TYPES,
+    secrets: [identity.agentToken],
     defaultLimitMs: () => config.taskTimeoutMs,
     logger,
   });

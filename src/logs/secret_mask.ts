@@ -90,7 +90,6 @@ export class MaskedStream {
   }
 
   #nextHead(text: string, from: number): number {
-    if (text === "") return Infinity;
     this.#heads.lastIndex = from;
     return this.#heads.exec(text)?.index ?? Infinity;
   }

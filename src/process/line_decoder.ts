@@ -1,3 +1,5 @@
+import { type MaskedStream, SecretMask } from "../logs/secret_mask.ts";
+
 /** The longest text of one log entry, in code points (contract: Tasks over HTTP, `logs`). */
 export const MAX_ENTRY_CODE_POINTS = 5_000;
 
@@ -5,20 +7,26 @@ export const MAX_ENTRY_CODE_POINTS = 5_000;
  * Turns the bytes of a stream into whole lines that the control plane can store.
  *
  * UTF-8 may be split anywhere; invalid bytes and NUL become U+FFFD; `\r\n` ends a line like `\n`;
- * a line of more than 5000 code points is cut into consecutive ones.
+ * a line of more than 5000 code points is cut into consecutive ones. Secrets are masked before.
  */
 export class LineDecoder {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #masked: MaskedStream;
   #partial = "";
+
+  /** `mask` knows the secrets; there are none by default. */
+  constructor(mask: SecretMask = new SecretMask([])) {
+    this.#masked = mask.stream();
+  }
 
   /** Takes the next bytes; returns the lines they complete, each with its `\n`, or "". */
   push(bytes: Uint8Array): string {
-    return this.#take(this.#decoder.decode(bytes, { stream: true }));
+    return this.#take(this.#masked.push(this.#decoder.decode(bytes, { stream: true })));
   }
 
   /** Ends the stream: returns what was not ended by a newline as a last line, or "". */
   end(): string {
-    const lines = this.#take(this.#decoder.decode());
+    const lines = this.#take(this.#masked.push(this.#decoder.decode()) + this.#masked.end());
     const last = this.#partial;
     this.#partial = "";
     return last === "" ? lines : lines + cutLongLines(last + "\n");

@@ -1,4 +1,5 @@
 import type { LogStream } from "../control_plane/schemas.ts";
+import type { SecretMask } from "../logs/secret_mask.ts";
 import { endTaskProcesses, killGroupNow } from "./end_processes.ts";
 import { type ChildOptions, spawnGated } from "./gated_child.ts";
 import { LineDecoder } from "./line_decoder.ts";
@@ -13,6 +14,8 @@ const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIG
 export interface RunOptions extends ChildOptions {
   /** Called with the group before the program begins; it waits for the promise. */
   onSpawn: (group: ProcessGroup) => Promise<void>;
+  /** Masks the output. */
+  mask: SecretMask;
   /** Takes whole lines; reading goes on when the promise is kept. */
   onLines: (stream: LogStream, lines: string) => Promise<void>;
   /** Ends the process and all that belongs to it. */
@@ -41,8 +44,8 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
   const { signal, taskId } = options;
   const child = await spawnGated(options);
   const outputs = [
-    pump(child.stdout, (lines) => options.onLines("stdout", lines)),
-    pump(child.stderr, (lines) => options.onLines("stderr", lines)),
+    pump(child.stdout, options.mask, (lines) => options.onLines("stdout", lines)),
+    pump(child.stderr, options.mask, (lines) => options.onLines("stderr", lines)),
   ];
   const drained = Promise.all(outputs.map(({ done }) => done));
 
@@ -91,10 +94,11 @@ async function endAll(taskId: string, group: ProcessGroup): Promise<number> {
 /** Reads a stream into lines until its end, or until it is cancelled. */
 function pump(
   stream: ReadableStream<Uint8Array>,
+  mask: SecretMask,
   onLines: (lines: string) => Promise<void>,
 ): { done: Promise<void>; cancel: () => void } {
   const reader = stream.getReader();
-  const decoder = new LineDecoder();
+  const decoder = new LineDecoder(mask);
   const read = async () => {
     for (;;) {
       const { done, value } = await reader.read();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { LogStream } from "../control_plane/schemas.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import { isAlive, readIfThere, until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import type { ProcessGroup } from "./process_table.ts";
@@ -27,6 +28,7 @@ function run(
   const output = { stdout: "", stderr: "", system: "" };
   const ended = runProcess({
     taskId,
+    mask: new SecretMask([]),
     argv: ["/bin/sh", "-c", script, "sh", ...options.args ?? []],
     onSpawn: options.onSpawn ?? (() => Promise.resolve()),
     onLines: (stream, lines) => {
@@ -75,6 +77,7 @@ Deno.test("a reader that takes its time loses nothing and is waited for", async 
   let held = "";
   await runProcess({
     taskId: crypto.randomUUID(),
+    mask: new SecretMask([]),
     argv: ["/bin/sh", "-c", "seq 1 50000"],
     onSpawn: () => Promise.resolve(),
     onLines: async (_, lines) => {
@@ -124,6 +127,7 @@ Deno.test("what has neither mark nor leader any more is ended all the same", () 
     let group: ProcessGroup | undefined;
     const ended = runProcess({
       taskId,
+      mask: new SecretMask([]),
       argv: ["/usr/bin/env", "-i", "/bin/sh", "-c", script, "sh", deaf],
       onSpawn: (spawned) => {
         group = spawned;

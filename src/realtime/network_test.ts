@@ -1,28 +1,10 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { join } from "@std/path";
+import { certificates } from "./_certificates.ts";
 import { TestServer } from "./_test_server.ts";
 
 const HERE = import.meta.dirname ?? ".";
-
-/** A certificate authority and a server's certificate, made anew: rustls takes no certificate that is its own authority. */
-async function certificates(folder: string) {
-  const openssl = async (...args: string[]) => {
-    const { success, stderr } = await new Deno.Command("openssl", { args, cwd: folder }).output();
-    assert.ok(success, new TextDecoder().decode(stderr));
-  };
-  const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  // deno-fmt-ignore
-  await openssl("req", "-x509", ...ec, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
-    "-subj", "/CN=Test CA", "-addext", "keyUsage=critical,keyCertSign");
-  // deno-fmt-ignore
-  await openssl("req", "-x509", "-CA", "ca.pem", "-CAkey", "ca.key", ...ec, "-days", "2",
-    "-keyout", "leaf.key", "-out", "leaf.pem", "-subj", "/CN=localhost",
-    "-addext", "subjectAltName=DNS:localhost,DNS:control-plane.test",
-    "-addext", "basicConstraints=critical,CA:FALSE");
-  const read = (name: string) => Deno.readTextFile(join(folder, name));
-  return { cert: await read("leaf.pem"), key: await read("leaf.key") };
-}
 
 /** A proxy that tunnels to this machine, or answers `refusal`. */
 class ConnectProxy implements AsyncDisposable {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "@zod/zod";
+import { SecretMask } from "../logs/secret_mask.ts";
 import { shellExec } from "./shell_exec.ts";
 import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
 
@@ -9,6 +10,7 @@ async function run(payload: unknown): Promise<TaskOutcome & { stdout: string; st
     taskId: crypto.randomUUID(),
     signal: new AbortController().signal,
     onSpawn: () => Promise.resolve(),
+    mask: new SecretMask([]),
     onLines: (stream, lines) => {
       output[stream] += lines;
       return Promise.resolve();

@@ -2,6 +2,7 @@ import { z } from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import type { Spool } from "../logs/spool.ts";
 import { killGroupNow } from "../process/end_processes.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
@@ -12,6 +13,7 @@ import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { TaskJournal, TaskRecord } from "./journal.ts";
 import { GivenUpError } from "./report.ts";
 import { TaskReport } from "./task_report.ts";
+import { secretsOf } from "./task_secrets.ts";
 import { describeBadPayload, type TaskOutcome, type TaskType, timeLimitMs } from "./task_type.ts";
 
 /** How long the lines of a cancelled task may take to be delivered, in milliseconds. */
@@ -29,6 +31,8 @@ export interface TaskRunDeps {
   journal: TaskJournal;
   /** The known task types. */
   types: ReadonlyMap<string, TaskType>;
+  /** What no task may show, whatever its type: the agent's token. */
+  secrets: readonly string[];
   /** The limit of tasks that bring none, in milliseconds. */
   defaultLimitMs: () => number;
   /** The agent's log. */
@@ -43,6 +47,7 @@ export class TaskRun {
   readonly #report: TaskReport;
   readonly #end = new AbortController();
   readonly #output = new OutputSummary();
+  readonly #mask: SecretMask;
   #cause: EndCause | undefined;
   #phase: "promised" | "running" | "reporting" = "promised";
 
@@ -50,10 +55,11 @@ export class TaskRun {
   constructor(deps: TaskRunDeps, record: TaskRecord, recovered?: Spool) {
     this.#deps = deps;
     this.#record = record;
-    const { id: taskId } = record.task;
+    const { id: taskId, payload } = record.task;
     const logger = deps.logger.with({ taskId });
     const onCause = (cause: EndCause) => this.end(cause);
     this.#logger = logger;
+    this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
     this.#report = new TaskReport({ ...deps, taskId, logger, onCause, recovered });
   }
 
@@ -82,8 +88,9 @@ export class TaskRun {
       if (this.#cause && cause.kind === "stopping") this.#report.giveUpIn(STOP_REPORT_MS);
       if (this.#cause) return;
       this.#cause = cause;
-      this.#logger.info("task is ended", { cause: describeCause(cause) });
-      if (!gone) void this.#report.note(`[${describeCause(cause)}]`);
+      const why = this.#mask.apply(describeCause(cause));
+      this.#logger.info("task is ended", { cause: why });
+      if (!gone) void this.#report.note(`[${why}]`);
       this.#end.abort(cause);
     } else if (cause.kind === "cancelled") {
       this.#report.limitDrain(CANCEL_DRAIN_MS);
@@ -142,9 +149,10 @@ export class TaskRun {
         taskId: task.id,
         signal: this.#end.signal,
         onSpawn: (group) => this.#onSpawn(group),
+        mask: this.#mask,
         onLines: async (stream, lines) => {
           this.#output.push(stream, lines);
-          await this.#report.write(stream, lines);
+          await this.#report.write(stream, stream === "system" ? this.#mask.apply(lines) : lines);
         },
       });
     } catch (error) {
@@ -154,6 +162,7 @@ export class TaskRun {
       clearTimeout(limit);
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
+    if (outcome.error) outcome.error = this.#mask.apply(outcome.error);
     return completionOf(outcome, this.#output.toString(), performance.now() - startedMs);
   }
 

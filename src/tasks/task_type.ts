@@ -1,6 +1,7 @@
 import { z } from "@zod/zod";
 import type { Completion, LogStream } from "../control_plane/schemas.ts";
 import { parseDuration } from "../config/mod.ts";
+import type { SecretMask } from "../logs/secret_mask.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
 
 /** What a running task may use. */
@@ -11,6 +12,8 @@ export interface TaskContext {
   signal: AbortSignal;
   /** To be called before a process begins, so that it can be found again. */
   onSpawn: (group: ProcessGroup) => Promise<void>;
+  /** Masks the task's secrets; the output of a process is to go through it. */
+  mask: SecretMask;
   /** Logs whole lines, each with its newline. */
   onLines: (stream: LogStream, lines: string) => Promise<void>;
 }

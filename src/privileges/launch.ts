@@ -1,0 +1,89 @@
+import { resolve } from "@std/path";
+import { TASK_ID_VARIABLE } from "../process/process_table.ts";
+import type { Account } from "./accounts.ts";
+
+/** A program to run, as whoever it is to be. */
+export interface Command {
+  /** The program and its arguments. */
+  argv: string[];
+  /** The folder to run in; the home of another user, else the agent's own, by default. */
+  cwd?: string | undefined;
+  /** Additional environment. */
+  env?: Record<string, string>;
+  /** The terminal that it is going to open. */
+  terminal?: string;
+}
+
+/** Turns a command into what the agent itself has to start. */
+export type Launch = (command: Command) => Pick<Command, "argv" | "cwd" | "env">;
+
+/** Runs a command as the agent's own user, with the agent's environment. */
+export const asAgent: Launch = ({ argv, cwd, env }) => ({ argv, cwd, env: env ?? {} });
+
+/**
+ * What is run with the agent's rights. The command's environment comes as text in one variable and
+ * leaves through standard input: variables such as LD_PRELOAD must not mean anything yet, and
+ * values may be secret while arguments can be seen by everybody.
+ */
+const BEFORE = `
+terminal=$1 owner=$2
+shift 2
+if [ -n "$terminal" ]; then
+  [ -z "$owner" ] || chown "$owner" "$terminal" || exit
+  : <"$terminal"
+fi
+environment=$AGENT_ENVIRONMENT
+unset AGENT_ENVIRONMENT
+exec env -i \${LANG:+"LANG=$LANG"} \${TZ:+"TZ=$TZ"} PATH="$PATH" "$@" <<END
+$environment
+command export ${TASK_ID_VARIABLE}='$${TASK_ID_VARIABLE}'
+END`;
+
+/** What is run with the command's own rights; a folder that they do not open is not opened. */
+const AFTER = `
+case $1 in
+  "") ;;
+  \\~) cd 2>/dev/null || cd / ;;
+  *) cd "$1" || exit 126 ;;
+esac
+shift
+eval "$(cat)"
+exec "$@" </dev/null`;
+
+/** The search path of a login, before the profile of the machine has its say. */
+const LOGIN_PATH = "/usr/local/bin:/usr/bin:/bin";
+
+/**
+ * Runs commands as another user: its groups, supplementary ones too, its home, and nothing of the
+ * agent's environment but language and time zone. `switcher` is the path of setpriv or runuser.
+ */
+export function asUser(account: Account, switcher: string): Launch {
+  const { name, uid, gid, home, shell } = account;
+  const variables = { HOME: home, USER: name, LOGNAME: name, SHELL: shell, PATH: LOGIN_PATH };
+  const change = switcher.endsWith("/runuser")
+    ? [switcher, "-u", name, "--"]
+    : [switcher, `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
+  const environment = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
+  return (command) => through([...environment, ...change], command, String(uid), "~");
+}
+
+/** Runs commands as root for an agent that is not: sudo must allow it without a password. */
+export const bySudo: Launch = (command) => through(["sudo", "-n", "-H", "--"], command, "", "");
+
+function through(prefix: string[], command: Command, owner: string, home: "" | "~") {
+  const { argv, cwd, env = {}, terminal = "" } = command;
+  const folder = cwd === undefined ? home : resolve(cwd);
+  const after = ["/bin/sh", "-c", AFTER, "sh", folder, ...argv];
+  return {
+    argv: ["/bin/sh", "-c", BEFORE, "sh", terminal, owner, ...prefix, ...after],
+    env: { AGENT_ENVIRONMENT: exportsOf(env) },
+  };
+}
+
+/** Sets variables in a shell, as far as it can; some, such as bash's UID, may be read-only there. */
+function exportsOf(env: Record<string, string>): string {
+  return Object.entries(env)
+    .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    .map(([name, value]) => `command export ${name}='${value.replaceAll("'", `'\\''`)}' 2>/dev/null`)
+    .join("\n");
+}

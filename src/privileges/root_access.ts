@@ -1,0 +1,109 @@
+import { z } from "@zod/zod";
+import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schemas.ts";
+import { writeFileAtomic } from "../system/atomic_file.ts";
+import type { Logger } from "../system/logger.ts";
+import { messageOf } from "../system/user_error.ts";
+import { Profile, refusalOf, type RootScope } from "./root_scopes.ts";
+
+/** What is applied, and what was wished: an unknown wish is applied as `off`. */
+const Applied = z.object({
+  wished: z.string(),
+  profile: Profile,
+  appliedAt: z.iso.datetime(),
+  error: z.string().optional(),
+});
+type Applied = z.infer<typeof Applied>;
+
+/**
+ * The root access that the control plane wishes: applied at once, kept over restarts, reported back
+ * (contract: Root access profiles). Where it never wished any, nothing is restricted.
+ */
+export class RootAccess {
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #now: () => Date;
+  #applied: Applied | undefined;
+  #keepError: string | undefined;
+  #newestWish = -Infinity;
+  #keeping: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, logger: Logger, now: () => Date) {
+    this.#path = path;
+    this.#logger = logger;
+    this.#now = now;
+  }
+
+  /** Takes up what the file `path` keeps. One that cannot be used counts as `off`. Never throws. */
+  static async open(
+    path: string,
+    logger: Logger,
+    now: () => Date = () => new Date(),
+  ): Promise<RootAccess> {
+    const access = new RootAccess(path, logger, now);
+    try {
+      access.#applied = Applied.parse(JSON.parse(await Deno.readTextFile(path)));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return access;
+      const problem = `${path} cannot be used, so root access is off until it is set again`;
+      logger.error("root access that was kept is lost", { problem, error: messageOf(error) });
+      access.#set("", "off", problem);
+      await Deno.copyFile(path, `${path}.corrupt`).catch(() => {});
+      await access.#keep();
+    }
+    return access;
+  }
+
+  /** What is told to the control plane; undefined before it has wished anything. */
+  get report(): RootAccessReport | undefined {
+    if (!this.#applied) return undefined;
+    const { profile, appliedAt, error = this.#keepError } = this.#applied;
+    return {
+      appliedProfile: profile,
+      lastAppliedAt: appliedAt,
+      ...(error === undefined ? {} : { lastError: error }),
+    };
+  }
+
+  /** Says in a sentence why `scope` is not allowed; undefined if it is. */
+  allows(scope: RootScope): string | undefined {
+    return this.#applied && refusalOf(this.#applied.profile, scope);
+  }
+
+  /** Applies a wish; an unknown profile as `off`. */
+  apply({ profile: wished, updatedAt }: DesiredRootAccess): void {
+    // The answer of a claim that was held may be older than what was pushed in the meantime.
+    const time = Date.parse(updatedAt ?? "");
+    if (time < this.#newestWish) return;
+    if (time > this.#newestWish) this.#newestWish = time;
+    if (this.#applied?.wished !== wished) {
+      const known = Profile.safeParse(wished);
+      const name = JSON.stringify(wished.slice(0, 100).toWellFormed().replaceAll("\0", "\ufffd"));
+      const error = `${name} is no root access profile that this agent knows, so root access is off`;
+      if (known.success) this.#set(wished, known.data);
+      else this.#set(wished, "off", error);
+      this.#logger.info("root access applied", { ...this.report });
+    } else if (this.#keepError === undefined) return;
+    this.#keeping = this.#keeping.then(() => this.#keep());
+  }
+
+  /** Resolves when what was applied so far has been written, or could not be. */
+  async kept(): Promise<void> {
+    await this.#keeping;
+  }
+
+  #set(wished: string, profile: Profile, error?: string): void {
+    const appliedAt = this.#now().toISOString();
+    this.#applied = { wished, profile, appliedAt, ...(error === undefined ? {} : { error }) };
+  }
+
+  async #keep(): Promise<void> {
+    try {
+      await writeFileAtomic(this.#path, JSON.stringify(this.#applied) + "\n");
+      this.#keepError = undefined;
+    } catch (error) {
+      const problem = `it is applied, but a restart of the agent forgets it: ${messageOf(error)}`;
+      if (!this.#keepError) this.#logger.warn("root access cannot be kept", { problem });
+      this.#keepError = problem;
+    }
+  }
+}

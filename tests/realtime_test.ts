@@ -1,0 +1,394 @@
+import assert from "node:assert/strict";
+import { connect as connectTcp } from "node:net";
+import { join } from "@std/path";
+import { createServer } from "node:tls";
+import { z } from "@zod/zod";
+import { certificates } from "../src/realtime/_certificates.ts";
+import type { AgentProcess, Fleet } from "./_agent.ts";
+import { textOf } from "./_processes.ts";
+import {
+  authenticated,
+  epochMs,
+  leavesWell,
+  liveAgent,
+  onLiveFleet,
+  realtimeFleet,
+  spawnLive,
+} from "./_realtime.ts";
+import { tell, together } from "./_together.ts";
+
+const FAILED = "realtime connection failed";
+const UP = "realtime session is up";
+
+/** The names of all failures that were logged where a person sees them. */
+function failures(agent: AgentProcess): unknown[] {
+  return agent.logged(FAILED).filter(({ level }) => level !== "debug")
+    .map(({ failure }) => failure);
+}
+
+/** The received events of a name, all or those of a socket. */
+function received({ controlPlane: cp }: Fleet, event: string, socketId?: string) {
+  return cp.realtime.events.filter((record) =>
+    record.event === event && (socketId === undefined || record.socketId === socketId)
+  );
+}
+
+/** A way to the control plane by TLS. */
+async function tlsFront(fleet: Fleet): Promise<{ url: string } & AsyncDisposable> {
+  const sockets = new Set<{ destroy(): void }>();
+  const server = createServer(await certificates(fleet.folder), (near) => {
+    const far = connectTcp(fleet.controlPlane.port, "127.0.0.1");
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      sockets.add(from);
+      from.pipe(to);
+      from.on("error", () => to.destroy());
+      from.on("close", () => {
+        to.destroy();
+        sockets.delete(from);
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = z.object({ port: z.number() }).parse(server.address());
+  return {
+    url: `https://localhost:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+Deno.test("a session is up soon after the start, and gone at once after the end", async () => {
+  const times: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    await using fleet = await realtimeFleet({ log_level: "debug" });
+    const { controlPlane: cp } = fleet;
+    const startedAt = epochMs();
+    await using agent = spawnLive(fleet);
+    times.push((await authenticated(cp)).at - startedAt);
+    await agent.waitForLog(UP);
+
+    const [auth] = received(fleet, "agent.auth");
+    const { agentVersion, platformVersion, kernelVersion } = cp.node(fleet.nodeId);
+    assert.deepEqual(auth?.payload, {
+      type: "agent.auth",
+      nodeId: fleet.nodeId,
+      agentToken: "***",
+      agentVersion,
+      platformVersion,
+      kernelVersion,
+    });
+    for (const version of [agentVersion, platformVersion, kernelVersion]) {
+      assert(version, "all three versions");
+    }
+    const ways = cp.requests.filter(({ path }) => path.startsWith("/socket.io/"));
+    assert.deepEqual(
+      ways.map(({ path, status }) => [/transport=(\w+)/.exec(path)?.[1], status]),
+      [["polling", 200], ["websocket", 101]],
+    );
+    const stoppedAt = epochMs();
+    await leavesWell(fleet, agent);
+    assert(epochMs() - stoppedAt < 1_500, "it leaves at once");
+    assert.deepEqual(agent.events.filter(({ level }) => level === "warn" || level === "error"), []);
+  }
+  const [quickest = NaN] = times.sort((a, b) => a - b);
+  tell(`start to authenticated: ${times.map((time) => time.toFixed()).join(", ")} ms`);
+  assert(quickest < 2_000);
+});
+
+/** Ways in which a session does not come about, each until it does. */
+const FAILURES: Record<string, () => Promise<void>> = {
+  "a health check that fails is warned of, the connect still tried": async () => {
+    await using fleet = await realtimeFleet();
+    fleet.controlPlane.fault({ path: "transport=polling", status: 500 });
+    await using agent = await liveAgent(fleet);
+    const [warning, ...more] = agent.logged("realtime health check failed");
+    assert.equal(warning?.level, "warn");
+    assert.equal(warning.url, `${fleet.controlPlane.url}/socket.io/`);
+    assert.equal(warning.problem, "HTTP status 500 without a session id");
+    assert.deepEqual(more, []);
+    await leavesWell(fleet, agent);
+  },
+
+  "a control plane that is not there": async () => {
+    await using fleet = await realtimeFleet();
+    const { controlPlane: cp } = fleet;
+    await cp.stop();
+    await using agent = spawnLive(fleet);
+    const { failure, cause, check, level } = await agent.waitForLog(FAILED);
+    assert.deepEqual([failure, level], ["transport dial failure", "warn"]);
+    assert.match(String(cause), /refused/);
+    assert.match(String(check), /^check that the control plane runs/);
+    await cp.start();
+    await agent.waitForLog(UP);
+    assert.deepEqual(failures(agent), ["transport dial failure"]);
+    await leavesWell(fleet, agent);
+  },
+
+  "another path, until the configuration is read again": async () => {
+    await using fleet = await realtimeFleet({ realtime_path: "/rt" });
+    const { controlPlane: cp } = fleet;
+    await using agent = spawnLive(fleet);
+    const { failure, cause } = await agent.waitForLog(FAILED);
+    assert.equal(failure, "transport dial failure");
+    assert.match(String(cause), /over HTTP: HTTP status 404 without a session id/);
+    const asked = cp.requests.map(({ path }) => path.split("?")[0]);
+    assert(asked.includes("/rt/") && !asked.includes("/socket.io/"), asked.join(" "));
+    await fleet.configure({ realtime_enabled: true, realtime_backoff_jitter: 1 });
+    agent.signal("SIGHUP");
+    await agent.waitForLog(UP);
+    await leavesWell(fleet, agent);
+  },
+
+  "another namespace": async () => {
+    await using fleet = await realtimeFleet({ realtime_namespace: "/agents" });
+    await using agent = spawnLive(fleet);
+    const { failure, cause, check } = await agent.waitForLog(FAILED);
+    assert.deepEqual([failure, cause], ["namespace connect failure", "Invalid namespace"]);
+    assert.match(String(check), /realtime_namespace/);
+    assert.equal((await agent.stop()).code, 0);
+  },
+
+  "credentials that are refused are told of once, and tried again": async () => {
+    await using fleet = await realtimeFleet({ log_level: "debug" }, { refuseAuth: "No such node" });
+    const { controlPlane: cp } = fleet;
+    await using agent = spawnLive(fleet);
+    const { failure, cause, level } = await agent.waitForLog(FAILED);
+    assert.deepEqual([failure, cause, level], ["auth error", "No such node", "error"]);
+    await cp.waitFor(() => received(fleet, "agent.auth").length >= 3, { timeoutMs: 20_000 });
+    cp.options.refuseAuth = null;
+    await agent.waitForLog(UP);
+    assert.deepEqual(failures(agent), ["auth error"]);
+    await leavesWell(fleet, agent);
+  },
+
+  "a token that is wrong is no part of the log": async () => {
+    await using fleet = await realtimeFleet();
+    const secret = "a-token-of-somebody-else";
+    await fleet.configure({ realtime_enabled: true, agent_token: secret, log_level: "debug" });
+    await using agent = spawnLive(fleet);
+    assert.equal((await agent.waitForLog(FAILED)).failure, "auth error");
+    assert.equal((await agent.stop()).code, 0);
+    assert(!JSON.stringify(agent.events).includes(secret));
+  },
+
+  "TLS: an authority that nobody knows, and one from the configured file": async () => {
+    await using fleet = await realtimeFleet();
+    await using front = await tlsFront(fleet);
+    const config = { realtime_enabled: true, api_url: front.url };
+    {
+      await fleet.configure(config);
+      await using agent = spawnLive(fleet);
+      const { failure, cause, check } = await agent.waitForLog(FAILED);
+      assert.equal(failure, "tls/proxy handshake failure");
+      assert.match(String(cause), /certificate.*UnknownIssuer/);
+      assert.match(String(check), /api_tls_ca_file/);
+    }
+    await fleet.configure({ ...config, api_tls_ca_file: join(fleet.folder, "ca.pem") });
+    await using agent = await liveAgent(fleet);
+    assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+    await leavesWell(fleet, agent);
+  },
+
+  "a control plane without realtime does not disturb tasks": async () => {
+    await using fleet = await realtimeFleet({ log_level: "debug" });
+    const { controlPlane: cp } = fleet;
+    cp.fault({ path: "/socket.io/", status: 404 });
+    await using agent = spawnLive(fleet);
+    const { failure, cause } = await agent.waitForLog(FAILED);
+    assert.equal(failure, "transport dial failure");
+    assert.match(String(cause), /HTTP status 404/);
+    const ids = Array.from({ length: 5 }, (_, i) => fleet.shell(`echo ${i}`));
+    for (const [i, id] of ids.entries()) {
+      assert.equal((await fleet.ended(id)).completion?.output, `${i}`);
+    }
+    assert.deepEqual(failures(agent), ["transport dial failure"]);
+    await leavesWell(fleet, agent);
+  },
+
+  "without a socket heartbeats go on": async () => {
+    await using fleet = await realtimeFleet({ heartbeat_interval: "200ms" });
+    const { controlPlane: cp } = fleet;
+    cp.fault({ path: "transport=websocket", status: 503 });
+    await using agent = spawnLive(fleet);
+    const beats = () => cp.requests.filter(({ path }) => path.endsWith("/heartbeat"));
+    await cp.waitFor(() => beats().length >= 5);
+    assert.equal(cp.node(fleet.nodeId).status, "online");
+    assert.deepEqual([...new Set(beats().slice(0, 4).map(({ status }) => status))], [200]);
+    assert.equal((await agent.stop()).code, 0);
+  },
+
+  "realtime_enabled=false says what is lost, all else works": async () => {
+    await using fleet = await realtimeFleet({ realtime_enabled: false });
+    const { controlPlane: cp } = fleet;
+    await using agent = spawnLive(fleet);
+    const { level, lost } = await agent.waitForLog("realtime is disabled");
+    assert.equal(level, "warn");
+    assert.match(String(lost), /terminals.*metrics/);
+    assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+    assert.equal(cp.requests.some(({ path }) => path.includes("socket.io")), false);
+    await leavesWell(fleet, agent);
+  },
+};
+
+Deno.test("failures are named, and overcome", () => together(FAILURES));
+
+const SESSIONS: Record<string, () => Promise<void>> = {
+  "a socket that is cut, ended, or lost with its server is replaced": () =>
+    onLiveFleet(async (fleet, agent) => {
+      const { controlPlane: cp } = fleet;
+      const ends: Record<string, () => unknown> = {
+        "transport close": () => cp.realtime.dropSockets(),
+        "io server disconnect": () => cp.realtime.disconnect(fleet.nodeId),
+      };
+      const times: string[] = [];
+      let { id } = await authenticated(cp);
+      for (const [reason, end] of Object.entries(ends)) {
+        const endedAt = epochMs();
+        end();
+        const next = await authenticated(cp, id);
+        id = next.id;
+        times.push(`${reason} ${(next.at - endedAt).toFixed()} ms`);
+        const last = agent.logged("realtime session ended").at(-1);
+        assert.deepEqual([last?.level, last?.reason], ["warn", reason]);
+      }
+      await cp.stop();
+      await agent.waitForLog(FAILED);
+      await cp.start();
+      const backAt = epochMs();
+      const next = await authenticated(cp, id);
+      times.push(`the server back ${(next.at - backAt).toFixed()} ms`);
+      tell(`until authenticated again: ${times.join(", ")}`);
+      assert.equal(agent.logged(UP).length, 4);
+      assert.deepEqual([...new Set(failures(agent))], ["transport dial failure"]);
+    }),
+
+  "pings come in their interval, and carry nothing": () =>
+    onLiveFleet(async (fleet, agent) => {
+      const { controlPlane: cp } = fleet;
+      const pings = () => received(fleet, "agent.ping");
+      await cp.waitFor(() => pings().length >= 10);
+      const times = pings().slice(0, 10).map(({ at }) => at);
+      const meanMs = ((times.at(-1) ?? NaN) - (times[0] ?? NaN)) / 9;
+      assert(meanMs > 195 && meanMs < 300, `every ${meanMs} ms`);
+      for (const { payload } of pings()) {
+        const { timestamp, ...rest } = z.record(z.string(), z.string()).parse(payload);
+        assert.deepEqual(rest, { type: "agent.ping" });
+        assert(Math.abs(Date.parse(timestamp ?? "") - Date.now()) < 30_000);
+      }
+      cp.options.realtimeHandlerMs = () => 2_100;
+      const { tookMs, level } = await agent.waitForLog("realtime ping is slow");
+      assert.equal(level, "warn");
+      assert(Number(tookMs) > 2_000);
+      cp.options.realtimeHandlerMs = () => 0;
+    }, { realtime_ping_interval: "200ms" }),
+
+  "metrics come at once, then in their interval, and are true": () =>
+    onLiveFleet(async (fleet) => {
+      const { controlPlane: cp } = fleet;
+      const { at } = await authenticated(cp);
+      await cp.waitFor(() => cp.realtime.metrics().length >= 5);
+      const metrics = cp.realtime.metrics();
+      const firstMs = (metrics[0]?.at ?? NaN) - at;
+      assert(firstMs < 1_500, `the first came after ${firstMs} ms`);
+      const meanMs = ((metrics[4]?.at ?? NaN) - (metrics[0]?.at ?? NaN)) / 4;
+      assert(meanMs > 290 && meanMs < 600, `every ${meanMs} ms`);
+      const { total } = Deno.systemMemoryInfo();
+      for (const snapshot of metrics) {
+        for (const usage of ["cpuUsage", "memoryUsage", "diskUsage"] as const) {
+          assert(snapshot[usage] >= 0 && snapshot[usage] <= 100, usage);
+        }
+        assert(snapshot.memoryUsage > 0 && snapshot.diskUsage > 0);
+        const memory = z.object({ totalBytes: z.number() }).parse(snapshot.memory);
+        assert.equal(memory.totalBytes, total);
+        assert.equal(snapshot.agentVersion, cp.node(fleet.nodeId).agentVersion);
+      }
+    }, { metrics_interval: "300ms" }),
+
+  "after a reconnect a snapshot is taken at once, whatever the interval": () =>
+    onLiveFleet(async ({ controlPlane: cp }) => {
+      const { id } = await authenticated(cp);
+      await cp.waitFor(() => cp.realtime.metrics().length === 1);
+      cp.realtime.dropSockets();
+      const { at } = await authenticated(cp, id);
+      await cp.waitFor(() => cp.realtime.metrics().length === 2, { timeoutMs: 3_000 });
+      const [, snapshot] = cp.realtime.metrics();
+      assert((snapshot?.at ?? NaN) - at < 1_500);
+      assert(Date.parse(snapshot?.collectedAt ?? "") >= at - 50, "it is new");
+    }, { metrics_interval: "60s" }),
+
+  "of the time without a session at most the newest snapshot is kept": () =>
+    onLiveFleet(async (fleet, agent) => {
+      const { controlPlane: cp } = fleet;
+      const { id } = await authenticated(cp);
+      await cp.waitFor(() => cp.realtime.metrics().length > 3);
+      await cp.stop();
+      await agent.waitForLog(FAILED);
+      await cp.start();
+      const next = await authenticated(cp, id);
+      await cp.waitFor(() => received(fleet, "agent.metrics", next.id).length > 3);
+      const old = cp.realtime.metrics()
+        .filter((snapshot) => snapshot.at >= next.at)
+        .filter(({ collectedAt }) => Date.parse(collectedAt ?? "") < next.at - 50);
+      assert(old.length <= 1, `${old.length} old snapshots`);
+    }, { metrics_interval: "100ms" }),
+
+  "a refusal of the control plane is logged": () =>
+    onLiveFleet(async ({ controlPlane: cp }, agent) => {
+      cp.realtime.refuse("agent.metrics", { message: "not today" });
+      const refused = await agent.waitForLog("control plane refused a realtime event");
+      assert.deepEqual([refused.eventType, refused.message], ["agent.metrics", "not today"]);
+      assert.equal(refused.level, "warn");
+    }, { metrics_interval: "300ms" }),
+};
+
+Deno.test("the session lives on", () => together(SESSIONS));
+
+Deno.test("a task that is dispatched runs once, in whatever shape and however often it comes", () =>
+  onLiveFleet(async (fleet, agent) => {
+    const { controlPlane: cp, nodeId } = fleet;
+    /** A command that tells that it ran. */
+    const noting = (file: string) =>
+      `echo run >>${join(fleet.folder, file)}; echo out; echo err >&2; sleep 0.3; exit 3`;
+    const spec = (file: string) => ({ type: "shell.exec", payload: { command: noting(file) } });
+    const check = async (id: string, file: string) => {
+      const { status, completion } = await fleet.ended(id);
+      assert.deepEqual([status, completion?.exitCode], ["failed", 3], cp.describe(id));
+      assert.equal(cp.streamText(id, "stdout"), "out");
+      assert.equal(cp.streamText(id, "stderr"), "err");
+      assert.equal(await textOf(join(fleet.folder, file)), "run\n");
+      assert.equal(cp.maxInFlight(id), 1);
+    };
+    const shapes = (["wrapped", "bare", "action"] as const)
+      .map((shape) => [shape, cp.realtime.dispatch(spec(shape), shape)] as const);
+    for (const [shape, id] of shapes) await check(id, shape);
+
+    const claimed = cp.queueTask(spec("claimed"));
+    const again = () => {
+      const task = { id: claimed, ...spec("claimed") };
+      assert(cp.realtime.send(nodeId, "task.dispatch", { type: "task.dispatch", task }));
+    };
+    again();
+    await cp.waitForTask(claimed, ["running"]);
+    again();
+    await check(claimed, "claimed");
+    await fleet.closed(claimed);
+    again();
+    await agent.waitForLog(
+      "task came again after it has ended here",
+      ({ taskId }) => taskId === claimed,
+    );
+    const late = cp.realtime.dispatch({
+      type: "shell.exec",
+      payload: { command: "sleep 60" },
+      timeoutSeconds: 1,
+    }, "action");
+    assert.equal((await fleet.ended(late)).completion?.status, "timeout");
+
+    for (const payload of [null, {}, { task: null }, { taskId: 7, action: "shell.exec" }]) {
+      cp.realtime.send(nodeId, "task.dispatch", payload);
+    }
+    await agent.waitForLog("realtime event cannot be used: it is not as the contract has it");
+    await check(claimed, "claimed");
+  }));

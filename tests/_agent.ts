@@ -27,9 +27,14 @@ export class AgentProcess implements AsyncDisposable {
   #waiting: { fits: (event: LogEvent) => boolean; resolve: (event: LogEvent) => void }[] = [];
   readonly #read: Promise<unknown>;
 
-  constructor(configFile: string, options: { args?: string[]; env?: Record<string, string> } = {}) {
-    this.child = new Deno.Command(Deno.execPath(), {
-      args: [...AGENT_TASK, ...(options.args ?? ["run"])],
+  /** `through` is a program, with its arguments, that starts the agent in its place. */
+  constructor(
+    configFile: string,
+    options: { args?: string[]; env?: Record<string, string>; through?: string[] } = {},
+  ) {
+    const [program = "", ...before] = [...(options.through ?? []), Deno.execPath()];
+    this.child = new Deno.Command(program, {
+      args: [...before, ...AGENT_TASK, ...(options.args ?? ["run"])],
       cwd: ROOT,
       env: { NODERAX_CONFIG_FILE: configFile, ...options.env },
       stdin: "null",

@@ -14,6 +14,7 @@ import {
 const KEYS = 200;
 const FLOOD_BYTES = 48 * 1024 * 1024;
 const LOOP_LINES = 3_000;
+const DROPS = 3;
 /** The kernel counts processor time in hundredths of a second. */
 const TICK_MS = 10;
 
@@ -119,21 +120,15 @@ function endsWith(bytes: Uint8Array<ArrayBuffer>, content: Uint8Array<ArrayBuffe
 }
 
 async function drops(fleet: Fleet): Promise<void> {
-  const { realtime } = fleet.controlPlane;
   const terminal = await openShell(fleet);
   terminal.input(`for i in $(seq ${LOOP_LINES}); do echo n$i; sleep 0.001; done; exit\n`);
-  let dropped = 0;
-  for (; dropped < 3; dropped++) {
-    await authenticated(fleet.controlPlane);
-    await delay(Math.random() * 500);
-    realtime.dropSockets();
-  }
+  await dropWhile(fleet, [terminal], DROPS);
   await terminal.waitFor(({ ended }) => ended, { timeoutMs: 60_000 });
   const seen = numbers(terminal);
   const lost = LOOP_LINES - new Set(seen).size;
   const twice = seen.length - new Set(seen).size;
   print(
-    `lines of a loop through ${dropped} drops`,
+    `lines of a loop through ${DROPS} drops`,
     `${lost} of ${LOOP_LINES} lost, ${twice} there twice`,
   );
 }

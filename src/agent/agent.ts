@@ -4,6 +4,8 @@ import { type Config, loadConfig, type LoadedConfig, type ReadEnv } from "../con
 import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import type { HostFacts, Task } from "../control_plane/schemas.ts";
+import { type Privileges, readLaunches } from "../privileges/privileges.ts";
+import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -42,20 +44,25 @@ export interface AgentOptions {
  * configuration again.
  *
  * @returns the exit code of the process.
- * @throws {UserError} when another agent uses the same state folder, or the CA file is unusable.
+ * @throws {UserError} when another agent uses the same state folder, the CA file is unusable, or
+ * `run_as_user` cannot be obeyed.
  */
 export async function runAgent(options: AgentOptions): Promise<number> {
   const { loaded, identity, facts, logger, env } = options;
   let config: Config = loaded.config;
   const folder = dirname(config.stateFile);
+  const launches = await readLaunches(config.runAsUser, logger);
   using _lock = await lockState(folder, logger);
   using transport = await connect(loaded);
   const api = new AgentApi(transport, identity, () => config.requestTimeoutMs);
+  const rootAccess = await RootAccess.open(join(folder, "root_access.json"), logger);
+  const privileges: Privileges = { ...launches, allows: (scope) => rootAccess.allows(scope) };
   const { journal, unfinished } = await TaskJournal.open(join(folder, "tasks"), logger);
   const tasks = new TaskManager({
     api,
     journal,
     types: TASK_TYPES,
+    privileges,
     secrets: [identity.agentToken],
     defaultLimitMs: () => config.taskTimeoutMs,
     logger,
@@ -98,17 +105,30 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     told,
     waitMs: () => config.taskPollIntervalMs,
     onTask,
+    onRootAccess: (wish) => rootAccess.apply(wish),
+    rootAccess: () => rootAccess.report,
     logger,
     signal: stopClaims.signal,
   });
-  const liveOptions = { network: transport, config: () => config, identity, facts, logger, onTask };
-  const live = config.realtimeEnabled ? await goLive(liveOptions) : undefined;
+  const live = config.realtimeEnabled
+    ? await goLive({
+      network: transport,
+      config: () => config,
+      identity,
+      facts,
+      privileges,
+      rootAccess,
+      onTask,
+      logger,
+    })
+    : undefined;
   if (!live) logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
   await claims;
   await Promise.all([drain(tasks, config.shutdownTimeoutMs), live?.stopTerminals()]);
   await live?.[Symbol.asyncDispose]();
   stopHeartbeats.abort();
   await heartbeats;
+  await rootAccess.kept();
   logger.info("agent stopped");
   return 0;
 }
@@ -143,7 +163,14 @@ async function reload(
   try {
     const { config } = await loadConfig({ env });
     logger.setLevel(config.logLevel);
-    const restart = (["apiUrl", "nodeId", "agentToken", "stateFile", "apiTlsCaFile"] as const)
+    const restart = ([
+      "apiUrl",
+      "nodeId",
+      "agentToken",
+      "runAsUser",
+      "stateFile",
+      "apiTlsCaFile",
+    ] as const)
       .filter((key) => config[key] !== old[key]);
     logger.info("configuration read again", restart.length > 0 ? { needsRestart: restart } : {});
     return config;

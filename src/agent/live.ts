@@ -2,6 +2,8 @@ import type { Config } from "../config/mod.ts";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import type { Network } from "../control_plane/network.ts";
 import type { HostFacts, Task } from "../control_plane/schemas.ts";
+import type { Privileges } from "../privileges/privileges.ts";
+import type { RootAccess } from "../privileges/root_access.ts";
 import { type RealtimeSession, startRealtime } from "../realtime/session.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -19,6 +21,10 @@ export interface LiveOptions {
   identity: Credentials;
   /** What is told of the machine. */
   facts: HostFacts;
+  /** Who runs what. */
+  privileges: Privileges;
+  /** Gets the root access that the control plane wishes, and tells what is in force. */
+  rootAccess: RootAccess;
   /** Gets each task that is dispatched in realtime. */
   onTask: (task: Task) => unknown;
   /** The agent's log. */
@@ -34,18 +40,23 @@ export class Live implements AsyncDisposable {
 
   /** Connects at once, and again whenever the session ends. */
   constructor(options: LiveOptions) {
-    const { config, logger } = options;
+    const { config, privileges, rootAccess, logger } = options;
     this.#session = startRealtime({
       ...options,
+      rootAccess: () => rootAccess.report,
       handlers: {
         onTerminal: (event, payload) => this.#terminals.handle(event, payload),
         onDispatch: options.onTask,
-        // Nothing is restricted yet; whoever restricts it listens here.
-        onRootAccess: ({ profile }) => logger.debug("root access wished", { profile }),
+        onRootAccess: (wish) => rootAccess.apply(wish),
       },
       onReady: () => sampler.sampleNow(),
     });
-    this.#terminals = new TerminalManager({ link: this.#session, logger });
+    this.#terminals = new TerminalManager({
+      link: this.#session,
+      authorize: ({ runAsRoot }) => runAsRoot ? privileges.allows("terminal") : undefined,
+      launch: ({ runAsRoot }) => runAsRoot ? privileges.root : privileges.usual,
+      logger,
+    });
     const reader = new SnapshotReader({ logger });
     const sampler = new TelemetrySampler({
       read: (signal) => reader.read(signal),

@@ -65,6 +65,12 @@ export const headerText: Kind<string> = {
   schema: z.string().trim().regex(/^[!-~]+$/),
 };
 
+/** The name of an account of this machine. */
+export const userName: Kind<string> = {
+  allowed: "the name of a user",
+  schema: z.string().trim().regex(/^[^-:\s][^:\s]*$/),
+};
+
 /** The name of a file, relative to the working directory unless absolute. */
 export const filePath: Kind<string> = {
   allowed: "the path of a file",

@@ -113,7 +113,7 @@ Deno.test("every environment variable is read, an earlier name over a later one"
       assert.deepEqual((await folder.load()).sources[key], { env: name });
     }
   }
-  const prefixed = ["API_URL", "API_TLS_CA_FILE"];
+  const prefixed = ["API_URL", "API_TLS_CA_FILE", "RUN_AS_USER"];
   for (const part of ["NAMESPACE", "PATH", "PING_INTERVAL", "METRICS_INTERVAL"]) {
     prefixed.push(`REALTIME_${part}`);
   }

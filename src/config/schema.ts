@@ -9,6 +9,7 @@ import {
   type Kind,
   logLevel,
   urlPath,
+  userName,
   whole,
 } from "./_kinds.ts";
 
@@ -144,6 +145,12 @@ export const configSchema = z.object({
     key: "realtime_path",
     env: ["NODERAX_REALTIME_PATH", "REALTIME_PATH"],
     doc: "The path of the control plane's Socket.IO server.",
+  }),
+  runAsUser: optional(userName, {
+    key: "run_as_user",
+    env: ["NODERAX_RUN_AS_USER", "RUN_AS_USER"],
+    doc:
+      "The user that tasks and terminals run as when the agent is root; the agent's own if unset.",
   }),
   stateFile: key(filePath, "./data/agent_identity.json", {
     key: "state_file",

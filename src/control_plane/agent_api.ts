@@ -8,6 +8,7 @@ import {
   type HostFacts,
   InitiatedEnrollment,
   type LogEntry,
+  type RootAccessReport,
   TaskControl,
 } from "./schemas.ts";
 
@@ -87,9 +88,13 @@ export class AgentApi {
     }, { signal });
   }
 
-  /** Waits up to `waitMs` for a task; the call's own limit lies beyond that. */
-  claim(waitMs: number, signal?: AbortSignal): Promise<Claim> {
-    return this.#post("/agent/tasks/claim", Claim, { maxTasks: 1, waitMs }, {
+  /**
+   * Waits up to `waitMs` for a task; the call's own limit lies beyond that. `rootAccess` is what is
+   * in force, where the control plane has wished any.
+   */
+  claim(waitMs: number, signal?: AbortSignal, rootAccess?: RootAccessReport): Promise<Claim> {
+    const body = { maxTasks: 1, waitMs, ...(rootAccess ? { rootAccess } : {}) };
+    return this.#post("/agent/tasks/claim", Claim, body, {
       signal,
       timeoutMs: waitMs + this.#timeoutMs(),
     });
@@ -115,7 +120,7 @@ export class AgentApi {
 
   /** Ends the task on the control plane. */
   async completed(taskId: string, completion: Completion, patience = 1): Promise<void> {
-    await this.#tell(taskId, "completed", completion, patience);
+    await this.#tell(taskId, "completed", withinResult(completion), patience);
   }
 
   /** Asks whether the task is still wanted. */
@@ -147,4 +152,11 @@ export class AgentApi {
   #call<T>(call: HttpCall<T>): Promise<T> {
     return this.#transport.call({ ...call, headers: this.#headers });
   }
+}
+
+/** What stands beside a result is dropped, so it goes inside (contract: Tasks over HTTP). */
+function withinResult(completion: Completion): Completion {
+  const { result, exitCode, error, durationMs, ...beside } = completion;
+  if (!result) return completion;
+  return { ...beside, result: { ...result, exitCode, error, durationMs } };
 }

@@ -44,6 +44,16 @@ export const DesiredRootAccess = z.object({
 /** The root access that the control plane wishes for this node. */
 export type DesiredRootAccess = z.infer<typeof DesiredRootAccess>;
 
+/** The root access that is in force, as a claim and `agent.auth` report it. */
+export type RootAccessReport = {
+  /** The profile. */
+  appliedProfile: string;
+  /** When it was applied, RFC 3339. */
+  lastAppliedAt: string;
+  /** Why it is not what was wished, or will not last. */
+  lastError?: string;
+};
+
 /** Answer of `POST /agent/tasks/claim`. */
 export const Claim = z.object({
   task: Task.nullish(),

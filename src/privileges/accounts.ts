@@ -46,7 +46,9 @@ export async function lookUpAccounts(name = ""): Promise<Accounts> {
   }).output();
   const [uid = "", switcher = "", passwd = ""] = new TextDecoder().decode(stdout).split("\n");
   if (!/^\d+$/.test(uid)) throw new UserError("`id -u` does not say which user this is.");
-  return { uid: Number(uid), switcher: switcher || undefined, account: parsePasswd(passwd) };
+  const found = parsePasswd(passwd);
+  const account = found && [found.name, String(found.uid)].includes(name) ? found : undefined;
+  return { uid: Number(uid), switcher: switcher || undefined, account };
 }
 
 /** A line of the user database: `name:password:uid:gid:comment:home:shell`. */

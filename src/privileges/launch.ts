@@ -10,15 +10,22 @@ export interface Command {
   cwd?: string | undefined;
   /** Additional environment. */
   env?: Record<string, string>;
-  /** The terminal that it is going to open. */
+  /**
+   * The terminal that it is going to open. Arguments that are added to such a command name the
+   * program that it is to put there in place of the user's shell.
+   */
   terminal?: string;
 }
 
+/** What the agent itself has to start. */
+export type Start = Pick<Command, "argv" | "cwd" | "env">;
 /** Turns a command into what the agent itself has to start. */
-export type Launch = (command: Command) => Pick<Command, "argv" | "cwd" | "env">;
+export type Launch = (command: Command) => Start;
 
 /** Runs a command as the agent's own user, with the agent's environment. */
-export const asAgent: Launch = ({ argv, cwd, env }) => ({ argv, cwd, env: env ?? {} });
+export function asAgent({ argv, cwd, env = {} }: Command): Start {
+  return { argv, cwd, env };
+}
 
 /**
  * What is run with the agent's rights. The command's environment comes as text in one variable and
@@ -29,7 +36,8 @@ const BEFORE = `
 terminal=$1 owner=$2
 shift 2
 if [ -n "$terminal" ]; then
-  [ -z "$owner" ] || chown "$owner" "$terminal" || exit
+  chown "$owner" "$terminal" || exit
+  # The leader of the session takes control of it, in case what follows is no leader any more.
   : <"$terminal"
 fi
 environment=$AGENT_ENVIRONMENT
@@ -47,6 +55,7 @@ case $1 in
   *) cd "$1" || exit 126 ;;
 esac
 shift
+unset OLDPWD
 eval "$(cat)"
 exec "$@" </dev/null`;
 
@@ -64,13 +73,27 @@ export function asUser(account: Account, switcher: string): Launch {
     ? [switcher, "-u", name, "--"]
     : [switcher, `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
   const environment = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
-  return (command) => through([...environment, ...change], command, String(uid), "~");
+  return (command) =>
+    through([...environment, ...change], command, { owner: String(uid), home: "~" });
 }
 
-/** Runs commands as root for an agent that is not: sudo must allow it without a password. */
-export const bySudo: Launch = (command) => through(["sudo", "-n", "-H", "--"], command, "", "");
+/**
+ * Runs commands as root for an agent that is not: sudo must allow it without a password. What brings
+ * neither folder nor environment needs no shell: sudoers may allow such commands one by one. A
+ * terminal is given to sudo itself, which makes one of root's of it.
+ */
+export function bySudo({ argv, cwd, env = {}, terminal }: Command): Start {
+  if (terminal !== undefined) return { argv: [...argv, "sudo", "-n", "-i"], env };
+  const sudo = ["sudo", "-n", "-H", "--"];
+  if (cwd !== undefined || Object.keys(env).length > 0) return through(sudo, { argv, cwd, env });
+  return { argv: [...sudo, ...argv] };
+}
 
-function through(prefix: string[], command: Command, owner: string, home: "" | "~") {
+function through(
+  prefix: string[],
+  command: Command,
+  { owner, home }: { owner: string; home: "" | "~" } = { owner: "", home: "" },
+): Start {
   const { argv, cwd, env = {}, terminal = "" } = command;
   const folder = cwd === undefined ? home : resolve(cwd);
   const after = ["/bin/sh", "-c", AFTER, "sh", folder, ...argv];
@@ -84,6 +107,8 @@ function through(prefix: string[], command: Command, owner: string, home: "" | "
 function exportsOf(env: Record<string, string>): string {
   return Object.entries(env)
     .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
-    .map(([name, value]) => `command export ${name}='${value.replaceAll("'", `'\\''`)}' 2>/dev/null`)
+    .map(([name, value]) =>
+      `command export ${name}='${value.replaceAll("'", `'\\''`)}' 2>/dev/null`
+    )
     .join("\n");
 }

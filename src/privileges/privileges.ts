@@ -2,9 +2,10 @@ import type { Logger } from "../system/logger.ts";
 import { UserError } from "../system/user_error.ts";
 import { type Accounts, lookUpAccounts } from "./accounts.ts";
 import { asAgent, asUser, bySudo, type Launch } from "./launch.ts";
+import type { RootScope } from "./root_scopes.ts";
 
-/** Who runs what. */
-export interface Privileges {
+/** How commands become another user's. */
+export interface Launches {
   /** Runs what comes without root: as the user of `run_as_user`, else as the agent's own. */
   usual: Launch;
   /** Runs what is to be root's: directly when the agent is root, else through `sudo -n`. */
@@ -13,17 +14,23 @@ export interface Privileges {
   sudo: boolean;
 }
 
+/** Who runs what, and who may be root. */
+export interface Privileges extends Launches {
+  /** Says in a sentence why root is refused for this; undefined if it is not. */
+  allows: (scope: RootScope) => string | undefined;
+}
+
 /**
  * Finds out who the agent is and whom it runs commands for.
  *
  * @throws {UserError} when `runAsUser` is no user of this machine, or the agent is root and the
  * machine has nothing to become that user with.
  */
-export async function readPrivileges(
+export async function readLaunches(
   runAsUser: string | undefined,
   logger: Logger,
   lookUp: (name?: string) => Promise<Accounts> = lookUpAccounts,
-): Promise<Privileges> {
+): Promise<Launches> {
   const { uid, account, switcher } = await lookUp(runAsUser);
   const sudo = uid !== 0;
   const root = sudo ? bySudo : asAgent;

@@ -5,6 +5,9 @@ import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Profile, refusalOf, type RootScope } from "./root_scopes.ts";
 
+/** Of the name of a profile that is unknown, no more is kept, in characters. */
+const MAX_NAME = 100;
+
 /** What is applied, and what was wished: an unknown wish is applied as `off`. */
 const Applied = z.object({
   wished: z.string(),
@@ -70,17 +73,17 @@ export class RootAccess {
   }
 
   /** Applies a wish; an unknown profile as `off`. */
-  apply({ profile: wished, updatedAt }: DesiredRootAccess): void {
+  apply({ profile: name, updatedAt }: DesiredRootAccess): void {
     // The answer of a claim that was held may be older than what was pushed in the meantime.
     const time = Date.parse(updatedAt ?? "");
     if (time < this.#newestWish) return;
     if (time > this.#newestWish) this.#newestWish = time;
-    if (this.#applied?.wished !== wished) {
-      const known = Profile.safeParse(wished);
-      const name = JSON.stringify(wished.slice(0, 100).toWellFormed().replaceAll("\0", "\ufffd"));
-      const error = `${name} is no root access profile that this agent knows, so root access is off`;
-      if (known.success) this.#set(wished, known.data);
-      else this.#set(wished, "off", error);
+    const wished = name.slice(0, MAX_NAME).toWellFormed();
+    const known = Profile.safeParse(wished);
+    const profile = known.data ?? "off";
+    if (this.#applied?.wished !== wished || this.#applied.profile !== profile) {
+      const error = `this agent knows no root access profile ${JSON.stringify(wished)}: it is off`;
+      this.#set(wished, profile, known.success ? undefined : error);
       this.#logger.info("root access applied", { ...this.report });
     } else if (this.#keepError === undefined) return;
     this.#keeping = this.#keeping.then(() => this.#keep());

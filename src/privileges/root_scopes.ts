@@ -5,8 +5,21 @@ export const RootScope = z.enum(["operational", "task", "terminal"]);
 /** See {@linkcode RootScope}. */
 export type RootScope = z.infer<typeof RootScope>;
 
-/** The profiles and what each allows (contract: Root access profiles). */
-export const PROFILES = {
+/** The name of a root access profile (contract: Root access profiles). */
+export const Profile = z.enum([
+  "off",
+  "operational",
+  "task",
+  "terminal",
+  "operational_task",
+  "operational_terminal",
+  "task_terminal",
+  "all",
+]);
+/** See {@linkcode Profile}. */
+export type Profile = z.infer<typeof Profile>;
+
+const ALLOWED: Record<Profile, readonly RootScope[]> = {
   off: [],
   operational: ["operational"],
   task: ["task"],
@@ -15,12 +28,7 @@ export const PROFILES = {
   operational_terminal: ["operational", "terminal"],
   task_terminal: ["task", "terminal"],
   all: ["operational", "task", "terminal"],
-} as const satisfies Record<string, readonly RootScope[]>;
-
-/** The name of a profile. */
-export const Profile = z.enum(Object.keys(PROFILES) as (keyof typeof PROFILES)[]);
-/** See {@linkcode Profile}. */
-export type Profile = z.infer<typeof Profile>;
+};
 
 const WHAT: Record<RootScope, string> = {
   operational: "package changes and upkeep as root",
@@ -30,9 +38,9 @@ const WHAT: Record<RootScope, string> = {
 
 /** Says in a sentence why `profile` does not allow `scope`; undefined if it does. */
 export function refusalOf(profile: Profile, scope: RootScope): string | undefined {
-  const allows = (each: Profile) => PROFILES[each].some((allowed) => allowed === scope);
+  const allows = (each: Profile) => ALLOWED[each].includes(scope);
   if (allows(profile)) return undefined;
   const needed = Profile.options.filter(allows).join(", ");
-  return `the root access profile of this node is "${profile}", which does not allow ${WHAT[scope]}: ` +
-    `it takes one of ${needed}`;
+  const refused = `which does not allow ${WHAT[scope]}: it takes one of ${needed}`;
+  return `the root access profile of this node is "${profile}", ${refused}`;
 }

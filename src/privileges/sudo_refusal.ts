@@ -4,13 +4,18 @@ export class SudoRefusal {
 
   /** Takes lines of standard error. */
   push(lines: string): void {
-    this.#words ??= /^sudo: (.*)$/m.exec(lines)?.[1];
+    this.#words ??= wordsOfSudo(lines);
   }
 
-  /** Says in a sentence that sudo refuses, if it did; it exits with 1 then. */
+  /** Says in a sentence that sudo refuses (exit code 1), or is missing (127), if so it was. */
   sentence(exitCode: number): string | undefined {
-    return exitCode === 1 && this.#words ? sudoRefusal(this.#words) : undefined;
+    return this.#words && [1, 127].includes(exitCode) ? sudoRefusal(this.#words) : undefined;
   }
+}
+
+/** What sudo itself, or who did not find it, has to say among lines of standard error. */
+export function wordsOfSudo(lines: string): string | undefined {
+  return /^(?:env: |(?:\/bin\/)?sh: .*)?[‘']?sudo[’']?: (.*)$/m.exec(lines)?.[1];
 }
 
 /** A sentence about the words with which sudo refuses. */

@@ -20,15 +20,16 @@ export async function endTaskProcesses(
   signal: Deno.Signal = "SIGTERM",
 ): Promise<number> {
   const signalled = new Set<number>();
-  const gentle = (pid: number) => {
-    if (!signalled.has(pid)) sendSignal(pid, signal);
-    signalled.add(pid);
+  const gentle = async (pids: number[]) => {
+    await sendSignals(pids.filter((pid) => !signalled.has(pid)), signal, new Set());
+    pids.forEach((pid) => signalled.add(pid));
   };
+  const asked = new Set<number>();
   const seen: SeenProcesses = new Map();
   const find = () => findTaskProcesses(taskId, group, seen);
   const left = await signalUntilGone(find, graceMs, gentle);
   if (left === 0) return 0;
-  return await signalUntilGone(find, KILL_MS, (pid) => sendSignal(pid, "SIGKILL"));
+  return await signalUntilGone(find, KILL_MS, (pids) => sendSignals(pids, "SIGKILL", asked));
 }
 
 /** Kills the group at once, without waiting for anything: the last act of a process that must leave. */
@@ -39,22 +40,43 @@ export function killGroupNow(group: ProcessGroup): void {
 async function signalUntilGone(
   find: () => Promise<number[]>,
   limitMs: number,
-  signal: (pid: number) => void,
+  signal: (pids: number[]) => Promise<void>,
 ): Promise<number> {
   const end = performance.now() + limitMs;
   for (let pauseMs = FIRST_LOOK_MS;; pauseMs = Math.min(pauseMs * 2, MAX_LOOK_MS)) {
     const living = await find();
     if (living.length === 0) return 0;
     if (performance.now() >= end) return living.length;
-    living.forEach(signal);
+    await signal(living);
     await delay(pauseMs);
   }
 }
 
-function sendSignal(pid: number, signal: Deno.Signal): void {
+/**
+ * Signals processes. Those that belong to somebody else may be root's, started through sudo by an
+ * agent that is not root: sudo is asked to signal them, once for each (it may complain to people).
+ */
+async function sendSignals(pids: number[], signal: Deno.Signal, asked: Set<number>): Promise<void> {
+  const refused = pids.filter((pid) => !sendSignal(pid, signal) && !asked.has(pid));
+  if (refused.length === 0) return;
+  refused.forEach((pid) => asked.add(pid));
+  const numbers = [signal.slice("SIG".length), ...refused.map(String)];
+  await new Deno.Command("sudo", {
+    args: ["-n", "--", "/bin/sh", "-c", 'kill -s "$@"', "sh", ...numbers],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).output().catch(() => {
+    // There is no sudo: the next look tells what is left.
+  });
+}
+
+/** False if the process belongs to somebody else. One that has just left is none to be signalled. */
+function sendSignal(pid: number, signal: Deno.Signal): boolean {
   try {
     Deno.kill(pid, signal);
-  } catch {
-    // It has just left, or belongs to somebody else: the next look tells.
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.PermissionDenied);
   }
 }

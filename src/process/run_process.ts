@@ -1,7 +1,7 @@
 import type { LogStream } from "../control_plane/schemas.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import { endTaskProcesses, killGroupNow } from "./end_processes.ts";
-import { type ChildOptions, spawnGated } from "./gated_child.ts";
+import { type ChildOptions, type GatedChild, spawnGated } from "./gated_child.ts";
 import { LineDecoder } from "./line_decoder.ts";
 import type { ProcessGroup } from "./process_table.ts";
 
@@ -20,6 +20,8 @@ export interface RunOptions extends ChildOptions {
   onLines: (stream: LogStream, lines: string) => Promise<void>;
   /** Ends the process and all that belongs to it. */
   signal: AbortSignal;
+  /** For a program that must not be cut short: `ask` gets its id, and it `graceMs` to leave. */
+  askFirst?: { ask: (pid: number) => Promise<void>; graceMs: number };
 }
 
 /** How a process ended. */
@@ -35,7 +37,8 @@ export interface ProcessResult {
 /**
  * Runs a process and reads its output to the end.
  *
- * When `signal` aborts, the whole tree is ended and none of it is left. Otherwise background
+ * When `signal` aborts, the whole tree is ended and none of it is left: at once, or when the program
+ * has left by itself because it was asked to, see `askFirst`. Otherwise background
  * processes live on; if they hold the output open, it is let go 2 s after the end.
  *
  * @throws what the spawn throws when the process cannot be started.
@@ -56,7 +59,7 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
   let ending: Promise<number> | undefined;
   const stuck = Promise.withResolvers<Deno.CommandStatus>();
   const end = () => {
-    ending ??= endAll(taskId, child.group);
+    ending ??= askToLeave(child, options.askFirst).then(() => endAll(taskId, child.group));
     // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.
     void ending.then((left) => left > 0 && stuck.resolve(KILLED));
   };
@@ -79,6 +82,15 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
   } finally {
     signal.removeEventListener("abort", end);
   }
+}
+
+/** Resolves when the program has left, or its time to do so is over. */
+async function askToLeave(child: GatedChild, askFirst: RunOptions["askFirst"]): Promise<void> {
+  if (!askFirst) return;
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, askFirst.graceMs);
+  await Promise.race([askFirst.ask(child.group.pid).then(() => child.status), over.promise]);
+  clearTimeout(timer);
 }
 
 async function endAll(taskId: string, group: ProcessGroup): Promise<number> {

@@ -210,3 +210,33 @@ Deno.test("a machine that cannot start even a look at its processes still ends t
       Object.assign(Deno, { Command });
     }
   }));
+
+Deno.test("a program that is asked first is alone in being asked, and ended when its time is over", async () => {
+  // The child would die of the signal; the shell waits for it when `$1` says so.
+  const script = `trap 'echo asked; [ "$1" = stay ] || { wait; echo left; exit 5; }' INT
+    env --default-signal=INT sh -c 'sleep 0.5; echo done' & echo ready; wait; while :; do sleep 0.1; done`;
+  for (const what of ["leave", "stay"]) {
+    const stop = new AbortController();
+    let stdout = "";
+    const { result, tookMs } = await timed(runProcess({
+      taskId: crypto.randomUUID(),
+      argv: ["/bin/sh", "-c", script, "sh", what],
+      mask: new SecretMask([]),
+      onSpawn: () => Promise.resolve(),
+      onLines: (_, lines) => {
+        stdout += lines;
+        if (lines.includes("ready")) stop.abort();
+        return Promise.resolve();
+      },
+      signal: stop.signal,
+      askFirst: { ask: (pid) => Promise.resolve(Deno.kill(pid, "SIGINT")), graceMs: 1_500 },
+    }));
+    if (what === "leave") {
+      assert.deepEqual(result, { exitCode: 5, signal: undefined, unkillable: 0 });
+      assert.equal(stdout, "ready\nasked\ndone\nleft\n");
+    } else {
+      assert.equal(result.signal, "SIGTERM");
+      assert(tookMs > 1_500, `it took ${tookMs} ms`);
+    }
+  }
+});

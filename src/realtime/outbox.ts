@@ -6,8 +6,13 @@ export interface Outgoing {
   readonly payload: Record<string, unknown>;
 }
 
-/** After a `terminal.stop` it would open the terminal again (contract: Realtime, rules). */
-const NEVER_TWICE = "terminal.opened";
+/**
+ * Whether an event is sent once, come what may: `terminal.opened` would open a terminal again that
+ * was stopped in the meantime (contract: Realtime, rules), and output must not be seen twice.
+ */
+export function isSentOnce({ event }: Outgoing): boolean {
+  return event === "terminal.opened" || event === "terminal.output";
+}
 
 /**
  * What the control plane has not acknowledged yet, within realtime_queue_size: events in their
@@ -37,10 +42,13 @@ export class Outbox {
     this.#metrics = this.#events.size < this.#limit() ? outgoing : undefined;
   }
 
-  /** The events that are to be sent, oldest first; from now on they count as sent. */
+  /** The events that are to be sent, oldest first; they stay until they are settled, if need be. */
   takeUnsent(): Outgoing[] {
     const unsent = [...this.#events].filter((outgoing) => !this.#sent.has(outgoing));
-    for (const outgoing of unsent) this.#sent.add(outgoing);
+    for (const outgoing of unsent) {
+      if (isSentOnce(outgoing)) this.#events.delete(outgoing);
+      else this.#sent.add(outgoing);
+    }
     return unsent;
   }
 
@@ -59,9 +67,6 @@ export class Outbox {
 
   /** The session ended: what was sent on it may not have arrived, and is to be sent again. */
   linkDropped(): void {
-    for (const outgoing of this.#sent) {
-      if (outgoing.event === NEVER_TWICE) this.#events.delete(outgoing);
-    }
     this.#sent.clear();
   }
 }

@@ -1,5 +1,6 @@
 import { whyFetchFailed } from "../control_plane/http.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Network } from "../control_plane/network.ts";
+import { endpointOf } from "./endpoint.ts";
 
 const ANSWER_LIMIT_MS = 5_000;
 const MAX_ANSWER_CHARACTERS = 10_000;
@@ -11,15 +12,15 @@ const MAX_ANSWER_CHARACTERS = 10_000;
  * @returns what is wrong, or `undefined` when the answer holds a session id.
  */
 export async function preflight(
-  { origin, path }: Endpoint,
-  client: Deno.HttpClient,
+  { apiUrl, client }: Network,
+  realtimePath: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const url = `${origin}${path}?EIO=4&transport=polling`;
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
   try {
-    const response = await fetch(url, {
+    const { origin, path } = endpointOf(apiUrl, realtimePath);
+    const response = await fetch(`${origin}${path}?EIO=4&transport=polling`, {
       client,
       redirect: "manual",
       signal: AbortSignal.any([limit.signal, signal]),

@@ -13,7 +13,7 @@ import { RealtimeFailure } from "./failures.ts";
 import { Inbox, type RealtimeHandlers } from "./inbox.ts";
 import { type Ack, LinkDroppedError, type RealtimeLink } from "./link.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
-import { Outbox, type Outgoing } from "./outbox.ts";
+import { isSentOnce, Outbox, type Outgoing } from "./outbox.ts";
 import { keepAlive } from "./ping.ts";
 import { preflight } from "./preflight.ts";
 
@@ -25,7 +25,7 @@ const MAX_REFUSED_PAUSE_MS = 60_000;
 const GOOD_MS = 60_000;
 /** Events of {@linkcode RealtimeLink.emit} that are not acknowledged by then count as arrived. */
 const ACK_LIMIT_MS = 10_000;
-/** While more than this waits to leave the machine, metrics stay behind. */
+/** While more than this waits to leave the machine, metrics stay behind, and output must wait. */
 const PRESSURE_BYTES = 256 * 1024;
 
 /** The part of the configuration that realtime obeys; it is asked each time it is needed. */
@@ -129,6 +129,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   /** See {@linkcode RealtimeLink.emit}; the payload's `type` is added where it is missing. */
   emit(event: string, payload: Record<string, unknown>): boolean {
+    const { bufferedBytes = 0 } = this.#connection ?? {};
+    if (event === "terminal.output" && bufferedBytes > PRESSURE_BYTES) return false;
     const kept = this.#outbox.add({ event, payload: { type: event, ...payload } });
     if (kept) this.#flush();
     else if (this.#told.allows("queue")) {
@@ -184,14 +186,9 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     });
   }
 
-  async #whatAilsHttp(): Promise<string | undefined> {
+  #whatAilsHttp(): Promise<string | undefined> {
     const { network, config } = this.#options;
-    try {
-      const endpoint = endpointOf(network.apiUrl, config().realtimePath);
-      return await preflight(endpoint, network.client, this.#signal);
-    } catch (error) {
-      return messageOf(error);
-    }
+    return preflight(network, config().realtimePath, this.#signal);
   }
 
   /** One connection from its dialling to its end; gives the pause after it, in milliseconds. */
@@ -284,7 +281,10 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   #flush(): void {
     const connection = this.#connection;
     if (!connection?.ready) return;
-    for (const outgoing of this.#outbox.takeUnsent()) void this.#deliver(connection, outgoing);
+    for (const outgoing of this.#outbox.takeUnsent()) {
+      if (isSentOnce(outgoing)) connection.send(outgoing.event, outgoing.payload);
+      else void this.#deliver(connection, outgoing);
+    }
     if (connection.bufferedBytes > PRESSURE_BYTES) return;
     const metrics = this.#outbox.takeMetrics();
     if (metrics) connection.send(metrics.event, metrics.payload);

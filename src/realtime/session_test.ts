@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as delay } from "@std/async";
 import { LinkDroppedError, NoAckError } from "./link.ts";
 import { IDENTITY, TestServer } from "./_test_server.ts";
 import { TestSession } from "./_test_session.ts";
@@ -150,18 +151,42 @@ Deno.test("events wait for the next session in order, metrics give way to them",
   ]);
 });
 
-Deno.test("an event that was not acknowledged is sent again, opened terminals are not", async () => {
+Deno.test("an event that was not acknowledged is sent again, what must not come twice is not", async () => {
   await using server = await TestServer.start();
   await using test = new TestSession(server.url);
   await test.session.whenReady();
   server.acknowledge = () => undefined;
   test.session.emit("terminal.opened", { sessionId: "a" });
+  for (let i = 0; i < 20; i++) {
+    const kept = test.session.emit("terminal.output", { sessionId: "a", payload: "" });
+    assert.equal(kept, true, "it does not fill the queue");
+  }
   test.session.emit("terminal.exited", { sessionId: "b" });
   await server.until(() => server.payloads("terminal.exited").length === 1);
   server.acknowledge = () => ({ ok: true });
   server.agents.disconnectSockets(true);
   await server.until(() => server.payloads("terminal.exited").length === 2);
   assert.equal(server.payloads("terminal.opened").length, 1);
+  assert.equal(server.payloads("terminal.output").length, 20);
+});
+
+Deno.test("output is refused while the server does not read what was sent", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  await test.session.whenReady();
+  const [socket] = server.agents.sockets.values();
+  assert.ok(socket);
+  socket.request.socket.pause();
+  const payload = "x".repeat(60_000);
+  const emit = () => test.session.emit("terminal.output", { sessionId: "a", payload });
+  let sent = 0;
+  while (emit()) {
+    assert.ok(++sent * payload.length < 64e6, "there is no bound");
+    await delay(0);
+  }
+  socket.request.socket.resume();
+  await server.until(() => server.payloads("terminal.output").length === sent);
+  assert.equal(emit(), true);
 });
 
 Deno.test("a full queue refuses, and says so", async () => {

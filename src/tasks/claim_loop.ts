@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "@std/async";
 import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { Outage } from "../control_plane/outage.ts";
-import type { DesiredRootAccess, Task } from "../control_plane/schemas.ts";
+import type { DesiredRootAccess, RootAccessReport, Task } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
 import type { OnceAMinute } from "../system/once_a_minute.ts";
 
@@ -17,6 +17,8 @@ export interface ClaimLoopOptions {
   onTask: (task: Task) => boolean;
   /** Gets the root access that the control plane wishes, where it knows any. */
   onRootAccess?: (wish: DesiredRootAccess) => void;
+  /** The root access that is in force, where the control plane has wished any. */
+  rootAccess?: () => RootAccessReport | undefined;
   /** The agent's log. */
   logger: Logger;
   /** Keeps the loops of the agent from saying the same thing. */
@@ -38,7 +40,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       const waitMs = Math.min(Math.round(options.waitMs()), MAX_CLAIM_WAIT_MS);
       const startedMs = performance.now();
       try {
-        const { task, rootAccess } = await api.claim(waitMs, signal);
+        const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
         outage.succeeded();
         if (rootAccess) onRootAccess?.(rootAccess);
         const news = task ? onTask(task) : false;

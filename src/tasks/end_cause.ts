@@ -21,13 +21,12 @@ export function describeCause(cause: EndCause): string {
   }
 }
 
-/** How a task ended that was made to end; its exit code is kept. */
+/** How a task ended that was made to end; all but its status and its own error is kept. */
 export function outcomeOf(cause: EndCause, own: TaskOutcome): TaskOutcome {
-  const error = describeCause(cause);
   const status = cause.kind === "time limit"
     ? "timeout"
     : cause.kind === "cancelled"
     ? "cancelled"
     : "failed";
-  return own.exitCode === undefined ? { status, error } : { status, error, exitCode: own.exitCode };
+  return { ...own, status, error: describeCause(cause) };
 }

@@ -1,8 +1,12 @@
 import { isAbsolute } from "@std/path";
 import { z } from "@zod/zod";
+import type { Command } from "../privileges/launch.ts";
+import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
+import { RootScope } from "../privileges/root_scopes.ts";
+import { SudoRefusal } from "../privileges/sudo_refusal.ts";
 import { runProcess } from "../process/run_process.ts";
 import { messageOf } from "../system/user_error.ts";
-import type { TaskOutcome, TaskType } from "./task_type.ts";
+import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
 
 const noNul = (text: string) => !text.includes("\0");
 const text = z.string().refine(noNul, "must not contain NUL");
@@ -16,7 +20,10 @@ const ShellExec = z.looseObject({
     z.string().regex(/^[^=\0]+$/, "is no name of an environment variable"),
     z.union([text, z.number(), z.boolean()]).transform(String),
   ).nullish().transform((value) => value ?? {}),
+  runAsRoot: z.boolean().nullish().transform((value) => value ?? false),
+  rootScope: RootScope.nullish().transform((value) => value ?? "task"),
 });
+type ShellExec = z.infer<typeof ShellExec>;
 
 const DEFAULT_SHELL = "/bin/sh";
 /** Pagers wait for keys that nobody presses, and programs fold lines to a width that nobody has. */
@@ -25,30 +32,60 @@ const UNATTENDED = { PAGER: "cat", COLUMNS: "100000" };
 /** `shell.exec`: runs a command in a login shell (contract: Types). */
 export const shellExec: TaskType = {
   prepare(payload) {
-    const { command, shell = DEFAULT_SHELL, working_dir: cwd, environment } = ShellExec.parse(
-      payload,
-    );
+    const request = ShellExec.parse(payload);
     return async (context): Promise<TaskOutcome> => {
-      const problem = await findProblem(shell, cwd);
-      if (problem) return { status: "failed", error: problem };
+      const { allows } = context.privileges;
+      const refusal = request.runAsRoot ? allows(request.rootScope) : undefined;
+      if (refusal !== undefined) return { status: "failed", error: refusal };
+      const command = await commandOf(request);
+      if (typeof command === "string") return { status: "failed", error: command };
       try {
-        const argv = [shell, "-lc", command];
-        const env = { ...UNATTENDED, ...environment };
-        const { exitCode, signal, unkillable } = await runProcess({ ...context, argv, cwd, env });
-        if (unkillable > 0) {
-          await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
-        }
-        if (exitCode === 0) return { status: "success", exitCode };
-        const error = signal
-          ? `the command was ended by ${signal}`
-          : `the command exited with code ${exitCode}`;
-        return { status: "failed", exitCode, error };
+        return await run(command, request.runAsRoot, context);
       } catch (error) {
         return { status: "failed", error: `the command cannot be started: ${messageOf(error)}` };
       }
     };
   },
 };
+
+async function run(
+  command: Command,
+  asRoot: boolean,
+  context: TaskContext,
+): Promise<TaskOutcome> {
+  const { usual, root, sudo } = context.privileges;
+  const sudoRefusal = new SudoRefusal();
+  const { exitCode, signal, unkillable } = await runProcess({
+    ...context,
+    ...(asRoot ? root : usual)(command),
+    onLines: (stream, lines) => {
+      if (asRoot && sudo && stream === "stderr") sudoRefusal.push(lines);
+      return context.onLines(stream, lines);
+    },
+  });
+  if (unkillable > 0) {
+    await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
+  }
+  if (exitCode === 0) return { status: "success", exitCode };
+  const error = signal
+    ? `the command was ended by ${signal}`
+    : sudoRefusal.sentence(exitCode) ?? `the command exited with code ${exitCode}`;
+  return { status: "failed", exitCode, error };
+}
+
+/** What to run, or the sentence that says why it cannot be. */
+async function commandOf(request: ShellExec): Promise<Command | string> {
+  const { command, shell = DEFAULT_SHELL, working_dir: cwd, environment } = request;
+  if (request.runAsRoot && request.rootScope === "operational") {
+    const argv = operationalArgv(command);
+    if (!argv) return NOT_OPERATIONAL;
+    // PATH or APT_CONFIG would make another command of it.
+    if (Object.keys(environment).length > 0) return 'rootScope "operational" takes no environment';
+    return { argv };
+  }
+  const env = { ...UNATTENDED, ...environment };
+  return await findProblem(shell, cwd) ?? { argv: [shell, "-lc", command], cwd, env };
+}
 
 /** The shell's own words for these would be lost among the command's output. */
 async function findProblem(shell: string, cwd: string | undefined): Promise<string | undefined> {

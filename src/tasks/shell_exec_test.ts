@@ -1,13 +1,26 @@
 import assert from "node:assert/strict";
 import { z } from "@zod/zod";
 import { SecretMask } from "../logs/secret_mask.ts";
+import { asAgent } from "../privileges/launch.ts";
+import type { Privileges } from "../privileges/privileges.ts";
 import { shellExec } from "./shell_exec.ts";
 import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
 
-async function run(payload: unknown): Promise<TaskOutcome & { stdout: string; stderr: string }> {
+const PRIVILEGES: Privileges = {
+  usual: asAgent,
+  root: asAgent,
+  sudo: false,
+  allows: () => undefined,
+};
+
+async function run(
+  payload: unknown,
+  privileges: Partial<Privileges> = {},
+): Promise<TaskOutcome & { stdout: string; stderr: string }> {
   const output = { stdout: "", stderr: "", system: "" };
   const outcome = await shellExec.prepare(payload)({
     taskId: crypto.randomUUID(),
+    privileges: { ...PRIVILEGES, ...privileges },
     signal: new AbortController().signal,
     onSpawn: () => Promise.resolve(),
     mask: new SecretMask([]),

@@ -4,6 +4,7 @@ import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import type { Spool } from "../logs/spool.ts";
+import type { Privileges } from "../privileges/privileges.ts";
 import { killGroupNow } from "../process/end_processes.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
 import type { Logger } from "../system/logger.ts";
@@ -33,6 +34,8 @@ export interface TaskRunDeps {
   types: ReadonlyMap<string, TaskType>;
   /** What no task may show, whatever its type: the agent's token. */
   secrets: readonly string[];
+  /** Who runs what. */
+  privileges: Privileges;
   /** The limit of tasks that bring none, in milliseconds. */
   defaultLimitMs: () => number;
   /** The agent's log. */
@@ -147,6 +150,7 @@ export class TaskRun {
       limit = setTimeout(() => this.end({ kind: "time limit", limitMs }), limitMs);
       outcome = await work({
         taskId: task.id,
+        privileges: this.#deps.privileges,
         signal: this.#end.signal,
         onSpawn: (group) => this.#onSpawn(group),
         mask: this.#mask,
@@ -162,8 +166,8 @@ export class TaskRun {
       clearTimeout(limit);
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
-    if (outcome.error) outcome.error = this.#mask.apply(outcome.error);
-    return completionOf(outcome, this.#output.toString(), performance.now() - startedMs);
+    const durationMs = performance.now() - startedMs;
+    return completionOf(outcome, this.#output.toString(), durationMs, this.#mask);
   }
 
   /** A record that does not know of its process would let the next start run the task again. */
@@ -185,13 +189,19 @@ export class TaskRun {
   }
 }
 
-function completionOf(outcome: TaskOutcome, output: string, durationMs: number): Completion {
-  const { error, ...rest } = outcome;
+function completionOf(
+  outcome: TaskOutcome,
+  output: string,
+  durationMs: number,
+  mask: SecretMask,
+): Completion {
+  const { error: own, aftermath, ...rest } = outcome;
+  const error = [own, aftermath].filter((sentence) => sentence !== undefined).join("; ");
   return {
     ...rest,
     durationMs: Math.round(durationMs),
     ...(output === "" ? {} : { output }),
-    ...(error === undefined ? {} : { error: storable(error) }),
+    ...(error === "" ? {} : { error: storable(mask.apply(error)) }),
   };
 }
 

@@ -2,12 +2,15 @@ import { z } from "@zod/zod";
 import type { Completion, LogStream } from "../control_plane/schemas.ts";
 import { parseDuration } from "../config/mod.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
+import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
 
 /** What a running task may use. */
 export interface TaskContext {
   /** The task's id. */
   taskId: string;
+  /** Whose rights its processes get. */
+  privileges: Privileges;
   /** Aborts when the task must end; its reason is why. */
   signal: AbortSignal;
   /** To be called before a process begins, so that it can be found again. */
@@ -19,7 +22,10 @@ export interface TaskContext {
 }
 
 /** What a task type has to say about its end; times and output are added by the runner. */
-export type TaskOutcome = Pick<Completion, "status" | "exitCode" | "error" | "result">;
+export interface TaskOutcome extends Pick<Completion, "status" | "exitCode" | "error" | "result"> {
+  /** What has to be mended now; told behind the error, also behind that of a cancelled task. */
+  aftermath?: string;
+}
 
 /** One kind of task. */
 export interface TaskType {

@@ -1,7 +1,18 @@
+import { packageChange } from "./packages/change.ts";
+import { packageList } from "./packages/list.ts";
+import { packageSearch } from "./packages/search.ts";
+import { Turns } from "./packages/turns.ts";
 import { shellExec } from "./shell_exec.ts";
 import type { TaskType } from "./task_type.ts";
+
+const packageChanges = new Turns();
 
 /** Every task type this agent knows, by its name in the contract. */
 export const TASK_TYPES: ReadonlyMap<string, TaskType> = new Map([
   ["shell.exec", shellExec],
+  ["packageList", packageList],
+  ["packageSearch", packageSearch],
+  ["packageInstall", packageChange("install", packageChanges)],
+  ["packageRemove", packageChange("remove", packageChanges)],
+  ["packagePurge", packageChange("purge", packageChanges)],
 ]);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
-import { SequenceLedger } from "./sequence.ts";
+import { type Numbering, SequenceLedger } from "./sequence.ts";
 
 /** How long the first acknowledgement may take before the server is taken to send none, in milliseconds. */
 const FIRST_ACK_MS = 5_000;
@@ -13,10 +13,12 @@ const UNACKNOWLEDGED_PACE_MS = 10;
 /** The server takes no more output of the session; the message says why. */
 export class OutputRefusedError extends Error {}
 
-/** Whether the control plane acknowledges events: older ones do not. All sessions learn it together. */
+/** How the control plane acknowledges events: older ones do not. All sessions learn it together. */
 export class Acknowledgements {
   /** What is known of it. */
   state: "unknown" | "sent" | "not sent" = "unknown";
+  /** What the numbers in its acknowledgements count. */
+  readonly numbering: Numbering = {};
   /** How long to wait for the first, in milliseconds. */
   readonly firstMs: number;
 
@@ -45,11 +47,12 @@ export interface DeliveryOptions {
 /** Brings the events of one session to the server: in order, each once, one at a time. */
 export class Delivery {
   readonly #options: DeliveryOptions;
-  readonly #ledger = new SequenceLedger();
+  readonly #ledger: SequenceLedger;
 
   /** Makes one for a session. */
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.#ledger = new SequenceLedger(options.acks.numbering);
   }
 
   /**

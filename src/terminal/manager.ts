@@ -1,4 +1,5 @@
 import { z } from "@zod/zod";
+import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -39,6 +40,8 @@ export interface TerminalManagerOptions {
   logger: Logger;
   /** Says in a sentence why a terminal must not be opened; undefined allows it. */
   authorize?: (request: TerminalStart) => string | undefined;
+  /** Whose rights a terminal gets; the agent's by default. */
+  launch?: (request: TerminalStart) => Launch;
   /** How long terminals live on without a control plane, in milliseconds. */
   abandonMs?: number;
   /** How long the first acknowledgement may take, in milliseconds. */
@@ -140,8 +143,15 @@ export class TerminalManager implements AsyncDisposable {
     }
     const refusal = authorize?.(request);
     if (refusal !== undefined) throw new RefusedRequest(refusal);
-    const size = { cols, rows };
-    const session = new TerminalSession({ sessionId, size, link, acks: this.#acks, modes, logger });
+    const session = new TerminalSession({
+      sessionId,
+      size: { cols, rows },
+      link,
+      acks: this.#acks,
+      launch: this.#options.launch?.(request),
+      modes,
+      logger,
+    });
     this.#sessions.set(sessionId, { session, done: this.#run(sessionId, session) });
     this.#watch ??= this.#watchLink();
   }

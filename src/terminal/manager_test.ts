@@ -73,7 +73,8 @@ Deno.test("unusable events are answered clearly and harm nothing", async () => {
     if (event === "terminal.start") await harness.event(unknown, "terminal.opened");
     else assert.match(await errorOf(harness, unknown), /there is no terminal session/);
   }
-  assert.match(await errorOf(harness, "no-uuid"), /sessionId must be a UUID/);
+  assert.match(harness.log.join(""), /terminal.input: sessionId must be a UUID/);
+  assert.deepEqual(events(harness, "no-uuid"), []);
   harness.send("terminal.input", sessionId, { payload: "%%%" });
   assert.match(await errorOf(harness, sessionId), /payload must be base64/);
   harness.start(sessionId);

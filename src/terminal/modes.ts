@@ -5,8 +5,8 @@ export interface PtyMode {
   /** Whether the shell leads a session of its own. */
   detached: boolean;
   /**
-   * Puts `$shell` on `$pty`, having written `$shell` to standard output and let it go; or writes
-   * to standard error why it cannot, and exits.
+   * Puts `$@`, a shell, on `$pty`, having written `$shell`, its name, to standard output and let it
+   * go; or writes to standard error why it cannot, and exits.
    */
   script: string;
   /** What a user misses in it; undefined if nothing. */
@@ -24,7 +24,7 @@ exec 3>&1 4>&2 <"$pty" >"$pty" 2>&1
 (: </dev/tty) 2>/dev/null || { echo "the terminal cannot control a session" >&4; exit 1; }
 echo "$shell" >&3
 exec 3>&- 4>&-
-exec "$shell" -i`,
+exec "$@"`,
   },
   {
     name: "pty-no-ctty",
@@ -34,7 +34,7 @@ exec "$shell" -i`,
 (: <"$pty" >"$pty") || exit 1
 echo "$shell"
 exec >/dev/null 2>&1
-(exec "$shell" -i <"$pty" >"$pty" 2>&1)
+(exec "$@" <"$pty" >"$pty" 2>&1)
 exit $?`,
     missing: "Ctrl-C and Ctrl-Z do not reach programs, there is no job control (fg, bg), and " +
       "programs that open /dev/tty (sudo, ssh) cannot ask for a password",
@@ -45,7 +45,7 @@ exit $?`,
     script: `
 (: <"$pty" >"$pty") || exit 1
 echo "$shell"
-exec "$shell" -i <"$pty" >"$pty" 2>&1`,
+exec "$@" <"$pty" >"$pty" 2>&1`,
     missing: "as pty-no-ctty, and the shell is in the agent's own process group: a signal to " +
       "that group ends it too",
   },

@@ -1,6 +1,12 @@
 /** Whether the server has a frame whose acknowledgement was lost. */
 export type Verdict = "stored" | "not stored" | "unclear";
 
+/** What is known of a control plane's numbering: all sessions learn it together. */
+export interface Numbering {
+  /** Whether what operators type is numbered too; undefined until that could be seen. */
+  inputs?: boolean;
+}
+
 /**
  * Reads from the server's numbering of a session whether a frame was stored.
  *
@@ -14,8 +20,12 @@ export class SequenceLedger {
   #last = 0;
   /** Frames that were stored after the first one. */
   #ours = 0;
-  /** Whether inputs are numbered too; undefined until something was typed. */
-  #numbersInputs: boolean | undefined;
+  readonly #numbering: Numbering;
+
+  /** Makes one for a session; `numbering` is what the others have learned. */
+  constructor(numbering: Numbering = {}) {
+    this.#numbering = numbering;
+  }
 
   /** Notes the acknowledgement of a frame that was sent when `inputs` had been received. */
   acknowledged(seq: number, inputs: number): void {
@@ -24,8 +34,8 @@ export class SequenceLedger {
     this.#last = seq;
     const others = this.#others(first.seq);
     const typed = inputs - first.inputs;
-    if (others > 0) this.#numbersInputs = true;
-    else if (typed > 0) this.#numbersInputs = false;
+    if (others > 0) this.#numbering.inputs = true;
+    else if (typed > 0) this.#numbering.inputs ??= false;
     // An input that came just behind the first frame may have been numbered just before it.
     if (others > 0 && typed > others) first.inputs += typed - others;
   }
@@ -52,9 +62,11 @@ export class SequenceLedger {
     if (!this.#first) return "unclear";
     const unknown = seq - this.#last - 1;
     const typed = inputs - this.#first.inputs - this.#others(this.#first.seq);
+    if (unknown < typed) this.#numbering.inputs ??= false;
     const plain = verdictOn(unknown, lostProbes);
     const withInputs = verdictOn(unknown - Math.max(0, typed), lostProbes);
-    if (this.#numbersInputs !== undefined) return this.#numbersInputs ? withInputs : plain;
+    const { inputs: numbered } = this.#numbering;
+    if (numbered !== undefined) return numbered ? withInputs : plain;
     return plain === withInputs ? plain : "unclear";
   }
 

@@ -64,6 +64,22 @@ Deno.test("an input that was numbered before the first frame, but came after it,
   assert.equal(made.resolve(10, 2), "not stored");
 });
 
+Deno.test("an input that took no number by the time of a verdict tells it too", () => {
+  const made = ledger(1);
+  assert.equal(made.resolve(2, 1), "not stored");
+  assert.equal(made.resolve(4, 1), "stored");
+});
+
+Deno.test("what one session has learned all know", () => {
+  const numbering = {};
+  const first = new SequenceLedger(numbering);
+  first.acknowledged(1, 0);
+  first.acknowledged(2, 1);
+  const next = new SequenceLedger(numbering);
+  next.acknowledged(1, 0);
+  assert.equal(next.resolve(3, 1), "stored");
+});
+
 Deno.test("as long as that is not known, a frame is rather sent twice than lost", () => {
   assert.equal(ledger(1).resolve(3, 1), "unclear");
   assert.equal(ledger(1).resolve(2, 1), "not stored");

@@ -1,5 +1,6 @@
 import { endTaskProcesses } from "../process/end_processes.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
+import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -28,6 +29,8 @@ export interface SessionOptions {
   link: RealtimeLink;
   /** What is known of the server's acknowledgements. */
   acks: Acknowledgements;
+  /** Makes the shell another user's than the agent's. */
+  launch?: Launch | undefined;
   /** The ways to open a terminal, for tests. */
   modes?: readonly PtyMode[] | undefined;
   /** The agent's log. */
@@ -130,7 +133,7 @@ export class TerminalSession {
   }
 
   async #open(): Promise<Terminal> {
-    const { sessionId, modes, size } = this.#options;
+    const { sessionId, launch, modes, size } = this.#options;
     const slow = new AbortController();
     const timer = setTimeout(() => slow.abort(new Error("the shell does not start")), START_MS);
     try {
@@ -138,6 +141,7 @@ export class TerminalSession {
         sessionId,
         size,
         onData: (bytes) => this.#output.push(bytes),
+        launch,
         modes,
         logger: this.#logger,
         signal: AbortSignal.any([this.#stopped.signal, slow.signal]),

@@ -1,5 +1,6 @@
 import { endTaskProcesses } from "../process/end_processes.ts";
 import { type GatedChild, spawnGated } from "../process/gated_child.ts";
+import { asAgent, type Launch } from "../privileges/launch.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
 import type { PtyMode } from "./modes.ts";
 
@@ -30,34 +31,49 @@ unset $(env | sed -n 's/^\\(NODERAX_[A-Za-z0-9_]*\\)=.*/\\1/p')
 export USER LOGNAME HOME
 cd "$HOME" 2>/dev/null || cd /`;
 
-/** Shells of accounts that are not for people (nologin, false) run, but refuse to run anything. */
+/**
+ * Behind the terminal may come the program to run in place of the user's shell; it is tried before
+ * it gets the terminal, as it may refuse.
+ *
+ * Shells of accounts that are not for people (nologin, false) run, but refuse to run anything.
+ */
 const CHOICE = `
-shell=
-for candidate in "$SHELL" /bin/bash /bin/zsh /bin/sh; do
+shell=$*
+[ -z "$shell" ] || "$@" true </dev/null >/dev/null || exit
+[ -n "$shell" ] || for candidate in "$SHELL" /bin/bash /bin/zsh /bin/sh; do
   "$candidate" -c exit >/dev/null 2>&1 || continue
   shell=$candidate
   break
 done
 [ -n "$shell" ] || { echo "no shell starts on this machine" >&2; exit 127; }
-SHELL=$shell
-export SHELL`;
+[ $# -gt 0 ] || { set -- "$shell" -i; SHELL=$shell; export SHELL; }`;
 
 /**
  * Starts the user's shell ($SHELL, bash, zsh, sh: the first that starts) on the terminal `path`
- * as an interactive one in the user's home. Its processes carry the mark of `sessionId`.
+ * as an interactive one in the user's home. Its processes carry the mark of `sessionId`; `launch`
+ * makes them another user's than the agent's.
  *
  * @throws when it does not start in this mode; nothing is left of it then.
  */
 export async function startShell(
-  options: { path: string; sessionId: string; mode: PtyMode; signal: AbortSignal },
+  options: {
+    path: string;
+    sessionId: string;
+    mode: PtyMode;
+    launch?: Launch | undefined;
+    signal: AbortSignal;
+  },
 ): Promise<Shell> {
-  const { path, sessionId, mode, signal } = options;
+  const { path, sessionId, mode, launch = asAgent, signal } = options;
   signal.throwIfAborted();
-  const script = [`pty=$1`, ENVIRONMENT, CHOICE, mode.script].join("\n");
+  const script = ["pty=$1; shift", ENVIRONMENT, CHOICE, mode.script].join("\n");
   const child = await spawnGated({
     taskId: sessionId,
-    argv: ["/bin/sh", "-c", script, "sh", path],
-    env: TERMINAL_ENV,
+    ...launch({
+      argv: ["/bin/sh", "-c", script, "sh", path],
+      env: TERMINAL_ENV,
+      terminal: path,
+    }),
     detached: mode.detached,
   });
   const kill = () => endTaskProcesses(sessionId, child.group, 0).catch(() => {});

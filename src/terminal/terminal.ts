@@ -1,4 +1,6 @@
 import type { Logger } from "../system/logger.ts";
+import type { Launch } from "../privileges/launch.ts";
+import { sudoRefusal, wordsOfSudo } from "../privileges/sudo_refusal.ts";
 import { messageOf } from "../system/user_error.ts";
 import { PTY_MODES, type PtyMode } from "./modes.ts";
 import { Pty, type Size } from "./pty.ts";
@@ -20,6 +22,8 @@ export interface OpenTerminalOptions {
   size: Size;
   /** Takes the output, from before the promise is kept. */
   onData: (bytes: Uint8Array<ArrayBuffer>) => void;
+  /** Makes the shell another user's than the agent's. */
+  launch?: Launch | undefined;
   /** The ways to try, in order. */
   modes?: readonly PtyMode[] | undefined;
   /** Told which way was taken, and what a user will miss. */
@@ -34,12 +38,12 @@ export interface OpenTerminalOptions {
  * @throws when none does, with the reasons; or when the signal aborts.
  */
 export async function openTerminal(options: OpenTerminalOptions): Promise<Terminal> {
-  const { sessionId, size, onData, modes = PTY_MODES, logger, signal } = options;
+  const { sessionId, size, onData, launch, modes = PTY_MODES, logger, signal } = options;
   const problems: string[] = [];
   for (const mode of modes) {
     const pty = await Pty.open(size, onData);
     try {
-      const shell = await startShell({ path: pty.path, sessionId, mode, signal });
+      const shell = await startShell({ path: pty.path, sessionId, mode, launch, signal });
       const fields = { mode: mode.name, shell: shell.path };
       if (problems.length === 0) logger.info("terminal opened", fields);
       else logger.warn("terminal opened with less", { ...fields, missing: mode.missing, problems });
@@ -47,6 +51,8 @@ export async function openTerminal(options: OpenTerminalOptions): Promise<Termin
     } catch (error) {
       pty[Symbol.dispose]();
       signal.throwIfAborted();
+      const words = wordsOfSudo(messageOf(error));
+      if (words) throw new Error(sudoRefusal(words));
       problems.push(`${mode.name}: ${messageOf(error)}`);
     }
   }

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { Logger } from "../system/logger.ts";
+import { RootAccess } from "./root_access.ts";
+
+const NOW = new Date("2026-01-02T03:04:05.000Z");
+const lastAppliedAt = NOW.toISOString();
+
+async function withFile(test: (path: string, open: () => Promise<RootAccess>) => Promise<void>) {
+  const folder = await Deno.makeTempDir({ prefix: "root_access_" });
+  const path = join(folder, "state", "root_access.json");
+  const logger = new Logger({ write: () => {} });
+  try {
+    await test(path, () => RootAccess.open(path, logger, () => NOW));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("nothing is restricted or reported before anything was wished", () =>
+  withFile(async (_path, open) => {
+    const access = await open();
+    assert.equal(access.report, undefined);
+    for (const scope of ["operational", "task", "terminal"] as const) {
+      assert.equal(access.allows(scope), undefined);
+    }
+  }));
+
+Deno.test("a wish is in force at once, and after a restart until the next one", () =>
+  withFile(async (path, open) => {
+    const access = await open();
+    access.apply({ profile: "task_terminal" });
+    assert.equal(access.allows("task"), undefined);
+    assert.match(access.allows("operational") ?? "", /"task_terminal"/);
+    assert.deepEqual(access.report, { appliedProfile: "task_terminal", lastAppliedAt });
+    await access.kept();
+    assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+
+    const next = await open();
+    assert.deepEqual(next.report, access.report);
+    assert.match(next.allows("operational") ?? "", /"task_terminal"/);
+    next.apply({ profile: "off" });
+    next.apply({ profile: "all" });
+    await next.kept();
+    assert.equal((await open()).report?.appliedProfile, "all");
+  }));
+
+Deno.test("an unknown profile is off and told, until a known one comes", () =>
+  withFile(async (_path, open) => {
+    const access = await open();
+    access.apply({ profile: `super"\0\ud800${"x".repeat(1_000)}` });
+    const { appliedProfile, lastError = "" } = access.report ?? {};
+    assert.equal(appliedProfile, "off");
+    assert.match(lastError, /^this agent knows no root access profile "super.*: it is off$/);
+    assert(lastError.length < 200 && lastError.isWellFormed() && !lastError.includes("\0"));
+    assert.match(access.allows("task") ?? "", /"off"/);
+    await access.kept();
+    assert.deepEqual((await open()).report, access.report);
+    access.apply({ profile: "constructor" });
+    assert.match(access.report?.lastError ?? "", /"constructor"/);
+    access.apply({ profile: "off" });
+    assert.deepEqual(access.report, { appliedProfile: "off", lastAppliedAt });
+    await access.kept();
+  }));
+
+Deno.test("a file that cannot be used is off, told, and set aside", () =>
+  withFile(async (path, open) => {
+    await Deno.mkdir(join(path, ".."));
+    for (const damage of ["", "{", "[]", '{"profile":"all"}', '{"wished":"x","profile":"x"}']) {
+      await Deno.writeTextFile(path, damage);
+      for (const access of [await open(), await open()]) {
+        assert.match(access.allows("terminal") ?? "", /"off"/, damage);
+        assert.match(access.report?.lastError ?? "", /root_access\.json cannot be used/);
+      }
+      assert.equal(await Deno.readTextFile(`${path}.corrupt`), damage);
+    }
+    const access = await open();
+    access.apply({ profile: "off" });
+    assert.equal(access.report?.lastError, undefined, "a wish for the same profile mends it");
+    await access.kept();
+  }));
+
+Deno.test("a wish that is older than the one in force is left alone", () =>
+  withFile(async (_path, open) => {
+    const access = await open();
+    access.apply({ profile: "off", updatedAt: "2026-01-01T00:00:02Z" });
+    access.apply({ profile: "all", updatedAt: "2026-01-01T00:00:01Z" });
+    assert.equal(access.report?.appliedProfile, "off");
+    for (const updatedAt of ["2026-01-01T00:00:02Z", "2026-01-01T00:00:03Z", "soon", null]) {
+      access.apply({ profile: "off" });
+      access.apply({ profile: "task", updatedAt });
+      assert.equal(access.report?.appliedProfile, "task");
+    }
+    await access.kept();
+  }));
+
+Deno.test("what cannot be kept is in force, told, and tried again", () =>
+  withFile(async (path, open) => {
+    const access = await open();
+    // A file in the place of the folder.
+    await Deno.writeTextFile(join(path, ".."), "");
+    access.apply({ profile: "task" });
+    await access.kept();
+    assert.match(access.allows("terminal") ?? "", /"task"/);
+    assert.match(access.report?.lastError ?? "", /a restart of the agent forgets it/);
+    await Deno.remove(join(path, ".."));
+    access.apply({ profile: "task" });
+    await access.kept();
+    assert.deepEqual(access.report, { appliedProfile: "task", lastAppliedAt });
+    assert.deepEqual((await open()).report, access.report);
+  }));

@@ -1,0 +1,139 @@
+import type { Launch } from "../../privileges/launch.ts";
+import { SudoRefusal } from "../../privileges/sudo_refusal.ts";
+import { type ProcessResult, runProcess } from "../../process/run_process.ts";
+import { UserError } from "../../system/user_error.ts";
+import type { TaskContext } from "../task_type.ts";
+import { asArgument, type ChangeRequest } from "./names.ts";
+import { needsApt, NO_SUCH_PROGRAM, PLAIN } from "./query.ts";
+
+/** How long apt waits for another one that holds dpkg's lock, in seconds. */
+const LOCK_WAIT_S = 120;
+/** Of standard error so much is looked at for reasons, in UTF-16 units. */
+const MAX_STDERR = 50_000;
+
+/** Nobody is there to answer. A pattern in place of a name would be more than was asked for. */
+const APT_GET = [
+  "apt-get",
+  "-y",
+  "-q",
+  ...[
+    "Dpkg::Use-Pty=0",
+    "Dpkg::Options::=--force-confdef",
+    "Dpkg::Options::=--force-confold",
+    `DPkg::Lock::Timeout=${LOCK_WAIT_S}`,
+    "APT::Cmd::Pattern-Only=true",
+  ].flatMap((option) => ["-o", option]),
+];
+const UNATTENDED = {
+  ...PLAIN,
+  DEBIAN_FRONTEND: "noninteractive",
+  NEEDRESTART_MODE: "l",
+  NEEDRESTART_SUSPEND: "1",
+  APT_LISTCHANGES_FRONTEND: "none",
+};
+
+/**
+ * How a command is run that changes packages: as root.
+ *
+ * @throws {UserError} if this node's root access profile does not allow it.
+ */
+export function packageCommand(
+  { privileges }: TaskContext,
+  argv: string[],
+  env: Record<string, string>,
+): ReturnType<Launch> {
+  const refusal = privileges.allows("operational");
+  if (refusal !== undefined) throw new UserError(refusal);
+  return privileges.root({ argv, env });
+}
+
+/** How apt ended. */
+export interface AptEnd {
+  /** Its exit code. */
+  exitCode: number;
+  /** Why it failed, in its own words where it had any; undefined if it did not. */
+  error: string | undefined;
+}
+
+/**
+ * Runs apt-get; its output goes to the task's log. When the task is to end, apt gets SIGINT, on
+ * which it leaves as soon as dpkg has finished what it is at, and `leaveMs` to do so.
+ *
+ * @throws {UserError} where there is no apt-get or it may not be run.
+ */
+export async function runApt(
+  request: ChangeRequest,
+  context: TaskContext,
+  leaveMs: number,
+): Promise<AptEnd> {
+  const argv = [...APT_GET, request.operation, "--", ...request.names.map(asArgument)];
+  const sudoRefusal = new SudoRefusal();
+  const toldOnce = new LockWait(context.onLines);
+  let stderr = "";
+  const end = await runProcess({
+    ...context,
+    ...packageCommand(context, argv, UNATTENDED),
+    onLines: (stream, lines) => {
+      if (stream === "stderr") {
+        if (context.privileges.sudo) sudoRefusal.push(lines);
+        stderr = (stderr + lines).slice(-MAX_STDERR);
+      }
+      return toldOnce.push(stream, lines);
+    },
+    askFirst: { ask: (pid) => interrupt(pid, context), graceMs: leaveMs },
+  });
+  if (end.exitCode === NO_SUCH_PROGRAM) throw needsApt();
+  if (end.unkillable > 0) {
+    await context.onLines("system", `[${end.unkillable} processes could not be ended]\n`);
+  }
+  const { exitCode } = end;
+  if (exitCode === 0) return { exitCode, error: undefined };
+  return { exitCode, error: sudoRefusal.sentence(exitCode) ?? (reasonsIn(stderr) || endOf(end)) };
+}
+
+/** Only apt gets the signal: it lets dpkg and the scripts of packages finish. */
+async function interrupt(pid: number, context: TaskContext): Promise<void> {
+  const { root, sudo } = context.privileges;
+  await context.onLines("system", "[apt is asked to stop, it may finish what dpkg is at]\n");
+  try {
+    if (!sudo) return Deno.kill(pid, "SIGINT");
+    const signal = new AbortController().signal;
+    await runProcess({ ...context, ...root({ argv: ["kill", "-INT", String(pid)] }), signal });
+  } catch {
+    // It has just left.
+  }
+}
+
+/** Tells once, not once a second, that apt waits for dpkg's lock. */
+class LockWait {
+  readonly #onLines: TaskContext["onLines"];
+  #told = "";
+
+  constructor(onLines: TaskContext["onLines"]) {
+    this.#onLines = onLines;
+  }
+
+  async push(stream: "stdout" | "stderr" | "system", lines: string): Promise<void> {
+    const waits = [...lines.matchAll(/^Waiting for cache lock: .*\n/gm)];
+    for (const [wait] of waits) {
+      const holder = /held by (process [^.]*)/.exec(wait)?.[1] ?? "another process";
+      if (holder === this.#told) continue;
+      this.#told = holder;
+      const line = `[dpkg is busy: waiting up to ${LOCK_WAIT_S} s for ${holder}]\n`;
+      await this.#onLines("system", line);
+    }
+    const rest = waits.length > 0 ? lines.replaceAll(/^Waiting for cache lock: .*\n/gm, "") : lines;
+    if (rest !== "") await this.#onLines(stream, rest);
+  }
+}
+
+/** What apt and dpkg give as their reasons, in one line. */
+export function reasonsIn(stderr: string): string {
+  const reasons = stderr.matchAll(/^E: (.*)$|^dpkg: error (.*\n .*)$/gm);
+  return [...reasons].map(([, apt, dpkg]) => apt ?? `dpkg: ${dpkg?.replace(/\n +/, " ")}`)
+    .join("; ");
+}
+
+function endOf({ exitCode, signal }: ProcessResult): string {
+  return signal ? `apt-get was ended by ${signal}` : `apt-get exited with code ${exitCode}`;
+}

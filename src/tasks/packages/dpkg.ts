@@ -1,0 +1,91 @@
+import { UserError } from "../../system/user_error.ts";
+import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
+
+/** A package as the control plane shows it (contract: Types). */
+export interface Package {
+  /** Its name without an architecture. */
+  name: string;
+  /** Its version. */
+  version: string;
+  /** Its architecture in Debian's terms: `amd64`, `all`. */
+  architecture: string;
+  /** The first line of its description; may be empty. */
+  description: string;
+}
+
+/** A package in dpkg's database. */
+export interface DpkgRecord extends Package {
+  /** Names it among the architectures too: `libc6:amd64`. */
+  id: string;
+  /** dpkg's word for its state: `installed`, `half-configured`, `config-files`, … */
+  status: string;
+}
+
+/** The description comes last: it is the one field that might hold a tab. */
+const FIELDS = [
+  "${db:Status-Status}",
+  "${binary:Package}",
+  "${Package}",
+  "${Version}",
+  "${Architecture}",
+  "${binary:Summary}",
+];
+const FORMAT = FIELDS.join("\\t") + "\\n";
+
+/** States of a package whose files are not on the machine. */
+const ABSENT = new Set(["not-installed", "config-files"]);
+/** States that a package is only left in by something that went wrong. */
+const BROKEN = new Set(["half-installed", "unpacked", "half-configured"]);
+
+/**
+ * Reads dpkg's database; undefined where there is no dpkg-query.
+ *
+ * @throws {UserError} if dpkg-query fails.
+ */
+export async function readDpkg(query: Query): Promise<DpkgRecord[] | undefined> {
+  const { exitCode, stdout, stderr } = await query("dpkg-query", "-W", "-f", FORMAT);
+  if (exitCode === NO_SUCH_PROGRAM) return undefined;
+  if (exitCode !== 0) throw new UserError(`dpkg-query failed: ${stderr.trim()}`);
+  return stdout.split("\n").flatMap((line) => {
+    const [status = "", id, name, version, architecture, ...description] = line.split("\t");
+    if (!id || !name || version === undefined || architecture === undefined) return [];
+    return [{ status, id, name, version, architecture, description: description.join(" ") }];
+  });
+}
+
+/** What became of one package; `from` or `to` is left out where it was or is not there. */
+export interface Change {
+  /** The package's name without an architecture. */
+  name: string;
+  /** The version before. */
+  from?: string;
+  /** The version after. */
+  to?: string;
+}
+
+/** What differs between two looks at dpkg's database, by name. */
+export function changesBetween(before: DpkgRecord[], after: DpkgRecord[]): Change[] {
+  const from = presentById(before);
+  const to = presentById(after);
+  return [...new Set([...from.keys(), ...to.keys()])].sort().flatMap((id) => {
+    const [old, now] = [from.get(id), to.get(id)];
+    const name = (now ?? old)?.name;
+    if (name === undefined || old?.version === now?.version) return [];
+    return [{
+      name,
+      ...(old ? { from: old.version } : {}),
+      ...(now ? { to: now.version } : {}),
+    }];
+  });
+}
+
+/** The names of the packages that an interrupted or failed change has left unfinished. */
+export function brokenPackages(records: DpkgRecord[]): string[] {
+  return records.filter(({ status }) => BROKEN.has(status)).map(({ id }) => id);
+}
+
+function presentById(records: DpkgRecord[]): Map<string, DpkgRecord> {
+  return new Map(
+    records.filter(({ status }) => !ABSENT.has(status)).map((record) => [record.id, record]),
+  );
+}

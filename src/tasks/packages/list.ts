@@ -1,0 +1,62 @@
+import { z } from "@zod/zod";
+import { UserError } from "../../system/user_error.ts";
+import type { TaskOutcome, TaskType } from "../task_type.ts";
+import { type Package, readDpkg } from "./dpkg.ts";
+import { needsApt, NO_SUCH_PROGRAM, queriesOf, type Query } from "./query.ts";
+
+const PackageList = z.looseObject({}).nullish();
+
+/** `packageList`: what is installed (contract: Types). */
+export const packageList: TaskType = {
+  prepare(payload) {
+    PackageList.parse(payload);
+    return async (context): Promise<TaskOutcome> => {
+      const packages = await installedPackages(queriesOf(context));
+      await context.onLines("stdout", `${packages.length} packages are installed\n`);
+      return { status: "success", exitCode: 0, result: { packages } };
+    };
+  },
+};
+
+/**
+ * The installed packages, from the first that is there of dpkg's database query, `dpkg -l`, and
+ * `apt list`.
+ *
+ * @throws {UserError} where there is none of them, or it fails.
+ */
+export async function installedPackages(query: Query): Promise<Package[]> {
+  const records = await readDpkg(query);
+  if (records) {
+    return records.filter(({ status }) => status === "installed").map((
+      { name, version, architecture, description },
+    ) => ({ name, version, architecture, description }));
+  }
+  const parsers = [
+    [["dpkg", "-l"], parseDpkgColumns],
+    [["apt", "list", "--installed"], parseAptList],
+  ] as const;
+  for (const [argv, parse] of parsers) {
+    const { exitCode, stdout, stderr } = await query(...argv);
+    if (exitCode === 0) return parse(stdout);
+    if (exitCode !== NO_SUCH_PROGRAM) {
+      throw new UserError(`${argv.join(" ")} failed: ${stderr.trim()}`);
+    }
+  }
+  throw needsApt();
+}
+
+/** `ii  libc6:amd64  2.36-9  amd64  GNU C Library`: what is wished, how it is, errors, fields. */
+export function parseDpkgColumns(text: string): Package[] {
+  return parseLines(text, /^[uihrp]i[ R] +(\S+) +(\S+) +(\S+) *(.*)$/gm);
+}
+
+/** `libc6/stable,now 2.36-9 amd64 [installed]`; descriptions are not told. */
+export function parseAptList(text: string): Package[] {
+  return parseLines(text, /^([^/\s]+)\/\S* (\S+) (\S+) \[[^\]]*installed/gm);
+}
+
+function parseLines(text: string, line: RegExp): Package[] {
+  return [...text.matchAll(line)].map((
+    [, name = "", version = "", architecture = "", description = ""],
+  ) => ({ name: name.replace(/:.*/, ""), version, architecture, description }));
+}

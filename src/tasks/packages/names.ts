@@ -1,0 +1,82 @@
+import { z } from "@zod/zod";
+import { UserError } from "../../system/user_error.ts";
+import type { Query } from "./query.ts";
+
+/** What is done to packages. */
+export type Operation = "install" | "remove" | "purge";
+
+/** What a package task asks for. */
+export interface ChangeRequest {
+  /** What to do; `purge: true` in a remove task makes it a purge. */
+  operation: Operation;
+  /** To which packages, each once, in the order of the payload; at least one. */
+  names: string[];
+}
+
+/** Debian Policy 5.6.7, and an architecture behind it. */
+const NAME = "[a-z0-9][a-z0-9+.-]+(?::[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)?";
+/** apt would take a `+` or `-` at the very end for an order of its own. */
+const VERSION = "=[0-9](?:[A-Za-z0-9.+:~-]*[A-Za-z0-9.~])?";
+const SUITE = "/[A-Za-z0-9](?:[A-Za-z0-9._~+-]*[A-Za-z0-9])?";
+/** What apt might take for a file. */
+const FILE = /\.(deb|ddeb|udeb|dsc|changes)$/;
+
+const BARE = new RegExp(`^${NAME}$`);
+const EXACT = new RegExp(`^${NAME}(?:${VERSION}|${SUITE})?$`);
+
+const InstallName = z.string().refine(
+  (name) => EXACT.test(name) && !(name.includes("/") && FILE.test(name)),
+  "is no package name, with :architecture, =version or /suite at most",
+);
+const BareName = z.string().regex(BARE, "is no package name, with :architecture at most");
+
+const Payload = (name: z.ZodType<string>) =>
+  z.looseObject({
+    names: z.array(name).nullish(),
+    packages: z.array(name).nullish(),
+    package: z.union([z.literal(""), name]).nullish(),
+    purge: z.boolean().nullish(),
+  }).transform(({ names, packages, package: one, purge }, context) => {
+    const all = new Set([...names ?? [], ...packages ?? [], ...(one ? [one] : [])]);
+    if (all.size === 0) context.addIssue({ code: "custom", path: ["names"], message: NONE });
+    return { names: [...all], purge };
+  });
+const NONE = "must name a package";
+
+const Payloads = {
+  install: Payload(InstallName),
+  remove: Payload(BareName),
+  purge: Payload(BareName),
+};
+
+/**
+ * Reads the payload of a package task; the same names may arrive three times (contract: Types).
+ *
+ * @throws {z.ZodError} for a name that Debian does not allow, and if there is none.
+ */
+export function parseRequest(operation: Operation, payload: unknown): ChangeRequest {
+  const { names, purge } = Payloads[operation].parse(payload);
+  return { operation: operation === "remove" && purge ? "purge" : operation, names };
+}
+
+/**
+ * Refuses names that apt would take for something else if it does not know them: it searches for
+ * one with a dot or a plus as a regular expression, and reads `foo-` as "remove foo", `foo+` as
+ * "install foo".
+ *
+ * @throws {UserError} for an unknown name of that kind, in apt's words.
+ */
+export async function refuseUnknown(names: string[], query: Query): Promise<void> {
+  const doubtful = names.map((name) => name.replace(/[:=/].*/, ""))
+    .filter((name) => /[.+]|-$/.test(name));
+  if (doubtful.length === 0) return;
+  const { stdout } = await query("apt-cache", "pkgnames");
+  const known = new Set(stdout.split("\n"));
+  const unknown = doubtful.filter((name) => !known.has(name));
+  if (unknown.length > 0) throw new UserError(`Unable to locate package ${unknown.join(", ")}`);
+}
+
+/** A checked name as apt takes it for nothing else: with an architecture, `+` and `-` do not end it. */
+export function asArgument(name: string): string {
+  return /[+-]$/.test(name) ? `${name}:native` : name;
+}

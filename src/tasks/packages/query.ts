@@ -1,0 +1,41 @@
+import { runProcess } from "../../process/run_process.ts";
+import { UserError } from "../../system/user_error.ts";
+import type { TaskContext } from "../task_type.ts";
+
+/** What a program that was asked something had to say. */
+export interface Answer {
+  /** Its exit code; {@linkcode NO_SUCH_PROGRAM} where it is not there. */
+  exitCode: number;
+  /** All of its standard output. */
+  stdout: string;
+  /** All of its standard error. */
+  stderr: string;
+}
+
+/** Runs a program for what it prints; throws the reason of the task's signal when that aborts. */
+export type Query = (...argv: string[]) => Promise<Answer>;
+
+/** The exit code of a program that is not on the PATH. */
+export const NO_SUCH_PROGRAM = 127;
+
+/** The words and the columns that the parsers know, whatever the agent's own language is. */
+export const PLAIN = { LC_ALL: "C.UTF-8", LANGUAGE: "", COLUMNS: "100000" };
+
+/** Programs run as part of a task: found and ended with it, but not logged. */
+export function queriesOf(context: TaskContext): Query {
+  return async (...argv) => {
+    const output = { stdout: "", stderr: "", system: "" };
+    const onLines: TaskContext["onLines"] = (stream, lines) => {
+      output[stream] += lines;
+      return Promise.resolve();
+    };
+    const { exitCode } = await runProcess({ ...context, argv, env: PLAIN, onLines });
+    context.signal.throwIfAborted();
+    return { exitCode, stdout: output.stdout, stderr: output.stderr };
+  };
+}
+
+/** What is told where there is no dpkg or no apt. */
+export function needsApt(): UserError {
+  return new UserError("package tasks need dpkg and apt");
+}

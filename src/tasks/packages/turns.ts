@@ -1,0 +1,39 @@
+/** Lets one piece of work at a time go on; the others wait in the order in which they came. */
+export class Turns {
+  #last: Promise<void> = Promise.resolve();
+  #taken = 0;
+
+  /**
+   * Does `work` when its turn has come; `onWait` is called first if that is not at once.
+   *
+   * @throws the reason of `signal` if it aborts before, and what `work` throws.
+   */
+  async take<T>(
+    work: () => Promise<T>,
+    signal: AbortSignal,
+    onWait: () => Promise<void>,
+  ): Promise<T> {
+    const done = Promise.withResolvers<void>();
+    const before = this.#last;
+    this.#last = before.then(() => done.promise);
+    this.#taken++;
+    try {
+      if (this.#taken > 1) await onWait();
+      await untilAborted(before, signal);
+      return await work();
+    } finally {
+      this.#taken--;
+      done.resolve();
+    }
+  }
+}
+
+async function untilAborted(awaited: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<void>();
+  const abort = () => aborted.resolve();
+  signal.addEventListener("abort", abort, { once: true });
+  await Promise.race([awaited, aborted.promise]);
+  signal.removeEventListener("abort", abort);
+  signal.throwIfAborted();
+}

@@ -1,0 +1,136 @@
+import { join } from "@std/path";
+
+/** Whether packages can be built, installed and removed here; tests that do are ignored otherwise. */
+export const CAN_CHANGE_PACKAGES = Deno.uid() === 0 &&
+  ["dpkg-deb", "dpkg-query", "apt-get"].every((program) => isThere(`/usr/bin/${program}`));
+
+/** A tiny package to build. */
+export interface TinyPackage {
+  /** What its name ends with. */
+  suffix: string;
+  version: string;
+  /** The suffix of the package that it depends on. */
+  depends?: string;
+  /** The script that configures it; `$1` is not its own, but `$FOLDER` is the repository's. */
+  postinst?: string;
+}
+
+/**
+ * A repository of tiny packages in a folder, and a configuration of apt that knows nothing else.
+ * The packages get into the machine's own dpkg database, and out of it again.
+ */
+export class PackageRepository implements AsyncDisposable {
+  readonly folder: string;
+  /** What makes apt use the repository; the machine's own sources and lists are left alone. */
+  readonly env: { APT_CONFIG: string };
+  readonly #prefix = `noderax-test-${crypto.randomUUID().slice(0, 6)}-`;
+  readonly #names = new Set<string>();
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.env = { APT_CONFIG: join(folder, "apt.conf") };
+  }
+
+  static async build(packages: TinyPackage[]): Promise<PackageRepository> {
+    const folder = await Deno.makeTempDir({ prefix: "noderax-packages-" });
+    const repository = new PackageRepository(folder);
+    for (const each of packages) await repository.#add(each);
+    await repository.#configure();
+    await repository.run("apt-get", "update");
+    return repository;
+  }
+
+  /** The name of the package with this suffix. */
+  name(suffix: string): string {
+    return this.#prefix + suffix;
+  }
+
+  /** dpkg's word for the state of a package, and its version; "" if dpkg does not know it. */
+  async state(suffix: string): Promise<string> {
+    const format = "${db:Status-Status} ${Version}";
+    const args = ["-W", "-f", format, this.name(suffix)];
+    const { stdout } = await new Deno.Command("dpkg-query", { args, stderr: "null" }).output();
+    return new TextDecoder().decode(stdout);
+  }
+
+  /** Where a file of the repository's folder is; scripts of packages wait for them and make them. */
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** Starts a program that sees only this repository. */
+  spawn(program: string, ...args: string[]): Deno.ChildProcess {
+    const env = { ...this.env, DEBIAN_FRONTEND: "noninteractive" };
+    const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
+    return new Deno.Command(program, { args, env, ...quiet }).spawn();
+  }
+
+  /** Runs a program that sees only this repository; it must succeed. */
+  async run(program: string, ...args: string[]): Promise<void> {
+    const { code } = await this.spawn(program, ...args).status;
+    if (code !== 0) throw new Error(`${program} ${args.join(" ")} exited with code ${code}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.run("dpkg", "--purge", "--force-all", ...this.#names);
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async #add({ suffix, version, depends, postinst }: TinyPackage): Promise<void> {
+    const name = this.name(suffix);
+    this.#names.add(name);
+    const root = join(this.folder, "build", `${name}-${version}`);
+    await Deno.mkdir(join(root, "DEBIAN"), { recursive: true });
+    const control = [
+      `Package: ${name}`,
+      `Version: ${version}`,
+      "Architecture: all",
+      "Maintainer: Tests <tests@example.com>",
+      ...(depends ? [`Depends: ${this.name(depends)}`] : []),
+      `Description: tiny ${suffix}`,
+      " A package of the tests.",
+      "",
+    ].join("\n");
+    await Deno.writeTextFile(join(root, "DEBIAN", "control"), control);
+    if (postinst) {
+      const script = `#!/bin/sh\nFOLDER=${this.folder}\n${postinst}\n`;
+      await Deno.writeTextFile(join(root, "DEBIAN", "postinst"), script, { mode: 0o755 });
+    }
+    const file = `${name}_${version}.deb`;
+    await this.run("dpkg-deb", "--build", "-Znone", root, this.path(file));
+    const bytes = await Deno.readFile(this.path(file));
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    const index = `${control}Filename: ./${file}\nSize: ${bytes.length}\nSHA256: ${digest}\n\n`;
+    await Deno.writeTextFile(this.path("Packages"), index, { append: true });
+  }
+
+  async #configure(): Promise<void> {
+    for (const name of ["lists/partial", "cache/archives/partial", "empty"]) {
+      await Deno.mkdir(this.path(name), { recursive: true });
+    }
+    await Deno.writeTextFile(
+      this.path("sources.list"),
+      `deb [trusted=yes] file:${this.folder} ./\n`,
+    );
+    const settings = {
+      "Dir::Etc::sourcelist": this.path("sources.list"),
+      "Dir::Etc::sourceparts": this.path("empty"),
+      "Dir::Etc::parts": this.path("empty"),
+      "Dir::State::lists": this.path("lists"),
+      "Dir::State::extended_states": this.path("extended_states"),
+      "Dir::Cache": this.path("cache"),
+      "Dir::Log": this.path("cache"),
+      "APT::Sandbox::User": "root",
+    };
+    const lines = Object.entries(settings).map(([key, value]) => `${key} "${value}";\n`);
+    await Deno.writeTextFile(this.env.APT_CONFIG, lines.join(""));
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,425 @@
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "@std/async";
+import { join } from "@std/path";
+import type { Terminal } from "../scripts/dev/control_plane.ts";
+import type { Fleet } from "./_agent.ts";
+import { eventually, livingWith, textOf } from "./_processes.ts";
+import {
+  authenticated,
+  dropWhile,
+  leavesWell,
+  liveAgent,
+  numbers,
+  onLiveFleet,
+  openShell,
+  prompt,
+  realtimeFleet,
+  upTo,
+} from "./_realtime.ts";
+import { tell, together } from "./_together.ts";
+
+/** Waits for the end of a terminal and gives what `terminal.exited` said. */
+async function exited(terminal: Terminal, timeoutMs = 15_000) {
+  await terminal.waitFor(({ ended }) => ended, { timeoutMs });
+  assert.equal(terminal.endedByServer, false, terminal.error ?? "it was ended by the server");
+  return terminal.exited;
+}
+
+/** Waits until no process of a terminal lives. */
+function gone({ sessionId }: Terminal): Promise<boolean> {
+  return eventually(
+    `the end of all processes of ${sessionId}`,
+    async () => (await livingWith(sessionId)).length === 0,
+    3_000,
+  );
+}
+
+/** Waits until the processes of a terminal, its shell included, are so many. */
+function living({ sessionId }: Terminal, count: number): Promise<boolean> {
+  return eventually(
+    `${count} processes of ${sessionId}`,
+    async () => (await livingWith(sessionId)).length >= count,
+  );
+}
+
+/** No number up to the last may be lost or there twice. */
+function assertInOrder(lines: number[], last = lines.length): void {
+  const at = lines.findIndex((line, i) => line !== i + 1);
+  assert.equal(at, -1, `around ${lines.slice(Math.max(0, at - 2), at + 3)}`);
+  assert.equal(lines.length, last);
+}
+
+const BASICS: Record<string, () => Promise<void>> = {
+  "it opens, echoes, changes its size and ends": () =>
+    onLiveFleet(async (fleet) => {
+      const terminal = await openShell(fleet);
+      assert.deepEqual(terminal.opened, { cols: 120, rows: 34 });
+      terminal.input("stty size; echo $TERM $PAGER ${COLUMNS-none}; pwd\n");
+      await terminal.waitForText(`34 120\r\nxterm-256color cat `);
+      await terminal.waitForText(`${fleet.folder}\r\n`);
+      terminal.resize(100, 50);
+      terminal.input("stty size\n");
+      await terminal.waitForText("50 100\r\n");
+      terminal.resize(401, 50);
+      await terminal.waitFor(({ errors }) => errors.length === 1);
+      assert.match(terminal.errors[0] ?? "", /cols must be from 20 to 400/);
+      terminal.input("printf grü''n; exit 7\n");
+      assert.deepEqual(await exited(terminal), { exitCode: 7, reason: "the shell exited" });
+      assert.match(terminal.text, /grün/);
+      await gone(terminal);
+
+      const largest = await openShell(fleet, { cols: 400, rows: 10 });
+      largest.input("stty size\n");
+      await largest.waitForText("10 400\r\n");
+      for (const [cols, rows] of [[19, 40], [401, 40], [80, 9], [80, 201], [80.5, 40]] as const) {
+        const refused = fleet.controlPlane.realtime.openTerminal({ cols, rows });
+        await refused.waitFor(({ ended }) => ended);
+        assert.equal(refused.status, "failed");
+        assert.match(refused.error ?? "", /(cols|rows) must be/);
+      }
+    }),
+
+  "a shell that is ended by a signal says so": () =>
+    onLiveFleet(async (fleet) => {
+      const terminal = await openShell(fleet);
+      terminal.input("kill -9 $$\n");
+      const { reason } = await exited(terminal) ?? {};
+      assert.equal(reason, "the shell was ended by SIGKILL");
+    }),
+
+  "what a shell prints last is never lost": () =>
+    onLiveFleet(
+      async (fleet) => {
+        for (let round = 0; round < 5; round++) {
+          await Promise.all(Array.from({ length: 10 }, async (_, i) => {
+            const terminal = await openShell(fleet);
+            const code = round * 10 + i;
+            terminal.input(`seq 3000; printf 'la''st-${code}'; exit ${code}\n`);
+            assert.equal((await exited(terminal))?.exitCode, code);
+            assert.match(terminal.tail(200), new RegExp(`3000\r\nlast-${code}`));
+          }));
+        }
+      },
+      {},
+      { realtimeHandlerMs: () => Math.random() * 4 },
+    ),
+
+  "a stop ends the whole tree": () =>
+    onLiveFleet(async (fleet) => {
+      const terminal = await openShell(fleet);
+      terminal.input(
+        "setsid sleep 1000 & nohup sleep 1000 >/dev/null 2>&1 & (trap '' HUP TERM; " +
+          "while :; do sleep 0.1; done) & setsid nohup sh -c 'sleep 1000 & sleep 1000' & sleep 1000\n",
+      );
+      await living(terminal, 8);
+      terminal.stop("that is enough");
+      assert.equal((await exited(terminal))?.reason, "that is enough");
+      await gone(terminal);
+    }),
+
+  "a stop is honoured while the shell starts": async () => {
+    await using fleet = await realtimeFleet();
+    await using agent = await liveAgent(fleet);
+    for (const waitMs of [0, 2, 5, 10, 15, 20, 30, 60]) {
+      const terminal = fleet.controlPlane.realtime.openTerminal({ cols: 80, rows: 24 });
+      await delay(waitMs);
+      terminal.stop();
+      assert.equal((await exited(terminal))?.reason, "closed by operator");
+      await gone(terminal);
+    }
+    // The two may cross on their ways.
+    await leavesWell(fleet, agent, /"terminal.opened" after a stop/);
+  },
+
+  "a transcript that is full ends the terminal": () =>
+    onLiveFleet(
+      async (fleet) => {
+        const terminal = await openShell(fleet);
+        terminal.input("yes\n");
+        assert.equal((await exited(terminal))?.reason, "transcript-overflow");
+        await gone(terminal);
+      },
+      {},
+      { transcriptBytes: 500_000 },
+    ),
+
+  "nonsense is answered and harms nothing": () =>
+    onLiveFleet(async (fleet) => {
+      const { controlPlane: { realtime }, nodeId } = fleet;
+      const terminal = await openShell(fleet);
+      const { sessionId } = terminal;
+      const unknown = crypto.randomUUID();
+      const events = ["terminal.start", "terminal.input", "terminal.resize", "terminal.stop"];
+      for (const event of events) {
+        for (const payload of [null, 7, "x", [], {}, { sessionId: null }, { sessionId: "x" }]) {
+          realtime.send(nodeId, event, payload);
+        }
+      }
+      const toUnknown = { sessionId: unknown, payload: "", cols: 0, rows: 0 };
+      for (const event of events.slice(1)) realtime.send(nodeId, event, toUnknown);
+      realtime.send(nodeId, "terminal.input", { sessionId, payload: "%%%" });
+      realtime.send(nodeId, "terminal.input", { sessionId, payload: null });
+      realtime.send(nodeId, "terminal.start", { sessionId, cols: 80, rows: 24 });
+      await terminal.waitFor(({ errors }) => errors.length === 3);
+      assert.deepEqual(terminal.errors, [
+        "terminal.input: payload must be base64",
+        "terminal.input: payload must be base64",
+        `terminal session ${sessionId} is open already`,
+      ]);
+      const answers = realtime.events.filter(({ event }) => event === "terminal.error")
+        .map(({ payload }) => JSON.stringify(payload)).filter((text) => text.includes(unknown));
+      assert.equal(answers.length, 3);
+      assert.match(answers.join(), /there is no terminal session/);
+      terminal.input("echo still h''ere\n");
+      await terminal.waitForText("still here");
+    }),
+
+  "a paste of a megabyte arrives": () =>
+    onLiveFleet(async (fleet) => {
+      const terminal = await openShell(fleet);
+      const file = join(fleet.folder, "pasted");
+      const lines = upTo(20_000).map((i) => `${i} ${"y".repeat(50)}\n`).join("");
+      terminal.input(`stty -echo; echo re''ady; cat >${file}; echo do''ne\n`);
+      await terminal.waitForText("ready");
+      terminal.input(`${lines}\x04`);
+      await terminal.waitForText("done", { timeoutMs: 20_000 });
+      assert.equal(await textOf(file), lines);
+    }),
+
+  "a storm of keys arrives in order": () =>
+    onLiveFleet(
+      async (fleet) => {
+        const terminal = await openShell(fleet);
+        terminal.input("stty raw -echo; head -c 3000; stty sane; echo do''ne\n");
+        await delay(300);
+        const keys = upTo(1_000).map((i) => String(i % 1_000).padStart(3, "0"));
+        for (const key of keys) terminal.input(key);
+        await terminal.waitForText("done");
+        assert(terminal.text.includes(keys.join("")));
+      },
+      {},
+      { realtimeHandlerMs: () => Math.random() * 4 },
+    ),
+
+  "a control plane that acknowledges nothing is served too": () =>
+    onLiveFleet(
+      async (fleet, agent) => {
+        const terminal = await openShell(fleet);
+        await agent.waitForLog("control plane acknowledges nothing");
+        terminal.input("for i in $(seq 2000); do echo n$i; done; exit 3\n");
+        assert.equal((await exited(terminal))?.exitCode, 3);
+        assertInOrder(numbers(terminal), 2_000);
+        const next = await openShell(fleet);
+        next.stop();
+        assert.equal((await exited(next))?.reason, "closed by operator");
+      },
+      {},
+      { acks: false },
+    ),
+};
+
+Deno.test("a terminal serves its operator", () => together(BASICS));
+
+Deno.test("Ctrl-C is answered at once, also in a flood", () =>
+  onLiveFleet(
+    async (fleet) => {
+      const { controlPlane: cp } = fleet;
+      const terminal = await openShell(fleet);
+      terminal.input("sleep 1000\n");
+      await living(terminal, 2);
+      terminal.input("\x03");
+      await prompt(terminal);
+      terminal.input("echo r''c=$?\n");
+      await terminal.waitForText("rc=130");
+      await prompt(terminal);
+      const times: number[] = [];
+      for (const handlerMs of [() => 0, () => Math.random() * 4, () => 10]) {
+        cp.options.realtimeHandlerMs = handlerMs;
+        const before = terminal.byteLength;
+        terminal.input("yes\n");
+        await terminal.waitFor(({ byteLength }) => byteLength > before + 1_000_000);
+        const sinceMs = performance.now();
+        terminal.input("\x03");
+        await terminal.waitFor((t) => /\^C[^y]*[#$] $/.test(t.tail(200)));
+        times.push(performance.now() - sinceMs);
+      }
+      tell(`Ctrl-C in a flood: ${times.map((time) => time.toFixed()).join(", ")} ms`);
+      assert(times.every((time) => time < 500));
+    },
+    {},
+    { transcriptBytes: 1e9 },
+  ));
+
+Deno.test("20 MB arrive to the byte through uneven handlers, in bounded memory", () =>
+  onLiveFleet(
+    async (fleet, agent) => {
+      const content = new Uint8Array(20_000_000);
+      for (let at = 0; at < content.length; at += 50_000) {
+        crypto.getRandomValues(content.subarray(at, at + 50_000));
+      }
+      const file = join(fleet.folder, "content");
+      await Deno.writeFile(file, content);
+      const terminal = await openShell(fleet);
+      terminal.input(`PS1=; stty -opost -echo; printf be''gin; exec cat ${file}\n`);
+      assert.equal((await exited(terminal, 30_000))?.exitCode, 0);
+      const { bytes } = terminal;
+      const start = bytes.length - content.length;
+      assert.equal(new TextDecoder().decode(bytes.subarray(start - 5, start)), "begin");
+      assert(bytes.subarray(start).every((byte, i) => byte === content[i]));
+      const peak = await agent.peakMemoryMib();
+      tell(`20 MB through a terminal: the agent's memory peaks at ${peak.toFixed()} MiB`);
+      assert(peak < 150, `${peak} MiB`);
+    },
+    {},
+    { realtimeHandlerMs: () => Math.random() * 4, transcriptBytes: 1e9 },
+  ));
+
+const DROPS: Record<string, () => Promise<void>> = {
+  "drops at any moment lose no line of a loop and double none": () =>
+    onLiveFleet(
+      async (fleet) => {
+        const terminals = await Promise.all([1, 2, 3].map(() => openShell(fleet)));
+        for (const terminal of terminals) {
+          terminal.input("i=0; while [ ! -e stop ]; do i=$((i+1)); echo n$i; done; exit 4\n");
+        }
+        await dropWhile(fleet, terminals, 4);
+        await Deno.writeTextFile(join(fleet.folder, "stop"), "");
+        for (const terminal of terminals) {
+          assert.equal((await exited(terminal))?.exitCode, 4);
+          const lines = numbers(terminal);
+          assert(lines.length > 1_000);
+          assertInOrder(lines);
+        }
+      },
+      {},
+      { realtimeHandlerMs: () => Math.random() * 4, transcriptBytes: 1e9 },
+    ),
+
+  "a control plane that goes and comes back finds the terminal running": () =>
+    onLiveFleet(async (fleet, agent) => {
+      const { controlPlane: cp } = fleet;
+      const terminal = await openShell(fleet);
+      terminal.input("for i in $(seq 1500); do echo n$i; sleep 0.002; done; exit 5\n");
+      await terminal.waitForText("n100\r\n");
+      await cp.stop();
+      await agent.waitForLog("realtime connection failed");
+      await cp.start();
+      assert.equal((await exited(terminal, 30_000))?.exitCode, 5);
+      assertInOrder(numbers(terminal), 1_500);
+    }),
+
+  "a shell that ends without a control plane is told of later": () =>
+    onLiveFleet(async (fleet, agent) => {
+      const { controlPlane: cp } = fleet;
+      const terminal = await openShell(fleet);
+      const silent = await openShell(fleet);
+      terminal.input("sleep 0.3; seq 5000 | sed s/^/n/; exit 6\n");
+      silent.input("sleep 0.3; exit 7\n");
+      await delay(100);
+      await cp.stop();
+      await agent.waitForLog("realtime connection failed");
+      await gone(terminal);
+      await cp.start();
+      assert.equal((await exited(terminal))?.exitCode, 6);
+      assertInOrder(numbers(terminal), 5_000);
+      assert.equal((await exited(silent))?.exitCode, 7);
+    }),
+
+  "a stop that is sent while the agent is away comes again": () =>
+    onLiveFleet(async (fleet) => {
+      const { controlPlane: cp } = fleet;
+      const terminal = await openShell(fleet);
+      const { id } = await authenticated(cp);
+      cp.realtime.dropSockets();
+      await cp.waitFor(() => cp.realtime.sockets.length === 0);
+      terminal.stop("while away");
+      await authenticated(cp, id);
+      assert.equal((await exited(terminal))?.reason, "while away");
+      await gone(terminal);
+    }),
+
+  "a terminal that is just being opened": () =>
+    onLiveFleet(
+      async (fleet, agent) => {
+        const { controlPlane: cp } = fleet;
+        for (let round = 0; round < 3; round++) {
+          const { id } = await authenticated(cp);
+          const terminal = cp.realtime.openTerminal({ cols: 0, rows: 0 });
+          const { sessionId } = terminal;
+          await agent.waitForLog("terminal opened", (event) => event.sessionId === sessionId);
+          cp.realtime.dropSockets();
+          await authenticated(cp, id);
+          await prompt(terminal);
+          terminal.input("exit 8\n");
+          assert.equal((await exited(terminal))?.exitCode, 8);
+        }
+      },
+      {},
+      { realtimeHandlerMs: () => 20 },
+    ),
+};
+
+Deno.test("a terminal outlives its socket", () => together(DROPS));
+
+Deno.test("of a hundred terminals 32 open, the others are told why not", () =>
+  onLiveFleet(async ({ controlPlane: cp }) => {
+    const all = upTo(100).map(() => cp.realtime.openTerminal({ cols: 80, rows: 24 }));
+    await cp.waitFor(() => all.every(({ status }) => status !== "starting"), { timeoutMs: 20_000 });
+    const [open, refused] = [
+      all.filter(({ status }) => status === "open"),
+      all.filter(({ status }) => status === "failed"),
+    ];
+    assert.deepEqual([open.length, refused.length], [32, 68]);
+    for (const { error } of refused) assert.match(error ?? "", /^32 terminals are open/);
+    for (const terminal of open) {
+      terminal.input(`echo me-$((${terminal.sessionId.length}+1)); exit\n`);
+    }
+    for (const terminal of open) {
+      assert.equal((await exited(terminal, 20_000))?.exitCode, 0);
+      assert.match(terminal.text, /^me-37\r$/m);
+    }
+    const next = cp.realtime.openTerminal({ cols: 80, rows: 24 });
+    await next.waitFor(({ status }) => status === "open");
+  }));
+
+const ENDS: Record<string, () => Promise<void>> = {
+  "an agent that stops ends its terminals": async () => {
+    await using fleet = await realtimeFleet();
+    const { controlPlane: cp } = fleet;
+    await using agent = await liveAgent(fleet);
+    const terminals = await Promise.all([1, 2, 3].map(() => openShell(fleet)));
+    for (const terminal of terminals) {
+      terminal.input("echo l''ast; setsid nohup sleep 1000 & trap '' HUP; sleep 1000\n");
+      await living(terminal, 3);
+    }
+    const sinceMs = performance.now();
+    assert.equal((await agent.stop()).code, 0);
+    const tookMs = performance.now() - sinceMs;
+    for (const terminal of terminals) {
+      assert.equal((await exited(terminal))?.reason, "agent is stopping");
+      assert.match(terminal.text, /last/);
+      assert.deepEqual(await livingWith(terminal.sessionId), []);
+    }
+    assert(tookMs < 6_000, `it took ${tookMs} ms`);
+    assert.deepEqual(cp.violations, []);
+  },
+
+  "also without a control plane, and in time": async () => {
+    await using fleet = await realtimeFleet();
+    const { controlPlane: cp } = fleet;
+    await using agent = await liveAgent(fleet);
+    const terminal = await openShell(fleet);
+    terminal.input("yes\n");
+    await terminal.waitFor(({ byteLength }) => byteLength > 100_000);
+    await cp.stop();
+    await agent.waitForLog("realtime connection failed");
+    const sinceMs = performance.now();
+    assert.equal((await agent.stop()).code, 0);
+    const tookMs = performance.now() - sinceMs;
+    assert(tookMs < 10_000, `it took ${tookMs} ms`);
+    assert.deepEqual(await livingWith(terminal.sessionId), []);
+    assert.deepEqual(cp.violations, []);
+  },
+};
+
+Deno.test("terminals end with their agent", () => together(ENDS));

@@ -86,6 +86,17 @@ export async function prompt(terminal: Terminal): Promise<void> {
 }
 
 /**
+ * Runs a loop that prints n1, n2 and so on. Before it, the agent sees once that what is typed takes
+ * no numbers: with its very first input unanswered it could not tell a lost frame from a stored one.
+ */
+export async function startLoop(terminal: Terminal, loop: string): Promise<void> {
+  terminal.input("echo re''ady\n");
+  await terminal.waitForText(/ready\r\n[^]*[#$>] $/);
+  terminal.input(`${loop}\n`);
+  await terminal.waitForText("n10\r\n");
+}
+
+/**
  * Cuts the socket so many times at random moments while terminals print. Each time all of them go
  * on before the next cut: what numbers tell of a cut is gone when there is one more meanwhile.
  */

@@ -4,11 +4,13 @@ import type { AgentProcess, Fleet } from "./_agent.ts";
 import { memory, ms, print, spread } from "./_figures.ts";
 import {
   authenticated,
+  dropWhile,
   epochMs,
   liveAgent,
   numbers,
   openShell,
   realtimeFleet,
+  startLoop,
 } from "./_realtime.ts";
 
 const KEYS = 200;
@@ -121,7 +123,10 @@ function endsWith(bytes: Uint8Array<ArrayBuffer>, content: Uint8Array<ArrayBuffe
 
 async function drops(fleet: Fleet): Promise<void> {
   const terminal = await openShell(fleet);
-  terminal.input(`for i in $(seq ${LOOP_LINES}); do echo n$i; sleep 0.001; done; exit\n`);
+  await startLoop(
+    terminal,
+    `for i in $(seq ${LOOP_LINES}); do echo n$i; sleep 0.001; done; exit`,
+  );
   await dropWhile(fleet, [terminal], DROPS);
   await terminal.waitFor(({ ended }) => ended, { timeoutMs: 60_000 });
   const seen = numbers(terminal);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { z } from "@zod/zod";
 import type { Task } from "../scripts/dev/control_plane.ts";
-import { SecretMask } from "../src/logs/secret_mask.ts";
+import { SecretMask } from "../src/process/secret_mask.ts";
 import { asAgent, bySudo, type Launch } from "../src/privileges/launch.ts";
 import { packageChange } from "../src/tasks/packages/change.ts";
 import { Turns } from "../src/tasks/packages/turns.ts";

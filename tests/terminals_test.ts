@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "@std/async";
 import { join } from "@std/path";
 import type { Terminal } from "../scripts/dev/control_plane.ts";
-import type { Fleet } from "./_agent.ts";
 import { eventually, livingWith, textOf } from "./_processes.ts";
 import {
   authenticated,
@@ -14,6 +13,7 @@ import {
   openShell,
   prompt,
   realtimeFleet,
+  startLoop,
   upTo,
 } from "./_realtime.ts";
 import { tell, together } from "./_together.ts";
@@ -299,8 +299,7 @@ const DROPS: Record<string, () => Promise<void>> = {
     onLiveFleet(async (fleet, agent) => {
       const { controlPlane: cp } = fleet;
       const terminal = await openShell(fleet);
-      terminal.input("for i in $(seq 1500); do echo n$i; sleep 0.002; done; exit 5\n");
-      await terminal.waitForText("n100\r\n");
+      await startLoop(terminal, "for i in $(seq 1500); do echo n$i; sleep 0.002; done; exit 5");
       await cp.stop();
       await agent.waitForLog("realtime connection failed");
       await cp.start();

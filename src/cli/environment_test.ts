@@ -9,10 +9,12 @@ Deno.test("the agent's own variables leave the environment and stay readable, ot
     ["NODERAX_API_URL", "https://one"],
     ["NODERAX_CONFIG_FILE", "/etc/c.json"],
     ["NODERAX_CONFIG_MIRROR_FILE", "/etc/m.json"],
+    ["NODERAX_OF_ANOTHER_VERSION", "secret"],
     ["PATH", "/bin"],
   ]);
   const env = takeEnvironment({
     get: (name) => variables.get(name),
+    toObject: () => Object.fromEntries(variables),
     delete: (name) => void variables.delete(name),
   });
   assert.deepEqual([...variables.keys()], ["PATH"]);

@@ -1,4 +1,4 @@
-import { type MaskedStream, SecretMask } from "../logs/secret_mask.ts";
+import { type MaskedStream, SecretMask } from "./secret_mask.ts";
 
 /** The longest text of one log entry, in code points (contract: Tasks over HTTP, `logs`). */
 export const MAX_ENTRY_CODE_POINTS = 5_000;

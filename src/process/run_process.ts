@@ -1,5 +1,5 @@
 import type { LogStream } from "../control_plane/schemas.ts";
-import type { SecretMask } from "../logs/secret_mask.ts";
+import type { SecretMask } from "./secret_mask.ts";
 import { endTaskProcesses, killGroupNow } from "./end_processes.ts";
 import { type ChildOptions, type GatedChild, spawnGated } from "./gated_child.ts";
 import { LineDecoder } from "./line_decoder.ts";

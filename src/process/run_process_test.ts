@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { LogStream } from "../control_plane/schemas.ts";
-import { SecretMask } from "../logs/secret_mask.ts";
+import { SecretMask } from "./secret_mask.ts";
 import { isAlive, readIfThere, until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import type { ProcessGroup } from "./process_table.ts";

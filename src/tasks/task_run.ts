@@ -2,7 +2,7 @@ import { z } from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
-import { SecretMask } from "../logs/secret_mask.ts";
+import { SecretMask } from "../process/secret_mask.ts";
 import type { Spool } from "../logs/spool.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import { killGroupNow } from "../process/end_processes.ts";

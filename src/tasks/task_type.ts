@@ -1,7 +1,7 @@
 import { z } from "@zod/zod";
 import type { Completion, LogStream } from "../control_plane/schemas.ts";
 import { parseDuration } from "../config/mod.ts";
-import type { SecretMask } from "../logs/secret_mask.ts";
+import type { SecretMask } from "../process/secret_mask.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
 

@@ -24,6 +24,7 @@ const TICK_MS = 10;
 export async function benchRealtime(idleMs: number): Promise<void> {
   await startUp();
   await onFleet(idle(idleMs));
+  await onFleet(snapshots, { metrics_interval: "100ms", realtime_ping_interval: "30s" });
   await onFleet(echo);
   await onFleet(flood);
   await onFleet(drops);
@@ -33,8 +34,8 @@ export async function benchRealtime(idleMs: number): Promise<void> {
 type Work = (fleet: Fleet, agent: AgentProcess) => Promise<void>;
 
 /** Runs something on a fresh fleet with the settings that users have. */
-async function onFleet(work: Work): Promise<void> {
-  await using fleet = await realtimeFleet({ realtime_backoff_jitter: 0.2 }, {
+async function onFleet(work: Work, config: Record<string, unknown> = {}): Promise<void> {
+  await using fleet = await realtimeFleet({ realtime_backoff_jitter: 0.2, ...config }, {
     transcriptBytes: 2 * FLOOD_BYTES,
   });
   await using agent = await liveAgent(fleet);
@@ -67,6 +68,15 @@ function idle(forMs: number): Work {
     print(`idle with a session for ${ms(forMs)}: CPU of one core`, `${share} %`);
     print("… memory (RSS)", await memory(agent.pid, "VmRSS"));
   };
+}
+
+/** All that the agent does while it hardly does anything else. */
+async function snapshots({ controlPlane: { realtime } }: Fleet, agent: AgentProcess) {
+  await delay(1_000);
+  const [fromMs, from] = [await processorMs(agent.pid), realtime.metrics().length];
+  await delay(4_000);
+  const usedMs = await processorMs(agent.pid) - fromMs;
+  print("one snapshot: CPU time", ms(usedMs / (realtime.metrics().length - from)));
 }
 
 async function echo(fleet: Fleet): Promise<void> {

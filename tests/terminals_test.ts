@@ -206,9 +206,17 @@ const BASICS: Record<string, () => Promise<void>> = {
       async (fleet, agent) => {
         const terminal = await openShell(fleet);
         await agent.waitForLog("control plane acknowledges nothing");
-        terminal.input("for i in $(seq 2000); do echo n$i; done; exit 3\n");
+        terminal.input("seq 2000 | sed s/^/n/; exit 3\n");
         assert.equal((await exited(terminal))?.exitCode, 3);
         assertInOrder(numbers(terminal), 2_000);
+
+        const dropped = await openShell(fleet);
+        await startLoop(dropped, "for i in $(seq 1000); do echo n$i; sleep 0.001; done; exit 4");
+        await dropWhile(fleet, [dropped], 1);
+        assert.equal((await exited(dropped))?.exitCode, 4);
+        const lines = numbers(dropped);
+        assert(lines.every((line, i) => line > (lines[i - 1] ?? 0)), "none is there twice");
+
         const next = await openShell(fleet);
         next.stop();
         assert.equal((await exited(next))?.reason, "closed by operator");

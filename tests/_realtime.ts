@@ -3,6 +3,7 @@ import { setTimeout as delay } from "@std/async";
 import { join } from "@std/path";
 import type { ControlPlane, ControlPlaneOptions, Terminal } from "../scripts/dev/control_plane.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
+import { eventually, livingWith } from "./_processes.ts";
 
 /** A prompt of any shell. */
 const PROMPT = /[#$>] $/;
@@ -131,4 +132,35 @@ export function upTo(last: number): number[] {
 /** The wall clock, in milliseconds with their fractions. */
 export function epochMs(): number {
   return performance.timeOrigin + performance.now();
+}
+
+/** Waits for the end of a terminal and gives what `terminal.exited` said. */
+export async function exited(terminal: Terminal, timeoutMs = 15_000): Promise<Terminal["exited"]> {
+  await terminal.waitFor(({ ended }) => ended, { timeoutMs });
+  assert.equal(terminal.endedByServer, false, terminal.error ?? "it was ended by the server");
+  return terminal.exited;
+}
+
+/** Waits until no process of a terminal lives. */
+export function gone({ sessionId }: Terminal): Promise<boolean> {
+  return eventually(
+    `the end of all processes of ${sessionId}`,
+    async () => (await livingWith(sessionId)).length === 0,
+    3_000,
+  );
+}
+
+/** Waits until the processes of a terminal, its shell included, are so many. */
+export function living({ sessionId }: Terminal, count: number): Promise<boolean> {
+  return eventually(
+    `${count} processes of ${sessionId}`,
+    async () => (await livingWith(sessionId)).length >= count,
+  );
+}
+
+/** No number up to the last may be lost or there twice. */
+export function assertInOrder(lines: number[], last = lines.length): void {
+  const at = lines.findIndex((line, i) => line !== i + 1);
+  assert.equal(at, -1, `around ${lines.slice(Math.max(0, at - 2), at + 3)}`);
+  assert.equal(lines.length, last);
 }

@@ -186,3 +186,39 @@ Deno.test("a second agent on the same state folder is refused", async () => {
   await agent.kill();
   await using _next = await fleet.agent();
 });
+
+Deno.test("damage to lines, cursor or memory of ended tasks is named, and a copy is kept", async () => {
+  await using fleet = await Fleet.start(QUICK, LEASES);
+  const { controlPlane: cp } = fleet;
+  const before = fleet.shell("true");
+  const refusing = cp.fault({ path: "/logs", status: 503 });
+  const id = fleet.shell("echo first; sleep 0.2; echo second; sleep 100");
+  {
+    await using agent = await fleet.agent();
+    await fleet.ended(before);
+    await fleet.closed(before);
+    const printed = async () =>
+      (await textOf(join(fleet.tasksFolder, `${id}.log.1`))).includes("second");
+    await eventually("both lines on disk", printed);
+    await agent.kill();
+  }
+  refusing.remove();
+  const damage = async (name: string, change: (text: string) => string) => {
+    const file = join(fleet.tasksFolder, name);
+    await Deno.writeTextFile(file, change(await textOf(file)));
+    return `${file}.corrupt`;
+  };
+  const copies = [
+    await damage(`${id}.log.1`, (text) => text.replace("first\n", "first\ngarbage\n")),
+    await damage(`${id}.cursor`, () => "garbage\n"),
+    await damage("ended.jsonl", (text) => `garbage\n${text}`),
+  ];
+  await using agent = await fleet.agent();
+  for (const copy of copies) {
+    await agent.waitForLog("state file is damaged, a copy is kept", ({ file }) => file === copy);
+    await Deno.stat(copy);
+  }
+  const { logs } = await fleet.ended(id);
+  assert.deepEqual(fleet.lines(id)[0], "first");
+  assert(logs.some(({ line }) => line.includes("state was damaged")));
+});

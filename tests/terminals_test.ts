@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "@std/async";
 import { join } from "@std/path";
-import type { Terminal } from "../scripts/dev/control_plane.ts";
-import { eventually, livingWith, textOf } from "./_processes.ts";
+import { textOf } from "./_processes.ts";
 import {
-  authenticated,
+  assertInOrder,
   dropWhile,
+  exited,
+  gone,
   leavesWell,
   liveAgent,
+  living,
   numbers,
   onLiveFleet,
   openShell,
@@ -17,37 +19,6 @@ import {
   upTo,
 } from "./_realtime.ts";
 import { tell, together } from "./_together.ts";
-
-/** Waits for the end of a terminal and gives what `terminal.exited` said. */
-async function exited(terminal: Terminal, timeoutMs = 15_000) {
-  await terminal.waitFor(({ ended }) => ended, { timeoutMs });
-  assert.equal(terminal.endedByServer, false, terminal.error ?? "it was ended by the server");
-  return terminal.exited;
-}
-
-/** Waits until no process of a terminal lives. */
-function gone({ sessionId }: Terminal): Promise<boolean> {
-  return eventually(
-    `the end of all processes of ${sessionId}`,
-    async () => (await livingWith(sessionId)).length === 0,
-    3_000,
-  );
-}
-
-/** Waits until the processes of a terminal, its shell included, are so many. */
-function living({ sessionId }: Terminal, count: number): Promise<boolean> {
-  return eventually(
-    `${count} processes of ${sessionId}`,
-    async () => (await livingWith(sessionId)).length >= count,
-  );
-}
-
-/** No number up to the last may be lost or there twice. */
-function assertInOrder(lines: number[], last = lines.length): void {
-  const at = lines.findIndex((line, i) => line !== i + 1);
-  assert.equal(at, -1, `around ${lines.slice(Math.max(0, at - 2), at + 3)}`);
-  assert.equal(lines.length, last);
-}
 
 const BASICS: Record<string, () => Promise<void>> = {
   "it opens, echoes, changes its size and ends": () =>
@@ -282,92 +253,6 @@ Deno.test("20 MB arrive to the byte through uneven handlers, in bounded memory",
     { realtimeHandlerMs: () => Math.random() * 4, transcriptBytes: 1e9 },
   ));
 
-const DROPS: Record<string, () => Promise<void>> = {
-  "drops at any moment lose no line of a loop and double none": () =>
-    onLiveFleet(
-      async (fleet) => {
-        const terminals = await Promise.all([1, 2, 3].map(() => openShell(fleet)));
-        for (const terminal of terminals) {
-          terminal.input("i=0; while [ ! -e stop ]; do i=$((i+1)); echo n$i; done; exit 4\n");
-        }
-        await dropWhile(fleet, terminals, 4);
-        await Deno.writeTextFile(join(fleet.folder, "stop"), "");
-        for (const terminal of terminals) {
-          assert.equal((await exited(terminal))?.exitCode, 4);
-          const lines = numbers(terminal);
-          assert(lines.length > 1_000);
-          assertInOrder(lines);
-        }
-      },
-      {},
-      { realtimeHandlerMs: () => Math.random() * 4, transcriptBytes: 1e9 },
-    ),
-
-  "a control plane that goes and comes back finds the terminal running": () =>
-    onLiveFleet(async (fleet, agent) => {
-      const { controlPlane: cp } = fleet;
-      const terminal = await openShell(fleet);
-      await startLoop(terminal, "for i in $(seq 1500); do echo n$i; sleep 0.002; done; exit 5");
-      await cp.stop();
-      await agent.waitForLog("realtime connection failed");
-      await cp.start();
-      assert.equal((await exited(terminal, 30_000))?.exitCode, 5);
-      assertInOrder(numbers(terminal), 1_500);
-    }),
-
-  "a shell that ends without a control plane is told of later": () =>
-    onLiveFleet(async (fleet, agent) => {
-      const { controlPlane: cp } = fleet;
-      const terminal = await openShell(fleet);
-      const silent = await openShell(fleet);
-      terminal.input("sleep 0.3; seq 5000 | sed s/^/n/; exit 6\n");
-      silent.input("sleep 0.3; exit 7\n");
-      await delay(100);
-      await cp.stop();
-      await agent.waitForLog("realtime connection failed");
-      await gone(terminal);
-      await cp.start();
-      assert.equal((await exited(terminal))?.exitCode, 6);
-      assertInOrder(numbers(terminal), 5_000);
-      assert.equal((await exited(silent))?.exitCode, 7);
-    }),
-
-  "a stop that is sent while the agent is away comes again": () =>
-    onLiveFleet(async (fleet) => {
-      const { controlPlane: cp } = fleet;
-      const terminal = await openShell(fleet);
-      const { id } = await authenticated(cp);
-      cp.realtime.dropSockets();
-      await cp.waitFor(() => cp.realtime.sockets.length === 0);
-      terminal.stop("while away");
-      await authenticated(cp, id);
-      assert.equal((await exited(terminal))?.reason, "while away");
-      await gone(terminal);
-    }),
-
-  "a terminal that is just being opened": () =>
-    onLiveFleet(
-      async (fleet, agent) => {
-        const { controlPlane: cp } = fleet;
-        for (let round = 0; round < 3; round++) {
-          const { id } = await authenticated(cp);
-          const terminal = cp.realtime.openTerminal({ cols: 0, rows: 0 });
-          const { sessionId } = terminal;
-          await agent.waitForLog("terminal opened", (event) => event.sessionId === sessionId);
-          cp.realtime.dropSockets();
-          await authenticated(cp, id);
-          await prompt(terminal);
-          terminal.input("exit 8\n");
-          assert.equal((await exited(terminal))?.exitCode, 8);
-        }
-      },
-      {},
-      { realtimeHandlerMs: () => 20 },
-    ),
-};
-
-Deno.test("a terminal outlives its socket", () => together(DROPS));
-
 Deno.test("of a hundred terminals 32 open, the others are told why not", () =>
   onLiveFleet(async ({ controlPlane: cp }) => {
     const all = upTo(100).map(() => cp.realtime.openTerminal({ cols: 80, rows: 24 }));
@@ -388,45 +273,3 @@ Deno.test("of a hundred terminals 32 open, the others are told why not", () =>
     const next = cp.realtime.openTerminal({ cols: 80, rows: 24 });
     await next.waitFor(({ status }) => status === "open");
   }));
-
-const ENDS: Record<string, () => Promise<void>> = {
-  "an agent that stops ends its terminals": async () => {
-    await using fleet = await realtimeFleet();
-    const { controlPlane: cp } = fleet;
-    await using agent = await liveAgent(fleet);
-    const terminals = await Promise.all([1, 2, 3].map(() => openShell(fleet)));
-    for (const terminal of terminals) {
-      terminal.input("echo l''ast; setsid nohup sleep 1000 & trap '' HUP; sleep 1000\n");
-      await living(terminal, 3);
-    }
-    const sinceMs = performance.now();
-    assert.equal((await agent.stop()).code, 0);
-    const tookMs = performance.now() - sinceMs;
-    for (const terminal of terminals) {
-      assert.equal((await exited(terminal))?.reason, "agent is stopping");
-      assert.match(terminal.text, /last/);
-      assert.deepEqual(await livingWith(terminal.sessionId), []);
-    }
-    assert(tookMs < 6_000, `it took ${tookMs} ms`);
-    assert.deepEqual(cp.violations, []);
-  },
-
-  "also without a control plane, and in time": async () => {
-    await using fleet = await realtimeFleet();
-    const { controlPlane: cp } = fleet;
-    await using agent = await liveAgent(fleet);
-    const terminal = await openShell(fleet);
-    terminal.input("yes\n");
-    await terminal.waitFor(({ byteLength }) => byteLength > 100_000);
-    await cp.stop();
-    await agent.waitForLog("realtime connection failed");
-    const sinceMs = performance.now();
-    assert.equal((await agent.stop()).code, 0);
-    const tookMs = performance.now() - sinceMs;
-    assert(tookMs < 10_000, `it took ${tookMs} ms`);
-    assert.deepEqual(await livingWith(terminal.sessionId), []);
-    assert.deepEqual(cp.violations, []);
-  },
-};
-
-Deno.test("terminals end with their agent", () => together(ENDS));

@@ -1,28 +1,30 @@
 import { dirname, join } from "@std/path";
-import { setTimeout as delay } from "@std/async";
-import { type Config, loadConfig, type LoadedConfig, type ReadEnv } from "../config/mod.ts";
+import type { Config, LoadedConfig, ReadEnv } from "../config/mod.ts";
 import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
-import type { HostFacts, Task } from "../control_plane/schemas.ts";
+import type { HttpTransport } from "../control_plane/http.ts";
+import type { HostFacts } from "../control_plane/schemas.ts";
 import { type Privileges, readLaunches } from "../privileges/privileges.ts";
 import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
-import { messageOf } from "../system/user_error.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
 import { TaskManager } from "../tasks/task_manager.ts";
 import { TASK_TYPES } from "../tasks/task_types.ts";
-import type { Live, LiveOptions } from "./live.ts";
+import { settlesWithin } from "./deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { lockState } from "./instance_lock.ts";
-import { listenToSignals } from "./signals.ts";
+import type { Live, LiveOptions } from "./live.ts";
+import { reload } from "./reload.ts";
+import { listenToSignals, type SignalHandlers } from "./signals.ts";
 
 /**
  * How long ended tasks may take to be reported after shutdown_timeout, in milliseconds: the grace
- * of their processes and the delivery of their lines. What is left is reported by the next start.
+ * of their processes (apt has 30 s) and the delivery of their lines. What is left is reported by
+ * the next start.
  */
-const REPORT_MS = 20_000;
+const REPORT_MS = 45_000;
 
 /** What an agent is started with. */
 export interface AgentOptions {
@@ -48,134 +50,118 @@ export interface AgentOptions {
  * `run_as_user` cannot be obeyed.
  */
 export async function runAgent(options: AgentOptions): Promise<number> {
-  const { loaded, identity, facts, logger, env } = options;
-  let config: Config = loaded.config;
-  const folder = dirname(config.stateFile);
-  const launches = await readLaunches(config.runAsUser, logger);
+  const { loaded, identity, logger } = options;
+  const folder = dirname(loaded.config.stateFile);
+  const launches = await readLaunches(loaded.config.runAsUser, logger);
   using _lock = await lockState(folder, logger);
   using transport = await connect(loaded);
-  const api = new AgentApi(transport, identity, () => config.requestTimeoutMs);
   const rootAccess = await RootAccess.open(join(folder, "root_access.json"), logger);
   const privileges: Privileges = { ...launches, allows: (scope) => rootAccess.allows(scope) };
   const { journal, unfinished } = await TaskJournal.open(join(folder, "tasks"), logger);
-  const tasks = new TaskManager({
-    api,
-    journal,
-    types: TASK_TYPES,
-    privileges,
-    secrets: [identity.agentToken],
-    defaultLimitMs: () => config.taskTimeoutMs,
-    logger,
-  });
 
-  const stopClaims = new AbortController();
-  const stopHeartbeats = new AbortController();
-  using _signals = listenToSignals({
-    onStop: (signal) => {
-      logger.info("stopping", { signal, tasks: tasks.taskIds.length });
-      stopClaims.abort();
-    },
-    onStopNow: () => {
-      logger.warn("stopping at once");
-      tasks.killAllNow();
-      Deno.exit(1);
-    },
-    onReload: async () => config = await reload(loaded, env, logger) ?? config,
-  });
-
-  logger.info("agent started", {
-    version: facts.agentVersion,
-    nodeId: identity.nodeId,
-    api: config.apiUrl,
-    pid: Deno.pid,
-  });
-  tasks.recover(unfinished);
-  const onTask = (task: Task) => !stopClaims.signal.aborted && tasks.take(task);
-  const told = new OnceAMinute();
-  const heartbeats = sendHeartbeats({
-    api,
-    told,
-    facts,
-    intervalMs: () => config.heartbeatIntervalMs,
-    logger,
-    signal: stopHeartbeats.signal,
-  });
-  const claims = claimTasks({
-    api,
-    told,
-    waitMs: () => config.taskPollIntervalMs,
-    onTask,
-    onRootAccess: (wish) => rootAccess.apply(wish),
-    rootAccess: () => rootAccess.report,
-    logger,
-    signal: stopClaims.signal,
-  });
-  const live = config.realtimeEnabled
-    ? await goLive({
-      network: transport,
-      config: () => config,
-      identity,
-      facts,
-      privileges,
-      rootAccess,
-      onTask,
-      logger,
-    })
-    : undefined;
-  if (!live) logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
-  await claims;
-  await Promise.all([drain(tasks, config.shutdownTimeoutMs), live?.stopTerminals()]);
-  await live?.[Symbol.asyncDispose]();
-  stopHeartbeats.abort();
-  await heartbeats;
+  const agent = new Agent({ ...options, transport, journal, privileges, rootAccess });
+  using _signals = listenToSignals(agent);
+  const { agentVersion: version } = options.facts;
+  const { apiUrl: api } = loaded.config;
+  logger.info("agent started", { version, nodeId: identity.nodeId, api, pid: Deno.pid });
+  agent.tasks.recover(unfinished);
+  await agent.serve();
   await rootAccess.kept();
   logger.info("agent stopped");
   return 0;
 }
 
-/** The realtime part is the larger half of the program, so it is loaded when all else is running. */
-async function goLive(options: LiveOptions): Promise<Live> {
-  const { Live } = await import("./live.ts");
-  return new Live(options);
+interface AgentParts extends AgentOptions {
+  transport: HttpTransport;
+  journal: TaskJournal;
+  privileges: Privileges;
+  rootAccess: RootAccess;
 }
 
-/** Lets tasks finish, then ends them, then lets them be reported; each for a limited time. */
-async function drain(tasks: TaskManager, shutdownTimeoutMs: number): Promise<void> {
-  if (await settlesWithin(tasks.idle(), shutdownTimeoutMs)) return;
-  tasks.endAll({ kind: "stopping" });
-  await settlesWithin(tasks.idle(), REPORT_MS);
-}
+/** The services of a running agent, and what signals do to them. */
+class Agent implements SignalHandlers {
+  readonly tasks: TaskManager;
+  readonly #parts: AgentParts;
+  readonly #api: AgentApi;
+  readonly #stopping = new AbortController();
+  #config: Config;
+  #live: Live | undefined;
 
-async function settlesWithin(work: Promise<void>, limitMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const limit = delay(limitMs, false, { signal: timer.signal }).catch(() => false);
-  const settled = await Promise.race([work.then(() => true), limit]);
-  timer.abort();
-  return settled;
-}
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    this.#config = parts.loaded.config;
+    const { identity, transport } = parts;
+    this.#api = new AgentApi(transport, identity, () => this.#config.requestTimeoutMs);
+    this.tasks = new TaskManager({
+      ...parts,
+      api: this.#api,
+      types: TASK_TYPES,
+      secrets: [identity.agentToken],
+      defaultLimitMs: () => this.#config.taskTimeoutMs,
+    });
+  }
 
-/** Reads the configuration again; one that is bad is told of, and the old one stays. */
-async function reload(
-  { config: old }: LoadedConfig,
-  env: ReadEnv,
-  logger: Logger,
-): Promise<Config | undefined> {
-  try {
-    const { config } = await loadConfig({ env });
-    logger.setLevel(config.logLevel);
-    const restart = ([
-      "apiUrl",
-      "nodeId",
-      "agentToken",
-      "runAsUser",
-      "stateFile",
-      "apiTlsCaFile",
-    ] as const)
-      .filter((key) => config[key] !== old[key]);
-    logger.info("configuration read again", restart.length > 0 ? { needsRestart: restart } : {});
-    return config;
-  } catch (error) {
-    logger.error("configuration stays as it was", { error: messageOf(error) });
-    return undefined;
+  onStop(signal: string): void {
+    this.#parts.logger.info("stopping", { signal, tasks: this.tasks.count });
+    this.#stopping.abort();
+  }
+
+  onStopNow(): void {
+    this.#parts.logger.warn("stopping at once");
+    this.tasks.killAllNow();
+    this.#live?.killTerminalsNow();
+    Deno.exit(1);
+  }
+
+  async onReload(): Promise<void> {
+    this.#config = await reload(this.#parts.loaded.config, this.#parts) ?? this.#config;
+  }
+
+  /** Runs all services until told to stop, then drains them. */
+  async serve(): Promise<void> {
+    const { logger, facts, rootAccess } = this.#parts;
+    const signal = this.#stopping.signal;
+    const stopHeartbeats = new AbortController();
+    const shared = { api: this.#api, told: new OnceAMinute(), logger };
+    const heartbeats = sendHeartbeats({
+      ...shared,
+      facts,
+      intervalMs: () => this.#config.heartbeatIntervalMs,
+      signal: stopHeartbeats.signal,
+    });
+    const claims = claimTasks({
+      ...shared,
+      waitMs: () => this.#config.taskPollIntervalMs,
+      onTask: (task) => this.tasks.take(task),
+      onRootAccess: (wish) => rootAccess.apply(wish),
+      rootAccess: () => rootAccess.report,
+      signal,
+    });
+    if (this.#config.realtimeEnabled) this.#live = await this.#goLive();
+    else logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
+    await claims;
+    await Promise.all([this.#drainTasks(), this.#live?.stopTerminals()]);
+    await this.#live?.[Symbol.asyncDispose]();
+    stopHeartbeats.abort();
+    await heartbeats;
+  }
+
+  /** The realtime part is the larger half of the program: it is loaded when all else is running. */
+  async #goLive(): Promise<Live> {
+    const options: LiveOptions = {
+      ...this.#parts,
+      network: this.#parts.transport,
+      config: () => this.#config,
+      onTask: (task) => !this.#stopping.signal.aborted && this.tasks.take(task),
+    };
+    const { Live } = await import("./live.ts");
+    return new Live(options);
+  }
+
+  /** Lets tasks finish, then ends them, then lets them be reported; each for a limited time. */
+  async #drainTasks(): Promise<void> {
+    if (await settlesWithin(this.tasks.idle(), this.#config.shutdownTimeoutMs)) return;
+    this.tasks.endAll({ kind: "stopping" });
+    await settlesWithin(this.tasks.idle(), REPORT_MS);
   }
 }

@@ -68,9 +68,9 @@ export class Live implements AsyncDisposable {
     });
   }
 
-  /** How many terminals are open. */
-  get terminals(): number {
-    return this.#terminals.count;
+  /** Kills all that runs in terminals: the agent must leave at once. */
+  killTerminalsNow(): void {
+    this.#terminals.killAllNow();
   }
 
   /** Ends all terminals; resolves when their processes are gone and their operators know. */

@@ -1,11 +1,11 @@
 /** What the agent does when it is signalled. */
 export interface SignalHandlers {
   /** The first SIGTERM or SIGINT: leave in good order. */
-  onStop: (signal: string) => void;
+  onStop(signal: string): void;
   /** A second one: leave at once. */
-  onStopNow: () => void;
+  onStopNow(): void;
   /** SIGHUP: read the configuration again. */
-  onReload: () => void;
+  onReload(): void;
 }
 
 /** Listens to the process's signals until it is disposed. */
@@ -19,7 +19,7 @@ export function listenToSignals(handlers: SignalHandlers): Disposable {
   const listeners = [
     ["SIGTERM", stop("SIGTERM")],
     ["SIGINT", stop("SIGINT")],
-    ["SIGHUP", handlers.onReload],
+    ["SIGHUP", () => handlers.onReload()],
   ] as const;
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
   return {

@@ -26,10 +26,12 @@ const Email = z.email();
 export interface EnrollOptions {
   /** The address to enroll with; asked for on standard input unless given. */
   email?: string;
+  /** Enrolls a machine that has an identity already; the old one counts until the new one is approved. */
+  again?: boolean;
 }
 
 /** Enrolls this machine, or says that it is; gives the exit code. */
-export async function enroll({ email }: EnrollOptions): Promise<number> {
+export async function enroll({ email, again = false }: EnrollOptions): Promise<number> {
   if (email !== undefined && !Email.safeParse(email).success) {
     const message = `--email is "${email}", but must be an address such as me@example.com.`;
     throw new UserError(message, { exitCode: EXIT_USAGE });
@@ -37,8 +39,11 @@ export async function enroll({ email }: EnrollOptions): Promise<number> {
   const loaded = await loadConfig();
   loaded.warnings.forEach(complain);
   const known = await knownIdentity(loaded.config);
-  if (known) {
-    print(`This machine is already enrolled as node ${known.nodeId}.\n`);
+  if (known && !again) {
+    print(
+      `This machine is already enrolled as node ${known.nodeId}.\n` +
+        `(If that node was deleted, \`${PROGRAM} enroll --again\` makes a new one.)\n`,
+    );
     return 0;
   }
   using transport = await connect(loaded);
@@ -79,7 +84,8 @@ async function startAnew(place: EnrollmentPlace, given?: string): Promise<Creden
   const facts = await readHostFacts();
   using interruption = interruptible(place.loaded.path);
   for (let renewed = false;; renewed = true) {
-    const initiated = await initiateEnrollment(place, { email, hostname, facts });
+    const request = { email, hostname, facts };
+    const initiated = await initiateEnrollment(place, request, { signal: interruption.signal });
     print(
       `Enrollment token: ${initiated.token}\n${expiry(initiated)}` +
         `Now approve ${hostname} in the Noderax web app, signed in as ${email}.\n`,

@@ -3,6 +3,8 @@ import { complain } from "./output.ts";
 
 /** Runs what `args` (without the program's name) ask for; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
+  // The agent takes its variables out of the environment when it starts.
+  const debugging = Deno.env.get("LOG_LEVEL") === "debug";
   try {
     return await route(args);
   } catch (error) {
@@ -10,7 +12,7 @@ export async function main(args: string[]): Promise<number> {
       complain(error.message);
       return error.exitCode;
     }
-    const stack = error instanceof Error && await isDebugging() ? `\n${error.stack}` : "";
+    const stack = error instanceof Error && debugging ? `\n${error.stack}` : "";
     complain(`unexpected error: ${messageOf(error)}. This is a bug: please report it.${stack}`);
     return EXIT_FAILED;
   }
@@ -24,9 +26,4 @@ async function route(args: string[]): Promise<number> {
   }
   const { runProgram } = await import("./program.ts");
   return await runProgram(args);
-}
-
-async function isDebugging(): Promise<boolean> {
-  const { loadConfig } = await import("../config/mod.ts");
-  return await loadConfig().then(({ config }) => config.logLevel === "debug", () => false);
 }

@@ -43,7 +43,8 @@ function describe(exit: (code: number) => void): Command {
   program.command("enroll")
     .description("enroll this machine: somebody approves it in the Noderax web app")
     .option("--email <address>", "the address whose owner approves it; asked for unless given")
-    .action(async (options: { email?: string }) => {
+    .option("--again", "enroll anew, when this machine's node was deleted")
+    .action(async (options: { email?: string; again?: boolean }) => {
       const { enroll } = await import("./enroll.ts");
       exit(await enroll(options));
     });

@@ -42,7 +42,8 @@ async function finishEnrollment(
     throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
   }
   using transport = await connect(loaded);
-  using interruption = new Interruption("stopped while the enrollment waits for its approval");
+  const sentence = "stopped while the enrollment waits for its approval";
+  using interruption = new Interruption(sentence, { daemon: true });
   const { signal } = interruption;
   const place = {
     loaded,

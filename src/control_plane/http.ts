@@ -23,7 +23,7 @@ export interface HttpCall<T> {
   headers?: Record<string, string>;
   /** Limit for the whole call, body included, in milliseconds. */
   timeoutMs: number;
-  /** Gives the call up early. */
+  /** Gives the call up early, as long as no answer has begun to arrive. */
   signal?: AbortSignal | undefined;
 }
 
@@ -64,6 +64,8 @@ export class HttpTransport implements Network, Disposable {
         },
         body: body === undefined ? null : JSON.stringify(body),
       });
+      // An answer that is on its way may hold a task that is ours already.
+      limit.forgetOuter();
       status = response.status;
       if (status >= 300 && status < 400) {
         await response.body?.cancel();
@@ -97,23 +99,37 @@ export class HttpTransport implements Network, Disposable {
   }
 }
 
-/** A time limit joined to an outer signal, whose timer does not outlive the call. */
+/** A time limit joined to an outer signal; neither outlives the call. */
 class TimeLimit implements Disposable {
-  readonly signal: AbortSignal;
-  expired = false;
+  readonly #own = new AbortController();
+  readonly #outer: AbortSignal | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
+  expired = false;
 
   constructor(timeoutMs: number, outer?: AbortSignal) {
-    const own = new AbortController();
+    this.#outer = outer;
+    outer?.addEventListener("abort", this.#abort);
+    if (outer?.aborted) this.#abort();
     this.#timer = setTimeout(() => {
       this.expired = true;
-      own.abort();
+      this.#abort();
     }, timeoutMs);
-    this.signal = outer ? AbortSignal.any([own.signal, outer]) : own.signal;
   }
+
+  get signal(): AbortSignal {
+    return this.#own.signal;
+  }
+
+  /** From now on only the time limit counts. */
+  forgetOuter(): void {
+    this.#outer?.removeEventListener("abort", this.#abort);
+  }
+
+  readonly #abort = () => this.#own.abort();
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
+    this.forgetOuter();
   }
 }
 

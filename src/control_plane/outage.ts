@@ -83,7 +83,7 @@ export class Outage {
       if (!told.allows(CREDENTIALS)) return;
       logger.error("control plane does not accept this node", {
         ...fields,
-        mend: "was the node deleted or its token replaced? enroll it again, or wait",
+        mend: "if the node was deleted: noderax-agent enroll --again, then restart the agent",
       });
     } else if (told.allows(what)) {
       logger.warn("control plane cannot be used", fields);

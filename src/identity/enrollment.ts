@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "@std/async";
 import { type LoadedConfig, type ReadEnv, saveConfig } from "../config/mod.ts";
 import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
+import { Backoff } from "../control_plane/backoff.ts";
 import { isTransient, RefusedError } from "../control_plane/errors.ts";
 import type { EnrollmentStatus, HostFacts, InitiatedEnrollment } from "../control_plane/schemas.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
@@ -79,23 +80,34 @@ export interface WaitOptions {
 
 /**
  * Asks the control plane to let this machine in and saves the pending token into the configuration,
- * so that any later process can go on with it.
+ * so that any later process can go on with it. A control plane that answers with a fault, or is asked
+ * too often, is asked again for `retryMs` milliseconds; one that is not there may be the wrong one.
  *
- * Throws a {@linkcode UserError} when the control plane does not take it.
+ * Throws a {@linkcode UserError} when the control plane does not take it, and the signal's reason.
  */
 export async function initiateEnrollment(
   { loaded, api, env, warn }: EnrollmentPlace,
   request: { email: string; hostname: string; facts: HostFacts },
+  { retryMs = 30_000, signal }: { retryMs?: number; signal?: AbortSignal } = {},
 ): Promise<InitiatedEnrollment> {
   const { email, hostname, facts } = request;
-  let initiated: InitiatedEnrollment;
-  try {
-    initiated = await api.initiate({ email, hostname, additionalInfo: facts });
-  } catch (cause) {
-    throw new UserError(initiateProblem(cause, loaded.config.apiUrl), { cause });
+  const endMs = performance.now() + retryMs;
+  const backoff = new Backoff({ firstMs: 2_000, maxMs: 8_000 });
+  for (let tries = 1;; tries++) {
+    try {
+      const initiated = await api.initiate({ email, hostname, additionalInfo: facts });
+      await save({ loaded, env, warn }, { enrollment_token: initiated.token });
+      return initiated;
+    } catch (cause) {
+      if (cause instanceof UserError) throw cause;
+      const mayPass = cause instanceof RefusedError && isTransient(cause);
+      if (!mayPass || performance.now() >= endMs) {
+        throw new UserError(initiateProblem(cause, loaded.config.apiUrl), { cause });
+      }
+      if (tries === 1) warn(`No answer yet (${problemOf(cause)}): trying again.`);
+      await pause(backoff.next(), signal);
+    }
   }
-  await save({ loaded, env, warn }, { enrollment_token: initiated.token });
-  return initiated;
 }
 
 /**
@@ -110,7 +122,7 @@ export async function awaitApproval(
   token: string,
   options: WaitOptions = {},
 ): Promise<Credentials> {
-  const { intervalMs = 5_000, throttledMs = 30_000, limitMs = 600_000, signal } = options;
+  const { intervalMs = 5_000, throttledMs = 15_000, limitMs = 600_000, signal } = options;
   const { now = () => performance.now(), onWaiting } = options;
   const startedAt = now();
   while (true) {

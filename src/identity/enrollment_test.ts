@@ -196,11 +196,20 @@ Deno.test("what keeps an enrollment from beginning is one sentence that says wha
     ];
     for (const [fault, message] of sentences) {
       cp.fault(fault);
-      await assert.rejects(initiateEnrollment(place, REQUEST), { name: "UserError", message });
+      const trying = initiateEnrollment(place, REQUEST, { retryMs: 0 });
+      await assert.rejects(trying, { name: "UserError", message });
     }
     await cp.stop();
     await assert.rejects(initiateEnrollment(place, REQUEST), /cannot be reached .* check api_url/);
     assert.equal((await saved()).enrollment_token, undefined);
+  }));
+
+Deno.test("a control plane that has a fault just now is asked again", () =>
+  withWorld(async ({ cp, place, saved, warnings }) => {
+    cp.fault({ path: "/initiate", times: 1, status: 503 });
+    const { token } = await initiateEnrollment(place, REQUEST);
+    assert.equal((await saved()).enrollment_token, token);
+    assert.match(warnings[0] ?? "", /No answer yet .*: trying again/);
   }));
 
 Deno.test("a configuration that cannot be written does not lose an approval", () =>

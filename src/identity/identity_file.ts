@@ -35,7 +35,9 @@ export async function readIdentity(path: string): Promise<Identity | undefined> 
         "use the account that owns it, or root.";
       throw new UserError(message, { cause: error });
     }
-    throw damaged(path, `cannot be read (${reason(error)})`, error);
+    const message = `The identity file ${resolve(path)} cannot be read (${reason(error)}): ` +
+      "set state_file to a file that this account may read and write.";
+    throw new UserError(message, { cause: error });
   }
   const parsed = IdentityFile.safeParse(parseJson(path, text));
   if (!parsed.success) {

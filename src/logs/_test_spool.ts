@@ -67,8 +67,11 @@ export async function withTinyDisk(test: (folder: string) => Promise<void>): Pro
 export async function recover(
   prefix: string,
   onDiskError: (error: unknown) => void = (error) => assert.fail(String(error)),
-): Promise<{ spool: Spool; kept: Batch[] }> {
+): Promise<{ spool: Spool; kept: Batch[]; damaged: string[] }> {
   const kept: Batch[] = [];
+  const damaged: string[] = [];
   const onBatch = (batch: Batch) => kept.push(batch);
-  return { spool: await Spool.recover(prefix, { onDiskError, onBatch }), kept };
+  const onDamaged = (path: string) => Promise.resolve(void damaged.push(path));
+  const spool = await Spool.recover(prefix, { onDiskError, onBatch, onDamaged });
+  return { spool, kept, damaged };
 }

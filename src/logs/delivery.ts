@@ -1,5 +1,5 @@
 import type { LogEntry, LogStream } from "../control_plane/schemas.ts";
-import { cutLongLines } from "../process/line_decoder.ts";
+import { cutLongLines, storable } from "../process/line_decoder.ts";
 import { EntryWindow, type WindowEntry } from "./entry_window.ts";
 import { gatheringMs, KEEP_ORDER_ENTRIES } from "./gathering.ts";
 import type { Spool } from "./spool.ts";
@@ -52,11 +52,7 @@ export class LogDelivery {
 
   /** Adds a line of the agent's own. */
   note(line: string, atMs: number): Promise<void> {
-    return this.push(
-      "system",
-      cutLongLines(line.toWellFormed().replaceAll("\0", "\ufffd") + "\n"),
-      atMs,
-    );
+    return this.push("system", cutLongLines(storable(line) + "\n"), atMs);
   }
 
   /** Says that no more lines will come: what waits for company goes out. */
@@ -107,7 +103,7 @@ export class LogDelivery {
 
   #waitMs(): number {
     if (this.#ended || this.#window.fullStream) return 0;
-    if (!this.#across && this.#window.interruptedStream) return 0;
+    if (!this.#across && this.#window.interrupted) return 0;
     const waited = this.#options.now() - this.#gatheringSince;
     return gatheringMs(this.#options.spool.cursor.entries) - waited;
   }

@@ -40,10 +40,10 @@ export class EntryWindow {
     return LogStream.options.find((stream) => this.#units[stream] > MAX_ENTRY_CODE_POINTS);
   }
 
-  /** The stream of the oldest line, if lines of another follow it already. */
-  get interruptedStream(): LogStream | undefined {
+  /** Whether lines of another stream follow those of the oldest line's already. */
+  get interrupted(): boolean {
     const first = this.#batches[0]?.stream;
-    return this.#batches.some(({ stream }) => stream !== first) ? first : undefined;
+    return this.#batches.some(({ stream }) => stream !== first);
   }
 
   /**

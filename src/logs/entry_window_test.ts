@@ -17,10 +17,10 @@ function windowOf(...texts: [LogStream, string][]): EntryWindow {
 Deno.test("an entry ends where another stream takes its turn, or skips it", () => {
   const texts: [LogStream, string][] = [["stdout", "a\nb\n"], ["stderr", "E\n"], ["stdout", "c\n"]];
   const ordered = windowOf(...texts);
-  assert.equal(ordered.interruptedStream, "stdout");
+  assert.equal(ordered.interrupted, true);
   assert.deepEqual(ordered.take(false), { stream: "stdout", text: "a\nb", atMs: 1, end: 4 });
   assert.deepEqual(ordered.take(false), { stream: "stderr", text: "E", atMs: 2, end: 2 });
-  assert.equal(ordered.interruptedStream, undefined);
+  assert.equal(ordered.interrupted, false);
   assert.deepEqual(ordered.take(false), { stream: "stdout", text: "c", atMs: 3, end: 6 });
   assert(ordered.empty);
   assert.equal(ordered.take(false), undefined);

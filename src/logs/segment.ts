@@ -18,20 +18,28 @@ export function segmentRecord({ stream, atMs, text }: Omit<Batch, "end">): strin
   return `${stream} ${atMs} ${text.length}\n${text}`;
 }
 
+/** What a segment holds. */
+export interface ParsedSegment {
+  /** Its batches, up to where it can be read. */
+  batches: Batch[];
+  /** Whether something stands in it that no agent has written. */
+  damaged: boolean;
+}
+
 /**
  * Reads a segment back, without what was delivered before. Of a last batch that was cut short by
- * the agent's death the whole lines count.
+ * the agent's death the whole lines count; that is no damage.
  */
-export function parseSegment(content: string, delivered: StreamPositions): Batch[] {
+export function parseSegment(content: string, delivered: StreamPositions): ParsedSegment {
   const header = HEADER.exec(content);
-  if (!header) return [];
+  if (!header) return { batches: [], damaged: content.includes("\n") };
   const position: StreamPositions = {
     stdout: Number(header[1]),
     stderr: Number(header[2]),
     system: Number(header[3]),
   };
   const batches: Batch[] = [];
-  RECORD.lastIndex = header[0].length;
+  let read = RECORD.lastIndex = header[0].length;
   for (let match = RECORD.exec(content); match; match = RECORD.exec(content)) {
     const stream = LogStream.parse(match[1]);
     const start = RECORD.lastIndex;
@@ -40,7 +48,7 @@ export function parseSegment(content: string, delivered: StreamPositions): Batch
     const fresh = text.slice(Math.max(0, delivered[stream] - position[stream]));
     position[stream] += text.length;
     if (fresh) batches.push({ stream, atMs: Number(match[2]), text: fresh, end: position[stream] });
-    RECORD.lastIndex = start + whole.length;
+    read = RECORD.lastIndex = start + whole.length;
   }
-  return batches;
+  return { batches, damaged: content.slice(read).includes("\n") };
 }

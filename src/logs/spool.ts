@@ -78,21 +78,28 @@ export class Spool implements AsyncDisposable {
 
   /**
    * Takes up what an earlier agent left. `onBatch` gets all that is still on disk, delivered or
-   * not; what is not will be delivered.
+   * not; what is not will be delivered. `onDamaged` hears of each file that cannot be read to its
+   * end: of a spool what stands before the damage counts, without a cursor lines may come twice.
    */
   static async recover(
     prefix: string,
-    options: { onDiskError: (error: unknown) => void; onBatch: (batch: Batch) => void },
+    options: {
+      onDiskError: (error: unknown) => void;
+      onBatch: (batch: Batch) => void;
+      onDamaged: (path: string) => Promise<void>;
+    },
   ): Promise<Spool> {
-    const { onDiskError, onBatch } = options;
-    const cursor = await CursorFile.read(cursorPath(prefix));
+    const { onDiskError, onBatch, onDamaged } = options;
+    const cursor = await CursorFile.read(cursorPath(prefix), onDamaged);
     const spool = new Spool(prefix, { onDiskError, cursor });
     for (const path of await listSegments(prefix)) {
       const content = await Deno.readTextFile(path).catch((error) => {
         onDiskError(error);
         return "";
       });
-      for (const batch of parseSegment(content, newCursor().delivered)) {
+      const { batches, damaged } = parseSegment(content, newCursor().delivered);
+      if (damaged) await onDamaged(path);
+      for (const batch of batches) {
         spool.#end[batch.stream] = Math.max(spool.#end[batch.stream], batch.end);
         onBatch(batch);
       }
@@ -214,7 +221,8 @@ export class Spool implements AsyncDisposable {
       this.cursor.leftOut += segment.lines;
       return "";
     });
-    for (const batch of parseSegment(content, this.cursor.delivered)) this.#memory.push(batch);
+    const { batches } = parseSegment(content, this.cursor.delivered);
+    for (const batch of batches) this.#memory.push(batch);
   }
 
   async #bound(): Promise<void> {

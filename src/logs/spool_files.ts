@@ -74,6 +74,8 @@ export class SegmentWriter implements Disposable {
   }
 }
 
+const CURSOR = /^(\d+) (\d+) (\d+) (\d+) (\d+) *\n$/;
+
 /** Keeps the cursor of a task in a file, so that nothing is delivered twice after a crash. */
 export class CursorFile implements Disposable {
   readonly #path: string;
@@ -85,15 +87,17 @@ export class CursorFile implements Disposable {
   }
 
   /** Reads a cursor back; without a usable file it stands at the beginning. */
-  static async read(path: string): Promise<Cursor> {
+  static async read(path: string, onDamaged: (path: string) => Promise<void>): Promise<Cursor> {
     const text = await Deno.readTextFile(path).catch(() => "");
-    const [stdout, stderr, system, entries, leftOut] = text.trim().split(" ").map(Number);
-    if (leftOut === undefined || Number.isNaN(leftOut)) return newCursor();
-    return {
-      delivered: { stdout: stdout ?? 0, stderr: stderr ?? 0, system: system ?? 0 },
-      entries: entries ?? 0,
-      leftOut,
-    };
+    const match = CURSOR.exec(text);
+    if (!match) {
+      if (text !== "") await onDamaged(path);
+      return newCursor();
+    }
+    const [stdout = 0, stderr = 0, system = 0, entries = 0, leftOut = 0] = match.slice(1).map(
+      Number,
+    );
+    return { delivered: { stdout, stderr, system }, entries, leftOut };
   }
 
   /** One small write at a fixed place, which a kill cannot tear. Failing is as good as no file. */

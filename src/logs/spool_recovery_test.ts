@@ -86,9 +86,10 @@ Deno.test("after a kill nothing comes again and all that was whole on disk comes
     );
     const content = await Deno.readFile(last);
     const cursor = await Deno.readFile(`${prefix}.cursor`);
-    const whole =
-      linesOf(parseSegment(new TextDecoder().decode(content), { stdout: 0, stderr: 0, system: 0 }))
-        .length;
+    const whole = linesOf(
+      parseSegment(new TextDecoder().decode(content), { stdout: 0, stderr: 0, system: 0 }).batches,
+    )
+      .length;
     let fewest = Infinity;
     for (let length = content.length; length >= 0; length--) {
       await Deno.writeFile(last, content.subarray(0, length));
@@ -126,13 +127,13 @@ Deno.test("lines that were delivered in part go on where they stopped", () => {
   const content = segmentHeader(at) +
     segmentRecord({ stream: "stdout", atMs: 5, text: "a\nb\nc\n" }) +
     segmentRecord({ stream: "stderr", atMs: 6, text: "e\n" });
-  assert.deepEqual(parseSegment(content, { ...at, stdout: 102 }), [
+  assert.deepEqual(parseSegment(content, { ...at, stdout: 102 }).batches, [
     { stream: "stdout", atMs: 5, text: "b\nc\n", end: 106 },
     { stream: "stderr", atMs: 6, text: "e\n", end: 9 },
   ]);
-  assert.deepEqual(parseSegment(content, { stdout: 106, stderr: 9, system: 0 }), []);
-  assert.deepEqual(parseSegment("", at), []);
-  assert.deepEqual(parseSegment("\0".repeat(4_096), at), [], "what a power cut may leave");
+  assert.deepEqual(parseSegment(content, { stdout: 106, stderr: 9, system: 0 }).batches, []);
+  assert.deepEqual(parseSegment("", at), { batches: [], damaged: false });
+  assert.deepEqual(parseSegment("\0".repeat(4_096), at).batches, [], "what a power cut may leave");
 });
 
 Deno.test("a gap between two files, where the disk refused, shifts nothing behind it", () =>
@@ -170,10 +171,33 @@ Deno.test("a cursor that cannot be read costs lines that come twice, and none th
     await before[Symbol.asyncDispose]();
     for (const cursor of ["", "12", "a b c d e", "\0".repeat(96)]) {
       await Deno.writeTextFile(`${prefix}.cursor`, cursor);
-      const { spool } = await recover(prefix, () => {});
+      const { spool, damaged } = await recover(prefix, () => {});
+      assert.deepEqual(damaged, cursor === "" ? [] : [`${prefix}.cursor`]);
       const batch = await spool.shift();
       assert.equal(batch?.text, "0\n");
       await spool[Symbol.asyncDispose]();
+    }
+  }));
+
+Deno.test("of a damaged file what stands before the damage comes, and the damage is told", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    const header = segmentHeader({ stdout: 0, stderr: 0, system: 0 });
+    const record = segmentRecord({ stream: "stdout", atMs: 1, text: "first\n" });
+    for (
+      const [content, lines, isDamaged] of [
+        [`${header}${record}garbage\n${record}`, ["stdout: first"], true],
+        [`garbage\n${header}${record}`, [], true],
+        [`${header}${record}stdout 17`, ["stdout: first"], false],
+        [`${header}${record}stdout 1 90\nwhole\nhal`, ["stdout: first", "stdout: whole"], false],
+        [header.slice(0, 4), [], false],
+      ] as const
+    ) {
+      await Deno.writeTextFile(`${prefix}.log.1`, content);
+      const { spool, damaged } = await recover(prefix);
+      assert.deepEqual(damaged, isDamaged ? [`${prefix}.log.1`] : [], content);
+      assert.deepEqual(linesOf(await takeAll(spool)), lines, content);
+      await spool.discard();
     }
   }));
 

@@ -1,8 +1,13 @@
 import { setTimeout as delay } from "@std/async";
-import { findTaskProcesses, type ProcessGroup, type SeenProcesses } from "./process_table.ts";
+import {
+  findTaskProcesses,
+  findTaskProcessesNow,
+  type ProcessGroup,
+  type SeenProcesses,
+} from "./process_table.ts";
 
 /** How long processes may take to leave after SIGTERM, in milliseconds. */
-export const GRACE_MS = 5_000;
+const GRACE_MS = 5_000;
 /** How long to go on killing what SIGKILL did not end at once, in milliseconds. */
 const KILL_MS = 5_000;
 const FIRST_LOOK_MS = 20;
@@ -32,7 +37,14 @@ export async function endTaskProcesses(
   return await signalUntilGone(find, KILL_MS, (pids) => sendSignals(pids, "SIGKILL", asked));
 }
 
-/** Kills the group at once, without waiting for anything: the last act of a process that must leave. */
+/** Kills every process of a task at once: the last act of an agent that must leave. */
+export function killTaskProcessesNow(taskId: string, group: ProcessGroup): void {
+  const pids = findTaskProcessesNow(taskId, group);
+  killGroupNow(group);
+  for (const pid of pids) sendSignal(pid, "SIGKILL");
+}
+
+/** Kills the group, which can be done even where no child can be started to look for the rest. */
 export function killGroupNow(group: ProcessGroup): void {
   sendSignal(-group.pid, "SIGKILL");
 }

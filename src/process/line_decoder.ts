@@ -55,6 +55,11 @@ export class LineDecoder {
   }
 }
 
+/** Text as the control plane's database can store it: without NUL and lone surrogates. */
+export function storable(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "\ufffd");
+}
+
 /** Cuts the lines of `text`, which ends with a newline or is empty, to at most 5000 code points each. */
 export function cutLongLines(text: string): string {
   let result = "";

@@ -34,13 +34,16 @@ cat /proc/[0-9]*/stat 2>/dev/null
 grep -lszxF -e "$1" /proc/[0-9]*/environ
 exit 0`;
 
-async function look(taskId: string): Promise<Snapshot> {
-  const { stdout } = await new Deno.Command("/bin/sh", {
+function look(taskId: string): Deno.Command {
+  return new Deno.Command("/bin/sh", {
     args: ["-c", LOOK, "sh", `${TASK_ID_VARIABLE}=${taskId}`],
     stdin: "null",
     stdout: "piped",
     stderr: "null",
-  }).output();
+  });
+}
+
+function parseLook({ stdout }: Deno.CommandOutput): Snapshot {
   const [bootId = "", ...lines] = new TextDecoder().decode(stdout).split("\n");
   const processes: ProcessInfo[] = [];
   const marked = new Set<number>();
@@ -83,7 +86,19 @@ export async function findTaskProcesses(
   group?: ProcessGroup,
   seen: SeenProcesses = new Map(),
 ): Promise<number[]> {
-  const { bootId, processes, marked } = await look(taskId);
+  return select(parseLook(await look(taskId).output()), group, seen);
+}
+
+/** The same without a wait, for an agent that must leave at once. */
+export function findTaskProcessesNow(taskId: string, group?: ProcessGroup): number[] {
+  return select(parseLook(look(taskId).outputSync()), group, new Map());
+}
+
+function select(
+  { bootId, processes, marked }: Snapshot,
+  group: ProcessGroup | undefined,
+  seen: SeenProcesses,
+): number[] {
   marked.delete(Deno.pid);
   const isSeen = ({ pid, startTicks }: ProcessInfo) => seen.get(pid) === startTicks;
   const found = new Set([...marked, ...processes.filter(isSeen).map(({ pid }) => pid)]);

@@ -251,7 +251,6 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     await pinging;
     this.#signal.removeEventListener("abort", onAbort);
     this.#outbox.linkDropped();
-
     const livedMs = performance.now() - upMs;
     if (livedMs >= GOOD_MS) this.#pace.reset();
     const pauseMs = this.#pace.next();

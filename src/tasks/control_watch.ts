@@ -27,6 +27,7 @@ export async function watchControl(
         const cause = causeOf(await api.control(taskId, signal));
         if (cause) onCause(cause);
       } catch (error) {
+        if (signal.aborted) return;
         logger.debug("task control cannot be read", { error: messageOf(error) });
       }
     }

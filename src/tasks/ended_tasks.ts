@@ -24,17 +24,21 @@ export class EndedTasks {
     this.#path = path;
   }
 
-  /** Reads what is remembered; lines that cannot be read are passed over. */
-  async load(): Promise<void> {
+  /** Reads what is remembered; false if there are lines that cannot be read. */
+  async load(): Promise<boolean> {
     const text = await Deno.readTextFile(this.#path).catch(() => "");
-    for (const line of text.split("\n").filter((line) => line !== "")) {
+    let readable = true;
+    const torn = text.slice(text.lastIndexOf("\n") + 1);
+    for (const line of text.split("\n").filter((line) => line !== "" && line !== torn)) {
       this.#linesInFile++;
       const ended = EndedTask.safeParse(parseLine(line));
       if (ended.success) this.#tasks.set(ended.data.id, ended.data);
+      else readable = false;
     }
     // A last line that a crash cut short would spoil the next one: write the file anew first.
-    if (text !== "" && !text.endsWith("\n")) this.#linesInFile = Infinity;
+    if (!readable || torn !== "") this.#linesInFile = Infinity;
     this.#expire();
+    return readable;
   }
 
   /** How the task ended, if it is remembered. */

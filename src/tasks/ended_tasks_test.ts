@@ -91,8 +91,11 @@ Deno.test("lines that cannot be read are passed over", () =>
     const now = Date.now();
     const bad = ["not JSON\n", "\n", "null\n", '{"id":1}\n', "\0\0\0\n"].join("");
     await Deno.writeTextFile(path, line("a", now) + bad + line("b", now));
-    const ended = await load(path);
+    const ended = new EndedTasks(path);
+    assert.equal(await ended.load(), false, "and told of");
     assert(ended.get("a") && ended.get("b"));
+    await Deno.writeTextFile(path, line("a", now) + line("b", now).slice(0, 20));
+    assert.equal(await new EndedTasks(path).load(), true, "a crash is no damage");
   }));
 
 Deno.test("a disk that refuses is thrown; in memory and from the next success on it is remembered", () =>

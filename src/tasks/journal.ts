@@ -63,10 +63,11 @@ export class TaskJournal {
     logger: Logger,
   ): Promise<{ journal: TaskJournal; unfinished: Unfinished }> {
     const unfinished: Unfinished = { records: [], damaged: [] };
-    const journal = new TaskJournal(folder, logger, new EndedTasks(join(folder, "ended.jsonl")));
+    const endedPath = join(folder, "ended.jsonl");
+    const journal = new TaskJournal(folder, logger, new EndedTasks(endedPath));
     try {
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      await journal.ended.load();
+      if (!await journal.ended.load()) await journal.keepDamaged(endedPath);
       for await (const { name } of Deno.readDir(folder)) {
         const taskId = RECORD_FILE.exec(name)?.[1];
         if (taskId) await journal.#read(taskId, unfinished);
@@ -101,6 +102,13 @@ export class TaskJournal {
   async close(taskId: string, outcome: Completion): Promise<void> {
     await this.#attempt(() => this.ended.add(taskId, outcome));
     await this.forget(taskId);
+  }
+
+  /** Keeps a copy of a damaged file as `.corrupt` and names it; what can be read of it still counts. */
+  async keepDamaged(path: string): Promise<void> {
+    const kept = `${path}.corrupt`;
+    this.#logger.error("state file is damaged, a copy is kept", { file: kept });
+    await this.#attempt(() => Deno.copyFile(path, kept));
   }
 
   /** Notes that the disk refused; a disk that is nearly full does so again and again. */

@@ -8,7 +8,7 @@ const MAX_PAUSE_MS = 15_000;
 /** Refused credentials are tried less often, as with a claim. */
 const MAX_REFUSED_PAUSE_MS = 60_000;
 /** A call that got no answer in time is given more of it, up to so many times as much. */
-const MAX_PATIENCE = 6;
+const MAX_PATIENCE = 3;
 
 /** The agent stopped trying: it is leaving, or the task has ended on the control plane. */
 export class GivenUpError extends Error {

@@ -18,7 +18,8 @@ const ShellExec = z.looseObject({
   working_dir: optionalText,
   environment: z.record(
     z.string().regex(/^[^=\0]+$/, "is no name of an environment variable"),
-    z.union([text, z.number(), z.boolean()]).transform(String),
+    z.union([text, z.number(), z.boolean()], "must be text without NUL, a number, true or false")
+      .transform(String),
   ).nullish().transform((value) => value ?? {}),
   runAsRoot: z.boolean().nullish().transform((value) => value ?? false),
   rootScope: RootScope.nullish().transform((value) => value ?? "task"),
@@ -84,12 +85,24 @@ async function commandOf(request: ShellExec): Promise<Command | string> {
     return { argv };
   }
   const env = { ...UNATTENDED, ...environment };
-  return await findProblem(shell, cwd) ?? { argv: [shell, "-lc", command], cwd, env };
+  // A command that begins with "-" would be taken for an option of the shell.
+  const safe = command.startsWith("-") ? ` ${command}` : command;
+  return await findProblem(shell, cwd) ?? { argv: [shell, "-lc", safe], cwd, env };
+}
+
+async function isOnPath(name: string): Promise<boolean> {
+  const args = ["-c", 'command -v -- "$1"', "sh", name];
+  const look = new Deno.Command("/bin/sh", { args, stdin: "null", stdout: "null", stderr: "null" });
+  return (await look.output()).success;
 }
 
 /** The shell's own words for these would be lost among the command's output. */
 async function findProblem(shell: string, cwd: string | undefined): Promise<string | undefined> {
-  if (isAbsolute(shell)) {
+  if (!shell.includes("/")) {
+    if (!await isOnPath(shell)) {
+      return `payload.shell: there is no program ${shell} on this machine`;
+    }
+  } else if (isAbsolute(shell)) {
     const file = await Deno.stat(shell).catch(() => undefined);
     if (!file?.isFile) return `payload.shell: there is no program ${shell} on this machine`;
     if (!((file.mode ?? 0) & 0o111)) return `payload.shell: ${shell} is not executable`;

@@ -11,6 +11,7 @@ import { TaskRun, type TaskRunDeps } from "./task_run.ts";
 
 /** How long a claim holds without a start (contract: Tasks over HTTP). */
 const LEASE_MS = 60_000;
+const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
 const RESTARTED = "the agent was restarted while the task ran";
 
 /** All tasks of this agent: those it runs, those it still has to report, and those that come again. */
@@ -25,9 +26,9 @@ export class TaskManager {
     this.#deps = deps;
   }
 
-  /** The ids of the tasks that are not done yet. */
-  get taskIds(): string[] {
-    return [...this.#work.keys()];
+  /** How many tasks are not done yet. */
+  get count(): number {
+    return this.#work.size;
   }
 
   /** Runs a task that was claimed; false for one that is running, or has ended, here already. */
@@ -106,10 +107,16 @@ export class TaskManager {
     const { journal, logger } = this.#deps;
     const { id } = record.task;
     const output = new OutputSummary();
+    let damaged = false;
     const spool = await Spool.recover(journal.spoolPrefix(id), {
       onDiskError: (error) => journal.diskFailed(error),
       onBatch: ({ stream, text }) => output.push(stream, text),
+      onDamaged: async (path) => {
+        damaged = true;
+        await journal.keepDamaged(path);
+      },
     });
+    if (damaged) await spool.push("system", DAMAGED, Date.now());
     let { outcome } = record;
     if (!outcome) {
       logger.warn("task was running when the agent ended", { taskId: id });

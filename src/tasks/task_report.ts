@@ -40,6 +40,7 @@ export class TaskReport {
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #delivering: Promise<boolean> | undefined;
   #refusedEntries = 0;
+  #hurried = false;
   #gone = false;
 
   /** Nothing is told yet. */
@@ -87,12 +88,11 @@ export class TaskReport {
     const { api, logger, taskId } = this.#options;
     this.openLog();
     this.#delivery.end();
-    const allDelivered = await this.#delivering;
+    const end = await this.#delivering ? completion : withoutLastLines(completion);
     try {
-      await this.#report("completed", (patience) => api.completed(taskId, completion, patience));
+      await this.#report("completed", (patience) => api.completed(taskId, end, patience));
       logger.info("task finished", {
-        ...shown(completion),
-        ...(allDelivered ? {} : { linesLeftOut: true }),
+        ...shown(end),
         ...(this.#refusedEntries > 0 ? { refusedEntries: this.#refusedEntries } : {}),
       });
       await this.#close(completion);
@@ -105,6 +105,7 @@ export class TaskReport {
 
   /** Leaves lines behind that are not delivered in time; the completion is sent all the same. */
   limitDrain(ms: number): void {
+    this.#hurried = true;
     this.#in(ms, () => {
       this.#delivery.stop();
       this.#drainOver.abort();
@@ -141,7 +142,8 @@ export class TaskReport {
   async #send(entry: LogEntry): Promise<boolean> {
     const { api, taskId, logger } = this.#options;
     try {
-      const call = (patience: number) => api.log(taskId, entry, patience);
+      // When a cancelled task is waited for, a slow call is not to be given more time.
+      const call = (patience: number) => api.log(taskId, entry, this.#hurried ? 1 : patience);
       await report("log", call, this.#stopSending, logger);
       return true;
     } catch (error) {
@@ -181,6 +183,12 @@ export class TaskReport {
     await this.#spool.discard();
     await this.#options.journal.close(this.#options.taskId, completion);
   }
+}
+
+/** Operators must not take what they see for all there was. */
+function withoutLastLines(completion: Completion): Completion {
+  const { error } = completion;
+  return { ...completion, error: `${error ? `${error}; ` : ""}its last lines were not delivered` };
 }
 
 function shown({ status, exitCode, error, durationMs }: Completion) {

@@ -2,10 +2,11 @@ import { z } from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
+import { storable } from "../process/line_decoder.ts";
 import { SecretMask } from "../process/secret_mask.ts";
 import type { Spool } from "../logs/spool.ts";
 import type { Privileges } from "../privileges/privileges.ts";
-import { killGroupNow } from "../process/end_processes.ts";
+import { killTaskProcessesNow } from "../process/end_processes.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -104,7 +105,8 @@ export class TaskRun {
 
   /** Kills the processes without a word; the next start of the agent reports them. */
   killNow(): void {
-    if (this.#phase === "running" && this.#record.process) killGroupNow(this.#record.process);
+    const { process, task } = this.#record;
+    if (this.#phase === "running" && process) killTaskProcessesNow(task.id, process);
   }
 
   /** Does `work` while the control plane is asked whether the task is still wanted. */
@@ -203,9 +205,4 @@ function completionOf(
     ...(output === "" ? {} : { output }),
     ...(error === "" ? {} : { error: storable(mask.apply(error)) }),
   };
-}
-
-/** What the control plane's database cannot store is replaced, what it would refuse is cut. */
-function storable(text: string): string {
-  return text.slice(0, MAX_ERROR_UNITS).toWellFormed().replaceAll("\0", "\ufffd");
 }

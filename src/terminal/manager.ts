@@ -103,6 +103,11 @@ export class TerminalManager implements AsyncDisposable {
     clearTimeout(timer);
   }
 
+  /** Kills everything in all terminals without a word: the agent must leave at once. */
+  killAllNow(): void {
+    for (const { session } of this.#sessions.values()) session.killNow();
+  }
+
   /** Ends all sessions. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopAll("the agent is stopping");

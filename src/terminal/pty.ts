@@ -18,8 +18,8 @@ const LINGER_MS = 1_000;
 const QUIET_MS = 100;
 const FIRST_RETRY_MS = 1;
 const MAX_RETRY_MS = 32;
-/** How far behind the PTY's own descriptor the terminal's is looked for. */
-const MAX_DESCRIPTORS_BETWEEN = 256;
+/** How far behind the PTY's own descriptor the terminal's is looked for; it may be before it too. */
+const MAX_DESCRIPTORS_BEHIND = 256;
 
 interface Stream {
   on(event: "data", listener: (bytes: Uint8Array<ArrayBuffer>) => void): void;
@@ -103,8 +103,8 @@ export class Pty implements Disposable {
   /** node-pty does not tell the number of the descriptor that destroying its stream leaves open. */
   #findTerminal(): number {
     const { fd } = this.#pty;
-    for (let next = fd + 1; next <= fd + MAX_DESCRIPTORS_BETWEEN; next++) {
-      if (this.#libc.terminalName(next) === this.path) return next;
+    for (let other = 0; other <= fd + MAX_DESCRIPTORS_BEHIND; other++) {
+      if (other !== fd && this.#libc.terminalName(other) === this.path) return other;
     }
     throw new Error(`the descriptor of ${this.path} cannot be found`);
   }

@@ -1,4 +1,4 @@
-import { endTaskProcesses } from "../process/end_processes.ts";
+import { endTaskProcesses, killTaskProcessesNow } from "../process/end_processes.ts";
 import type { ProcessGroup } from "../process/process_table.ts";
 import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
@@ -130,6 +130,12 @@ export class TerminalSession {
   abandon(reason: string): void {
     this.stop(reason);
     this.#giveUp.abort();
+  }
+
+  /** Kills everything in the terminal without a word: the agent must leave at once. */
+  killNow(): void {
+    const { sessionId } = this.#options;
+    if (this.#terminal) killTaskProcessesNow(sessionId, this.#terminal.shell.group);
   }
 
   async #open(): Promise<Terminal> {

@@ -152,13 +152,20 @@ Deno.test("enroll asks until it hears an address, waits, and saves the identity 
     "platformVersion",
   ]);
 
-  const again = await machine.run(["enroll"]);
-  assert.equal(again.code, 0);
-  assert.equal(
-    again.stdout,
-    `This machine is already enrolled as node ${credentials.node_id}.\n`,
-  );
+  const twice = await machine.run(["enroll"]);
+  assert.equal(twice.code, 0);
+  assert.match(twice.stdout, /^This machine is already enrolled as node (\S+)\.\n.*enroll --again/);
+  const firstNode = String(credentials.node_id);
+  assert.ok(twice.stdout.includes(firstNode));
   assert.equal(cp.enrollments.length, 1);
+
+  cp.deleteNode(firstNode);
+  cp.options.autoApprove = true;
+  const again = await machine.run(["enroll", "--again", "--email", ADDRESS]);
+  assert.equal(again.code, 0, again.stderr);
+  const renewed = await machine.identity();
+  assert.notEqual(renewed.node_id, firstNode);
+  assert.equal((await machine.saved()).node_id, renewed.node_id);
   assert.deepEqual(cp.violations, []);
 });
 

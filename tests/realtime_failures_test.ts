@@ -39,6 +39,9 @@ async function tlsFront(fleet: Fleet): Promise<{ url: string } & AsyncDisposable
       });
     }
   });
+  // An agent that does not trust the certificate resets the connection before it is secure.
+  server.on("connection", (raw) => raw.on("error", () => raw.destroy()));
+  server.on("tlsClientError", () => {});
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = z.object({ port: z.number() }).parse(server.address());
   return {

@@ -27,3 +27,13 @@ export async function assertKept(fleet: Fleet, task: Readonly<Task>, lines: numb
   assert.deepEqual(printed, expected, story);
   assert(fleet.controlPlane.maxInFlight(task.id) <= 1, `calls in flight together: ${story}`);
 }
+
+/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+export function seeded(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

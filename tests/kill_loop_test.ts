@@ -1,26 +1,29 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "@std/async";
 import { Fleet } from "./_agent.ts";
-import { assertKept, countingCommand } from "./_chaos.ts";
+import { assertKept, countingCommand, seeded } from "./_chaos.ts";
 import { livingWith } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
 const LINES = 40;
 
 Deno.test("killed again and again, the agent neither loses a task nor runs one twice", async () => {
+  const seed = Date.now() % 1_000_000;
+  tell(`seed ${seed}`);
+  const random = seeded(seed);
   await using fleet = await Fleet.start(
     { task_poll_interval: "500ms", request_timeout: "1s" },
     { leaseMs: 1_000 },
   );
   const { controlPlane: cp } = fleet;
-  cp.fault({ path: "/tasks/", latencyMs: () => Math.random() * 20 });
+  cp.fault({ path: "/tasks/", latencyMs: () => random() * 20 });
   const ids: string[] = [];
   for (let round = 0; round < 12; round++) {
     for (const pause of [0, 0.01, 0.03]) {
       ids.push(fleet.shell(countingCommand(fleet, LINES, pause)));
     }
     await using agent = await fleet.agent();
-    await delay(Math.random() * 700);
+    await delay(random() * 700);
     await agent.kill();
   }
   await using agent = await fleet.agent();

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "@std/async";
 import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
-import { assertKept, countingCommand } from "./_chaos.ts";
+import { assertKept, countingCommand, seeded } from "./_chaos.ts";
 import { livingWith } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
@@ -21,16 +21,6 @@ const FAULTS: Omit<FaultSpec, "path">[] = [
   { badJson: true },
   { latencyMs: 300 },
 ];
-
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function seeded(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 class Soak {
   readonly lines = new Map<string, number>();

@@ -81,7 +81,9 @@ const STOPS = {
   "a second signal ends it at once, and the next start reports": async () => {
     await using fleet = await Fleet.start();
     const { controlPlane: cp } = fleet;
-    const id = fleet.shell(`trap "" TERM; echo begun; while :; do sleep 0.2; done`);
+    const id = fleet.shell(
+      `trap "" TERM; setsid sleep 100 & echo begun; while :; do sleep 0.2; done`,
+    );
     {
       await using agent = await fleet.agent();
       await cp.waitForTask(id, ({ logs }) => logs.length > 0);

@@ -9,6 +9,8 @@ const AGENT = project.tasks.agent.command.split(" ").slice(1);
 const STOP_LIMIT_MS = 15_000;
 /** An editor that saves, or a checkout, changes several files within this time. */
 const SETTLE_MS = 200;
+/** Deno says so at every start, and nobody can do anything about it. */
+const DENO_WARNING = "Permissions in the config file is an experimental feature";
 
 /** Where an agent's files are and how its lines are shown. */
 export interface DevAgentOptions {
@@ -114,7 +116,8 @@ async function showLines(
 ): Promise<void> {
   const text = stream.pipeThrough(new TextDecoderStream());
   for await (const line of createInterface({ input: Readable.from(text) })) {
-    show(pretty(stripVTControlCharacters(line)));
+    const plain = stripVTControlCharacters(line);
+    if (!plain.includes(DENO_WARNING)) show(pretty(plain));
   }
 }
 

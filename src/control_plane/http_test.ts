@@ -243,6 +243,32 @@ Deno.test("the caller may give up early, and before it begins", async () => {
   });
 });
 
+Deno.test("an answer that has begun to arrive is taken, although the caller has given up", async () => {
+  const begun = Promise.withResolvers<void>();
+  const rest = Promise.withResolvers<void>();
+  const handler = () =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) {
+          controller.enqueue(new TextEncoder().encode('{"ok":'));
+          begun.resolve();
+          await rest.promise;
+          controller.enqueue(new TextEncoder().encode("true}"));
+          controller.close();
+        },
+      }, { highWaterMark: 0 }),
+    );
+  await withServer(handler, async (transport) => {
+    const stop = new AbortController();
+    const answer = transport.call(call({ signal: stop.signal }));
+    await begun.promise;
+    // The head is on its way; only when it is here does the giving up come too late.
+    setTimeout(() => stop.abort(), 100);
+    setTimeout(rest.resolve, 200);
+    assert.deepEqual(await answer, { ok: true });
+  });
+});
+
 Deno.test("an error never shows the address, which may hold an enrollment token", async () => {
   await withRawServer((connection) => {
     connection.close();

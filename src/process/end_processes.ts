@@ -37,6 +37,16 @@ export async function endTaskProcesses(
   return await signalUntilGone(find, KILL_MS, (pids) => sendSignals(pids, "SIGKILL", asked));
 }
 
+/** Waits until a task's processes have left by themselves, for at most `limitMs` milliseconds. */
+export async function awaitTaskProcesses(
+  taskId: string,
+  group: ProcessGroup | undefined,
+  limitMs: number,
+): Promise<void> {
+  const seen: SeenProcesses = new Map();
+  await signalUntilGone(() => findTaskProcesses(taskId, group, seen), limitMs, async () => {});
+}
+
 /** Kills every process of a task at once: the last act of an agent that must leave. */
 export function killTaskProcessesNow(taskId: string, group: ProcessGroup): void {
   const pids = findTaskProcessesNow(taskId, group);

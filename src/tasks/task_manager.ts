@@ -2,7 +2,7 @@ import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, Task } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
 import { Spool } from "../logs/spool.ts";
-import { endTaskProcesses } from "../process/end_processes.ts";
+import { awaitTaskProcesses, endTaskProcesses } from "../process/end_processes.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
 import type { DamagedRecord, TaskRecord, Unfinished } from "./journal.ts";
@@ -120,6 +120,8 @@ export class TaskManager {
     let { outcome } = record;
     if (!outcome) {
       logger.warn("task was running when the agent ended", { taskId: id });
+      const { orphanMs = 0 } = this.#deps.types.get(record.task.type) ?? {};
+      if (orphanMs > 0) await awaitTaskProcesses(id, record.process, orphanMs);
       await endTaskProcesses(id, record.process);
       outcome = failed(error, output.toString());
     }

@@ -29,6 +29,8 @@ export interface TaskOutcome extends Pick<Completion, "status" | "exitCode" | "e
 
 /** One kind of task. */
 export interface TaskType {
+  /** How long processes that outlived the agent may go on, in milliseconds; no time if not given. */
+  orphanMs?: number;
   /** Parses the payload; the function returned does the work. A bad payload is thrown by zod. */
   prepare(payload: unknown): (context: TaskContext) => Promise<TaskOutcome>;
 }

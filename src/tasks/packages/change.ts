@@ -22,6 +22,7 @@ export function packageChange(
   leaveMs = LEAVE_MS,
 ): TaskType {
   return {
+    orphanMs: leaveMs,
     prepare(payload) {
       const request = parseRequest(operation, payload);
       return (context) =>

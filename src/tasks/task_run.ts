@@ -22,8 +22,11 @@ import { describeBadPayload, type TaskOutcome, type TaskType, timeLimitMs } from
 const CANCEL_DRAIN_MS = 3_000;
 /** How long the lines and the end of a task may take when the agent itself stops, in milliseconds. */
 const STOP_REPORT_MS = 10_000;
-/** The longest `error` of a completion, in UTF-16 units (contract: Tasks over HTTP). */
-const MAX_ERROR_UNITS = 10_000;
+/**
+ * The longest `error` of a task, in UTF-16 units: the control plane takes 10 000 (contract: Tasks
+ * over HTTP), and a sentence about lines that were not delivered may be added.
+ */
+const MAX_ERROR_UNITS = 9_900;
 
 /** What every task run shares. */
 export interface TaskRunDeps {
@@ -203,6 +206,6 @@ function completionOf(
     ...rest,
     durationMs: Math.round(durationMs),
     ...(output === "" ? {} : { output }),
-    ...(error === "" ? {} : { error: storable(mask.apply(error)) }),
+    ...(error === "" ? {} : { error: storable(mask.apply(error).slice(0, MAX_ERROR_UNITS)) }),
   };
 }

@@ -286,7 +286,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     }
     if (connection.bufferedBytes > PRESSURE_BYTES) return;
     const metrics = this.#outbox.takeMetrics();
-    if (metrics) connection.send(metrics.event, metrics.payload);
+    // Its answer is not looked at, but brings TCP's: a keystroke's echo would wait 40 ms for that.
+    if (metrics) connection.request(metrics.event, metrics.payload, ACK_LIMIT_MS).catch(() => {});
   }
 
   async #deliver(connection: Connection, outgoing: Outgoing): Promise<void> {

@@ -40,7 +40,7 @@ interface Story extends Pick<z.infer<typeof Result>, "operation" | "exitCode" | 
 export class PackageFleet implements AsyncDisposable {
   readonly repository: PackageRepository;
   readonly fleet: Fleet;
-  readonly #agent: AgentProcess;
+  #agent: AgentProcess;
 
   private constructor(repository: PackageRepository, fleet: Fleet, agent: AgentProcess) {
     this.repository = repository;
@@ -101,6 +101,12 @@ export class PackageFleet implements AsyncDisposable {
   /** Lets the held package go on. */
   async go(): Promise<void> {
     await Deno.writeTextFile(this.repository.path("go"), "");
+  }
+
+  /** Kills the agent, its tasks go on; then starts it again. */
+  async restart(): Promise<void> {
+    await this.#agent.kill();
+    this.#agent = await this.fleet.agent(this.repository.env);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,6 +4,9 @@ import { join } from "@std/path";
 export const CAN_CHANGE_PACKAGES = Deno.uid() === 0 &&
   ["dpkg-deb", "dpkg-query", "apt-get"].every((program) => isThere(`/usr/bin/${program}`));
 
+/** A package with this script waits for a file `go` when it is configured. */
+export const HELD = 'echo held; : >"$FOLDER/held"; until [ -e "$FOLDER/go" ]; do sleep 0.05; done';
+
 /** A tiny package to build. */
 export interface TinyPackage {
   /** What its name ends with. */

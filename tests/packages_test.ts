@@ -3,13 +3,11 @@ import { join } from "@std/path";
 import { asAgent, bySudo, type Launch } from "../src/privileges/launch.ts";
 import { Fleet } from "./_agent.ts";
 import { install, PackageFleet, withEnv } from "./_package_fleet.ts";
-import { CAN_CHANGE_PACKAGES, PackageRepository } from "./_packages.ts";
+import { CAN_CHANGE_PACKAGES, HELD, PackageRepository } from "./_packages.ts";
 import { eventually } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
 const REAL = { ignore: !CAN_CHANGE_PACKAGES };
-/** A package with this script waits for a file `go` when it is configured. */
-const HELD = 'echo held; : >"$FOLDER/held"; until [ -e "$FOLDER/go" ]; do sleep 0.05; done';
 
 Deno.test("packages are installed, upgraded, removed and purged", REAL, async () => {
   await using it = await PackageFleet.start([

@@ -12,7 +12,10 @@ privileged(
     await using user = await SecondUser.make();
     const { name, home } = user;
     await using fleet = await Fleet.start({ run_as_user: name });
-    await using agent = await fleet.agent({ ENROLLMENT_TOKEN: "a-secret", HOME: "/root" });
+    // A program that only the agent finds is none of the task's.
+    await Deno.symlink("/bin/sh", join(fleet.folder, "root-sh"));
+    const PATH = `${Deno.env.get("PATH")}:${fleet.folder}`;
+    await using agent = await fleet.agent({ ENROLLMENT_TOKEN: "a-secret", HOME: "/root", PATH });
     const output = (command: string, payload = {}) => outputOf(fleet, command, payload);
 
     assert.equal(await output("id"), await user.id());
@@ -35,6 +38,21 @@ privileged(
       Array.from({ length: 500 }, (_, i) => [`V${i}`, "x".repeat(200)]),
     );
     assert.equal(await output("env | grep -c ^V", { environment: wide }), "500");
+    const long = { A: "é".repeat(60_000), B: "🙂".repeat(25_000), C: `'`.repeat(100_000) };
+    assert.equal(
+      await output("printenv A B C | wc -c", { environment: long }),
+      String(120_000 + 100_000 + 100_000 + 3),
+    );
+    assert.equal(await output("echo out >/dev/stdout; echo err >/dev/stderr"), "out");
+    assert.equal(await sh("stat -c %u /dev/null"), "0");
+
+    const dotted = await fleet.ended(
+      fleet.shell("true", { environment: { "a.dotted": 1, "b-dashed": 2, plain: 3 } }),
+    );
+    assert.equal(
+      fleet.controlPlane.streamText(dotted.id, "system"),
+      "[no shell can set these variables, they are left out: a.dotted, b-dashed]",
+    );
 
     // What lives is looked at from outside: neither secrets, nor root's rights, nor the agent's files.
     const sleeper = fleet.shell("echo $$; exec sleep 1000");
@@ -47,7 +65,22 @@ privileged(
     assert(!(await sh('ls -l "/proc/$1/fd"', pid)).includes(fleet.folder));
     assert.match(await output("cat /root/.profile 2>&1; true"), /Permission denied/);
     assert.match(await output(`cat ${fleet.configFile} 2>&1; true`), /Permission denied/);
-    await errorOf(fleet, "pwd", { working_dir: "/root" });
+    const refused: [object, string][] = [
+      [{ shell: "root-sh" }, "payload.shell: there is no program root-sh on this machine"],
+      [{ working_dir: "/root" }, "payload.working_dir: the user of this task may not enter /root"],
+      // What is in a folder that is closed to the user is not told either.
+      [
+        { working_dir: "/root/.profile" },
+        "payload.working_dir: there is no folder /root/.profile",
+      ],
+      [
+        { working_dir: "/root/nope" },
+        "payload.working_dir: there is no folder /root/nope",
+      ],
+    ];
+    for (const [payload, error] of refused) {
+      assert.equal(await errorOf(fleet, "pwd", payload), error);
+    }
     fleet.controlPlane.cancelTask(sleeper);
     await fleet.ended(sleeper);
     assert.equal((await agent.stop()).code, 0);

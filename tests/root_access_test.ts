@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { RootAccessProfile } from "../scripts/dev/control_plane.ts";
-import { Fleet } from "./_agent.ts";
+import { Claim } from "../src/control_plane/schemas.ts";
+import { AuthAck, RootAccessUpdated } from "../src/realtime/events.ts";
+import { Fleet, type LogEvent } from "./_agent.ts";
 import { leavesWell, realtimeFleet } from "./_realtime.ts";
 import { privileged, SecondUser } from "./_second_user.ts";
 import { errorOf, outputOf } from "./_shell.ts";
@@ -191,6 +193,14 @@ Deno.test("a profile is reported, kept over a restart, and an unknown one is off
     assert.match(lastError, /no root access profile "super": it is off/);
     assert.match(await errorOf(fleet, "id", root), /"off"/);
     cp.setRootAccess(fleet.nodeId, "all");
+    const misshapen = [{ profile: 7 }, { profile: null }, { profile: ["all"] }, {}, "all", 7, []];
+    for (const rootAccess of misshapen) {
+      const past = new Set(agent.events);
+      cp.realtime.send(fleet.nodeId, type, { type, rootAccess });
+      const fits = (event: LogEvent) => event.appliedProfile === "off" && !past.has(event);
+      const { lastError } = await agent.waitForLog("root access applied", fits);
+      assert.match(String(lastError), /knows no root access profile/, JSON.stringify(rootAccess));
+    }
     await reported("its end", { appliedProfile: "all", lastError: undefined });
     assert.equal((await fleet.ended(fleet.shell("id", root))).status, "success");
     assert.equal((await agent.stop()).code, 0);
@@ -204,4 +214,28 @@ Deno.test("a profile is reported, kept over a restart, and an unknown one is off
   assert.match(lastError, /cannot be used/);
   assert.match(await errorOf(fleet, "id", root), /"off"/);
   await leavesWell(fleet, agent);
+});
+
+Deno.test("only a missing or null root access says nothing, however it comes", () => {
+  const cases: [unknown, unknown][] = [
+    [{ profile: "off", updatedAt: 1_763_000_000_000 }, { profile: "off", updatedAt: undefined }],
+    [{ profile: "off", updatedAt: null }, { profile: "off", updatedAt: null }],
+    [{ profile: { all: true } }, { profile: '{"all":true}' }],
+    [{}, { profile: "{}", updatedAt: undefined }],
+    ["all", { profile: '"all"', updatedAt: undefined }],
+    [["all"], { profile: '["all"]', updatedAt: undefined }],
+    [false, { profile: "false", updatedAt: undefined }],
+  ];
+  const others = { authenticated: true, task: null };
+  for (const [rootAccess, expected] of cases) {
+    for (const schema of [Claim, AuthAck, RootAccessUpdated]) {
+      assert.deepEqual(schema.parse({ ...others, rootAccess }).rootAccess, expected);
+    }
+  }
+  for (const nothing of [{}, { rootAccess: null }, { rootAccess: undefined }]) {
+    for (const schema of [Claim, AuthAck]) {
+      assert.equal(schema.parse({ ...others, ...nothing }).rootAccess ?? undefined, undefined);
+    }
+    assert.equal(RootAccessUpdated.safeParse(nothing).success, false);
+  }
 });

@@ -14,12 +14,18 @@ const ENVIRONMENT = {
   KEYBOARD: "qwertz-layout",
   VERIFY_AUTH: true,
 };
-const SECRETS = [PASSWORD, LONG_TOKEN, ...KEY_LINES.filter((line) => line.length >= 8)];
+const ENROLLMENT_TOKEN = "a-token-of-some-enrollment";
+const SECRETS = [
+  PASSWORD,
+  LONG_TOKEN,
+  ENROLLMENT_TOKEN,
+  ...KEY_LINES.filter((line) => line.length >= 8),
+];
 
-Deno.test("operators see no secret of a task's environment, nor the agent's token", async () => {
+Deno.test("operators see no secret of a task's environment, nor the agent's tokens", async () => {
   await using fleet = await Fleet.start({ log_level: "debug" });
   const { controlPlane: cp, agentToken, configFile, folder } = fleet;
-  await using agent = await fleet.agent();
+  await using agent = await fleet.agent({ ENROLLMENT_TOKEN });
 
   /** Runs a command; what operators are told of it must be this. */
   const shows = async (
@@ -81,6 +87,7 @@ Deno.test("operators see no secret of a task's environment, nor the agent's toke
       const stdout = (await textOf(configFile)).replace(agentToken, "***");
       await shows(`cat ${configFile}`, { stdout }, { environment: {} });
     },
+    "the agent's enrollment": () => shows(`echo ${ENROLLMENT_TOKEN}`, { stdout: "***" }),
     "what is none": () =>
       shows('echo "$KEYBOARD $VERIFY_AUTH"; echo $PWD', {
         stdout: `qwertz-layout true\n${folder}`,

@@ -141,6 +141,12 @@ const BASICS: Record<string, () => Promise<void>> = {
         .map(({ payload }) => JSON.stringify(payload)).filter((text) => text.includes(unknown));
       assert.equal(answers.length, 3);
       assert.match(answers.join(), /there is no terminal session/);
+      const toStrangers = () =>
+        realtime.events.filter(({ event, payload }) =>
+          event === "terminal.error" && JSON.stringify(payload).includes(`"sessionId":"x"`)
+        ).map(({ payload }) => JSON.stringify(payload));
+      await fleet.controlPlane.waitFor(() => toStrangers().length === events.length);
+      assert(toStrangers().every((answer) => answer.includes("sessionId must be a UUID")));
       terminal.input("echo still h''ere\n");
       await terminal.waitForText("still here");
     }),
@@ -175,7 +181,10 @@ const BASICS: Record<string, () => Promise<void>> = {
   "a control plane that acknowledges nothing is served too": () =>
     onLiveFleet(
       async (fleet, agent) => {
+        const sinceMs = performance.now();
         const terminal = await openShell(fleet);
+        const tookMs = performance.now() - sinceMs;
+        assert(tookMs < 4_000, `the first prompt took ${tookMs} ms`);
         await agent.waitForLog("control plane acknowledges nothing");
         terminal.input("seq 2000 | sed s/^/n/; exit 3\n");
         assert.equal((await exited(terminal))?.exitCode, 3);

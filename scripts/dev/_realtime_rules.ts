@@ -96,10 +96,11 @@ export const exitedEvent = z.strictObject({
   reason: text(0, 500).nullish(),
 });
 
-/** `terminal.error`. */
+/** `terminal.error`: an agent has to answer any session id, so it need not be a UUID. */
 export const errorEvent = z.strictObject({
   type: z.literal("terminal.error"),
   ...ofTerminal,
+  sessionId: text(1, 200),
   message: text(0, 1000),
 });
 

@@ -15,6 +15,7 @@ import { TASK_TYPES } from "../tasks/task_types.ts";
 import { settlesWithin } from "./deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { lockState } from "./instance_lock.ts";
+import { guardProcess } from "./last_guard.ts";
 import type { Live, LiveOptions } from "./live.ts";
 import { reload } from "./reload.ts";
 import { listenToSignals, type SignalHandlers } from "./signals.ts";
@@ -61,6 +62,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
 
   const agent = new Agent({ ...options, transport, journal, privileges, rootAccess });
   using _signals = listenToSignals(agent);
+  using _guard = guardProcess(logger);
   const { agentVersion: version } = options.facts;
   const { apiUrl: api } = loaded.config;
   logger.info("agent started", { version, nodeId: identity.nodeId, api, pid: Deno.pid });
@@ -91,12 +93,13 @@ class Agent implements SignalHandlers {
     this.#parts = parts;
     this.#config = parts.loaded.config;
     const { identity, transport } = parts;
+    const { enrollmentToken } = this.#config;
     this.#api = new AgentApi(transport, identity, () => this.#config.requestTimeoutMs);
     this.tasks = new TaskManager({
       ...parts,
       api: this.#api,
       types: TASK_TYPES,
-      secrets: [identity.agentToken],
+      secrets: [identity.agentToken, ...enrollmentToken ? [enrollmentToken] : []],
       defaultLimitMs: () => this.#config.taskTimeoutMs,
     });
   }
@@ -133,13 +136,14 @@ class Agent implements SignalHandlers {
       ...shared,
       waitMs: () => this.#config.taskPollIntervalMs,
       onTask: (task) => this.tasks.take(task),
-      onRootAccess: (wish) => rootAccess.apply(wish),
-      rootAccess: () => rootAccess.report,
+      onRootAccess: (wish) => rootAccess.applyClaimed(wish),
+      rootAccess: () => rootAccess.reportForClaim(),
       signal,
     });
     if (this.#config.realtimeEnabled) this.#live = await this.#goLive();
     else logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
-    await claims;
+    // Heartbeats end before claims only by an error: the agent is not to go on without them.
+    await Promise.race([claims, heartbeats]);
     await Promise.all([this.#drainTasks(), this.#live?.stopTerminals()]);
     await this.#live?.[Symbol.asyncDispose]();
     stopHeartbeats.abort();

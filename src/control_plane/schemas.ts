@@ -36,11 +36,19 @@ export const Task = z.object({
 /** A task that the control plane leased to this node; the payload is parsed by its task type. */
 export type Task = z.infer<typeof Task>;
 
-/** The root access that the control plane wishes; a profile's name is judged where it is applied. */
-export const DesiredRootAccess = z.object({
-  profile: z.string(),
-  updatedAt: z.string().nullish(),
-});
+/**
+ * The root access that the control plane wishes; a profile's name is judged where it is applied. A
+ * wish of another shape is one for a profile that nobody knows, and so for `off`: what cannot be
+ * read must not leave root open. Only a missing or null one is none.
+ */
+export const DesiredRootAccess = z.union([
+  z.object({
+    profile: z.unknown().transform((name) => typeof name === "string" ? name : inJson(name)),
+    updatedAt: z.string().nullish().catch(undefined),
+  }),
+  z.unknown().refine((wish) => wish !== undefined && wish !== null)
+    .transform((wish) => ({ profile: inJson(wish), updatedAt: undefined })),
+]);
 /** The root access that the control plane wishes for this node. */
 export type DesiredRootAccess = z.infer<typeof DesiredRootAccess>;
 
@@ -116,4 +124,9 @@ export interface HostFacts {
   platformVersion: string;
   /** Kernel release. */
   kernelVersion: string;
+}
+
+/** What JSON does not know is empty. */
+function inJson(value: unknown): string {
+  return JSON.stringify(value) ?? "";
 }

@@ -18,7 +18,10 @@ export interface Command {
 }
 
 /** What the agent itself has to start. */
-export type Start = Pick<Command, "argv" | "cwd" | "env">;
+export interface Start extends Pick<Command, "argv" | "cwd" | "env"> {
+  /** Variables of the command that are left out, as no shell can set them. */
+  leftOut?: string[];
+}
 /** Turns a command into what the agent itself has to start. */
 export type Launch = (command: Command) => Start;
 
@@ -28,22 +31,26 @@ export function asAgent({ argv, cwd, env = {} }: Command): Start {
 }
 
 /**
- * What is run with the agent's rights. The command's environment comes as text in one variable and
- * leaves through standard input: variables such as LD_PRELOAD must not mean anything yet, and
+ * What is run with the agent's rights. The command's environment comes as text in the `variables`
+ * and leaves through standard input: variables such as LD_PRELOAD must not mean anything yet, and
  * values may be secret while arguments can be seen by everybody.
  */
-const BEFORE = `
+const before = (variables: string[]) => `
 terminal=$1 owner=$2
 shift 2
 if [ -n "$terminal" ]; then
   chown "$owner" "$terminal" || exit
   # The leader of the session takes control of it, in case what follows is no leader any more.
   : <"$terminal"
+elif [ -n "$owner" ]; then
+  # Whoever opens /dev/stdout opens the pipe anew, and only its owner may. In a shell of its own:
+  # to silence chown here would put /dev/null in the place of the pipe, and give that away.
+  for output in /proc/$$/fd/1 /proc/$$/fd/2; do
+    [ ! -p "$output" ] || said=$(chown "$owner" "$output" 2>&1)
+  done
 fi
-environment=$AGENT_ENVIRONMENT
-unset AGENT_ENVIRONMENT
 exec env -i \${LANG:+"LANG=$LANG"} \${TZ:+"TZ=$TZ"} PATH="$PATH" "$@" <<END
-$environment
+${variables.map((name) => `$${name}`).join("")}
 command export ${TASK_ID_VARIABLE}='$${TASK_ID_VARIABLE}'
 END`;
 
@@ -97,16 +104,25 @@ function through(
   const { argv, cwd, env = {}, terminal = "" } = command;
   const folder = cwd === undefined ? home : resolve(cwd);
   const after = ["/bin/sh", "-c", AFTER, "sh", folder, ...argv];
+  // No variable may be longer than 128 KiB; this many characters have fewer than that.
+  const parts = exportsOf(env).match(/[^]{1,30000}/gu) ?? [];
+  const variables = parts.map((part, index) => [`AGENT_ENVIRONMENT_${index}`, part] as const);
+  const script = before(variables.map(([name]) => name));
+  const leftOut = Object.keys(env).filter((name) => !SETTABLE.test(name));
   return {
-    argv: ["/bin/sh", "-c", BEFORE, "sh", terminal, owner, ...prefix, ...after],
-    env: { AGENT_ENVIRONMENT: exportsOf(env) },
+    argv: ["/bin/sh", "-c", script, "sh", terminal, owner, ...prefix, ...after],
+    env: Object.fromEntries(variables),
+    ...(leftOut.length > 0 ? { leftOut } : {}),
   };
 }
+
+/** The names that a shell can give to variables. */
+const SETTABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Sets variables in a shell, as far as it can; some, such as bash's UID, may be read-only there. */
 function exportsOf(env: Record<string, string>): string {
   return Object.entries(env)
-    .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    .filter(([name]) => SETTABLE.test(name))
     .map(([name, value]) =>
       `command export ${name}='${value.replaceAll("'", `'\\''`)}' 2>/dev/null`
     )

@@ -34,7 +34,12 @@ export async function readLaunches(
   const { uid, account, switcher } = await lookUp(runAsUser);
   const sudo = uid !== 0;
   const root = sudo ? bySudo : asAgent;
-  if (runAsUser === undefined) return { usual: asAgent, root, sudo };
+  if (runAsUser === undefined) {
+    const instead = "set run_as_user to run them as another user";
+    // No profile of root access changes that: it is about what asks for root.
+    if (!sudo) logger.info("all tasks and terminals run as root", { instead });
+    return { usual: asAgent, root, sudo };
+  }
   if (!account) {
     throw new UserError(
       `run_as_user is "${runAsUser}", but this machine has no such user: create it ` +

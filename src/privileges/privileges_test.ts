@@ -15,11 +15,15 @@ async function read(runAsUser: string | undefined, machine: Partial<Accounts> = 
 }
 
 Deno.test("without run_as_user, or with the agent's own, commands are the agent's", async () => {
-  assert.deepEqual(await read(undefined), { usual: asAgent, root: asAgent, sudo: false, log: [] });
+  const { log, ...launches } = await read(undefined);
+  assert.deepEqual(launches, { usual: asAgent, root: asAgent, sudo: false });
+  assert.match(log.join(), /"msg":"all tasks and terminals run as root".*run_as_user/);
+  assert.deepEqual((await read(undefined, { uid: 1001 })).log, []);
   const own = await read("anna", { uid: 1001 });
   assert.deepEqual(own, { usual: asAgent, root: bySudo, sudo: true, log: [] });
   const root = { ...ANNA, name: "root", uid: 0, gid: 0 };
-  assert.equal((await read("root", { account: root })).usual, asAgent);
+  const wanted = await read("root", { account: root });
+  assert.deepEqual([wanted.usual, wanted.log], [asAgent, []]);
 });
 
 Deno.test("root runs commands as run_as_user, another user warns that it cannot", async () => {
@@ -27,7 +31,11 @@ Deno.test("root runs commands as run_as_user, another user warns that it cannot"
   assert.deepEqual([root, sudo], [asAgent, false]);
   const { argv, env } = usual({ argv: ["id"], env: { LD_PRELOAD: "/home/anna/evil.so" } });
   assert(argv.join(" ").includes("/usr/bin/setpriv --reuid=1001 --regid=1001 --init-groups -- "));
-  assert.deepEqual(Object.keys(env ?? {}), ["AGENT_ENVIRONMENT"], "none of it means anything yet");
+  assert.deepEqual(
+    Object.keys(env ?? {}),
+    ["AGENT_ENVIRONMENT_0"],
+    "none of it means anything yet",
+  );
   assert(!argv.some((arg) => arg.includes("evil")), "arguments can be seen by everybody");
 
   const bob = await read("anna", { uid: 1002 });

@@ -27,7 +27,8 @@ export class RootAccess {
   readonly #now: () => Date;
   #applied: Applied | undefined;
   #keepError: string | undefined;
-  #newestWish = -Infinity;
+  /** The time of the last wish since the last claim began, in ms since 1970. */
+  #lastWish = -Infinity;
   #keeping: Promise<void> = Promise.resolve();
 
   private constructor(path: string, logger: Logger, now: () => Date) {
@@ -72,13 +73,24 @@ export class RootAccess {
     return this.#applied && refusalOf(this.#applied.profile, scope);
   }
 
+  /** What a claim that begins now tells, see {@linkcode RootAccess.report}. */
+  reportForClaim(): RootAccessReport | undefined {
+    this.#lastWish = -Infinity;
+    return this.report;
+  }
+
+  /**
+   * Applies the wish in a claim's answer. An answer that was held may be older than what was pushed
+   * since the claim began, and is left alone then.
+   */
+  applyClaimed(wish: DesiredRootAccess): void {
+    if (!(timeOf(wish) < this.#lastWish)) this.apply(wish);
+  }
+
   /** Applies a wish; an unknown profile as `off`. */
-  apply({ profile: name, updatedAt }: DesiredRootAccess): void {
-    // The answer of a claim that was held may be older than what was pushed in the meantime.
-    const time = Date.parse(updatedAt ?? "");
-    if (time < this.#newestWish) return;
-    if (time > this.#newestWish) this.#newestWish = time;
-    const wished = name.slice(0, MAX_NAME).toWellFormed();
+  apply(wish: DesiredRootAccess): void {
+    this.#lastWish = timeOf(wish) || this.#lastWish;
+    const wished = wish.profile.slice(0, MAX_NAME).toWellFormed();
     const known = Profile.safeParse(wished);
     const profile = known.data ?? "off";
     if (this.#applied?.wished !== wished || this.#applied.profile !== profile) {
@@ -109,4 +121,9 @@ export class RootAccess {
       this.#keepError = problem;
     }
   }
+}
+
+/** When it was wished, in ms since 1970; NaN, which is neither older nor newer, if it does not say. */
+function timeOf({ updatedAt }: DesiredRootAccess): number {
+  return Date.parse(updatedAt ?? "");
 }

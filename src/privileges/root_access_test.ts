@@ -80,17 +80,35 @@ Deno.test("a file that cannot be used is off, told, and set aside", () =>
     await access.kept();
   }));
 
-Deno.test("a wish that is older than the one in force is left alone", () =>
+Deno.test("a claim that was held does not bring back what was wished before a push", () =>
   withFile(async (_path, open) => {
     const access = await open();
+    access.reportForClaim();
     access.apply({ profile: "off", updatedAt: "2026-01-01T00:00:02Z" });
-    access.apply({ profile: "all", updatedAt: "2026-01-01T00:00:01Z" });
+    access.applyClaimed({ profile: "all", updatedAt: "2026-01-01T00:00:01Z" });
     assert.equal(access.report?.appliedProfile, "off");
     for (const updatedAt of ["2026-01-01T00:00:02Z", "2026-01-01T00:00:03Z", "soon", null]) {
-      access.apply({ profile: "off" });
-      access.apply({ profile: "task", updatedAt });
+      access.apply({ profile: "off", updatedAt: "2026-01-01T00:00:02Z" });
+      access.applyClaimed({ profile: "task", updatedAt });
       assert.equal(access.report?.appliedProfile, "task");
     }
+    await access.kept();
+  }));
+
+Deno.test("a wish from the future locks nothing out: the next push and the next claim count", () =>
+  withFile(async (_path, open) => {
+    const access = await open();
+    const wish = (profile: string, year: number) => ({
+      profile,
+      updatedAt: `${year}-01-01T00:00:00Z`,
+    });
+    access.apply(wish("all", 2099));
+    access.apply(wish("off", 2026));
+    assert.equal(access.report?.appliedProfile, "off");
+    access.apply(wish("all", 2099));
+    assert.equal(access.reportForClaim()?.appliedProfile, "all");
+    access.applyClaimed(wish("off", 2026));
+    assert.equal(access.report?.appliedProfile, "off");
     await access.kept();
   }));
 

@@ -4,7 +4,7 @@ export class SudoRefusal {
 
   /** Takes lines of standard error. */
   push(lines: string): void {
-    this.#words ??= wordsOfSudo(lines);
+    this.#words = wordsOfSudo(lines) ?? this.#words;
   }
 
   /** Says in a sentence that sudo refuses (exit code 1), or is missing (127), if so it was. */
@@ -13,9 +13,20 @@ export class SudoRefusal {
   }
 }
 
-/** What sudo itself, or who did not find it, has to say among lines of standard error. */
+/** Lines of sudo, of sudo-rs, of who did not find it; and those that sudo writes without its name. */
+const LINE =
+  /^(?:(?:env: |(?:\/bin\/)?sh: .*)?[‘']?sudo(?:-rs)?[’']?: (.*)|(Sorry, user .* (?:is not allowed|may not) .*|\S+ is not (?:in the sudoers file|allowed to run sudo).*))$/gm;
+/** What sudo says and goes on. */
+const WARNING = /^(?:warning|unable to resolve host|setrlimit|unable to send audit message)\b/i;
+
+/**
+ * The last words that sudo itself, or who did not find it, has among lines of standard error; its
+ * warnings are none.
+ */
 export function wordsOfSudo(lines: string): string | undefined {
-  return /^(?:env: |(?:\/bin\/)?sh: .*)?[‘']?sudo[’']?: (.*)$/m.exec(lines)?.[1];
+  return [...lines.matchAll(LINE)]
+    .map(([, named, nameless]) => named ?? nameless)
+    .findLast((words) => words && !WARNING.test(words));
 }
 
 /** A sentence about the words with which sudo refuses. */

@@ -1,3 +1,5 @@
+import { Needle, Search } from "./text_search.ts";
+
 /** What stands in the place of a secret. */
 export const MASK = "***";
 
@@ -20,15 +22,15 @@ const HEAD_UNITS = 8;
  */
 export class SecretMask {
   /** Longest first. */
-  readonly #secrets: readonly string[];
+  readonly #secrets: readonly Needle[];
   /** Finds where a secret may begin. */
   readonly #heads: RegExp;
 
   /** `values` may hold anything, such as values that are too short to be masked. */
   constructor(values: Iterable<string>) {
-    const secrets = new Set([...values].flatMap(formsOf));
-    this.#secrets = [...secrets].sort((a, b) => b.length - a.length);
-    const heads = new Set(this.#secrets.map((secret) => secret.slice(0, HEAD_UNITS)));
+    const secrets = [...new Set([...values].flatMap(formsOf))].sort((a, b) => b.length - a.length);
+    this.#secrets = secrets.map((secret) => new Needle(secret));
+    const heads = new Set(secrets.map((secret) => secret.slice(0, HEAD_UNITS)));
     this.#heads = new RegExp([...heads].map((head) => RegExp.escape(head)).join("|"), "g");
   }
 
@@ -46,14 +48,14 @@ export class SecretMask {
 
 /** One text on its way through a {@linkcode SecretMask}. */
 export class MaskedStream {
-  readonly #secrets: readonly string[];
+  readonly #secrets: readonly Needle[];
   readonly #heads: RegExp;
   #held = "";
   /** So much of what is held belongs to a secret that has been replaced already. */
   #covered = 0;
 
   /** `secrets` are sorted, longest first; `heads` finds the beginning of each. */
-  constructor(secrets: readonly string[], heads: RegExp) {
+  constructor(secrets: readonly Needle[], heads: RegExp) {
     this.#secrets = secrets;
     this.#heads = heads;
   }
@@ -72,13 +74,14 @@ export class MaskedStream {
 
   /** Masks `text` up to `end` and holds the rest. */
   #mask(text: string, end: number): string {
+    const searches = this.#secrets.map((secret) => new Search(secret, text));
     let result = "";
     let done = this.#covered;
     for (let at = this.#nextHead(text, 0); at < end; at = this.#nextHead(text, at + 1)) {
-      const secret = this.#secrets.find((secret) => text.startsWith(secret, at));
-      if (secret === undefined) continue;
+      const found = searches.find((search) => search.standsAt(at));
+      if (found === undefined) continue;
       if (at >= done) result += text.slice(done, at) + MASK;
-      done = Math.max(done, at + secret.length);
+      done = Math.max(done, at + found.length);
     }
     if (done < end) {
       result += text.slice(done, end);
@@ -98,10 +101,11 @@ export class MaskedStream {
   #beginningAtEnd(text: string): number {
     let longest = 0;
     for (const secret of this.#secrets) {
-      const first = secret.charAt(0);
-      let at = text.indexOf(first, text.length - secret.length + 1);
+      const search = new Search(secret, text);
+      const first = secret.text.charAt(0);
+      let at = text.indexOf(first, text.length - search.length + 1);
       while (at >= 0 && text.length - at > longest) {
-        if (secret.startsWith(text.slice(at))) longest = text.length - at;
+        if (search.endsTextAt(at)) longest = text.length - at;
         at = text.indexOf(first, at + 1);
       }
     }

@@ -46,6 +46,8 @@ const CASES: [what: string, values: string[], looked: string[], text: string, ma
   ["begins alike", ["abcd", "abcdefgh"], ["abcd", "abcdefgh"], "abcdefg abcdefgh", "***efg ***"],
   ["overlaps itself", ["abab"], ["abab"], "xababababax", "x***ax"],
   ["repeats itself", ["aaaab"], ["aaaab"], "aaaaaaab aaaa", "aaa*** aaaa"],
+  ["repeats itself at its end", ["baaaa"], ["baaaa"], "abaaabaaaaa", "abaaa***a"],
+  ["repeats itself in part", ["abaababaab"], ["abaababaab"], "abaabaababaababaabab", "aba***ab"],
   ["Unicode", ["pässword日本"], ["pässword日本"], "é pässword日本語 😀", "é ***語 😀"],
   ["emoji that differ in half", ["😀😁😂"], ["😀😁😂"], "😀😀😁😂😀😁😃", "😀***😀😁😃"],
   ["signs of a pattern", ["a.c*(d|$"], ["a.c*(d|$"], "abccd a.c*(d|$", "abccd ***"],
@@ -168,6 +170,24 @@ Deno.test("a secret is masked before a line is cut, wherever the cut falls", () 
       text += decoder.push(bytes.subarray(at, at + size));
     }
     assert.equal(text + decoder.end(), `${"x".repeat(4_990)}***yz\n`);
+  }
+});
+
+Deno.test("a long secret that repeats itself costs no more time than another", () => {
+  const text = "a".repeat(2 ** 20);
+  const run = "a".repeat(5_000);
+  for (const secret of [`${run}b`, `b${run}`, run, "ab".repeat(2_500), `${"aab".repeat(2_000)}c`]) {
+    const pattern = secret.slice(0, -1).repeat(Math.ceil(text.length / secret.length));
+    for (const printed of [text, pattern]) {
+      const stream = new SecretMask([secret]).stream();
+      const start = performance.now();
+      for (let at = 0; at < printed.length; at += 65_536) {
+        stream.push(printed.slice(at, at + 65_536));
+      }
+      stream.end();
+      const tookMs = performance.now() - start;
+      assert(tookMs < 2_000, `${secret.slice(0, 6)}… took ${tookMs} ms`);
+    }
   }
 });
 

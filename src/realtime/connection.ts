@@ -39,6 +39,8 @@ export class Connection implements AsyncDisposable {
   heardAtMs: number = performance.now();
   /** Whether the node is authenticated on it now. */
   ready = false;
+  /** See {@linkcode RealtimeLink.acknowledges}. */
+  acknowledges: true | undefined;
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
   readonly #end: (reason: string) => void;
@@ -141,6 +143,7 @@ export class Connection implements AsyncDisposable {
       if (!this.ready) throw new LinkDroppedError(`${event}: the session ended`);
       throw new NoAckError(`${event}: no acknowledgement within ${timeoutMs / 1_000} s`);
     }
+    this.acknowledges = true;
     return EventAck.parse(ack);
   }
 

@@ -75,7 +75,7 @@ Deno.test("a root access that is updated is handed on", async () => {
   const rootAccess = { profile: "all", updatedAt: null };
   const { handled, log } = await handle([
     ["root-access.updated", { type: "root-access.updated", rootAccess: { ...rootAccess, new: 1 } }],
-    ["root-access.updated", { rootAccess: 7 }],
+    ["root-access.updated", { rootAccess: null }],
   ]);
   assert.deepEqual(handled, [["root", rootAccess]]);
   assert.equal(log.filter(({ event }) => event === "root-access.updated").length, 1);

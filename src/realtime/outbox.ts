@@ -15,8 +15,9 @@ export function isSentOnce({ event }: Outgoing): boolean {
 }
 
 /**
- * What the control plane has not acknowledged yet, within realtime_queue_size: events in their
- * order, and the newest metrics snapshot that could not be sent, while there is room for it.
+ * What the control plane has not acknowledged yet: events in their order, and the newest metrics
+ * snapshot that could not be sent. realtime_queue_size bounds what waits to be sent: once so much
+ * does, metrics go and output is refused, but no other event ever is.
  */
 export class Outbox {
   readonly #limit: () => number;
@@ -29,17 +30,17 @@ export class Outbox {
     this.#limit = limit;
   }
 
-  /** Keeps an event; `false` when there is no room, not even a snapshot's. */
+  /** Keeps an event; `false` when it is output, whose terminal can wait, and there is no room. */
   add(outgoing: Outgoing): boolean {
-    if (this.#events.size >= this.#limit()) return false;
+    if (outgoing.event === "terminal.output" && this.#full) return false;
     this.#events.add(outgoing);
-    if (this.#events.size >= this.#limit()) this.#metrics = undefined;
+    if (this.#full) this.#metrics = undefined;
     return true;
   }
 
   /** Keeps a snapshot in place of an older one, unless events need all the room. */
   keepMetrics(outgoing: Outgoing): void {
-    this.#metrics = this.#events.size < this.#limit() ? outgoing : undefined;
+    this.#metrics = this.#full ? undefined : outgoing;
   }
 
   /** The events that are to be sent, oldest first; they stay until they are settled, if need be. */
@@ -68,5 +69,10 @@ export class Outbox {
   /** The session ended: what was sent on it may not have arrived, and is to be sent again. */
   linkDropped(): void {
     this.#sent.clear();
+  }
+
+  /** What is sent takes no room: metrics would stay away while a control plane is slow to answer. */
+  get #full(): boolean {
+    return this.#events.size - this.#sent.size >= this.#limit();
   }
 }

@@ -1,18 +1,14 @@
 import { setTimeout as delay } from "@std/async";
-import type { Config } from "../config/mod.ts";
-import type { Credentials } from "../control_plane/agent_api.ts";
 import { Backoff } from "../control_plane/backoff.ts";
-import type { Network } from "../control_plane/network.ts";
-import type { HostFacts } from "../control_plane/schemas.ts";
-import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Connection, type SocketIo } from "./connection.ts";
 import { endpointOf } from "./endpoint.ts";
 import type { AuthAck } from "./events.ts";
-import { RealtimeFailure } from "./failures.ts";
-import { Inbox, type RealtimeHandlers } from "./inbox.ts";
+import { dialFailure, RealtimeFailure } from "./failures.ts";
+import { Inbox } from "./inbox.ts";
 import { type Ack, LinkDroppedError, type RealtimeLink } from "./link.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
+import type { RealtimeOptions } from "./options.ts";
 import { isSentOnce, Outbox, type Outgoing } from "./outbox.ts";
 import { keepAlive } from "./ping.ts";
 import { preflight } from "./preflight.ts";
@@ -27,40 +23,6 @@ const GOOD_MS = 60_000;
 const ACK_LIMIT_MS = 10_000;
 /** While more than this waits to leave the machine, metrics stay behind, and output must wait. */
 const PRESSURE_BYTES = 256 * 1024;
-
-/** The part of the configuration that realtime obeys; it is asked each time it is needed. */
-export type RealtimeConfig = Pick<
-  Config,
-  | "realtimeBackoffJitter"
-  | "realtimeNamespace"
-  | "realtimePath"
-  | "realtimePingIntervalMs"
-  | "realtimeQueueSize"
->;
-
-/** What {@linkcode startRealtime} works with. */
-export interface RealtimeOptions {
-  /** Shared with HTTP. */
-  network: Network;
-  /** The configuration as it is now. */
-  config: () => RealtimeConfig;
-  /** Who this node is. */
-  identity: Credentials;
-  /** What is told of the machine. */
-  facts: HostFacts;
-  /** The applied root access, for `agent.auth`; none where nothing is known of profiles. */
-  rootAccess?: () => Record<string, unknown> | undefined;
-  /** Get what the control plane sends. */
-  handlers: RealtimeHandlers;
-  /** Called each time the node is authenticated. */
-  onReady?: () => void;
-  /** The agent's log. */
-  logger: Logger;
-  /** Ends the session. */
-  signal?: AbortSignal;
-  /** A number from 0 to 1. */
-  random?: () => number;
-}
 
 /** Opens the realtime session, and opens it again whenever it ends, until it is disposed. */
 export function startRealtime(options: RealtimeOptions): RealtimeSession {
@@ -102,6 +64,11 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   /** See {@linkcode RealtimeLink.ready}. */
   get ready(): boolean {
     return this.#connection?.ready ?? false;
+  }
+
+  /** See {@linkcode RealtimeLink.acknowledges}. */
+  get acknowledges(): boolean | undefined {
+    return this.#connection?.acknowledges;
   }
 
   /** See {@linkcode RealtimeLink.whenReady}; rejects as well when the session is disposed. */
@@ -217,8 +184,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       logger.info("realtime session is up", { tookMs: Math.round(performance.now() - startedMs) });
       return await this.#live(connection, ack);
     } catch (error) {
-      if (!(error instanceof RealtimeFailure)) throw error;
-      return await this.#failed(error);
+      if (this.#signal.aborted) throw error;
+      return await this.#failed(error instanceof RealtimeFailure ? error : dialFailure(error));
     } finally {
       this.#connection = undefined;
     }
@@ -230,27 +197,30 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     const upMs = performance.now();
     this.#told.reset();
     this.#refusedPace.reset();
-    if (rootAccess) this.#inbox.rootAccess(rootAccess);
-    this.#flush();
-    for (const wait of this.#waiting) wait.resolve();
-    onReady?.();
-
     const end = (reason: string) => void connection.close(reason);
     const onAbort = () => end("the agent ended it");
     this.#signal.addEventListener("abort", onAbort);
     const pings = new AbortController();
-    const pinging = keepAlive({
-      connection,
-      intervalMs: () => config().realtimePingIntervalMs,
-      onDead: end,
-      logger,
-      signal: pings.signal,
-    });
-    const reason = await connection.ended;
-    pings.abort();
-    await pinging;
-    this.#signal.removeEventListener("abort", onAbort);
-    this.#outbox.linkDropped();
+    connection.ended.then(() => pings.abort());
+    let reason: string;
+    try {
+      if (rootAccess) this.#inbox.rootAccess(rootAccess);
+      this.#flush();
+      for (const wait of this.#waiting) wait.resolve();
+      onReady?.();
+      const pinging = keepAlive({
+        connection,
+        intervalMs: () => config().realtimePingIntervalMs,
+        onDead: end,
+        logger,
+        signal: pings.signal,
+      });
+      [reason] = await Promise.all([connection.ended, pinging]);
+    } finally {
+      pings.abort();
+      this.#signal.removeEventListener("abort", onAbort);
+      this.#outbox.linkDropped();
+    }
     const livedMs = performance.now() - upMs;
     if (livedMs >= GOOD_MS) this.#pace.reset();
     const pauseMs = this.#pace.next();

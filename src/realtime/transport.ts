@@ -19,6 +19,8 @@ export function nativeTransport(
   return class extends Base {
     override createSocket(uri: string): WebSocket {
       const socket = new WebSocket(uri, { client });
+      // The base asks for Node's buffers, which this socket does not have: blobs would come instead.
+      socket.binaryType = "arraybuffer";
       onSocket(socket);
       return socket;
     }

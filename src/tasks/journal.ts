@@ -107,8 +107,8 @@ export class TaskJournal {
   /** Keeps a copy of a damaged file as `.corrupt` and names it; what can be read of it still counts. */
   async keepDamaged(path: string): Promise<void> {
     const kept = `${path}.corrupt`;
-    this.#logger.error("state file is damaged, a copy is kept", { file: kept });
     await this.#attempt(() => Deno.copyFile(path, kept));
+    this.#logger.error("state file is damaged, a copy is kept", { file: kept });
   }
 
   /** Notes that the disk refused; a disk that is nearly full does so again and again. */

@@ -1,6 +1,6 @@
-import { isAbsolute } from "@std/path";
+import { resolve } from "@std/path";
 import { z } from "@zod/zod";
-import type { Command } from "../privileges/launch.ts";
+import type { Command, Launch, Start } from "../privileges/launch.ts";
 import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
 import { RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
@@ -38,10 +38,12 @@ export const shellExec: TaskType = {
       const { allows } = context.privileges;
       const refusal = request.runAsRoot ? allows(request.rootScope) : undefined;
       if (refusal !== undefined) return { status: "failed", error: refusal };
-      const command = await commandOf(request);
-      if (typeof command === "string") return { status: "failed", error: command };
       try {
-        return await run(command, request.runAsRoot, context);
+        const { usual, root } = context.privileges;
+        const launch = request.runAsRoot ? root : usual;
+        const command = await commandOf(request, launch);
+        if (typeof command === "string") return { status: "failed", error: command };
+        return await run(launch(command), request.runAsRoot, context);
       } catch (error) {
         return { status: "failed", error: `the command cannot be started: ${messageOf(error)}` };
       }
@@ -50,17 +52,23 @@ export const shellExec: TaskType = {
 };
 
 async function run(
-  command: Command,
+  { leftOut, ...start }: Start,
   asRoot: boolean,
   context: TaskContext,
 ): Promise<TaskOutcome> {
-  const { usual, root, sudo } = context.privileges;
+  if (leftOut) {
+    const names = leftOut.map((name) => name.replaceAll(/\p{Cc}/gu, "?")).join(", ");
+    await context.onLines(
+      "system",
+      `[no shell can set these variables, they are left out: ${names}]\n`,
+    );
+  }
   const sudoRefusal = new SudoRefusal();
   const { exitCode, signal, unkillable } = await runProcess({
     ...context,
-    ...(asRoot ? root : usual)(command),
+    ...start,
     onLines: (stream, lines) => {
-      if (asRoot && sudo && stream === "stderr") sudoRefusal.push(lines);
+      if (asRoot && context.privileges.sudo && stream === "stderr") sudoRefusal.push(lines);
       return context.onLines(stream, lines);
     },
   });
@@ -75,7 +83,7 @@ async function run(
 }
 
 /** What to run, or the sentence that says why it cannot be. */
-async function commandOf(request: ShellExec): Promise<Command | string> {
+async function commandOf(request: ShellExec, launch: Launch): Promise<Command | string> {
   const { command, shell = DEFAULT_SHELL, working_dir: cwd, environment } = request;
   if (request.runAsRoot && request.rootScope === "operational") {
     const argv = operationalArgv(command);
@@ -87,27 +95,40 @@ async function commandOf(request: ShellExec): Promise<Command | string> {
   const env = { ...UNATTENDED, ...environment };
   // A command that begins with "-" would be taken for an option of the shell.
   const safe = command.startsWith("-") ? ` ${command}` : command;
-  return await findProblem(shell, cwd) ?? { argv: [shell, "-lc", safe], cwd, env };
+  return await findProblem({ shell, cwd, env }, launch) ?? { argv: [shell, "-lc", safe], cwd, env };
 }
 
-async function isOnPath(name: string): Promise<boolean> {
-  const args = ["-c", 'command -v -- "$1"', "sh", name];
-  const look = new Deno.Command("/bin/sh", { args, stdin: "null", stdout: "null", stderr: "null" });
-  return (await look.output()).success;
-}
+/** Looks with the rights and the search path of the command; the exit code names the problem. */
+const LOOK = `
+case $1 in
+  /*) [ -f "$1" ] || exit 101; [ -x "$1" ] || exit 102 ;;
+  */*) ;;
+  *) command -v -- "$1" >/dev/null || exit 101 ;;
+esac
+[ -d "$2" ] || exit 103
+[ -x "$2" ] || exit 104`;
 
 /** The shell's own words for these would be lost among the command's output. */
-async function findProblem(shell: string, cwd: string | undefined): Promise<string | undefined> {
-  if (!shell.includes("/")) {
-    if (!await isOnPath(shell)) {
-      return `payload.shell: there is no program ${shell} on this machine`;
-    }
-  } else if (isAbsolute(shell)) {
-    const file = await Deno.stat(shell).catch(() => undefined);
-    if (!file?.isFile) return `payload.shell: there is no program ${shell} on this machine`;
-    if (!((file.mode ?? 0) & 0o111)) return `payload.shell: ${shell} is not executable`;
-  }
-  if (cwd === undefined) return undefined;
-  const folder = await Deno.stat(cwd).catch(() => undefined);
-  return folder?.isDirectory ? undefined : `payload.working_dir: there is no folder ${cwd}`;
+async function findProblem(
+  { shell, cwd, env }: { shell: string; cwd: string | undefined; env: Record<string, string> },
+  launch: Launch,
+): Promise<string | undefined> {
+  if (shell === DEFAULT_SHELL && cwd === undefined) return undefined;
+  const folder = cwd === undefined ? "/" : resolve(cwd);
+  const start = launch({ argv: ["/bin/sh", "-c", LOOK, "sh", shell, folder], env });
+  const [program = "", ...args] = start.argv;
+  const look = new Deno.Command(program, {
+    args,
+    ...(start.env ? { env: start.env } : {}),
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  });
+  const problems = new Map([
+    [101, `payload.shell: there is no program ${shell} on this machine`],
+    [102, `payload.shell: ${shell} is not executable`],
+    [103, `payload.working_dir: there is no folder ${cwd}`],
+    [104, `payload.working_dir: the user of this task may not enter ${cwd}`],
+  ]);
+  return problems.get((await look.output()).code);
 }

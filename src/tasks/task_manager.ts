@@ -3,6 +3,7 @@ import type { Completion, Task } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
 import { Spool } from "../logs/spool.ts";
 import { awaitTaskProcesses, endTaskProcesses } from "../process/end_processes.ts";
+import { SecretMask } from "../process/secret_mask.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
 import type { DamagedRecord, TaskRecord, Unfinished } from "./journal.ts";
@@ -123,10 +124,30 @@ export class TaskManager {
       const { orphanMs = 0 } = this.#deps.types.get(record.task.type) ?? {};
       if (orphanMs > 0) await awaitTaskProcesses(id, record.process, orphanMs);
       await endTaskProcesses(id, record.process);
-      outcome = failed(error, output.toString());
+      const aftermath = await this.#aftermath(record, spool);
+      outcome = failed(aftermath ? `${error}; ${aftermath}` : error, output.toString());
     }
     const run = new TaskRun(this.#deps, record, spool);
     await this.#hold(id, run, run.deliver(outcome));
+  }
+
+  /** What an orphan's task type says has to be mended; a look that fails holds no report up. */
+  async #aftermath({ task }: TaskRecord, spool: Spool): Promise<string | undefined> {
+    const { logger, privileges, secrets, types } = this.#deps;
+    try {
+      return await types.get(task.type)?.afterOrphan?.({
+        taskId: task.id,
+        privileges,
+        signal: this.#giveUp.signal,
+        mask: new SecretMask(secrets),
+        onSpawn: () => Promise.resolve(),
+        onLines: (stream, lines) => spool.push(stream, lines, Date.now()),
+      });
+    } catch (error) {
+      const fields = { taskId: task.id, error: messageOf(error) };
+      logger.warn("what the task has left could not be looked at", fields);
+      return undefined;
+    }
   }
 
   /** A task that was promised long ago and never run is not wanted any more, whatever it was. */

@@ -31,6 +31,8 @@ export interface TaskOutcome extends Pick<Completion, "status" | "exitCode" | "e
 export interface TaskType {
   /** How long processes that outlived the agent may go on, in milliseconds; no time if not given. */
   orphanMs?: number;
+  /** Looks at what processes that outlived the agent have left; says what has to be mended. */
+  afterOrphan?(context: TaskContext): Promise<string | undefined>;
   /** Parses the payload; the function returned does the work. A bad payload is thrown by zod. */
   prepare(payload: unknown): (context: TaskContext) => Promise<TaskOutcome>;
 }

@@ -25,7 +25,7 @@ export interface NetworkCounters {
   dropOut: number;
 }
 
-/** The sums over all interfaces. */
+/** The sums over all interfaces but the loopback one, of which nothing leaves the machine. */
 export interface NetworkTotals {
   /** Bytes that came. */
   rxBytes: number;
@@ -41,25 +41,26 @@ export interface NetworkTotals {
 export interface NetworkUsage {
   /** Each interface in the kernel's order; of more than 200, those with the most traffic. */
   networks: NetworkCounters[];
-  /** The sums over all, also those that are not listed. */
+  /** Of all others than `lo`, also those that are not listed. */
   networkStats: NetworkTotals;
 }
 
 /**
- * Parses {@linkcode NETWORK_FILE}. The loopback interface is left out: nothing of it leaves the machine.
+ * Parses {@linkcode NETWORK_FILE}.
  *
  * @throws when the text is not that table.
  */
 export function parseNetworks(text: string): NetworkUsage {
   if (!text.startsWith("Inter-|")) throw new Error(`${NETWORK_FILE} cannot be read`);
   const all = text.split("\n").flatMap(parseLine);
+  const outward = all.filter((counters) => counters.interface !== "lo");
   return {
     networks: all.length > MAX_INTERFACES ? busiest(all) : all,
     networkStats: {
-      rxBytes: sum(all, "bytesRecv"),
-      txBytes: sum(all, "bytesSent"),
-      rxPackets: sum(all, "packetsRecv"),
-      txPackets: sum(all, "packetsSent"),
+      rxBytes: sum(outward, "bytesRecv"),
+      txBytes: sum(outward, "bytesSent"),
+      rxPackets: sum(outward, "packetsRecv"),
+      txPackets: sum(outward, "packetsSent"),
     },
   };
 }
@@ -67,7 +68,7 @@ export function parseNetworks(text: string): NetworkUsage {
 /** `  eth0:123 4 …`: eight counters of what came, then eight of what was sent; a name has no spaces. */
 function parseLine(line: string): NetworkCounters[] {
   const [, name, counters] = /^\s*(\S+):\s*(\d[\d\s]*)$/.exec(line) ?? [];
-  if (name === undefined || counters === undefined || name === "lo") return [];
+  if (name === undefined || counters === undefined) return [];
   const [
     bytesRecv,
     packetsRecv,

@@ -14,7 +14,7 @@ wlx00c0ca123456: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0
 veth:a:5 6 0 0 0 0 0 0 7 8 0 0 0 0 0 0
 `,
   );
-  assert.deepEqual(networks[0], {
+  assert.deepEqual(networks[1], {
     interface: "eth0",
     bytesSent: 145_517,
     bytesRecv: 95_452_233,
@@ -25,13 +25,19 @@ veth:a:5 6 0 0 0 0 0 0 7 8 0 0 0 0 0 0
     dropIn: 4,
     dropOut: 12,
   });
-  assert.deepEqual(networks.map((it) => it.interface), ["eth0", "wlx00c0ca123456", "veth:a"]);
+  assert.deepEqual(networks.map((it) => it.interface), ["lo", "eth0", "wlx00c0ca123456", "veth:a"]);
   assert.deepEqual(networkStats, {
     rxBytes: 95_452_239,
     txBytes: 145_527,
     rxPackets: 2_633,
     txPackets: 1_689,
   });
+});
+
+Deno.test("a machine with the loopback interface alone has that one, and sums of 0", () => {
+  const { networks, networkStats } = parseNetworks(`${HEAD}    lo:${" 9".repeat(16)}\n`);
+  assert.deepEqual(networks.map((it) => it.interface), ["lo"]);
+  assert.deepEqual(Object.values(networkStats), [0, 0, 0, 0]);
 });
 
 Deno.test("lines of other files are no interfaces, and without the table it is an error", () => {
@@ -51,6 +57,6 @@ Deno.test("every interface of this machine is found", async () => {
   const text = await readKernelFiles([NETWORK_FILE]);
   const { networks } = parseNetworks(text);
   const names = text.trim().split("\n").slice(2).map((line) => line.split(":")[0]?.trim());
-  assert.deepEqual(networks.map((it) => it.interface), names.filter((name) => name !== "lo"));
+  assert.deepEqual(networks.map((it) => it.interface), names);
   assert.ok(networks.every((it) => Object.values(it).every((value) => value !== undefined)));
 });

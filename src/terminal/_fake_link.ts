@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
 
 /** What a session looks like on the server's side. */
@@ -14,7 +15,7 @@ export interface ServerSession {
 export interface FakeLinkOptions {
   /** Time a handler takes, in milliseconds. */
   handlerMs?: () => number;
-  /** Whether it acknowledges. */
+  /** Whether it acknowledges; looked at anew for each event. */
   acks?: boolean;
   /** Called for each output before it is stored; what it returns is the acknowledgement. */
   answer?: (payload: Record<string, unknown>) => Ack | undefined;
@@ -24,6 +25,10 @@ export interface FakeLinkOptions {
 export class FakeLink implements RealtimeLink {
   /** Whether it is connected. */
   ready = true;
+  /** See {@linkcode RealtimeLink}; the answer to a ping may set it too. */
+  acknowledges: true | undefined;
+  /** How many events were sent without asking for an acknowledgement. */
+  unasked = 0;
   /** What it has stored. */
   readonly sessions = new Map<string, ServerSession>();
   readonly #options: FakeLinkOptions;
@@ -57,15 +62,17 @@ export class FakeLink implements RealtimeLink {
     this.mostInFlight = Math.max(this.mostInFlight, ++this.#inFlight);
     try {
       const ms = this.#options.handlerMs?.() ?? 0;
-      if (ms > 0) await wait(ms);
+      if (ms > 0) await delay(ms);
       // Half of the frames that meet a drop were handled, the others were not.
       if (connection.aborted && this.#lossy()) throw new LinkDroppedError("dropped before");
       const ack = this.#handle(event, payload);
       if (connection.aborted) throw new LinkDroppedError("dropped behind");
       if (this.#options.acks === false) {
-        await wait(timeoutMs);
+        await delay(timeoutMs, undefined, { signal: connection }).catch(() => {});
+        if (connection.aborted) throw new LinkDroppedError("dropped unanswered");
         throw new NoAckError("no acknowledgement");
       }
+      this.acknowledges = true;
       return ack;
     } finally {
       this.#inFlight--;
@@ -74,6 +81,7 @@ export class FakeLink implements RealtimeLink {
 
   /** See {@linkcode RealtimeLink}. */
   emit(event: string, payload: Record<string, unknown>): boolean {
+    this.unasked++;
     this.#handle(event, payload);
     return true;
   }
@@ -84,6 +92,7 @@ export class FakeLink implements RealtimeLink {
   /** Ends the connection under whatever is on its way. */
   drop(): void {
     this.ready = false;
+    this.acknowledges = undefined;
     this.#waiting = Promise.withResolvers();
     this.#connection.abort();
   }
@@ -154,8 +163,4 @@ export function join(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
     at += chunk.length;
   }
   return bytes;
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,6 +1,7 @@
+import type { TerminalEvent } from "../realtime/inbox.ts";
 import { Logger } from "../system/logger.ts";
 import { FakeLink, type FakeLinkOptions } from "./_fake_link.ts";
-import { type TerminalEvent, TerminalManager, type TerminalManagerOptions } from "./manager.ts";
+import { TerminalManager, type TerminalManagerOptions } from "./manager.ts";
 
 /** A manager with a server and an operator, for tests. */
 export class Harness implements AsyncDisposable {
@@ -65,6 +66,7 @@ export class Harness implements AsyncDisposable {
   /** Ends all terminals. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.manager.stopAll("the test is over");
+    this.link.drop();
     if (this.#userHome === undefined) Deno.env.delete("HOME");
     else Deno.env.set("HOME", this.#userHome);
     await Deno.remove(this.#home, { recursive: true });

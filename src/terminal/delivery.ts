@@ -1,26 +1,34 @@
 import { setTimeout as delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
+import { OnceAMinute } from "../system/once_a_minute.ts";
 import { type Numbering, SequenceLedger } from "./sequence.ts";
 
-/** How long the first acknowledgement may take before the server is taken to send none, in milliseconds. */
-const FIRST_ACK_MS = 5_000;
+/**
+ * How long the first acknowledgement of a realtime session may take before the server is taken to
+ * send none, in milliseconds: a terminal's first output waits behind it.
+ */
+const FIRST_ACK_MS = 1_000;
 /** How long a later acknowledgement may take before it is taken to be lost, in milliseconds. */
 const ACK_MS = 20_000;
 /** The pace of frames that nobody acknowledges, in milliseconds: faster ones would pile up. */
 const UNACKNOWLEDGED_PACE_MS = 10;
+/** The pauses before an output that is refused goes again, in milliseconds: it may be a mere mishap. */
+const REFUSED_PAUSES_MS = [200, 600, 1_200];
 
 /** The server takes no more output of the session; the message says why. */
 export class OutputRefusedError extends Error {}
 
 /** How the control plane acknowledges events: older ones do not. All sessions learn it together. */
 export class Acknowledgements {
-  /** What is known of it. */
-  state: "unknown" | "sent" | "not sent" = "unknown";
+  /** Whether none came in time: none is waited for until one comes after all, or a reconnect. */
+  missing = false;
   /** What the numbers in its acknowledgements count. */
   readonly numbering: Numbering = {};
   /** How long to wait for the first, in milliseconds. */
   readonly firstMs: number;
+  /** Keeps what is logged about it short. */
+  readonly told: OnceAMinute = new OnceAMinute();
 
   /** Makes one that knows nothing yet. */
   constructor(firstMs = FIRST_ACK_MS) {
@@ -79,20 +87,27 @@ export class Delivery {
    */
   async output(frame: Uint8Array<ArrayBuffer>): Promise<void> {
     const fields = outputFields(frame);
-    for (;;) {
+    for (let refusals = 0;;) {
       const inputs = this.#options.inputs();
       const ack = await this.#request("terminal.output", fields);
-      if (ack !== "lost") return this.#noteStored(ack, inputs);
-      if (await this.#wasStored()) return;
+      if (ack === "lost") {
+        if (await this.#wasStored()) return;
+      } else if (ack?.ok !== false || !await this.#mayGoAgain(refusals++)) {
+        return this.#noteStored(ack, inputs);
+      }
     }
   }
 
   /** An empty frame is numbered like any other: its number tells whether the last one was stored. */
   async #wasStored(): Promise<boolean> {
     const { inputs, logger } = this.#options;
-    for (let lostProbes = 0;; lostProbes++) {
+    for (let lostProbes = 0, refusals = 0;;) {
       const ack = await this.#request("terminal.output", outputFields(new Uint8Array()));
-      if (ack === "lost") continue;
+      if (ack === "lost") {
+        lostProbes++;
+        continue;
+      }
+      if (ack?.ok === false && await this.#mayGoAgain(refusals++)) continue;
       if (!ack?.ok || typeof ack.seq !== "number") return false;
       const verdict = this.#ledger.resolve(ack.seq, inputs(), lostProbes);
       logger.debug("output goes on after a lost acknowledgement", { verdict });
@@ -100,8 +115,16 @@ export class Delivery {
     }
   }
 
+  /** Pauses before what was refused goes again; false when that was often enough. */
+  async #mayGoAgain(refusals: number): Promise<boolean> {
+    const pauseMs = REFUSED_PAUSES_MS[refusals];
+    if (pauseMs === undefined) return false;
+    await delay(pauseMs, undefined, { signal: this.#options.signal });
+    return true;
+  }
+
   #noteStored(ack: Ack | undefined, inputs: number): void {
-    if (!ack) return;
+    if (!ack) return this.#ledger.restart();
     if (!ack.ok) {
       throw new OutputRefusedError(
         `the control plane refuses output: ${ack.message ?? "no reason"}`,
@@ -121,26 +144,37 @@ export class Delivery {
   ): Promise<Ack | undefined | "lost"> {
     const { link, acks, sessionId } = this.#options;
     signal.throwIfAborted();
-    if (!link.ready) await link.whenReady(signal);
-    const payload = { type: event, sessionId, ...fields };
-    if (acks.state === "not sent") return await this.#emit(event, payload, signal);
-    const limitMs = acks.state === "sent" ? ACK_MS : acks.firstMs;
-    try {
-      const ack = await orAborted(link.request(event, payload, limitMs), signal);
-      acks.state = "sent";
-      return ack;
-    } catch (error) {
-      if (error instanceof LinkDroppedError) return "lost";
-      if (!(error instanceof NoAckError)) throw error;
-      if (acks.state === "sent") return "lost";
-      if (acks.state === "unknown") {
-        this.#options.logger.warn("control plane acknowledges nothing", {
-          lost: "terminals cannot be told from lost or reordered output after a reconnect",
-        });
-      }
-      acks.state = "not sent";
-      return undefined;
+    if (!link.ready) {
+      acks.missing = false;
+      await link.whenReady(signal);
     }
+    const payload = { type: event, sessionId, ...fields };
+    if (link.acknowledges) acks.missing = false;
+    if (acks.missing) return await this.#emit(event, payload, signal);
+    const answer = link.request(event, payload, ACK_MS);
+    try {
+      const early = await within(acks.firstMs, answer, signal);
+      if (early !== "late") return early;
+      if (!link.acknowledges) return this.#noteMissing(answer);
+      const ack = await within(ACK_MS, answer, signal);
+      return ack === "late" ? "lost" : ack;
+    } catch (error) {
+      if (error instanceof LinkDroppedError || error instanceof NoAckError) return "lost";
+      throw error;
+    }
+  }
+
+  /** The answer is not waited for any more, but may still show that there are some. */
+  #noteMissing(answer: Promise<Ack>): undefined {
+    const { acks, logger } = this.#options;
+    acks.missing = true;
+    answer.then(() => acks.missing = false, (error) => {
+      if (error instanceof LinkDroppedError) acks.missing = false;
+    });
+    if (!acks.told.allows("missing")) return;
+    logger.warn("control plane acknowledges nothing", {
+      lost: "terminals cannot be told from lost or reordered output after a reconnect",
+    });
   }
 
   async #emit(
@@ -154,14 +188,20 @@ export class Delivery {
   }
 }
 
-/** Like `work`, but throws the signal's reason when it aborts first. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
+/** What `work` gives, or "late" after `limitMs`; throws the signal's reason when it aborts first. */
+async function within<T>(
+  limitMs: number,
+  work: Promise<T>,
+  signal: AbortSignal,
+): Promise<T | "late"> {
+  const { promise, resolve, reject } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), limitMs);
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   try {
     return await Promise.race([work, promise]);
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", abort);
   }
 }

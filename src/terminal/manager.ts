@@ -1,7 +1,9 @@
 import { z } from "@zod/zod";
 import type { Launch } from "../privileges/launch.ts";
+import type { TerminalEvent } from "../realtime/inbox.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
+import { OnceAMinute } from "../system/once_a_minute.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Acknowledgements } from "./delivery.ts";
 import type { PtyMode } from "./modes.ts";
@@ -24,13 +26,6 @@ const STOP_ALL_MS = 8_000;
 const MAX_ENDED = 200;
 /** The longest message of `terminal.error` (contract: Realtime). */
 const MAX_MESSAGE = 1_000;
-
-/** The events that a terminal is driven by. */
-export type TerminalEvent =
-  | "terminal.start"
-  | "terminal.input"
-  | "terminal.resize"
-  | "terminal.stop";
 
 /** What {@linkcode TerminalManager} needs. */
 export interface TerminalManagerOptions {
@@ -59,6 +54,7 @@ export class TerminalManager implements AsyncDisposable {
   readonly #acks: Acknowledgements;
   readonly #sessions = new Map<string, { session: TerminalSession; done: Promise<void> }>();
   readonly #ended = new Map<string, SessionEnd>();
+  readonly #told = new OnceAMinute();
   #stopping = false;
   #watch: ReturnType<typeof setInterval> | undefined;
   #unreachableSinceMs: number | undefined;
@@ -84,7 +80,14 @@ export class TerminalManager implements AsyncDisposable {
         ? `${event}: ${error.issues.map((issue) => issue.message).join("; ")}`
         : messageOf(error);
       const sessionId = about.data?.sessionId;
-      this.#options.logger.warn("terminal event is refused", { event, sessionId, error: message });
+      // Each key that is typed into a terminal that is gone would be a warning.
+      const kind = `${event} ${message.replace(sessionId ?? "", "")}`;
+      const level = this.#told.allows(kind) ? "warn" : "debug";
+      this.#options.logger[level]("terminal event is refused", {
+        event,
+        sessionId,
+        error: message,
+      });
       if (sessionId !== undefined) this.#tellError(sessionId, message);
     }
   }

@@ -67,14 +67,17 @@ Deno.test("unusable events are answered clearly and harm nothing", async () => {
     for (const payload of [null, undefined, 7, "x", [], {}, { sessionId: null }]) {
       manager.handle(event, payload);
     }
-    manager.handle(event, { sessionId: "no-uuid" });
+    const nowhere = `no-uuid-${event}`;
+    manager.handle(event, { sessionId: nowhere });
+    assert.match(await errorOf(harness, nowhere), /^terminal.*: sessionId must be a UUID/);
+    manager.handle(event, { sessionId: "x".repeat(201) });
     const unknown = crypto.randomUUID();
     manager.handle(event, { sessionId: unknown, payload: "", cols: 0, rows: 0 });
     if (event === "terminal.start") await harness.event(unknown, "terminal.opened");
     else assert.match(await errorOf(harness, unknown), /there is no terminal session/);
   }
   assert.match(harness.log.join(""), /terminal.input: sessionId must be a UUID/);
-  assert.deepEqual(events(harness, "no-uuid"), []);
+  assert.deepEqual(events(harness, "x".repeat(201)), []);
   harness.send("terminal.input", sessionId, { payload: "%%%" });
   assert.match(await errorOf(harness, sessionId), /payload must be base64/);
   harness.start(sessionId);
@@ -82,6 +85,18 @@ Deno.test("unusable events are answered clearly and harm nothing", async () => {
   await harness.see(sessionId, "still here");
   const messages = harness.link.session(sessionId).events.map(({ payload }) => payload.message);
   assert.ok(messages.includes(`terminal session ${sessionId} is open already`));
+});
+
+Deno.test("many events for terminals that are gone are one warning, and each is answered", async () => {
+  await using harness = new Harness();
+  const gone = [crypto.randomUUID(), crypto.randomUUID()];
+  for (const sessionId of gone) {
+    for (let key = 0; key < 20; key++) harness.type(sessionId, "k");
+    assert.equal(events(harness, sessionId).length, 20);
+  }
+  harness.send("terminal.input", gone[0] ?? "", { payload: "%%%" });
+  const warnings = harness.log.filter((line) => line.includes("terminal event is refused"));
+  assert.equal(warnings.length, 2);
 });
 
 Deno.test("a hundred sessions at once: 32 open, the others are told why not", async () => {

@@ -49,5 +49,5 @@ export const TerminalStop = z.looseObject({
 /** A parsed {@linkcode TerminalStop}. */
 export type TerminalStop = z.infer<typeof TerminalStop>;
 
-/** The session an otherwise unusable event is about; an error about any other id is refused. */
-export const AboutSession = z.looseObject({ sessionId });
+/** The session an otherwise unusable event is about, to answer it: it need not be a UUID. */
+export const AboutSession = z.looseObject({ sessionId: z.string().min(1).max(200) });

@@ -15,8 +15,11 @@ export interface Numbering {
  * into ours and others, and what was typed since explains the others.
  */
 export class SequenceLedger {
-  /** The first acknowledged frame: its number, and how many inputs had been numbered before. */
-  #first: { seq: number; inputs: number } | undefined;
+  /**
+   * The first acknowledged frame: its number, and how many inputs had been numbered before. As long
+   * as there is none, the numbers are taken to start at 1.
+   */
+  #first: { seq: number; inputs: number } | undefined = { seq: 0, inputs: 0 };
   #last = 0;
   /** Frames that were stored after the first one. */
   #ours = 0;
@@ -29,6 +32,7 @@ export class SequenceLedger {
 
   /** Notes the acknowledgement of a frame that was sent when `inputs` had been received. */
   acknowledged(seq: number, inputs: number): void {
+    if (this.#last === 0) this.restart();
     if (this.#first) this.#ours++;
     const first = this.#first ??= { seq, inputs };
     this.#last = seq;
@@ -48,9 +52,7 @@ export class SequenceLedger {
   resolve(seq: number, inputs: number, lostProbes = 0): Verdict {
     const verdict = this.#judge(seq, inputs, lostProbes);
     if (verdict === "unclear") {
-      // Starts anew with the next acknowledgement.
-      this.#first = undefined;
-      this.#ours = 0;
+      this.restart();
     } else {
       this.#ours += verdict === "stored" ? 2 + lostProbes : 1;
       this.#last = seq;
@@ -58,11 +60,18 @@ export class SequenceLedger {
     return verdict;
   }
 
+  /** Begins anew with the next acknowledgement: frames were sent that nobody can count. */
+  restart(): void {
+    this.#first = undefined;
+    this.#ours = 0;
+  }
+
   #judge(seq: number, inputs: number, lostProbes: number): Verdict {
     if (!this.#first) return "unclear";
     const unknown = seq - this.#last - 1;
     const typed = inputs - this.#first.inputs - this.#others(this.#first.seq);
-    if (unknown < typed) this.#numbering.inputs ??= false;
+    // Where the numbers start is no more than likely: nothing is learned from it.
+    if (this.#last > 0 && unknown < typed) this.#numbering.inputs ??= false;
     const plain = verdictOn(unknown, lostProbes);
     const withInputs = verdictOn(unknown - Math.max(0, typed), lostProbes);
     const { inputs: numbered } = this.#numbering;

@@ -12,7 +12,25 @@ Deno.test("the next number but one means that the frame in between was stored", 
   assert.equal(ledger(3, 4).resolve(6, 0), "stored");
   assert.equal(ledger(3, 4).resolve(5, 0), "not stored");
   assert.equal(ledger(3, 4).resolve(7, 0), "unclear");
-  assert.equal(ledger().resolve(2, 0), "unclear");
+});
+
+Deno.test("before any acknowledgement the numbers are taken to start at 1", () => {
+  assert.equal(ledger().resolve(1, 0), "not stored");
+  assert.equal(ledger().resolve(2, 0), "stored");
+  assert.equal(ledger().resolve(3, 0), "unclear");
+  assert.equal(ledger().resolve(2, 1), "unclear");
+  const made = ledger();
+  assert.equal(made.resolve(2, 0), "stored");
+  made.acknowledged(3, 0);
+  assert.equal(made.resolve(5, 0), "stored");
+});
+
+Deno.test("after frames that nobody acknowledged it counts anew", () => {
+  const made = ledger(1, 2);
+  made.restart();
+  assert.equal(made.resolve(4, 0), "unclear");
+  made.acknowledged(9, 0);
+  assert.equal(made.resolve(11, 0), "stored");
 });
 
 Deno.test("it goes on counting after a verdict", () => {

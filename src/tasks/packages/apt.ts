@@ -53,11 +53,14 @@ export interface AptEnd {
   exitCode: number;
   /** Why it failed, in its own words where it had any; undefined if it did not. */
   error: string | undefined;
+  /** False if it never got dpkg's lock, and so has changed nothing. */
+  began: boolean;
 }
 
 /**
  * Runs apt-get; its output goes to the task's log. When the task is to end, apt gets SIGINT, on
- * which it leaves as soon as dpkg has finished what it is at, and `leaveMs` to do so.
+ * which it leaves as soon as dpkg has finished what it is at, and `leaveMs` to do so. `onTurn` is
+ * called before it begins if it had to wait for dpkg's lock.
  *
  * @throws {UserError} where there is no apt-get or it may not be run.
  */
@@ -65,10 +68,11 @@ export async function runApt(
   request: ChangeRequest,
   context: TaskContext,
   leaveMs: number,
+  onTurn: () => Promise<void>,
 ): Promise<AptEnd> {
   const argv = [...APT_GET, request.operation, "--", ...request.names.map(asArgument)];
   const sudoRefusal = new SudoRefusal();
-  const toldOnce = new LockWait(context.onLines);
+  const lockWait = new LockWait(context.onLines, onTurn);
   let stderr = "";
   const end = await runProcess({
     ...context,
@@ -78,7 +82,7 @@ export async function runApt(
         if (context.privileges.sudo) sudoRefusal.push(lines);
         stderr = (stderr + lines).slice(-MAX_STDERR);
       }
-      return toldOnce.push(stream, lines);
+      return lockWait.push(stream, lines);
     },
     askFirst: { ask: (pid) => interrupt(pid, context), graceMs: leaveMs },
   });
@@ -87,8 +91,10 @@ export async function runApt(
     await context.onLines("system", `[${end.unkillable} processes could not be ended]\n`);
   }
   const { exitCode } = end;
-  if (exitCode === 0) return { exitCode, error: undefined };
-  return { exitCode, error: sudoRefusal.sentence(exitCode) ?? (reasonsIn(stderr) || endOf(end)) };
+  const began = !lockWait.waits;
+  if (exitCode === 0) return { exitCode, error: undefined, began };
+  const error = sudoRefusal.sentence(exitCode) ?? (reasonsIn(stderr) || endOf(end));
+  return { exitCode, error, began };
 }
 
 /** Only apt gets the signal: it lets dpkg and the scripts of packages finish. */
@@ -104,17 +110,26 @@ async function interrupt(pid: number, context: TaskContext): Promise<void> {
   }
 }
 
-/** Tells once, not once a second, that apt waits for dpkg's lock. */
+/** Tells once, not once a second, that apt waits for dpkg's lock; calls `onTurn` when it has it. */
 class LockWait {
   readonly #onLines: TaskContext["onLines"];
+  readonly #onTurn: () => Promise<void>;
   #told = "";
+  #turn: "not waited for" | "waited for" | "come" = "not waited for";
 
-  constructor(onLines: TaskContext["onLines"]) {
+  constructor(onLines: TaskContext["onLines"], onTurn: () => Promise<void>) {
     this.#onLines = onLines;
+    this.#onTurn = onTurn;
+  }
+
+  /** Whether apt still waits, or has given up waiting. */
+  get waits(): boolean {
+    return this.#turn === "waited for";
   }
 
   async push(stream: "stdout" | "stderr" | "system", lines: string): Promise<void> {
     const waits = [...lines.matchAll(/^Waiting for cache lock: .*\n/gm)];
+    if (waits.length > 0 && this.#turn === "not waited for") this.#turn = "waited for";
     for (const [wait] of waits) {
       const holder = /held by (process [^.]*)/.exec(wait)?.[1] ?? "another process";
       if (holder === this.#told) continue;
@@ -123,6 +138,11 @@ class LockWait {
       await this.#onLines("system", line);
     }
     const rest = waits.length > 0 ? lines.replaceAll(/^Waiting for cache lock: .*\n/gm, "") : lines;
+    // apt opens its cache ("Reading package lists...") once it has the lock, and changes things later.
+    if (this.waits && stream === "stdout" && rest.trim() !== "") {
+      this.#turn = "come";
+      await this.#onTurn();
+    }
     if (rest !== "") await this.#onLines(stream, rest);
   }
 }

@@ -1,6 +1,7 @@
 import type { TaskContext, TaskOutcome, TaskType } from "../task_type.ts";
 import { runApt } from "./apt.ts";
-import { brokenPackages, changesBetween, readDpkg } from "./dpkg.ts";
+import { brokenBetween, tellBroken } from "./broken.ts";
+import { changesBetween, type DpkgRecord, readDpkg } from "./dpkg.ts";
 import { type ChangeRequest, type Operation, parseRequest, refuseUnknown } from "./names.ts";
 import { needsApt, queriesOf } from "./query.ts";
 import type { Turns } from "./turns.ts";
@@ -9,7 +10,6 @@ import type { Turns } from "./turns.ts";
 const LAST_LOOK_MS = 10_000;
 /** How long apt may take to finish what dpkg has begun, in milliseconds. */
 const LEAVE_MS = 30_000;
-const MEND = "dpkg --configure -a";
 
 /**
  * `packageInstall`, `packageRemove`, `packagePurge` (contract: Types): changes packages by apt and
@@ -23,6 +23,7 @@ export function packageChange(
 ): TaskType {
   return {
     orphanMs: leaveMs,
+    afterOrphan: (context) => afterAll(context, lookAfterOrphan),
     prepare(payload) {
       const request = parseRequest(operation, payload);
       return (context) =>
@@ -41,18 +42,21 @@ async function change(
   leaveMs: number,
 ): Promise<TaskOutcome> {
   const query = queriesOf(context);
-  const before = await readDpkg(query);
-  if (!before) throw needsApt();
+  const atFirst = await readDpkg(query);
+  if (!atFirst) throw needsApt();
   await refuseUnknown(request.names, query);
-  const { exitCode, error } = await runApt(request, context, leaveMs);
+  let before = atFirst;
+  const { exitCode, error, began } = await runApt(request, context, leaveMs, async () => {
+    before = await readMeanwhile(context) ?? before;
+  });
   return await afterAll(context, async (later) => {
-    const after = await readDpkg(queriesOf(later)) ?? before;
+    const after = (began ? await readDpkg(queriesOf(later)) : undefined) ?? before;
     const result = { ...request, changed: changesBetween(before, after) };
     if (error === undefined && !context.signal.aborted) {
       return { status: "success", exitCode, result };
     }
-    const broken = brokenPackages(after);
-    const aftermath = broken.length > 0 ? await tellBroken(broken, later) : undefined;
+    const broken = brokenBetween(before, after);
+    const aftermath = await tellBroken(broken, queriesOf(later), later.onLines);
     return {
       status: "failed",
       exitCode,
@@ -77,10 +81,20 @@ async function afterAll<T>(
   }
 }
 
-/** Has dpkg say in the log what is wrong; the sentence returned says how to mend it. */
-async function tellBroken(ids: string[], context: TaskContext): Promise<string> {
-  const { stdout } = await queriesOf(context)("dpkg", "--audit", ...ids);
-  const sentence = `dpkg has left ${ids.join(", ")} half done: run "${MEND}" to mend it`;
-  await context.onLines("system", `${stdout}[${sentence}]\n`);
-  return sentence;
+/** Reads dpkg's database while apt runs: whatever comes of it, apt is not to be ended or lost by it. */
+async function readMeanwhile(context: TaskContext): Promise<DpkgRecord[] | undefined> {
+  const { signal } = new AbortController();
+  const onSpawn = () => Promise.resolve();
+  try {
+    return await readDpkg(queriesOf({ ...context, signal, onSpawn }));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Nobody knows any more how things were before, so that all that is broken is told. */
+async function lookAfterOrphan(context: TaskContext): Promise<string | undefined> {
+  const query = queriesOf(context);
+  const after = await readDpkg(query) ?? [];
+  return await tellBroken(brokenBetween([], after), query, context.onLines);
 }

@@ -34,8 +34,6 @@ const FORMAT = FIELDS.join("\\t") + "\\n";
 
 /** States of a package whose files are not on the machine. */
 const ABSENT = new Set(["not-installed", "config-files"]);
-/** States that a package is only left in by something that went wrong. */
-const BROKEN = new Set(["half-installed", "unpacked", "half-configured"]);
 
 /**
  * Reads dpkg's database; undefined where there is no dpkg-query.
@@ -77,11 +75,6 @@ export function changesBetween(before: DpkgRecord[], after: DpkgRecord[]): Chang
       ...(now ? { to: now.version } : {}),
     }];
   });
-}
-
-/** The names of the packages that an interrupted or failed change has left unfinished. */
-export function brokenPackages(records: DpkgRecord[]): string[] {
-  return records.filter(({ status }) => BROKEN.has(status)).map(({ id }) => id);
 }
 
 function presentById(records: DpkgRecord[]): Map<string, DpkgRecord> {

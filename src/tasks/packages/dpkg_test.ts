@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answer } from "./_test_query.ts";
-import { brokenPackages, changesBetween, type DpkgRecord, readDpkg } from "./dpkg.ts";
+import { changesBetween, type DpkgRecord, readDpkg } from "./dpkg.ts";
 
 function record(id: string, version: string, status = "installed"): DpkgRecord {
   const name = id.replace(/:.*/, "");
@@ -69,12 +69,4 @@ Deno.test("changes are told by name, without what stayed", () => {
     { name: "libc6", from: "1", to: "2" },
   ]);
   assert.deepEqual(changesBetween(before, before), []);
-});
-
-Deno.test("what is only unpacked or half configured is broken", () => {
-  const states = ["installed", "config-files", "triggers-awaited", "unpacked", "half-configured"];
-  const records = [...states, "half-installed", "not-installed"].map((state) =>
-    record(state, "1", state)
-  );
-  assert.deepEqual(brokenPackages(records), ["unpacked", "half-configured", "half-installed"]);
 });

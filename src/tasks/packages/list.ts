@@ -4,6 +4,9 @@ import type { TaskOutcome, TaskType } from "../task_type.ts";
 import { type Package, readDpkg } from "./dpkg.ts";
 import { needsApt, NO_SUCH_PROGRAM, queriesOf, type Query } from "./query.ts";
 
+/** A package that waits for a trigger is in place; only something that it has set off is not done. */
+const INSTALLED = new Set(["installed", "triggers-pending", "triggers-awaited"]);
+
 const PackageList = z.looseObject({}).nullish();
 
 /** `packageList`: what is installed (contract: Types). */
@@ -19,15 +22,15 @@ export const packageList: TaskType = {
 };
 
 /**
- * The installed packages, from the first that is there of dpkg's database query, `dpkg -l`, and
- * `apt list`.
+ * The installed packages, from dpkg's database query or, where it is not there, from the first of
+ * `dpkg -l` and `apt list` that succeeds.
  *
- * @throws {UserError} where there is none of them, or it fails.
+ * @throws {UserError} where there is none of them, or none succeeds.
  */
 export async function installedPackages(query: Query): Promise<Package[]> {
   const records = await readDpkg(query);
   if (records) {
-    return records.filter(({ status }) => status === "installed").map((
+    return records.filter(({ status }) => INSTALLED.has(status)).map((
       { name, version, architecture, description },
     ) => ({ name, version, architecture, description }));
   }
@@ -35,19 +38,20 @@ export async function installedPackages(query: Query): Promise<Package[]> {
     [["dpkg", "-l"], parseDpkgColumns],
     [["apt", "list", "--installed"], parseAptList],
   ] as const;
+  let failure = needsApt();
   for (const [argv, parse] of parsers) {
     const { exitCode, stdout, stderr } = await query(...argv);
     if (exitCode === 0) return parse(stdout);
     if (exitCode !== NO_SUCH_PROGRAM) {
-      throw new UserError(`${argv.join(" ")} failed: ${stderr.trim()}`);
+      failure = new UserError(`${argv.join(" ")} failed: ${stderr.trim()}`);
     }
   }
-  throw needsApt();
+  throw failure;
 }
 
 /** `ii  libc6:amd64  2.36-9  amd64  GNU C Library`: what is wished, how it is, errors, fields. */
 export function parseDpkgColumns(text: string): Package[] {
-  return parseLines(text, /^[uihrp]i[ R] +(\S+) +(\S+) +(\S+) *(.*)$/gm);
+  return parseLines(text, /^[uihrp][iWt][ R] +(\S+) +(\S+) +(\S+) *(.*)$/gm);
 }
 
 /** `libc6/stable,now 2.36-9 amd64 [installed]`; descriptions are not told. */

@@ -37,6 +37,17 @@ Deno.test("without dpkg-query it comes from dpkg -l, then from apt list", REAL, 
   assert.deepEqual(byName(fromApt), byName(expected));
 });
 
+Deno.test("a dpkg that does not find dpkg-query gives way to apt list", REAL, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "packages-" });
+  try {
+    for (const name of ["dpkg", "apt"]) await Deno.symlink(`/usr/bin/${name}`, join(folder, name));
+    const packages = await installedPackages(realQuery({ PATH: folder }, ["dpkg-query"]));
+    assert(packages.some(({ name }) => name === "dpkg"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("5000 packages take less than a second", REAL, async () => {
   const folder = await Deno.makeTempDir({ prefix: "packages-" });
   try {
@@ -66,7 +77,19 @@ Deno.test("a machine without dpkg and apt is told so, a failure is told as it is
   });
   const broken = (program = "") =>
     Promise.resolve(program === "dpkg-query" ? answer("", 127) : answer("", 2, "no database\n"));
-  await assert.rejects(installedPackages(broken), { message: "dpkg -l failed: no database" });
+  await assert.rejects(installedPackages(broken), {
+    message: "apt list --installed failed: no database",
+  });
+  const withoutApt = (program = "") =>
+    Promise.resolve(program === "dpkg" ? answer("", 2, "no database\n") : answer("", 127));
+  await assert.rejects(installedPackages(withoutApt), { message: "dpkg -l failed: no database" });
+});
+
+Deno.test("what waits for a trigger is installed", async () => {
+  const states = ["installed", "triggers-pending", "triggers-awaited", "half-configured"];
+  const lines = states.map((state) => `${state}\t${state}\t${state}\t1.0\tall\t\n`).join("");
+  const packages = await installedPackages(() => Promise.resolve(answer(lines)));
+  assert.deepEqual(packages.map(({ name }) => name), states.slice(0, 3));
 });
 
 Deno.test("only what is installed is read from columns", () => {
@@ -77,10 +100,15 @@ Deno.test("only what is installed is read from columns", () => {
     "hi  zsh          5.9     amd64  shell with lots of features\n" +
     "rc  gone         1.0     all    left its configuration\n" +
     "iF  broken       1.0     all    half configured\n" +
+    "iHR reinstall    1.0     all    half installed\n" +
+    "iW  awaits       1.0     all    awaits a trigger\n" +
+    "it  pending      1.0     all    has a trigger to run\n" +
     "ii  plain        1.0     all\n";
   assert.deepEqual(parseDpkgColumns(columns).map((each) => Object.values(each).join("|")), [
     "libc6|2.36-9|amd64|GNU C Library: Shared libraries",
     "zsh|5.9|amd64|shell with lots of features",
+    "awaits|1.0|all|awaits a trigger",
+    "pending|1.0|all|has a trigger to run",
     "plain|1.0|all|",
   ]);
   const list = "Listing...\n" +

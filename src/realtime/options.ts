@@ -1,0 +1,40 @@
+import type { Config } from "../config/mod.ts";
+import type { Credentials } from "../control_plane/agent_api.ts";
+import type { Network } from "../control_plane/network.ts";
+import type { HostFacts } from "../control_plane/schemas.ts";
+import type { Logger } from "../system/logger.ts";
+import type { RealtimeHandlers } from "./inbox.ts";
+
+/** The part of the configuration that realtime obeys; it is asked each time it is needed. */
+export type RealtimeConfig = Pick<
+  Config,
+  | "realtimeBackoffJitter"
+  | "realtimeNamespace"
+  | "realtimePath"
+  | "realtimePingIntervalMs"
+  | "realtimeQueueSize"
+>;
+
+/** What `startRealtime` works with. */
+export interface RealtimeOptions {
+  /** Shared with HTTP. */
+  network: Network;
+  /** The configuration as it is now. */
+  config: () => RealtimeConfig;
+  /** Who this node is. */
+  identity: Credentials;
+  /** What is told of the machine. */
+  facts: HostFacts;
+  /** The applied root access, for `agent.auth`; none where nothing is known of profiles. */
+  rootAccess?: () => Record<string, unknown> | undefined;
+  /** Get what the control plane sends. */
+  handlers: RealtimeHandlers;
+  /** Called each time the node is authenticated. */
+  onReady?: () => void;
+  /** The agent's log. */
+  logger: Logger;
+  /** Ends the session. */
+  signal?: AbortSignal;
+  /** A number from 0 to 1. */
+  random?: () => number;
+}

@@ -1,4 +1,5 @@
 import type { TerminalEvent } from "../realtime/inbox.ts";
+import { asAgent, type Launch } from "../privileges/launch.ts";
 import { Logger } from "../system/logger.ts";
 import { FakeLink, type FakeLinkOptions } from "./_fake_link.ts";
 import { TerminalManager, type TerminalManagerOptions } from "./manager.ts";
@@ -13,14 +14,23 @@ export class Harness implements AsyncDisposable {
   readonly log: string[] = [];
   /** Shells start here: nobody's own settings change what the tests see. */
   readonly #home = Deno.makeTempDirSync();
-  readonly #userHome = Deno.env.get("HOME");
 
-  /** Makes one; dispose of it before the next. */
-  constructor(link: FakeLinkOptions = {}, options: Partial<TerminalManagerOptions> = {}) {
-    Deno.env.set("HOME", this.#home);
+  /**
+   * Makes one; `env` is what the agent's environment would hold besides. The environment of the
+   * process itself is left alone: tests that run beside this one have the same.
+   */
+  constructor(
+    link: FakeLinkOptions = {},
+    options: Partial<TerminalManagerOptions> = {},
+    env: Record<string, string> = {},
+  ) {
     this.link = new FakeLink(link);
     const logger = new Logger({ write: (line) => this.log.push(line) });
-    this.manager = new TerminalManager({ link: this.link, logger, ...options });
+    const inherited = { HOME: this.#home, ...env };
+    const launch: Launch = (command) =>
+      asAgent({ ...command, env: { ...inherited, ...command.env } });
+    const defaults = { link: this.link, logger, launch: () => launch };
+    this.manager = new TerminalManager({ ...defaults, ...options });
   }
 
   /** Asks for a terminal. */
@@ -67,8 +77,6 @@ export class Harness implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.manager.stopAll("the test is over");
     this.link.drop();
-    if (this.#userHome === undefined) Deno.env.delete("HOME");
-    else Deno.env.set("HOME", this.#userHome);
     await Deno.remove(this.#home, { recursive: true });
   }
 }

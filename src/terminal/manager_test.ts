@@ -178,7 +178,7 @@ Deno.test("Ctrl-C is answered within half a second in a flood", async () => {
   const startMs = performance.now();
   harness.type(sessionId, "\x03");
   await harness.link.until(
-    () => /\^C[^y]*[#$] $/.test(new TextDecoder().decode(output.at(-1))),
+    () => /\^C[^y]*[#$] $/.test(new TextDecoder().decode(join(output.slice(-3)))),
     "the prompt",
   );
   assert.ok(performance.now() - startMs < 500);

@@ -90,38 +90,21 @@ Deno.test("the environment is a user's: no secrets, no fixed size", async () => 
     NODERAX_AGENT_TOKEN: "s3cret",
     AGENT_TOKEN: "s3cret",
     COLUMNS: "55",
-    PAGER: "less",
   };
-  const before = new Map(Object.keys(own).map((name) => [name, Deno.env.get(name)]));
-  try {
-    for (const [name, value] of Object.entries(own)) Deno.env.set(name, value);
-    await using harness = new Harness();
-    const sessionId = await harness.open();
-    harness.type(sessionId, "env; pwd; echo do''ne; exit\n");
-    const text = await harness.see(sessionId, "done");
-    assert.match(text, /^TERM=xterm-256color\r$/m);
-    assert.match(text, /^PAGER=cat\r$/m);
-    assert.match(text, new RegExp(`^SHELL=/`, "m"));
-    const home = /^HOME=(.*)\r$/m.exec(text)?.[1];
-    assert.ok(home && text.includes(`\n${home}\r\n`), "it starts in the home");
-    assert.doesNotMatch(text, /s3cret|^COLUMNS=|^LINES=/m);
-  } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, value);
-    }
-  }
+  await using harness = new Harness({}, {}, own);
+  const sessionId = await harness.open();
+  harness.type(sessionId, "env; pwd; echo do''ne; exit\n");
+  const text = await harness.see(sessionId, "done");
+  assert.match(text, /^TERM=xterm-256color\r$/m);
+  assert.match(text, /^PAGER=cat\r$/m);
+  assert.match(text, new RegExp(`^SHELL=/`, "m"));
+  const home = /^HOME=(.*)\r$/m.exec(text)?.[1];
+  assert.ok(home && text.includes(`\n${home}\r\n`), "it starts in the home");
+  assert.doesNotMatch(text, /s3cret|^COLUMNS=|^LINES=/m);
 });
 
 Deno.test("a shell that refuses to run is passed over", async () => {
-  const before = Deno.env.get("SHELL");
-  try {
-    Deno.env.set("SHELL", "/bin/false");
-    await using harness = new Harness();
-    await harness.open();
-    assert.ok(harness.log.some((line) => line.includes('"shell":"/bin/bash"')));
-  } finally {
-    if (before === undefined) Deno.env.delete("SHELL");
-    else Deno.env.set("SHELL", before);
-  }
+  await using harness = new Harness({}, {}, { SHELL: "/bin/false" });
+  await harness.open();
+  assert.ok(harness.log.some((line) => line.includes('"shell":"/bin/bash"')));
 });

@@ -131,7 +131,7 @@ export class Delivery {
       );
     }
     if (ack.seq === null) {
-      throw new OutputRefusedError("the control plane takes no more output of this session");
+      throw new OutputRefusedError("the control plane takes no more output of the terminal");
     }
     if (ack.seq !== undefined) this.#ledger.acknowledged(ack.seq, inputs);
   }

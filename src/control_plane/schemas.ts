@@ -83,7 +83,7 @@ export type TaskControl = z.infer<typeof TaskControl>;
 export const Acknowledgement = z.record(z.string(), z.unknown());
 
 /** How a task may end, in the words of `completed`. */
-export const CompletionStatus = z.enum(["success", "failed", "cancelled", "timeout"]);
+const CompletionStatus = z.enum(["success", "failed", "cancelled", "timeout"]);
 
 /** The body of `completed` (contract: Tasks over HTTP). What is not there must be left out, never null. */
 export const Completion = z.object({

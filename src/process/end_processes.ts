@@ -49,9 +49,12 @@ export async function awaitTaskProcesses(
 
 /** Kills every process of a task at once: the last act of an agent that must leave. */
 export function killTaskProcessesNow(taskId: string, group: ProcessGroup): void {
-  const pids = findTaskProcessesNow(taskId, group);
+  try {
+    for (const pid of findTaskProcessesNow(taskId, group)) sendSignal(pid, "SIGKILL");
+  } catch {
+    // A machine too full of processes to look for ours: the group is within reach all the same.
+  }
   killGroupNow(group);
-  for (const pid of pids) sendSignal(pid, "SIGKILL");
 }
 
 /** Kills the group, which can be done even where no child can be started to look for the rest. */

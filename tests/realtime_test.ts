@@ -83,8 +83,11 @@ const SESSIONS: Record<string, () => Promise<void>> = {
         end();
         const next = await authenticated(cp, id);
         id = next.id;
-        const last = agent.logged("realtime session ended").at(-1);
-        assert.equal(last?.level, "warn");
+        const last = await agent.waitForLog(
+          "realtime session ended",
+          (event) => agent.logged("realtime session ended").indexOf(event) === times.length,
+        );
+        assert.equal(last.level, "warn");
         assert.match(String(last.reason), reason);
         times.push(`${last.reason} ${(next.at - endedAt).toFixed()} ms`);
       }
@@ -95,6 +98,8 @@ const SESSIONS: Record<string, () => Promise<void>> = {
       const next = await authenticated(cp, id);
       times.push(`the server back ${(next.at - backAt).toFixed()} ms`);
       tell(`until authenticated again: ${times.join(", ")}`);
+      // The control plane has authenticated the agent before the agent knows and logs it.
+      await agent.waitForLog(UP, (event) => agent.logged(UP).indexOf(event) === 3);
       assert.equal(agent.logged(UP).length, 4);
       assert.deepEqual([...new Set(failures(agent))], ["transport dial failure"]);
     }),

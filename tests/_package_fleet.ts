@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { Task } from "../scripts/dev/control_plane.ts";
 import { asAgent, type Launch } from "../src/privileges/launch.ts";
 import { SecretMask } from "../src/process/secret_mask.ts";
@@ -49,9 +49,12 @@ export class PackageFleet implements AsyncDisposable {
   }
 
   static async start(packages: TinyPackage[]): Promise<PackageFleet> {
-    const repository = await PackageRepository.build(packages);
-    const fleet = await Fleet.start();
-    return new PackageFleet(repository, fleet, await fleet.agent(repository.env));
+    await using made = new AsyncDisposableStack();
+    const repository = made.use(await PackageRepository.build(packages));
+    const fleet = made.use(await Fleet.start());
+    const agent = await fleet.agent(repository.env);
+    made.move();
+    return new PackageFleet(repository, fleet, agent);
   }
 
   /** Queues a task on packages with these suffixes, in the platform's way. */
@@ -67,7 +70,7 @@ export class PackageFleet implements AsyncDisposable {
     suffixes: string[],
     more: Record<string, unknown> = {},
   ): Promise<Story> {
-    return this.story(await this.fleet.ended(this.queue(type, suffixes, more), 30_000));
+    return this.story(await this.fleet.ended(this.queue(type, suffixes, more)));
   }
 
   /** What a task that has ended has to tell. */

@@ -7,6 +7,9 @@ export const CAN_CHANGE_PACKAGES = Deno.uid() === 0 &&
 /** A package with this script waits for a file `go` when it is configured. */
 export const HELD = 'echo held; : >"$FOLDER/held"; until [ -e "$FOLDER/go" ]; do sleep 0.05; done';
 
+/** Locked by whoever changes packages. */
+const TURN_FILE = "/tmp/noderax-package-tests.lock";
+
 /** A tiny package to build. */
 export interface TinyPackage {
   /** What its name ends with. */
@@ -26,21 +29,31 @@ export class PackageRepository implements AsyncDisposable {
   readonly folder: string;
   /** What makes apt use the repository; the machine's own sources and lists are left alone. */
   readonly env: { APT_CONFIG: string };
+  /** The machine has one dpkg: tests of other files, and other runs, wait for their turn. */
+  readonly #turn: Deno.FsFile;
   readonly #prefix = `noderax-test-${crypto.randomUUID().slice(0, 6)}-`;
   readonly #names = new Set<string>();
 
-  private constructor(folder: string) {
+  private constructor(folder: string, turn: Deno.FsFile) {
     this.folder = folder;
+    this.#turn = turn;
     this.env = { APT_CONFIG: join(folder, "apt.conf") };
   }
 
   static async build(packages: TinyPackage[]): Promise<PackageRepository> {
-    const folder = await Deno.makeTempDir({ prefix: "noderax-packages-" });
-    const repository = new PackageRepository(folder);
-    for (const each of packages) await repository.#add(each);
-    await repository.#configure();
-    await repository.run("apt-get", "update");
-    return repository;
+    const turn = await Deno.open(TURN_FILE, { create: true, write: true });
+    try {
+      await turn.lock(true);
+      const folder = await Deno.makeTempDir({ prefix: "noderax-packages-" });
+      const repository = new PackageRepository(folder, turn);
+      for (const each of packages) await repository.#add(each);
+      await repository.#configure();
+      await repository.run("apt-get", "update");
+      return repository;
+    } catch (error) {
+      turn.close();
+      throw error;
+    }
   }
 
   /** The name of the package with this suffix. */
@@ -75,8 +88,12 @@ export class PackageRepository implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.run("dpkg", "--purge", "--force-all", ...this.#names);
-    await Deno.remove(this.folder, { recursive: true });
+    try {
+      await this.run("dpkg", "--purge", "--force-all", ...this.#names);
+      await Deno.remove(this.folder, { recursive: true });
+    } finally {
+      this.#turn.close();
+    }
   }
 
   async #add({ suffix, version, depends, postinst }: TinyPackage): Promise<void> {
@@ -124,6 +141,8 @@ export class PackageRepository implements AsyncDisposable {
       "Dir::Cache": this.path("cache"),
       "Dir::Log": this.path("cache"),
       "APT::Sandbox::User": "root",
+      // Something else of the machine may change packages too.
+      "DPkg::Lock::Timeout": "60",
     };
     const lines = Object.entries(settings).map(([key, value]) => `${key} "${value}";\n`);
     await Deno.writeTextFile(this.env.APT_CONFIG, lines.join(""));

@@ -48,7 +48,7 @@ Deno.test(
     await it.held();
     await it.restart();
     await it.go();
-    const { status, error, system } = it.story(await it.fleet.ended(id, 30_000));
+    const { status, error, system } = it.story(await it.fleet.ended(id));
     const mend = `dpkg has left ${it.repository.name("held")} half done: ` +
       'run "dpkg --configure -a" to mend it';
     assert.equal(status, "failed");

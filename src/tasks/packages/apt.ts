@@ -3,6 +3,8 @@ import { SudoRefusal } from "../../privileges/sudo_refusal.ts";
 import { type ProcessResult, runProcess } from "../../process/run_process.ts";
 import { UserError } from "../../system/user_error.ts";
 import type { TaskContext } from "../task_type.ts";
+import type { DpkgRecord } from "./dpkg.ts";
+import { FirstLook } from "./first_look.ts";
 import { asArgument, type ChangeRequest } from "./names.ts";
 import { needsApt, NO_SUCH_PROGRAM, PLAIN } from "./query.ts";
 
@@ -53,14 +55,13 @@ export interface AptEnd {
   exitCode: number;
   /** Why it failed, in its own words where it had any; undefined if it did not. */
   error: string | undefined;
-  /** False if it never got dpkg's lock, and so has changed nothing. */
-  began: boolean;
+  /** What dpkg's database held when apt began to change it; undefined if it never did. */
+  before: DpkgRecord[] | undefined;
 }
 
 /**
  * Runs apt-get; its output goes to the task's log. When the task is to end, apt gets SIGINT, on
- * which it leaves as soon as dpkg has finished what it is at, and `leaveMs` to do so. `onTurn` is
- * called before it begins if it had to wait for dpkg's lock.
+ * which it leaves as soon as dpkg has finished what it is at, and `leaveMs` to do so.
  *
  * @throws {UserError} where there is no apt-get or it may not be run.
  */
@@ -68,11 +69,12 @@ export async function runApt(
   request: ChangeRequest,
   context: TaskContext,
   leaveMs: number,
-  onTurn: () => Promise<void>,
 ): Promise<AptEnd> {
-  const argv = [...APT_GET, request.operation, "--", ...request.names.map(asArgument)];
+  const look = new FirstLook();
+  const packages = request.names.map(asArgument);
+  const argv = [...APT_GET, "-o", look.aptOption, request.operation, "--", ...packages];
   const sudoRefusal = new SudoRefusal();
-  const lockWait = new LockWait(context.onLines, onTurn);
+  const lockWait = new LockWait(context.onLines);
   let stderr = "";
   const end = await runProcess({
     ...context,
@@ -82,7 +84,7 @@ export async function runApt(
         if (context.privileges.sudo) sudoRefusal.push(lines);
         stderr = (stderr + lines).slice(-MAX_STDERR);
       }
-      return lockWait.push(stream, lines);
+      return lockWait.push(stream, look.take(lines));
     },
     askFirst: { ask: (pid) => interrupt(pid, context), graceMs: leaveMs },
   });
@@ -91,10 +93,10 @@ export async function runApt(
     await context.onLines("system", `[${end.unkillable} processes could not be ended]\n`);
   }
   const { exitCode } = end;
-  const began = !lockWait.waits;
-  if (exitCode === 0) return { exitCode, error: undefined, began };
+  const before = look.records;
+  if (exitCode === 0) return { exitCode, error: undefined, before };
   const error = sudoRefusal.sentence(exitCode) ?? (reasonsIn(stderr) || endOf(end));
-  return { exitCode, error, began };
+  return { exitCode, error, before };
 }
 
 /** Only apt gets the signal: it lets dpkg and the scripts of packages finish. */
@@ -110,26 +112,17 @@ async function interrupt(pid: number, context: TaskContext): Promise<void> {
   }
 }
 
-/** Tells once, not once a second, that apt waits for dpkg's lock; calls `onTurn` when it has it. */
+/** Tells once, not once a second, that apt waits for dpkg's lock. */
 class LockWait {
   readonly #onLines: TaskContext["onLines"];
-  readonly #onTurn: () => Promise<void>;
   #told = "";
-  #turn: "not waited for" | "waited for" | "come" = "not waited for";
 
-  constructor(onLines: TaskContext["onLines"], onTurn: () => Promise<void>) {
+  constructor(onLines: TaskContext["onLines"]) {
     this.#onLines = onLines;
-    this.#onTurn = onTurn;
-  }
-
-  /** Whether apt still waits, or has given up waiting. */
-  get waits(): boolean {
-    return this.#turn === "waited for";
   }
 
   async push(stream: "stdout" | "stderr" | "system", lines: string): Promise<void> {
     const waits = [...lines.matchAll(/^Waiting for cache lock: .*\n/gm)];
-    if (waits.length > 0 && this.#turn === "not waited for") this.#turn = "waited for";
     for (const [wait] of waits) {
       const holder = /held by (process [^.]*)/.exec(wait)?.[1] ?? "another process";
       if (holder === this.#told) continue;
@@ -138,11 +131,6 @@ class LockWait {
       await this.#onLines("system", line);
     }
     const rest = waits.length > 0 ? lines.replaceAll(/^Waiting for cache lock: .*\n/gm, "") : lines;
-    // apt opens its cache ("Reading package lists...") once it has the lock, and changes things later.
-    if (this.waits && stream === "stdout" && rest.trim() !== "") {
-      this.#turn = "come";
-      await this.#onTurn();
-    }
     if (rest !== "") await this.#onLines(stream, rest);
   }
 }

@@ -1,7 +1,7 @@
 import type { TaskContext, TaskOutcome, TaskType } from "../task_type.ts";
 import { runApt } from "./apt.ts";
 import { brokenBetween, tellBroken } from "./broken.ts";
-import { changesBetween, type DpkgRecord, readDpkg } from "./dpkg.ts";
+import { changesBetween, readDpkg } from "./dpkg.ts";
 import { type ChangeRequest, type Operation, parseRequest, refuseUnknown } from "./names.ts";
 import { needsApt, queriesOf } from "./query.ts";
 import type { Turns } from "./turns.ts";
@@ -42,15 +42,11 @@ async function change(
   leaveMs: number,
 ): Promise<TaskOutcome> {
   const query = queriesOf(context);
-  const atFirst = await readDpkg(query);
-  if (!atFirst) throw needsApt();
+  if (!await readDpkg(query)) throw needsApt();
   await refuseUnknown(request.names, query);
-  let before = atFirst;
-  const { exitCode, error, began } = await runApt(request, context, leaveMs, async () => {
-    before = await readMeanwhile(context) ?? before;
-  });
+  const { exitCode, error, before = [] } = await runApt(request, context, leaveMs);
   return await afterAll(context, async (later) => {
-    const after = (began ? await readDpkg(queriesOf(later)) : undefined) ?? before;
+    const after = (before.length > 0 ? await readDpkg(queriesOf(later)) : undefined) ?? before;
     const result = { ...request, changed: changesBetween(before, after) };
     if (error === undefined && !context.signal.aborted) {
       return { status: "success", exitCode, result };
@@ -78,17 +74,6 @@ async function afterAll<T>(
     return await work({ ...context, signal: limit.signal });
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** Reads dpkg's database while apt runs: whatever comes of it, apt is not to be ended or lost by it. */
-async function readMeanwhile(context: TaskContext): Promise<DpkgRecord[] | undefined> {
-  const { signal } = new AbortController();
-  const onSpawn = () => Promise.resolve();
-  try {
-    return await readDpkg(queriesOf({ ...context, signal, onSpawn }));
-  } catch {
-    return undefined;
   }
 }
 

@@ -30,7 +30,8 @@ const FIELDS = [
   "${Architecture}",
   "${binary:Summary}",
 ];
-const FORMAT = FIELDS.join("\\t") + "\\n";
+/** The format of dpkg-query that {@linkcode parseDpkg} reads. */
+export const DPKG_FORMAT: string = FIELDS.join("\\t") + "\\n";
 
 /** States of a package whose files are not on the machine. */
 const ABSENT = new Set(["not-installed", "config-files"]);
@@ -41,10 +42,15 @@ const ABSENT = new Set(["not-installed", "config-files"]);
  * @throws {UserError} if dpkg-query fails.
  */
 export async function readDpkg(query: Query): Promise<DpkgRecord[] | undefined> {
-  const { exitCode, stdout, stderr } = await query("dpkg-query", "-W", "-f", FORMAT);
+  const { exitCode, stdout, stderr } = await query("dpkg-query", "-W", "-f", DPKG_FORMAT);
   if (exitCode === NO_SUCH_PROGRAM) return undefined;
   if (exitCode !== 0) throw new UserError(`dpkg-query failed: ${stderr.trim()}`);
-  return stdout.split("\n").flatMap((line) => {
+  return parseDpkg(stdout);
+}
+
+/** Reads what dpkg-query prints in {@linkcode DPKG_FORMAT}. */
+export function parseDpkg(text: string): DpkgRecord[] {
+  return text.split("\n").flatMap((line) => {
     const [status = "", id, name, version, architecture, ...description] = line.split("\t");
     if (!id || !name || version === undefined || architecture === undefined) return [];
     return [{ status, id, name, version, architecture, description: description.join(" ") }];

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { UserError } from "../../system/user_error.ts";
 import type { TaskOutcome, TaskType } from "../task_type.ts";
 import { type Package, readDpkg } from "./dpkg.ts";

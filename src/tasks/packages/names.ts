@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { UserError } from "../../system/user_error.ts";
 import type { Query } from "./query.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { describeBadPayload } from "../task_type.ts";
 import { answer } from "./_test_query.ts";
 import { asArgument, type Operation, parseRequest, refuseUnknown } from "./names.ts";

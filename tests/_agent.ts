@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import project from "../deno.json" with { type: "json" };
 import { type ControlPlane, startControlPlane, type Task } from "../scripts/dev/control_plane.ts";
-import { eventually, killIfThere, livingWith, peakMemoryMib } from "./_processes.ts";
+import { eventually, killIfThere, livingWith, PATIENCE_MS, peakMemoryMib } from "./_processes.ts";
 
 const ROOT = new URL("..", import.meta.url);
 
@@ -66,7 +66,7 @@ export class AgentProcess implements AsyncDisposable {
   async waitForLog(
     msg: string,
     fits: (event: LogEvent) => boolean = () => true,
-    limitMs = 15_000,
+    limitMs = PATIENCE_MS,
   ): Promise<LogEvent> {
     const wanted = (event: LogEvent) => event.msg === msg && fits(event);
     const past = this.events.find(wanted);
@@ -170,7 +170,12 @@ export class Fleet implements AsyncDisposable {
     config: Record<string, unknown> = {},
     options: Parameters<typeof startControlPlane>[0] = {},
   ): Promise<Fleet> {
-    const controlPlane = await startControlPlane({ rateLimits: false, ...options });
+    const controlPlane = await startControlPlane({
+      rateLimits: false,
+      terminalOpenMs: PATIENCE_MS,
+      terminalStopMs: PATIENCE_MS,
+      ...options,
+    });
     const folder = await Deno.makeTempDir({ prefix: "noderax-test-" });
     const fleet = new Fleet(controlPlane, folder, controlPlane.addNode());
     await fleet.configure(config);
@@ -193,10 +198,12 @@ export class Fleet implements AsyncDisposable {
     );
   }
 
-  /** Starts an agent. */
+  /** Starts an agent whose login shells read nobody's own settings: those may take their time. */
   spawnAgent(env: Record<string, string> = {}): AgentProcess {
     const [name = "", value = ""] = this.#mark.split("=");
-    return new AgentProcess(this.configFile, { env: { [name]: value, ...env } });
+    const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "", ".cache");
+    const own = { [name]: value, HOME: this.folder, XDG_CACHE_HOME: cache };
+    return new AgentProcess(this.configFile, { env: { ...own, ...env } });
   }
 
   /** Starts an agent and waits until it is up. */
@@ -212,7 +219,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Waits until a task has ended, in whatever way. */
-  ended(taskId: string, limitMs = 15_000): Promise<Readonly<Task>> {
+  ended(taskId: string, limitMs = PATIENCE_MS): Promise<Readonly<Task>> {
     return this.controlPlane.waitForTask(taskId, ["success", "failed", "cancelled"], limitMs);
   }
 

@@ -1,5 +1,11 @@
 import { setTimeout as delay } from "@std/async";
 
+/**
+ * How long tests wait for what must come, in milliseconds: it tells a hang from a machine that is
+ * slow, and says nothing about how quick anything is.
+ */
+export const PATIENCE_MS = 60_000;
+
 /** The output of a small program; what may not be read directly is read by a child. */
 async function outputOf(program: string, ...args: string[]): Promise<string> {
   const options = { args, stdin: "null", stdout: "piped", stderr: "null" } as const;
@@ -25,7 +31,7 @@ export async function peakMemoryMib(pid: number): Promise<number> {
 export async function eventually<T>(
   what: string,
   look: () => Promise<T>,
-  limitMs = 10_000,
+  limitMs = PATIENCE_MS,
 ): Promise<NonNullable<T>> {
   for (const endMs = performance.now() + limitMs; performance.now() < endMs;) {
     const found = await look();

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "@std/async";
-import { join } from "@std/path";
 import type { ControlPlane, ControlPlaneOptions, Terminal } from "../scripts/dev/control_plane.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
 import { eventually, livingWith } from "./_processes.ts";
@@ -17,15 +16,9 @@ export function realtimeFleet(
   return Fleet.start({ realtime_enabled: true, realtime_backoff_jitter: 1, ...config }, options);
 }
 
-/** Starts an agent whose shells read nobody's own settings. */
+/** Starts an agent whose terminals run bash. */
 export function spawnLive(fleet: Fleet, env: Record<string, string> = {}): AgentProcess {
-  const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "", ".cache");
-  return fleet.spawnAgent({
-    HOME: fleet.folder,
-    SHELL: "/bin/bash",
-    XDG_CACHE_HOME: cache,
-    ...env,
-  });
+  return fleet.spawnAgent({ SHELL: "/bin/bash", ...env });
 }
 
 /** Starts an agent and waits until it is authenticated. */
@@ -45,11 +38,14 @@ export async function leavesWell(
   allowed?: RegExp,
 ): Promise<void> {
   assert.equal((await agent.stop()).code, 0);
-  const { violations } = fleet.controlPlane;
+  // The control plane may hear of it a moment after the process has gone.
+  const { realtime, violations } = fleet.controlPlane;
+  await fleet.controlPlane.waitFor(() => realtime.sockets.length === 0, {
+    what: "the end of the socket of an agent that has left",
+  });
   assert.deepEqual(violations.filter((sentence) => !allowed?.test(sentence)), []);
   const log = JSON.stringify(agent.events) + agent.otherOutput.join("\n");
   assert(!log.includes(fleet.agentToken), "the log has the token");
-  assert.deepEqual(fleet.controlPlane.realtime.sockets, []);
 }
 
 /** Runs something on a fresh fleet with a live agent, which must leave well afterwards. */
@@ -70,7 +66,7 @@ export async function authenticated(
   before?: string,
 ): Promise<{ id: string; at: number }> {
   const other = () => cp.realtime.sockets.find(({ id }) => id !== before);
-  const found = await cp.waitFor(other, { what: "an authenticated socket", timeoutMs: 30_000 });
+  const found = await cp.waitFor(other, { what: "an authenticated socket" });
   return { id: found.id, at: found.authenticatedAt ?? NaN };
 }
 
@@ -113,7 +109,7 @@ export async function dropWhile(
     await authenticated(cp, id);
     const before = terminals.map(({ byteLength }) => byteLength);
     await cp.waitFor(
-      () => terminals.every(({ byteLength }, at) => byteLength > (before[at] ?? NaN)),
+      () => terminals.every((t, at) => t.ended || t.byteLength > (before[at] ?? NaN)),
       { what: "more output of all terminals" },
     );
   }
@@ -135,8 +131,8 @@ export function epochMs(): number {
 }
 
 /** Waits for the end of a terminal and gives what `terminal.exited` said. */
-export async function exited(terminal: Terminal, timeoutMs = 15_000): Promise<Terminal["exited"]> {
-  await terminal.waitFor(({ ended }) => ended, { timeoutMs });
+export async function exited(terminal: Terminal): Promise<Terminal["exited"]> {
+  await terminal.waitFor(({ ended }) => ended);
   assert.equal(terminal.endedByServer, false, terminal.error ?? "it was ended by the server");
   return terminal.exited;
 }
@@ -146,7 +142,6 @@ export function gone({ sessionId }: Terminal): Promise<boolean> {
   return eventually(
     `the end of all processes of ${sessionId}`,
     async () => (await livingWith(sessionId)).length === 0,
-    3_000,
   );
 }
 

@@ -208,7 +208,7 @@ Deno.test("what a person can mend is one sentence and an exit code", () =>
       await using machine = await Machine.make();
       const { code, stderr } = await machine.run(["enrol"]);
       assert.equal(code, 2);
-      assert.match(stderr, /noderax-agent: unknown command 'enrol'\n\(Did you mean enroll\?\)/);
+      assert.match(stderr, /noderax-agent: unknown command 'enrol' \(did you mean enroll\?\)/);
     },
     async "an unknown option"() {
       await using machine = await Machine.make();

@@ -8,20 +8,29 @@ import { together } from "./_together.ts";
 
 const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];
 
+const QUICK = { task_poll_interval: "500ms", heartbeat_interval: "1s" };
+/** Only where a call must end by its limit: a loaded machine may be late with any answer. */
+const IMPATIENT = { request_timeout: "2s" };
+
 /** What can go wrong with a call, and whether its answer is lost although it was handled. */
-const FAULTS: Record<string, { fault: Omit<FaultSpec, "path">; answerLost?: true }> = {
+const FAULTS: Record<
+  string,
+  { fault: Omit<FaultSpec, "path">; answerLost?: true; config?: typeof IMPATIENT }
+> = {
   "500": { fault: { status: 500 } },
   "503 that is no JSON": { fault: { status: 503, body: "<html>down</html>" } },
   "429": { fault: { status: 429 } },
   "a reset before": { fault: { reset: "before" } },
   "a reset after": { fault: { reset: "after" }, answerLost: true },
-  "no answer": { fault: { hang: true, times: 1 } },
-  "an answer that never comes": { fault: { hang: "after", times: 1 }, answerLost: true },
+  "no answer": { fault: { hang: true, times: 1 }, config: IMPATIENT },
+  "an answer that never comes": {
+    fault: { hang: "after", times: 1 },
+    answerLost: true,
+    config: IMPATIENT,
+  },
   "an answer that is no JSON": { fault: { badJson: true }, answerLost: true },
   "a slow answer": { fault: { latencyMs: 600 } },
 };
-
-const QUICK = { request_timeout: "1s", task_poll_interval: "500ms", heartbeat_interval: "1s" };
 
 /** A command that prints 1 to 12 in about 1.2 s and notes that it ran. */
 function counting(file: string): string {
@@ -29,15 +38,15 @@ function counting(file: string): string {
 }
 
 Deno.test("any call may fail: tasks end right and nothing is lost", async () => {
-  const survives = async ({ fault, answerLost }: (typeof FAULTS)[string]) => {
-    await using fleet = await Fleet.start(QUICK, { leaseMs: 4_000 });
+  const survives = async ({ fault, answerLost, config }: (typeof FAULTS)[string]) => {
+    await using fleet = await Fleet.start({ ...QUICK, ...config }, { leaseMs: 8_000 });
     const { controlPlane: cp } = fleet;
     const faults = CALLS.map((path) => cp.fault({ path, times: 2, ...fault }));
     await using agent = await fleet.agent();
     const file = join(fleet.folder, "runs");
     const id = fleet.shell(counting(file));
 
-    const { status, completion } = await fleet.ended(id, 30_000);
+    const { status, completion } = await fleet.ended(id);
     await fleet.closed(id);
     assert.equal(status, "success", cp.describe(id));
     assert.equal(await textOf(file), "run\n");
@@ -119,7 +128,7 @@ const OUTAGES = {
 
     revoked.remove();
     const id = fleet.shell("echo back");
-    const { status } = await fleet.ended(id, 12_000);
+    const { status } = await fleet.ended(id);
     assert.equal(status, "success");
     const complaints = agent.logged("control plane does not accept this node");
     assert.deepEqual(complaints.map(({ level }) => level), ["error"]);
@@ -136,13 +145,13 @@ const OUTAGES = {
     await cp.stop();
     await delay(2_000);
     await cp.start();
-    const { status, completion } = await fleet.ended(id, 20_000);
+    const { status, completion } = await fleet.ended(id);
     assert.equal(status, "success");
     const expected = Array.from({ length: 12 }, (_, i) => String(i + 1));
     assert.deepEqual(completion?.output?.split("\n"), expected);
     assert.deepEqual([...new Set(fleet.lines(id))], expected);
     assert.equal(await textOf(file), "run\n");
-    await fleet.ended(fleet.shell("true"), 20_000);
+    await fleet.ended(fleet.shell("true"));
     assert(
       agent.logged("control plane cannot be used").length <= 2,
       "it says so once for each call",
@@ -155,14 +164,18 @@ const OUTAGES = {
     const { controlPlane: cp } = fleet;
     const fault = cp.fault({ path: "/claim", status: 200, body: { task: null } });
     await using _agent = await fleet.agent();
-    await delay(3_000);
-    assert(fault.hits >= 1 && fault.hits <= 5, `${fault.hits} claims in 3 s`);
+    // The pauses are 250, 500, 1000 and 2000 ms long: a slow machine makes them no shorter.
+    await cp.waitFor(() => fault.hits >= 1, { what: "the first claim" });
+    const sinceMs = performance.now();
+    await cp.waitFor(() => fault.hits >= 5, { what: "the fifth claim" });
+    const tookMs = performance.now() - sinceMs;
+    assert(tookMs > 2_500, `5 claims in ${tookMs} ms`);
     fault.remove();
     assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
   },
 
   "a claim that hangs ends by its limit, which lies beyond its wait": async () => {
-    await using fleet = await Fleet.start({ request_timeout: "500ms", task_poll_interval: "1s" });
+    await using fleet = await Fleet.start({ request_timeout: "2s", task_poll_interval: "1s" });
     const { controlPlane: cp } = fleet;
     const fault = cp.fault({ path: "/claim", times: 1, hang: true });
     await using _agent = await fleet.agent();
@@ -171,7 +184,7 @@ const OUTAGES = {
     assert.equal(fault.hits, 1);
     const [hung] = cp.requests.filter(({ path }) => path.endsWith("/claim"));
     const tookMs = (hung?.endedAt ?? NaN) - (hung?.at ?? NaN);
-    assert(tookMs > 1_400, `it was held for ${tookMs} ms`);
+    assert(tookMs > 1_000, `it was held for ${tookMs} ms`);
   },
 };
 

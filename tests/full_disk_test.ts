@@ -36,7 +36,7 @@ Deno.test({
       const ids = [1, 2, 3].map(() => fleet.shell("seq 50000; sleep 1; seq 10"));
       const expected = [50_000, 10].flatMap((n) => Array.from({ length: n }, (_, i) => i + 1));
       for (const id of ids) {
-        const { status } = await fleet.ended(id, 30_000);
+        const { status } = await fleet.ended(id);
         assert.equal(status, "success");
         assert.equal(cp.streamText(id, "stdout"), expected.join("\n"));
       }

@@ -117,7 +117,7 @@ Deno.test("an innocent process that has got a task's process id is left alone", 
   await using fleet = await Fleet.start(QUICK, LEASES);
   const { controlPlane: cp } = fleet;
   const id = fleet.shell("echo ready; sleep 100");
-  const innocent = new Deno.Command("sleep", { args: ["60"], detached: true }).spawn();
+  const innocent = new Deno.Command("sleep", { args: ["1000"], detached: true }).spawn();
   try {
     {
       await using agent = await fleet.agent();

@@ -12,7 +12,7 @@ Deno.test("killed again and again, the agent neither loses a task nor runs one t
   tell(`seed ${seed}`);
   const random = seeded(seed);
   await using fleet = await Fleet.start(
-    { task_poll_interval: "500ms", request_timeout: "1s" },
+    { task_poll_interval: "500ms" },
     { leaseMs: 1_000 },
   );
   const { controlPlane: cp } = fleet;
@@ -28,7 +28,7 @@ Deno.test("killed again and again, the agent neither loses a task nor runs one t
   }
   await using agent = await fleet.agent();
   for (const id of ids) {
-    const task = await fleet.ended(id, 30_000);
+    const task = await fleet.ended(id);
     await assertKept(fleet, task, LINES);
     await fleet.closed(id);
     assert.deepEqual(await livingWith(id), []);

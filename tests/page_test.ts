@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Browser, Page as BrowserPage } from "playwright-core";
 import { startPage } from "../scripts/dev/_page.ts";
 import { Fleet } from "./_agent.ts";
+import { PATIENCE_MS } from "./_processes.ts";
 
 /** Debian's package. */
 const BROWSER = "/usr/bin/chromium";
@@ -21,6 +22,8 @@ Deno.test({
   fn: async () => {
     await using fleet = await Fleet.start({ realtime_enabled: true, metrics_interval: "1s" });
     await using agent = await fleet.agent({ HISTFILE: "/dev/null" });
+    // The page opens a terminal at once.
+    await agent.waitForLog("realtime session is up");
     const run = (command: string) => void fleet.shell(command);
     await using page = startPage(fleet.controlPlane, { run });
     const browser = await launch();
@@ -49,7 +52,7 @@ async function launch(): Promise<Browser> {
 async function visit(browser: Browser, url: string): Promise<void> {
   const viewport = { width: 1360, height: 850 };
   const page = await browser.newPage({ colorScheme: "light", viewport });
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(PATIENCE_MS);
   const problems: string[] = [];
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => {
@@ -113,7 +116,9 @@ async function takePictures(page: BrowserPage): Promise<void> {
   await page.getByText("exit 2 ·").waitFor();
   await page.keyboard.press("Alt+Digit3");
   await page.keyboard.type("ls --color -l /\n");
-  await page.getByRole("img", { name: /^CPU: .*, 30 values/ }).waitFor({ timeout: 60_000 });
+  await page.getByRole("img", { name: /^CPU: .*, 30 values/ }).waitFor({
+    timeout: 2 * PATIENCE_MS,
+  });
   await page.screenshot({ path: `${PICTURES}_light.png` });
   await page.emulateMedia({ colorScheme: "dark" });
   await page.screenshot({ path: `${PICTURES}_dark.png` });

@@ -175,7 +175,7 @@ Deno.test("a profile is reported, kept over a restart, and an unknown one is off
     await agent.waitForLog("realtime session is up");
     cp.setRootAccess(fleet.nodeId, "terminal");
     const { lastAppliedAt } = await reported("the profile", { appliedProfile: "terminal" });
-    assert(Math.abs(Date.parse(lastAppliedAt) - Date.now()) < 5_000);
+    assert(Math.abs(Date.parse(lastAppliedAt) - Date.now()) < 60_000);
     assert.match(await errorOf(fleet, "id", root), /"terminal".*: it takes one of task, /);
   }
   // The control plane has nothing to say any more, and what it said holds.

@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
+import { join } from "@std/path";
 import { type AgentProcess, Fleet } from "./_agent.ts";
 import { eventually, livingWith } from "./_processes.ts";
-import { together } from "./_together.ts";
+import { untilThere } from "./_shell.ts";
+import { tell, together } from "./_together.ts";
 
 const RESTARTED = "the agent was restarted while the task ran";
 
-/** Waits for the end of an agent; gives its exit code and how long it took. */
-async function leaving(agent: AgentProcess): Promise<{ code: number; tookMs: number }> {
+/** Waits for the end of an agent; gives its exit code and how long it took, and tells that. */
+async function leaving(
+  agent: AgentProcess,
+  how: string,
+): Promise<{ code: number; tookMs: number }> {
   const sinceMs = performance.now();
   const { code } = await agent.ended();
-  return { code, tookMs: performance.now() - sinceMs };
+  const tookMs = performance.now() - sinceMs;
+  tell(`${how}: left after ${tookMs.toFixed()} ms`);
+  return { code, tookMs };
 }
 
 Deno.test("an agent that has nothing to do stops at once", async () => {
@@ -18,9 +25,10 @@ Deno.test("an agent that has nothing to do stops at once", async () => {
     await using agent = await fleet.agent();
     await fleet.controlPlane.waitFor(() => fleet.controlPlane.heldClaims === 1);
     agent.signal(signal);
-    const { code, tookMs } = await leaving(agent);
+    const { code, tookMs } = await leaving(agent, `idle, ${signal}`);
     assert.equal(code, 0);
-    assert(tookMs < 2_000, `it took ${tookMs} ms`);
+    // Neither the claim nor the time that tasks have to finish is waited for.
+    assert(tookMs < 15_000, `it took ${tookMs} ms`);
     assert.equal(agent.logged("stopping")[0]?.signal, signal);
     assert.deepEqual(agent.logged("agent stopped").length, 1);
   };
@@ -35,14 +43,16 @@ const STOPS = {
     await using fleet = await Fleet.start();
     const { controlPlane: cp } = fleet;
     await using agent = await fleet.agent();
-    const id = fleet.shell("echo begun; sleep 2; echo done");
+    const go = join(fleet.folder, "go");
+    const id = fleet.shell(`echo begun; ${untilThere(go)}; echo done`);
     await cp.waitForTask(id, ({ logs }) => logs.length > 0);
     agent.signal("SIGTERM");
     await agent.waitForLog("stopping", ({ tasks }) => tasks === 1);
     const late = fleet.shell("true");
-    const { code, tookMs } = await leaving(agent);
+    await Deno.writeTextFile(go, "");
+    const { code, tookMs } = await leaving(agent, "a task that finishes");
     assert.equal(code, 0);
-    assert(tookMs < 4_000, `it took ${tookMs} ms`);
+    assert(tookMs < 50_000, `it took ${tookMs} ms`);
     const { status, completion } = cp.task(id);
     assert.equal(status, "success");
     assert.equal(completion?.output, "begun\ndone");
@@ -63,9 +73,9 @@ const STOPS = {
     ];
     for (const id of ids) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
     agent.signal("SIGTERM");
-    const { code, tookMs } = await leaving(agent);
+    const { code, tookMs } = await leaving(agent, "tasks that do not finish, 1 s for them");
     assert.equal(code, 0);
-    assert(tookMs > 1_000 && tookMs < 9_000, `it took ${tookMs} ms`);
+    assert(tookMs > 900 && tookMs < 60_000, `it took ${tookMs} ms`);
     for (const id of ids) {
       const { status, completion } = cp.task(id);
       assert.equal(status, "failed", cp.describe(id));
@@ -90,14 +100,10 @@ const STOPS = {
       agent.signal("SIGTERM");
       await agent.waitForLog("stopping");
       agent.signal("SIGINT");
-      const { code, tookMs } = await leaving(agent);
+      const { code, tookMs } = await leaving(agent, "a second signal");
       assert.equal(code, 1);
-      assert(tookMs < 500, `it took ${tookMs} ms`);
-      await eventually(
-        "the end of the process",
-        async () => (await livingWith(id)).length === 0,
-        1_000,
-      );
+      assert(tookMs < 15_000, `it took ${tookMs} ms`);
+      await eventually("the end of the process", async () => (await livingWith(id)).length === 0);
       assert.equal(cp.task(id).status, "running");
     }
     await using _next = await fleet.agent();
@@ -110,17 +116,20 @@ const STOPS = {
   "without a control plane it leaves in time, and the next start reports": async () => {
     await using fleet = await Fleet.start({ shutdown_timeout: "1s", request_timeout: "1s" });
     const { controlPlane: cp } = fleet;
-    const done = fleet.shell("for i in $(seq 10); do echo $i; sleep 0.1; done");
+    const [go, over] = [join(fleet.folder, "go"), join(fleet.folder, "over")];
+    const done = fleet.shell(`echo 1; ${untilThere(go)}; seq 2 10; : >${over}`);
     const endless = fleet.shell("echo begun; sleep 100");
     {
       await using agent = await fleet.agent();
       await cp.waitForTask(done, ({ logs }) => logs.length > 0);
       await cp.waitForTask(endless, ({ logs }) => logs.length > 0);
       await cp.stop();
+      await Deno.writeTextFile(go, "");
+      await eventually("the end of a task", () => Deno.stat(over).catch(() => undefined));
       agent.signal("SIGTERM");
-      const { code, tookMs } = await leaving(agent);
+      const { code, tookMs } = await leaving(agent, "without a control plane");
       assert.equal(code, 0);
-      assert(tookMs < 20_000, `it took ${tookMs} ms`);
+      assert(tookMs < 60_000, `it took ${tookMs} ms`);
       const kept = agent.logged("task end is kept for the next start");
       assert.deepEqual(kept.map(({ taskId }) => taskId).sort(), [done, endless].sort());
       assert.deepEqual(await livingWith(endless), []);
@@ -130,7 +139,7 @@ const STOPS = {
     await fleet.ended(done);
     const { completion } = await fleet.ended(endless);
     assert.equal(completion?.error, "agent is stopping");
-    assert.deepEqual([...new Set(fleet.lines(done))].slice(0, 5), ["1", "2", "3", "4", "5"]);
+    assert.equal([...new Set(fleet.lines(done))].join(), "1,2,3,4,5,6,7,8,9,10");
     await fleet.closed(done);
     await fleet.closed(endless);
     assert.deepEqual(cp.violations, []);
@@ -140,12 +149,14 @@ const STOPS = {
     await using fleet = await Fleet.start({ log_level: "info" });
     const { controlPlane: cp } = fleet;
     await using agent = await fleet.agent();
-    const id = fleet.shell("echo begun; sleep 1; echo done");
+    const go = join(fleet.folder, "go");
+    const id = fleet.shell(`echo begun; ${untilThere(go)}; echo done`);
     await cp.waitForTask(id, ({ logs }) => logs.length > 0);
     await fleet.configure({ log_level: "debug", task_timeout: "1s", node_id: crypto.randomUUID() });
     agent.signal("SIGHUP");
     const { needsRestart } = await agent.waitForLog("configuration read again");
     assert.deepEqual(needsRestart, ["nodeId"]);
+    await Deno.writeTextFile(go, "");
     assert.equal((await fleet.ended(id)).status, "success");
     const overdue = await fleet.ended(fleet.shell("sleep 100"));
     assert.equal(overdue.reason, "timeout", "a new task has the new limit");

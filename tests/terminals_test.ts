@@ -159,7 +159,7 @@ const BASICS: Record<string, () => Promise<void>> = {
       terminal.input(`stty -echo; echo re''ady; cat >${file}; echo do''ne\n`);
       await terminal.waitForText("ready");
       terminal.input(`${lines}\x04`);
-      await terminal.waitForText("done", { timeoutMs: 20_000 });
+      await terminal.waitForText("done");
       assert.equal(await textOf(file), lines);
     }),
 
@@ -167,8 +167,8 @@ const BASICS: Record<string, () => Promise<void>> = {
     onLiveFleet(
       async (fleet) => {
         const terminal = await openShell(fleet);
-        terminal.input("stty raw -echo; head -c 3000; stty sane; echo do''ne\n");
-        await delay(300);
+        terminal.input("stty raw -echo; echo re''ady; head -c 3000; stty sane; echo do''ne\n");
+        await terminal.waitForText("ready");
         const keys = upTo(1_000).map((i) => String(i % 1_000).padStart(3, "0"));
         for (const key of keys) terminal.input(key);
         await terminal.waitForText("done");
@@ -184,7 +184,8 @@ const BASICS: Record<string, () => Promise<void>> = {
         const sinceMs = performance.now();
         const terminal = await openShell(fleet);
         const tookMs = performance.now() - sinceMs;
-        assert(tookMs < 4_000, `the first prompt took ${tookMs} ms`);
+        tell(`without acknowledgements the first prompt took ${tookMs.toFixed()} ms`);
+        assert(tookMs < 15_000, `the first prompt took ${tookMs} ms`);
         await agent.waitForLog("control plane acknowledges nothing");
         terminal.input("seq 2000 | sed s/^/n/; exit 3\n");
         assert.equal((await exited(terminal))?.exitCode, 3);
@@ -221,18 +222,24 @@ Deno.test("Ctrl-C is answered at once, also in a flood", () =>
       await terminal.waitForText("rc=130");
       await prompt(terminal);
       const times: number[] = [];
+      const floods: number[] = [];
       for (const handlerMs of [() => 0, () => Math.random() * 4, () => 10]) {
         cp.options.realtimeHandlerMs = handlerMs;
         const before = terminal.byteLength;
         terminal.input("yes\n");
         await terminal.waitFor(({ byteLength }) => byteLength > before + 1_000_000);
         const sinceMs = performance.now();
+        const sinceBytes = terminal.byteLength;
         terminal.input("\x03");
         await terminal.waitFor((t) => /\^C[^y]*[#$] $/.test(t.tail(200)));
         times.push(performance.now() - sinceMs);
+        floods.push(terminal.byteLength - sinceBytes);
       }
       tell(`Ctrl-C in a flood: ${times.map((time) => time.toFixed()).join(", ")} ms`);
-      assert(times.every((time) => time < 500));
+      tell(`what still came: ${floods.map((bytes) => (bytes / 1024).toFixed()).join(", ")} KiB`);
+      assert(times.every((time) => time < 15_000));
+      // Where the handlers are slow a flood would have piled up much more than is to be buffered.
+      assert((floods.at(-1) ?? NaN) < 5 * 1024 * 1024);
     },
     {},
     { transcriptBytes: 1e9 },
@@ -249,7 +256,7 @@ Deno.test("20 MB arrive to the byte through uneven handlers, in bounded memory",
       await Deno.writeFile(file, content);
       const terminal = await openShell(fleet);
       terminal.input(`PS1=; stty -opost -echo; printf be''gin; exec cat ${file}\n`);
-      assert.equal((await exited(terminal, 30_000))?.exitCode, 0);
+      assert.equal((await exited(terminal))?.exitCode, 0);
       const { bytes } = terminal;
       const start = bytes.length - content.length;
       assert.equal(new TextDecoder().decode(bytes.subarray(start - 5, start)), "begin");
@@ -265,7 +272,7 @@ Deno.test("20 MB arrive to the byte through uneven handlers, in bounded memory",
 Deno.test("of a hundred terminals 32 open, the others are told why not", () =>
   onLiveFleet(async ({ controlPlane: cp }) => {
     const all = upTo(100).map(() => cp.realtime.openTerminal({ cols: 80, rows: 24 }));
-    await cp.waitFor(() => all.every(({ status }) => status !== "starting"), { timeoutMs: 20_000 });
+    await cp.waitFor(() => all.every(({ status }) => status !== "starting"));
     const [open, refused] = [
       all.filter(({ status }) => status === "open"),
       all.filter(({ status }) => status === "failed"),
@@ -276,7 +283,7 @@ Deno.test("of a hundred terminals 32 open, the others are told why not", () =>
       terminal.input(`echo me-$((${terminal.sessionId.length}+1)); exit\n`);
     }
     for (const terminal of open) {
-      assert.equal((await exited(terminal, 20_000))?.exitCode, 0);
+      assert.equal((await exited(terminal))?.exitCode, 0);
       assert.match(terminal.text, /^me-37\r$/m);
     }
     const next = cp.realtime.openTerminal({ cols: 80, rows: 24 });

@@ -1,5 +1,5 @@
 import project from "../../deno.json" with { type: "json" };
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";

@@ -36,7 +36,7 @@ export interface Flight {
 }
 
 /** A caller that hung up may have sent its next request before the server saw the hang-up. */
-const HANG_UP_SLACK_MS = 100;
+const HANG_UP_SLACK_MS = 500;
 
 /**
  * Notices requests that were in flight together though the contract forbids it: two claims of one
@@ -104,7 +104,7 @@ export class Flights {
 
 /** How long a wait may last and what it is for. */
 export interface WaitOptions {
-  /** Default 10 s. */
+  /** Default 60 s. */
   timeoutMs?: number;
   /** What is waited for, or how things stand, for the error at the time limit. */
   what?: string | (() => string);
@@ -118,7 +118,7 @@ export class Waits {
 
   /** Resolves with the first truthy value of `predicate`; rejects at the time limit or if it throws. */
   waitFor<T>(predicate: () => T, options: WaitOptions = {}): Promise<NonNullable<T>> {
-    const { timeoutMs = 10_000, what = "a condition" } = options;
+    const { timeoutMs = 60_000, what = "a condition" } = options;
     return new Promise((resolve, reject) => {
       const end = (finish: () => void) => {
         clearTimeout(timer);

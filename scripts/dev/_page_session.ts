@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { ControlPlane, Terminal } from "./control_plane.ts";
 import { PageNews, terminalNews } from "./_page_news.ts";
 import { frame, type News, unframe } from "./page/messages.ts";

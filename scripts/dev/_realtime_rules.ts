@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { claimBody, text } from "./_rules.ts";
 
 /** base64 characters in one `terminal.output` (contract, realtime). */

@@ -1,4 +1,4 @@
-import type { z } from "@zod/zod";
+import type * as z from "@zod/zod";
 import { HttpError } from "./_http_error.ts";
 import { nowMs } from "./_ledger.ts";
 import type { Node, Nodes } from "./_nodes.ts";

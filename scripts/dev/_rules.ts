@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { HttpError } from "./_http_error.ts";
 
 /** Of an accepted `output` only so many UTF-16 units are kept (contract, tasks over HTTP). */

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { Refusal } from "./_refusal.ts";
 import {
   decodeBase64,

@@ -277,7 +277,7 @@ export class ControlPlane implements AsyncDisposable {
   waitForTask(
     id: string,
     condition: TaskCondition,
-    timeoutMs = 10_000,
+    timeoutMs = 60_000,
   ): Promise<Readonly<Task>> {
     const check = taskCheck(this.#tasks.known(id), condition, () => this.describe(id));
     return this.#waits.waitFor(check.holds, { timeoutMs, what: check.what });

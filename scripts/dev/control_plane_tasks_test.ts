@@ -163,10 +163,11 @@ Deno.test("a lease that runs out queues the task again", async () => {
   await t.claim();
   await t.cp.waitForTask(id, (task) => task.status === "queued");
   assertRefused(await t.task(id, "started"), 409, /^lease expired before started transition$/);
-  const again = t.claim({ waitMs: 1000 });
+  t.cp.options.leaseMs = 1_000;
+  const again = t.claim({ waitMs: 30_000 });
   assert.partialDeepStrictEqual((await again).body.task, { id });
   assert.equal((await t.task(id, "started")).status, 200);
-  await delay(50);
+  await delay(1_100);
   assert.equal(t.cp.task(id).status, "running");
   assert.deepEqual(t.cp.violations, []);
 });
@@ -175,6 +176,7 @@ Deno.test("tasks that are queued or run for too long are failed by the server", 
   await using t = await setUp({ queueTimeoutMs: 20, runningTimeoutMs: 60 });
   const queued = t.cp.queueTask({ type: "shell.exec", payload: {} });
   await t.cp.waitForTask(queued, ["failed"]);
+  t.cp.options.queueTimeoutMs = 60_000;
   const id = await t.running();
   await t.cp.waitForTask(id, ["failed"]);
   assert.equal((await t.control(id)).status, "failed");

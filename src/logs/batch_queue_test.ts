@@ -29,5 +29,5 @@ Deno.test("a segment full of short lines is taken in no time", () => {
   const startMs = performance.now();
   while (queue.shift());
   // Half a minute with `Array.shift`.
-  assert(performance.now() - startMs < 2_000);
+  assert(performance.now() - startMs < 10_000);
 });

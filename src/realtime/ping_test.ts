@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as delay } from "@std/async";
 import { Logger } from "../system/logger.ts";
 import { LinkDroppedError, NoAckError } from "./link.ts";
 import { keepAlive } from "./ping.ts";
@@ -16,11 +17,14 @@ Deno.test("pings carry their type and a timestamp only, in every interval", asyn
   }
   // The interval is asked for anew each time.
   test.config.realtimePingIntervalMs = 60_000;
-  const { promise: later, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, 50);
-  await later;
+  // What is asked behind the last ping is answered behind it.
+  const settle = async () => {
+    await delay(50);
+    await test.session.request("terminal.output", {}, 60_000);
+  };
+  await settle();
   const sofar = server.payloads("agent.ping").length;
-  await test.session.request("terminal.output", {}, 1_000);
+  await settle();
   assert.equal(server.payloads("agent.ping").length, sofar);
 });
 

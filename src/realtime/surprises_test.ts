@@ -8,7 +8,7 @@ Deno.test("a binary attachment is handed on like any payload", async () => {
   await test.session.whenReady();
   server.agents.emit("terminal.input", { sessionId: "a", payload: new Uint8Array([1, 2, 3]) });
   server.agents.emit("terminal.stop", { sessionId: "a" });
-  while (test.handled.length < 2) await test.session.request("agent.ping", {}, 1_000);
+  while (test.handled.length < 2) await test.session.request("agent.ping", {}, 60_000);
   assert.deepEqual(test.handled.map(([event]) => event), ["terminal.input", "terminal.stop"]);
   assert.equal(server.payloads("agent.auth").length, 1);
 });
@@ -21,7 +21,7 @@ Deno.test("a binary message that belongs to nothing ends the connection, and ano
   const { reason } = await test.logged("realtime session ended");
   assert.equal(reason, "parse error");
   await test.session.whenReady();
-  await test.session.request("agent.ping", {}, 1_000);
+  await test.session.request("agent.ping", {}, 60_000);
 });
 
 Deno.test("whatever is thrown around a connection, another is tried", async () => {
@@ -51,7 +51,7 @@ Deno.test("acknowledgements are known of from the first of a session on", async 
   await server.until(() => server.payloads("agent.ping").length === 1);
   assert.equal(test.session.acknowledges, undefined);
   server.acknowledge = () => ({ ok: true });
-  await test.session.request("agent.ping", {}, 1_000);
+  await test.session.request("agent.ping", {}, 60_000);
   assert.equal(test.session.acknowledges, true);
   server.acknowledge = () => undefined;
   server.agents.disconnectSockets(true);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { TaskControl } from "../control_plane/schemas.ts";
 import { Logger } from "../system/logger.ts";
+import { quickestMs } from "../system/_quickest.ts";
 import type { EndCause } from "./end_cause.ts";
 import { watchControl } from "./control_watch.ts";
 
@@ -21,12 +22,14 @@ async function firstCause(...answers: (TaskControl | Error)[]): Promise<EndCause
 }
 
 Deno.test("a cancellation is seen soon after the start, with its reason", async () => {
-  const startMs = performance.now();
-  assert.deepEqual(
-    await firstCause({ status: "running", cancelRequested: true, cancelReason: "wrong host" }),
-    { kind: "cancelled", reason: "wrong host" },
-  );
-  assert(performance.now() - startMs < 1_000);
+  // Later looks come every 2 s.
+  const tookMs = await quickestMs(1_500, async () => {
+    assert.deepEqual(
+      await firstCause({ status: "running", cancelRequested: true, cancelReason: "wrong host" }),
+      { kind: "cancelled", reason: "wrong host" },
+    );
+  });
+  assert(tookMs < 1_500, `it took ${tookMs} ms`);
   assert.deepEqual(
     await firstCause({ status: "running", cancelRequested: true, cancelReason: null }),
     { kind: "cancelled", reason: undefined },

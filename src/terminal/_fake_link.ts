@@ -124,7 +124,7 @@ export class FakeLink implements RealtimeLink {
   }
 
   /** Resolves as soon as `condition` holds after some event. */
-  async until(condition: () => boolean, what: string, limitMs = 15_000): Promise<void> {
+  async until(condition: () => boolean, what: string, limitMs = 60_000): Promise<void> {
     const timer = setTimeout(() => this.#changed.reject(new Error(`not seen: ${what}`)), limitMs);
     try {
       while (!condition()) await this.#changed.promise;

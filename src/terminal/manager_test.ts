@@ -105,7 +105,6 @@ Deno.test("a hundred sessions at once: 32 open, the others are told why not", as
   await harness.link.until(
     () => ids.every((id) => events(harness, id).length > 0),
     "an answer to each",
-    60_000,
   );
   const opened = ids.filter((id) => harness.link.event(id, "terminal.opened"));
   assert.equal(opened.length, MAX_SESSIONS);
@@ -169,19 +168,21 @@ Deno.test("a stop that comes again, or too early, is answered", async () => {
   assert.deepEqual(events(harness, early), ["terminal.error", "terminal.error"]);
 });
 
-Deno.test("Ctrl-C is answered within half a second in a flood", async () => {
+Deno.test("Ctrl-C is answered at once in a flood", async () => {
   await using harness = new Harness({ handlerMs: () => 5 });
   const sessionId = await harness.open();
   harness.type(sessionId, "yes; echo rc=$?\n");
   const { output } = harness.link.session(sessionId);
   await harness.link.until(() => output.length > 100, "a flood");
-  const startMs = performance.now();
+  const before = output.length;
   harness.type(sessionId, "\x03");
   await harness.link.until(
     () => /\^C[^y]*[#$] $/.test(new TextDecoder().decode(join(output.slice(-3)))),
     "the prompt",
   );
-  assert.ok(performance.now() - startMs < 500);
+  // At 5 ms each: not behind all that the flood has printed in the meantime.
+  const frames = output.length - before;
+  assert.ok(frames < 100, `${frames} frames came first`);
   assert.ok(output.every(({ length }) => length <= 49_152));
 });
 
@@ -200,9 +201,8 @@ Deno.test("a paste of a megabyte arrives", async () => {
   const sessionId = await harness.open();
   const file = await Deno.makeTempFile();
   try {
-    harness.type(sessionId, `stty -echo; cat >${file}; echo d''one\n`);
-    await harness.see(sessionId, "stty");
-    await delay(100);
+    harness.type(sessionId, `stty -echo; echo re''ady; cat >${file}; echo d''one\n`);
+    await harness.see(sessionId, "ready");
     const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${"y".repeat(50)}\n`).join("");
     const bytes = new TextEncoder().encode(lines + "\x04");
     for (let at = 0; at < bytes.length; at += 50_000) {

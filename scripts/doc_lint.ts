@@ -15,7 +15,9 @@ async function output(command: string, args: string[]) {
 
 const listing = ["ls-files", "--cached", "--others", "--exclude-standard", "src"];
 const { stdout } = await output("git", listing);
-const files = stdout.trim().split("\n").filter((file) => !/\/_test_|_(test|bench)\.ts$/.test(file));
+const files = stdout.trim().split("\n").filter((file) =>
+  file.endsWith(".ts") && !/\/_test_|_(test|bench)\.ts$/.test(file)
+);
 const { stderr } = await output(Deno.execPath(), ["doc", "--lint", "mod.ts", ...files]);
 if (!/^error: Found \d+ documentation lint error|^Checked/m.test(stderr)) throw new Error(stderr);
 const problems = stderr.split(/^(?=error\[)/m)

@@ -1,32 +1,37 @@
-import { Command, CommanderError } from "@std/cli";
+import { Argument, type Command, CommanderError } from "@std/cli";
 import { EXIT_USAGE } from "../system/user_error.ts";
-import { VERSION } from "../system/version.ts";
-import { complain, print, PROGRAM } from "./output.ts";
+import { AgentCommand } from "./agent_command.ts";
+import type { InstallCommandOptions } from "./install.ts";
+import { print, PROGRAM } from "./output.ts";
 
-const EXAMPLES = `
-Examples:
-  $ ${PROGRAM} enroll                        ask for an email address and enroll this machine
-  $ ${PROGRAM} enroll --email me@example.com
-  $ ${PROGRAM} run                           run the agent (also when no command is given)
-`;
+const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 wrong use.";
 
 /** Runs the command that `args` (without the program's name) ask for; gives its exit code. */
 export async function runProgram(args: string[]): Promise<number> {
   let exitCode = 0;
   const program = describe((code) => exitCode = code);
   try {
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(plainly(args), { from: "user" });
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    // The parser has said what is wrong; its exit code is 0 after a help text.
+    // It has printed a help text, which was asked for if its exit code is 0.
     return error.exitCode === 0 ? 0 : EXIT_USAGE;
   }
 }
 
+/** The two forms that the parser does not know by itself, put into ones that it knows. */
+function plainly(args: string[]): string[] {
+  const [first = "", ...rest] = args;
+  if (first === "help") return [...rest.filter((word) => word !== first), "--help"];
+  return ["-V", "--version"].includes(first) ? ["version", ...rest] : args;
+}
+
+type Exit = (code: number) => void;
+
 /** Each command loads its module only when it is called, so that the others start quickly. */
-function describe(exit: (code: number) => void): Command {
-  const program = new Command(PROGRAM)
+function describe(exit: Exit): Command {
+  const program = new AgentCommand(PROGRAM)
     .description("Lets a Noderax control plane watch this machine and run tasks on it.")
     .exitOverride()
     .configureOutput({
@@ -34,28 +39,177 @@ function describe(exit: (code: number) => void): Command {
       // The parser would look up variables that the agent has no permission to read.
       getOutHasColors: () => false,
       getErrHasColors: () => false,
-      outputError: (text) => complain(text.replace(/^error: /, "").trimEnd()),
     })
-    .version(`${PROGRAM} ${VERSION}`, "-V, --version", "print name and version")
+    .enablePositionalOptions()
+    .option("-V, --version", "print name and version")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
-    .addHelpText("after", EXAMPLES);
+    .addHelpText("after", examples(["enroll", "run", "status", "doctor"]))
+    .addHelpText("afterAll", EXIT_CODES);
+  describeEnrollment(program, exit);
+  describeInstallation(program, exit);
+  describeService(program, exit);
+  describeConfig(program, exit);
+  describeTools(program, exit);
+  return program;
+}
+
+function describeEnrollment(program: Command, exit: Exit): void {
   program.command("enroll")
     .description("enroll this machine: somebody approves it in the Noderax web app")
     .option("--email <address>", "the address whose owner approves it; asked for unless given")
     .option("--again", "enroll anew, when this machine's node was deleted")
+    .addHelpText("after", examples(["enroll", "enroll --email me@example.com"]))
     .action(async (options: { email?: string; again?: boolean }) => {
       const { enroll } = await import("./enroll.ts");
       exit(await enroll(options));
     });
   program.command("run")
     .description("run the agent; what happens when no command is given")
+    .addHelpText("after", examples(["run"]))
     .action(async () => {
       const { run } = await import("./run.ts");
       exit(await run());
     });
+}
+
+function describeInstallation(program: Command, exit: Exit): void {
+  program.command("install")
+    .description("install this program as a service, enroll the machine and start; also upgrades")
+    .option("--api-url <url>", "the control plane's address; asked for unless given or configured")
+    .option("--email <address>", "the address whose owner approves the machine; asked for")
+    .option("--non-interactive", "ask nothing")
+    .option(
+      "--bootstrap-token <token>",
+      "enroll with a token made in the web app; also taken from NODERAX_BOOTSTRAP_TOKEN",
+    )
+    .addHelpText(
+      "after",
+      examples([
+        "install",
+        "install --api-url https://noderax.example.com --email me@example.com",
+        "install --non-interactive --api-url https://noderax.example.com --bootstrap-token TOKEN",
+      ]),
+    )
+    .action(async (options: InstallCommandOptions) => {
+      const { install } = await import("./install.ts");
+      exit(await install(options));
+    });
+  program.command("uninstall")
+    .description("stop the service and remove what install made")
+    .option("--purge", "remove configuration, identity and state as well")
+    .addHelpText("after", examples(["uninstall", "uninstall --purge"]))
+    .action(async (options: { purge?: boolean }) => {
+      const { uninstall } = await import("./uninstall.ts");
+      exit(await uninstall(options));
+    });
+}
+
+const SERVICE_ACTIONS = {
+  start: "start the service",
+  stop: "stop the service; running tasks have shutdown_timeout to finish",
+  restart: "stop the service and start it again",
+} as const;
+
+function describeService(program: Command, exit: Exit): void {
+  for (const action of ["start", "stop", "restart"] as const) {
+    program.command(action)
+      .description(SERVICE_ACTIONS[action])
+      .addHelpText("after", examples([action]))
+      .action(async () => {
+        const { service } = await import("./service.ts");
+        exit(await service(action));
+      });
+  }
+  program.command("status")
+    .description(
+      "say how the service, the agent and its connections are; exit code 1 unless it runs",
+    )
+    .option("--json", "as JSON")
+    .option("--check", "one line, and exit code 1 unless the agent is well: for monitors")
+    .addHelpText("after", examples(["status", "status --json", "status --check"]))
+    .action(async (options: { json?: boolean; check?: boolean }) => {
+      const { status } = await import("./status.ts");
+      exit(await status(options));
+    });
+  program.command("logs")
+    .description("show the service's log")
+    .option("-f, --follow", "go on with what comes")
+    .option("-n, --lines <number>", "how many of the last lines", "100")
+    .option("--json", "the agent's own events alone, as JSON, one a line")
+    .addHelpText("after", examples(["logs", "logs -f", "logs -n 20"]))
+    .action(async (options: { follow?: boolean; lines: string; json?: boolean }) => {
+      const { logs } = await import("./logs.ts");
+      exit(await logs(options));
+    });
+}
+
+function describeConfig(program: Command, exit: Exit): void {
+  const config = program.command("config")
+    .description("show and change the configuration")
+    .addHelpText("after", examples(["config show", "config set log_level debug", "config path"]));
+  config.command("show")
+    .description("show every value and where it comes from")
+    .option("--json", "as JSON")
+    .option("--reveal", "show secrets too; root only")
+    .addHelpText("after", examples(["config show", "config show --json"]))
+    .action(async (options: { json?: boolean; reveal?: boolean }) => {
+      const { configShow } = await import("./config.ts");
+      exit(await configShow(options));
+    });
+  config.command("set")
+    .description("change a value in the configuration file; the service is restarted if it runs")
+    .argument("<key>", "such as log_level")
+    .argument("<value>", 'the new value; "" removes the key')
+    // A value may begin with a dash.
+    .allowUnknownOption()
+    .addHelpText(
+      "after",
+      examples(["config set heartbeat_interval 20s", 'config set run_as_user ""']),
+    )
+    .action(async (key: string, value: string) => {
+      const { configSet } = await import("./config_set.ts");
+      exit(await configSet(key, value));
+    });
+  config.command("path")
+    .description("print the path of the configuration file")
+    .addHelpText("after", examples(["config path"]))
+    .action(async () => {
+      const { configPath } = await import("./config.ts");
+      exit(await configPath());
+    });
+}
+
+function describeTools(program: Command, exit: Exit): void {
+  program.command("doctor")
+    .description("check all that the agent needs, and say how to mend what fails")
+    .option("--json", "as JSON")
+    .addHelpText("after", examples(["doctor", "doctor --json"]))
+    .action(async (options: { json?: boolean }) => {
+      const { doctor } = await import("./doctor.ts");
+      exit(await doctor(options));
+    });
   program.command("version")
-    .description("print name and version")
-    .action(() => print(`${PROGRAM} ${VERSION}\n`));
-  return program;
+    .description("print name, version and build")
+    .option("--json", "as JSON")
+    .addHelpText("after", examples(["version", "version --json"]))
+    .action(async (options: { json?: boolean }) => {
+      const { version } = await import("./version.ts");
+      exit(version(options));
+    });
+  program.command("completions")
+    .description("print a script that completes this command line in a shell")
+    .addArgument(new Argument("<shell>", "which").choices(["bash", "zsh", "fish"]))
+    .addHelpText(
+      "after",
+      examples(["completions bash > /usr/share/bash-completion/completions/noderax-agent"]),
+    )
+    .action(async (shell: "bash" | "zsh" | "fish") => {
+      const { completions } = await import("./completions.ts");
+      exit(completions(shell, program));
+    });
+}
+
+function examples(commands: readonly string[]): string {
+  return ["\nExamples:", ...commands.map((command) => `  $ ${PROGRAM} ${command}`)].join("\n");
 }

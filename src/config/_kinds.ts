@@ -77,6 +77,14 @@ export const filePath: Kind<string> = {
   schema: z.string().trim().min(1).refine((path) => !path.includes("\0")),
 };
 
+/** Where only this machine itself can reach a server; port 0 is any free one. */
+export const loopbackAddress: Kind<string> = {
+  allowed: 'a loopback address with its port, such as "127.0.0.1:9464"',
+  schema: z.string().trim().toLowerCase()
+    .regex(/^(localhost|127(\.\d{1,3}){3}|\[::1\]):\d{1,5}$/)
+    .refine((address) => URL.canParse(`http://${address}`)),
+};
+
 /** The path part of a URL. */
 export const urlPath: Kind<string> = {
   allowed: 'a path that begins with "/", without spaces, "?" and "#"',

@@ -3,6 +3,7 @@ import { UserError } from "../system/user_error.ts";
 import { processEnv, type ReadEnv, readSet } from "./_env.ts";
 import { type RawConfig, readConfigFile } from "./_file.ts";
 import { type Config, CONFIG_KEYS, type ConfigKey, configSchema } from "./schema.ts";
+import { badValueSentence } from "./value.ts";
 
 /** Where the configuration is looked for, in this order. */
 export const CONFIG_SEARCH_PATH: readonly string[] = [
@@ -45,6 +46,12 @@ export interface LoadConfigOptions {
   readonly searchPath?: readonly string[];
 }
 
+/** What {@linkcode inspectConfig} found. */
+export interface InspectedConfig extends LoadedConfig {
+  /** A sentence for each bad value, by the key's name; in `config` such a key is as if unset. */
+  readonly problems: Readonly<Record<string, string>>;
+}
+
 /**
  * Finds and reads the configuration.
  *
@@ -52,45 +59,59 @@ export interface LoadConfigOptions {
  * Throws a {@linkcode UserError} if the file cannot be used, or with one line for
  * each bad value: key, value (masked if secret), source, and what is allowed.
  */
-export async function loadConfig(
-  { env = processEnv, cwd = Deno.cwd(), searchPath = CONFIG_SEARCH_PATH }: LoadConfigOptions = {},
-): Promise<LoadedConfig> {
-  const named = readSet(env, "NODERAX_CONFIG_FILE");
-  const candidates = named === undefined ? searchPath : [named];
-  const found = await findFile(candidates.map((path) => resolve(cwd, path)));
-  const path = found?.path ?? resolve(cwd, named ?? NEW_CONFIG_FILE);
-  const content = found?.content ?? {};
+export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
+  const { problems, ...loaded } = await inspectConfig(options);
+  const sentences = Object.values(problems);
+  if (sentences.length > 0) throw new UserError(sentences.join("\n"));
+  return loaded;
+}
+
+/** Like {@linkcode loadConfig}, but bad values are reported beside the good ones. */
+export async function inspectConfig(options: LoadConfigOptions = {}): Promise<InspectedConfig> {
+  const { env = processEnv } = options;
+  const { path, exists } = await locateConfig(options);
+  const content = exists ? await readConfigFile(path) ?? {} : {};
 
   const values: RawConfig = {};
   const sources: Record<string, ConfigSource> = {};
+  const problems: Record<string, string> = {};
   for (const row of CONFIG_KEYS) {
     const { value, source } = pickValue(row, env, content, path);
-    if (value !== undefined) values[row.property] = value;
     sources[row.key] = source;
+    if (value === undefined) continue;
+    if (row.schema.safeParse(value).success) values[row.property] = value;
+    else problems[row.key] = badValueSentence(row, value, describeSource(source));
   }
-  const parsed = configSchema.safeParse(values);
-  if (!parsed.success) {
-    const bad = new Set(parsed.error.issues.map((issue) => issue.path[0]));
-    const sentences = CONFIG_KEYS.filter((row) => bad.has(row.property))
-      .map((row) => badValueSentence(row, values[row.property], sources[row.key]));
-    throw new UserError(sentences.join("\n"));
-  }
-
+  const config = configSchema.parse(values);
   const unknownKeys = Object.keys(content).filter((key) => !Object.hasOwn(sources, key));
   const warnings = unknownKeys.length === 0
     ? []
     : [`${path} has unknown keys, which are ignored: ${unknownKeys.join(", ")}.`];
-  return { config: parsed.data, path, exists: found !== undefined, sources, unknownKeys, warnings };
+  return { config, path, exists, sources, unknownKeys, warnings, problems };
 }
 
-async function findFile(
-  paths: readonly string[],
-): Promise<{ path: string; content: RawConfig } | undefined> {
-  for (const path of paths) {
-    const content = await readConfigFile(path);
-    if (content !== undefined) return { path, content };
+/** Where the configuration file is or, if there is none, is to be made; it is not read. */
+export async function locateConfig(
+  { env = processEnv, cwd = Deno.cwd(), searchPath = CONFIG_SEARCH_PATH }: LoadConfigOptions = {},
+): Promise<Pick<LoadedConfig, "path" | "exists">> {
+  const named = readSet(env, "NODERAX_CONFIG_FILE");
+  for (const candidate of named === undefined ? searchPath : [named]) {
+    const path = resolve(cwd, candidate);
+    if (await isThere(path)) return { path, exists: true };
   }
-  return undefined;
+  return { path: resolve(cwd, named ?? NEW_CONFIG_FILE), exists: false };
+}
+
+/** What cannot be looked at is there: reading it tells why. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    return !missing;
+  }
 }
 
 function pickValue(
@@ -111,18 +132,7 @@ function pickValue(
   return { value, source: { file } };
 }
 
-function badValueSentence(row: ConfigKey, value: unknown, source?: ConfigSource): string {
-  const shown = row.secret ? '"***"' : showValue(value);
-  return `${row.key} is ${shown} ${describeSource(source)}, but must be ${row.allowed}.`;
-}
-
-function showValue(value: unknown): string {
-  // The password of a URL like https://me:secret@host is nobody's business either.
-  const text = JSON.stringify(value).replace(/^("(?:[^"/]*:\/\/)?).*@/, "$1***@");
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
-}
-
-function describeSource(source: ConfigSource = "default"): string {
+function describeSource(source: ConfigSource): string {
   if (source === "default") return "by default";
   if ("env" in source) return `in the environment variable ${source.env}`;
   return `in ${source.file}`;

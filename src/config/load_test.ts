@@ -109,11 +109,11 @@ Deno.test("every environment variable is read, an earlier name over a later one"
   await using folder = await Folder.make();
   for (const { key, env, fallback } of CONFIG_KEYS) {
     for (const name of env.toReversed()) {
-      folder.env[name] = String(fallback ?? "text");
+      folder.env[name] = String(fallback ?? (key === "metrics_listen" ? "localhost:1" : "text"));
       assert.deepEqual((await folder.load()).sources[key], { env: name });
     }
   }
-  const prefixed = ["API_URL", "API_TLS_CA_FILE", "RUN_AS_USER"];
+  const prefixed = ["API_URL", "API_TLS_CA_FILE", "RUN_AS_USER", "METRICS_LISTEN"];
   for (const part of ["NAMESPACE", "PATH", "PING_INTERVAL", "METRICS_INTERVAL"]) {
     prefixed.push(`REALTIME_${part}`);
   }

@@ -16,3 +16,4 @@ export {
   type ConfigValue,
   type KeyInfo,
 } from "./schema.ts";
+export { fileForm, masked, parseValue } from "./value.ts";

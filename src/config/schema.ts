@@ -8,6 +8,7 @@ import {
   headerText,
   type Kind,
   logLevel,
+  loopbackAddress,
   urlPath,
   userName,
   whole,
@@ -152,6 +153,11 @@ export const configSchema = z.object({
     doc:
       "The user that tasks and terminals run as when the agent is root; the agent's own if unset.",
   }),
+  metricsListen: optional(loopbackAddress, {
+    key: "metrics_listen",
+    env: ["NODERAX_METRICS_LISTEN", "METRICS_LISTEN"],
+    doc: "Where Prometheus metrics, /healthz and /readyz are served on this machine; off if unset.",
+  }),
   stateFile: key(filePath, "./data/agent_identity.json", {
     key: "state_file",
     env: ["STATE_FILE"],
@@ -171,11 +177,13 @@ export type Config = z.output<typeof configSchema>;
 export interface ConfigKey extends KeyInfo {
   /** The name of its property in {@linkcode Config}. */
   readonly property: string;
+  /** Reads its value, be it JSON or text. */
+  readonly schema: z.ZodType;
 }
 
 /** The table's rows in its order. */
 export const CONFIG_KEYS: readonly ConfigKey[] = Object.entries(configSchema.shape)
   .flatMap(([property, schema]) => {
     const info = infos.get(schema);
-    return info === undefined ? [] : [{ property, ...info }];
+    return info === undefined ? [] : [{ property, schema, ...info }];
   });

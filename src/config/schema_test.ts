@@ -35,7 +35,7 @@ Deno.test("the defaults are those of the documentation", () => {
 Deno.test("the table names every key once and no environment variable twice", () => {
   const names = CONFIG_KEYS.flatMap((row) => row.env);
   assert.equal(CONFIG_KEYS.length, Object.keys(configSchema.shape).length);
-  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 20);
+  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 21);
   assert.equal(new Set(names).size, names.length);
   assert.deepEqual(
     CONFIG_KEYS.filter((row) => row.secret).map((row) => row.key),
@@ -147,6 +147,21 @@ Deno.test("texts are read by their rules", () => {
     "/a?b",
     undefined,
   ]]);
+  check("metricsListen", [
+    ["127.0.0.1:9464", "127.0.0.1:9464"],
+    [" LocalHost:0 ", "localhost:0"],
+    ["127.1.2.3:65535", "127.1.2.3:65535"],
+    ["[::1]:80", "[::1]:80"],
+    ["0.0.0.0:9464", undefined],
+    ["[::]:9464", undefined],
+    ["127.0.0.1", undefined],
+    [":9464", undefined],
+    ["127.0.0.256:1", undefined],
+    ["127.0.0.1:65536", undefined],
+    ["127.0.0.1:1/x", undefined],
+    ["localhost.example.com:1", undefined],
+    [9464, undefined],
+  ]);
   check("stateFile", [["/var/lib/with space/x.json", "/var/lib/with space/x.json"], [
     "a\0b",
     undefined,

@@ -100,7 +100,14 @@ export class Logger {
   }
 }
 
-function prettyLine(time: string, level: LogLevel, msg: string, fields: LogFields, color: boolean) {
+/** An event for a person, without the line's end; `time` as RFC 3339 has it, `color` by ANSI codes. */
+export function prettyLine(
+  time: string,
+  level: LogLevel,
+  msg: string,
+  fields: LogFields,
+  color: boolean,
+): string {
   const name = level.toUpperCase().padEnd(5);
   const shown = color ? `\x1b[${COLOR[level]}m${name}\x1b[0m` : name;
   const rest = Object.entries(fields)

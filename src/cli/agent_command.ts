@@ -1,0 +1,40 @@
+import { Command } from "@std/cli";
+import { EXIT_USAGE, UserError } from "../system/user_error.ts";
+import { nearest } from "./nearest.ts";
+
+/** A command that answers wrong use with one sentence, which points to the help that fits. */
+export class AgentCommand extends Command {
+  /** Its subcommands do the same. */
+  override createCommand(name?: string): AgentCommand {
+    return new AgentCommand(name);
+  }
+
+  /** Takes the parser's complaint. */
+  override error(message: string): never {
+    const complaint = message
+      .replace(/^error: /, "")
+      // What was typed may be a secret, and the complaint may land in a log.
+      .replace(/(but got \d+): [^]*/, "$1")
+      .replace(/\. (Expected|Allowed)/, (_, word: string) => `: ${word.toLowerCase()}`)
+      .replace(/\n?\(Did you mean (.*)\?\)$/, " (did you mean $1?)")
+      .replace(/\.$/, "");
+    const sentence = `${complaint}; see \`${pathOf(this)} --help\`.`;
+    throw new UserError(sentence, { exitCode: EXIT_USAGE });
+  }
+
+  /** The parser would print this help when asked for that of a subcommand that does not exist. */
+  override helpInformation(context?: { error: boolean }): string {
+    const names = this.commands.map((command) => command.name());
+    const [word = "help"] = this.args[0] === "help" ? this.args.slice(1) : this.args;
+    if (names.length > 0 && !["help", ...names].includes(word) && !word.startsWith("-")) {
+      const meant = nearest(word, names);
+      this.error(`unknown command '${word}'${meant ? ` (did you mean ${meant}?)` : ""}`);
+    }
+    return super.helpInformation(context);
+  }
+}
+
+/** All of the words that call a command, the program's name first. */
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+}

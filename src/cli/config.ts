@@ -1,0 +1,90 @@
+import { EXIT_FAILED } from "../system/user_error.ts";
+import {
+  CONFIG_KEYS,
+  type ConfigKey,
+  type ConfigSource,
+  type ConfigValue,
+  fileForm,
+  inspectConfig,
+  type InspectedConfig,
+  locateConfig,
+  masked,
+} from "../config/mod.ts";
+import { complain, print, PROGRAM } from "./output.ts";
+import { requireRoot } from "./root.ts";
+
+/** What is shown of one key. */
+interface Shown {
+  /** The value in use, `***` for a secret; null when it is unset or bad. */
+  value: ConfigValue | null;
+  /** Who has set it. */
+  source: ConfigSource;
+  /** What is wrong with the value that somebody has set. */
+  problem?: string;
+}
+
+/** Shows every key, its value and who has set it; gives the exit code. */
+export async function configShow(
+  { json = false, reveal = false }: { json?: boolean; reveal?: boolean },
+): Promise<number> {
+  if (reveal) await requireRoot("config show --reveal");
+  const inspected = await inspectConfig();
+  const { path, exists, unknownKeys, problems } = inspected;
+  const values = Object.fromEntries(
+    CONFIG_KEYS.map((row) => [row.key, shownOf(row, inspected, reveal)]),
+  );
+  if (json) print(`${JSON.stringify({ path, exists, values, unknownKeys }, null, 2)}\n`);
+  else printTable(inspected, values);
+  const sentences = Object.values(problems);
+  sentences.forEach(complain);
+  return sentences.length > 0 ? EXIT_FAILED : 0;
+}
+
+/** Prints the path of the configuration file, be there one or not; gives the exit code. */
+export async function configPath(): Promise<number> {
+  const { path, exists } = await locateConfig();
+  print(`${path}\n`);
+  if (!exists) complain(`there is no such file yet: \`${PROGRAM} config set\` makes it.`);
+  return 0;
+}
+
+function shownOf(row: ConfigKey, inspected: InspectedConfig, reveal: boolean): Shown {
+  const { sources, problems, config } = inspected;
+  const source = sources[row.key] ?? "default";
+  const problem = problems[row.key];
+  if (problem) return { value: null, source, problem };
+  const value = fileForm(row, config);
+  if (value === undefined) return { value: null, source };
+  return { value: reveal ? value : masked(row, value), source };
+}
+
+function printTable(
+  { path, exists, unknownKeys }: InspectedConfig,
+  values: Record<string, Shown>,
+): void {
+  const rows = Object.entries(values).map(([key, shown]) => [
+    key,
+    textOf(shown),
+    sourceText(shown.source),
+  ]);
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
+  );
+  print(`file: ${path}${exists ? "" : " (not there yet)"}\n\n${lines.join("\n")}\n`);
+  if (unknownKeys.length > 0) {
+    print(`\nunknown keys in the file, which are ignored: ${unknownKeys.join(", ")}\n`);
+  }
+}
+
+function textOf({ value, problem }: Shown): string {
+  if (problem) return "(bad)";
+  if (value === null) return "(unset)";
+  const text = String(value);
+  return /\p{Cc}/u.test(text) ? JSON.stringify(text) : text;
+}
+
+function sourceText(source: ConfigSource): string {
+  if (source === "default") return source;
+  return "file" in source ? "file" : `environment ${source.env}`;
+}

@@ -1,0 +1,77 @@
+import {
+  CONFIG_KEYS,
+  type ConfigKey,
+  type ConfigValue,
+  inspectConfig,
+  locateConfig,
+  masked,
+  parseValue,
+  saveConfig,
+} from "../config/mod.ts";
+import { INSTALLED } from "../system/paths.ts";
+import { serviceState } from "../system/systemd.ts";
+import { type RunTool, runTool } from "../system/tool.ts";
+import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
+import { nearest } from "./nearest.ts";
+import { complain, print, PROGRAM } from "./output.ts";
+import { changeService, type ServiceOutcome, tell } from "./service.ts";
+
+/** States of a service that has read its configuration, or is about to. */
+const RUNNING = ["active", "activating", "reloading"];
+
+/**
+ * Changes one key of the configuration file, or removes it, and restarts the service if that is the
+ * file it reads; gives the exit code.
+ */
+export async function configSet(key: string, text: string): Promise<number> {
+  const row = CONFIG_KEYS.find((row) => row.key === key);
+  if (!row) throw unknownKey(key);
+  const value = text.trim() === "" ? null : parse(row, text);
+
+  const { path } = await locateConfig();
+  const { warnings } = await saveConfig(path, { [key]: value });
+  const what = value === null ? `Removed ${key} from` : `Saved ${key} = ${masked(row, value)} in`;
+  print(`${what} ${path}.\n`);
+  warnings.forEach(complain);
+
+  const source = (await inspectConfig()).sources[key];
+  if (source !== undefined && source !== "default" && "env" in source) {
+    complain(`the environment variable ${source.env} is set and has the last word on ${key}.`);
+  }
+  const outcome = await restartIfInUse(path);
+  return outcome ? tell(outcome) : 0;
+}
+
+/** The world that {@linkcode restartIfInUse} sees. */
+export interface RestartOptions {
+  /** Runs systemd's tools. */
+  run?: RunTool;
+  /** The configuration that the service reads. */
+  installedConfig?: string;
+}
+
+/** Restarts the service if it runs and `path` is its configuration; undefined if it need not. */
+export async function restartIfInUse(
+  path: string,
+  { run = runTool, installedConfig = INSTALLED.config }: RestartOptions = {},
+): Promise<ServiceOutcome | undefined> {
+  if (path !== installedConfig) return undefined;
+  const state = await serviceState(run);
+  if (!state || !RUNNING.includes(state.active)) return undefined;
+  const { done, text } = await changeService("restart", run);
+  return { done, text: done ? `Restarted: ${text}` : `the value is saved, but ${text}` };
+}
+
+function parse(row: ConfigKey, text: string): ConfigValue {
+  try {
+    return parseValue(row, text, "on the command line");
+  } catch (error) {
+    throw new UserError(messageOf(error), { exitCode: EXIT_USAGE });
+  }
+}
+
+function unknownKey(key: string): UserError {
+  const meant = nearest(key, CONFIG_KEYS.map((row) => row.key));
+  const hint = meant ? `did you mean ${meant}?` : `\`${PROGRAM} config show\` lists all.`;
+  return new UserError(`There is no key '${key}': ${hint}`, { exitCode: EXIT_USAGE });
+}

@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { formatEvent, isEvent } from "./log_format.ts";
+
+const EVENT = '{"time":"2026-01-02T03:04:05.678Z","level":"warn","msg":"slow","path":"a b","n":1}';
+
+Deno.test("an event is shown with its day, time, level and fields", () => {
+  assert.equal(formatEvent(EVENT), '2026-01-02 03:04:05 WARN  slow path="a b" n=1');
+  assert.equal(
+    formatEvent(EVENT, true),
+    '2026-01-02 03:04:05 \x1b[33mWARN \x1b[0m slow path="a b" n=1',
+  );
+  assert(isEvent(EVENT));
+});
+
+Deno.test("what is no event of the agent is shown as it is", () => {
+  const others = ["Started the agent.", "", "{", "null", "[1]", '{"msg":"x"}', '"text"'];
+  for (const line of [...others, EVENT.replace("warn", "loud")]) {
+    assert.equal(formatEvent(line, true), line);
+    assert(!isEvent(line));
+  }
+});

@@ -1,0 +1,14 @@
+import assert from "node:assert/strict";
+import { nearest } from "./nearest.ts";
+
+Deno.test("the nearest word is found, and none where nothing is like it", () => {
+  const words = ["log_level", "node_id", "run"];
+  assert.equal(nearest("loglevel", words), "log_level");
+  assert.equal(nearest("log_levle", words), "log_level");
+  assert.equal(nearest("ndoe_id", words), "node_id");
+  assert.equal(nearest("ru", words), "run");
+  assert.equal(nearest("run", words), "run");
+  assert.equal(nearest("fly", words), undefined);
+  assert.equal(nearest("", words), undefined);
+  assert.equal(nearest("run", []), undefined);
+});

@@ -1,0 +1,32 @@
+/** The name of the program, its service, its folders and its link. */
+export const NAME = "noderax-agent";
+
+/** The systemd unit. */
+export const SERVICE = `${NAME}.service`;
+
+/** The user that the installer makes and has tasks run as. */
+export const SERVICE_USER = "noderax";
+
+/** Where an installed agent has its parts; the same places as the 1.x agent. */
+export const INSTALLED = {
+  /** All of the program; root's. */
+  programFolder: "/opt/noderax-agent",
+  /** What is started. */
+  program: "/opt/noderax-agent/noderax-agent",
+  /** What makes it a command. */
+  link: "/usr/local/bin/noderax-agent",
+  /** The configuration's folder. */
+  configFolder: "/etc/noderax-agent",
+  /** The configuration. */
+  config: "/etc/noderax-agent/config.json",
+  /** What the agent must remember. */
+  stateFolder: "/var/lib/noderax-agent",
+  /** The identity. */
+  identity: "/var/lib/noderax-agent/agent_identity.json",
+  /** What Deno has found out about the program: a quicker start and less memory; root's alone. */
+  cacheFolder: "/var/cache/noderax-agent",
+  /** Gone with each boot: the socket that `status` asks. */
+  runtimeFolder: "/run/noderax-agent",
+  /** The unit file. */
+  unit: "/etc/systemd/system/noderax-agent.service",
+} as const;

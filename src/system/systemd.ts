@@ -1,0 +1,58 @@
+import { SERVICE } from "./paths.ts";
+import { type RunTool, runTool } from "./tool.ts";
+
+/** What systemd says of the agent's service. */
+export interface ServiceState {
+  /** Whether there is a unit: `loaded`, `not-found`, `bad-setting`, … */
+  load: string;
+  /** Whether it runs: `active`, `activating`, `inactive`, `failed`, … */
+  active: string;
+  /** The same more closely: `running`, `auto-restart`, `dead`, … */
+  sub: string;
+  /** Whether it starts with the machine: `enabled`, `disabled`, …; "" without a unit. */
+  enabled: string;
+  /** When it got into this state; undefined if it never was in another. */
+  since: Date | undefined;
+  /** The process id of the agent; 0 when none runs. */
+  pid: number;
+  /** How often systemd has started it again by itself. */
+  restarts: number;
+  /** How it ended last: `success`, `exit-code`, `signal`, `watchdog`, … */
+  result: string;
+}
+
+const PROPERTIES = {
+  load: "LoadState",
+  active: "ActiveState",
+  sub: "SubState",
+  enabled: "UnitFileState",
+  since: "StateChangeTimestamp",
+  pid: "MainPID",
+  restarts: "NRestarts",
+  result: "Result",
+} as const;
+
+/** Asks systemd for the service's state; undefined where systemd does not run the machine. */
+export async function serviceState(run: RunTool = runTool): Promise<ServiceState | undefined> {
+  const names = Object.values(PROPERTIES).join(",");
+  const shown = await run("systemctl", "show", SERVICE, "--timestamp=unix", `--property=${names}`);
+  if (shown.code !== 0) return undefined;
+  const values = new Map(
+    shown.stdout.split("\n").map((line) => {
+      const at = line.indexOf("=");
+      return [line.slice(0, at), line.slice(at + 1)];
+    }),
+  );
+  const value = (property: keyof typeof PROPERTIES) => values.get(PROPERTIES[property]) ?? "";
+  const seconds = /^@(\d+)$/.exec(value("since"))?.[1];
+  return {
+    load: value("load"),
+    active: value("active"),
+    sub: value("sub"),
+    enabled: value("enabled"),
+    since: seconds && seconds !== "0" ? new Date(Number(seconds) * 1_000) : undefined,
+    pid: Number(value("pid")) || 0,
+    restarts: Number(value("restarts")) || 0,
+    result: value("result"),
+  };
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { AGENT_TASK } from "./_agent.ts";
+
+const ROOT = new URL("..", import.meta.url);
+
+/** What a command has said and how it has ended. */
+export interface Said {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** A folder with a configuration file, and tools of the machine that are made up. */
+export class Desk implements AsyncDisposable {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async set(): Promise<Desk> {
+    return new Desk(await Deno.makeTempDir({ prefix: "cli_" }));
+  }
+
+  /** The path of a file of the folder. */
+  file(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  /** Writes a file of the folder. */
+  async write(name: string, content: unknown): Promise<string> {
+    const text = typeof content === "string" ? content : JSON.stringify(content);
+    await Deno.writeTextFile(this.file(name), text);
+    return this.file(name);
+  }
+
+  /** Puts a tool before those of the machine; its script may use `$here`, the folder. */
+  async tool(name: string, script: string): Promise<void> {
+    await this.write(name, `#!/bin/sh\nhere=$(dirname "$0")\n${script}\n`);
+    await Deno.chmod(this.file(name), 0o755);
+  }
+
+  /** The agent's program, about to be started. */
+  command(args: string[], env: Record<string, string> = {}): Deno.Command {
+    const path = `${this.#folder}:${Deno.env.get("PATH")}`;
+    return new Deno.Command(Deno.execPath(), {
+      args: [...AGENT_TASK, ...args],
+      cwd: ROOT,
+      env: { NODERAX_CONFIG_FILE: this.file("config.json"), PATH: path, ...env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+  }
+
+  /** Runs one command; none may show a stack trace or colours where there is no terminal. */
+  async says(args: string[], env: Record<string, string> = {}): Promise<Said> {
+    const { code, ...output } = await this.command(args, env).output();
+    const decoder = new TextDecoder();
+    const stdout = decoder.decode(output.stdout);
+    // Deno's own word on the file that names the permissions.
+    const stderr = decoder.decode(output.stderr).replace(/^.*experimental.*\n/m, "");
+    const said = JSON.stringify({ args, code, stdout, stderr });
+    assert.doesNotMatch(stdout + stderr, /^ +at |unexpected error/m, said);
+    // deno-lint-ignore no-control-regex -- the sequences of colours begin with it
+    assert.doesNotMatch(stdout + stderr, /\x1b/, said);
+    return { code, stdout, stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { Desk } from "./_cli.ts";
+
+const EVENT = JSON.stringify({
+  time: "2026-01-02T03:04:05.678Z",
+  level: "info",
+  msg: "agent started",
+  nodeId: "n1",
+});
+const PRETTY = "2026-01-02 03:04:05 INFO  agent started nodeId=n1";
+
+/** What systemd shows of a service in this state. */
+function shown(load: string, active: string, sub: string): string {
+  return `LoadState=${load}\nActiveState=${active}\nSubState=${sub}\n`;
+}
+
+/** A desk whose machine has root at the keyboard, systemd, and a service that is down. */
+async function serviceDesk(): Promise<Desk> {
+  const desk = await Desk.set();
+  await desk.tool("id", 'cat "$here/uid"');
+  await desk.tool(
+    "systemctl",
+    `[ "$1" = show ] && exec cat "$here/state"
+echo "$*" >>"$here/told"
+[ "$1" = start ] && [ -e "$here/fails" ] && { echo "Job failed." >&2; exit 1; }
+[ -e "$here/$1" ] && cp "$here/$1" "$here/state"
+exit 0`,
+  );
+  await desk.tool("journalctl", `echo "$*" >>"$here/asked"; cat "$here/journal"`);
+  await desk.write("uid", "0\n");
+  await desk.write("state", shown("loaded", "inactive", "dead"));
+  await desk.write("start", shown("loaded", "active", "running"));
+  await desk.write("journal", `${EVENT}\nStarted the agent.\n`);
+  return desk;
+}
+
+Deno.test("start, stop and restart tell systemd and say what has come of it", async () => {
+  await using desk = await serviceDesk();
+  await desk.write("stop", shown("loaded", "inactive", "dead"));
+  await desk.write("restart", shown("loaded", "active", "running"));
+  const up = { code: 0, stdout: "noderax-agent.service is active (running).\n", stderr: "" };
+  const down = { code: 0, stdout: "noderax-agent.service is inactive (dead).\n", stderr: "" };
+  assert.deepEqual(await desk.says(["start"]), up);
+  assert.deepEqual(await desk.says(["stop"]), down);
+  assert.deepEqual(await desk.says(["restart"]), up);
+  const told = (await Deno.readTextFile(desk.file("told"))).trim().split("\n");
+  const service = "noderax-agent.service";
+  assert.deepEqual(told, [
+    `reset-failed ${service}`,
+    `start ${service}`,
+    `stop ${service}`,
+    `reset-failed ${service}`,
+    `restart ${service}`,
+  ]);
+});
+
+Deno.test("a start that fails shows the end of the log", async () => {
+  await using desk = await serviceDesk();
+  await desk.write("fails", "");
+  const stderr =
+    "noderax-agent: start failed, noderax-agent.service is inactive (dead): Job failed.\n" +
+    `The end of its log:\n  ${PRETTY}\n  Started the agent.\nMore of it: \`noderax-agent logs\`.\n`;
+  assert.deepEqual(await desk.says(["start"]), { code: 1, stdout: "", stderr });
+});
+
+Deno.test("without root, systemd or a service one sentence says so", async () => {
+  await using desk = await serviceDesk();
+  const refusal = (sentence: string) => ({
+    code: 1,
+    stdout: "",
+    stderr: `noderax-agent: ${sentence}\n`,
+  });
+  await desk.write("state", shown("not-found", "inactive", "dead"));
+  const missing = refusal("The service is not installed: run `sudo noderax-agent install`.");
+  for (const said of await Promise.all([desk.says(["start"]), desk.says(["logs"])])) {
+    assert.deepEqual(said, missing);
+  }
+  await Deno.remove(desk.file("state"));
+  const other = refusal(
+    "systemd does not run this machine, so there is no service: use `noderax-agent run`.",
+  );
+  for (const said of await Promise.all([desk.says(["stop"]), desk.says(["logs"])])) {
+    assert.deepEqual(said, other);
+  }
+  await desk.write("uid", "1000\n");
+  await Promise.all(["start", "stop", "restart"].map(async (action) => {
+    const sentence = `This needs root: run \`sudo noderax-agent ${action}\`.`;
+    assert.deepEqual(await desk.says([action]), refusal(sentence));
+  }));
+  await assert.rejects(Deno.stat(desk.file("told")), Deno.errors.NotFound);
+});
+
+Deno.test("the log is shown for a person, or as the agent's own events", async () => {
+  await using desk = await serviceDesk();
+  await desk.write("uid", "1000\n");
+  const [plain, json] = await Promise.all([
+    desk.says(["logs", "-n", "20"]),
+    desk.says(["logs", "--json", "-n", "20"]),
+  ]);
+  assert.deepEqual(plain, { code: 0, stdout: `${PRETTY}\nStarted the agent.\n`, stderr: "" });
+  assert.deepEqual(json, { code: 0, stdout: `${EVENT}\n`, stderr: "" });
+  const asked = (await Deno.readTextFile(desk.file("asked"))).split("\n");
+  assert.equal(asked[0], "-u noderax-agent.service -n 20 -o cat --no-pager");
+
+  await desk.tool("journalctl", "echo no access >&2; exit 1");
+  assert.deepEqual(await desk.says(["logs"]), { code: 1, stdout: "", stderr: "no access\n" });
+});
+
+Deno.test("a log that is followed ends with its reader, or quietly when interrupted", async () => {
+  await using desk = await serviceDesk();
+  await desk.tool("journalctl", "while echo tick; do sleep 0.02; done");
+  await Promise.all((["reader", "interrupt"] as const).map(async (end) => {
+    await using child = desk.command(["logs", "-f"]).spawn();
+    const stderr = new Response(child.stderr).text();
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    assert(new TextDecoder().decode(value).startsWith("tick\n"));
+    if (end === "reader") await reader.cancel();
+    else child.kill("SIGINT");
+    assert.equal((await child.status).code, end === "reader" ? 0 : 130);
+    if (end === "interrupt") await reader.cancel();
+    assert.match(await stderr, /^(.*experimental.*\n)?$/);
+  }));
+});
+
+/** What bash offers at the end of `line`. */
+async function offered(desk: Desk, line: string): Promise<string[]> {
+  const script = `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_noderax_agent; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const words = ["noderax-agent", ...line.split(" ")];
+  const { stdout, stderr } = await new Deno.Command("bash", {
+    args: ["--norc", "-c", script, "bash", desk.file("c.bash"), ...words],
+  }).output();
+  assert.equal(new TextDecoder().decode(stderr), "");
+  return new TextDecoder().decode(stdout).trim().split("\n");
+}
+
+Deno.test("bash completes commands, options, keys and choices", async () => {
+  await using desk = await Desk.set();
+  await desk.write("c.bash", (await desk.says(["completions", "bash"])).stdout);
+  const cases: [line: string, offers: string[]][] = [
+    ["conf", ["config"]],
+    ["st", ["start", "stop", "status"]],
+    ["--v", ["--version"]],
+    ["config ", ["show", "set", "path", "help"]],
+    ["config show --", ["--json", "--reveal", "--help"]],
+    ["config show ", ["--json", "--reveal", "-h", "--help"]],
+    ["config set log", ["log_level"]],
+    ["config set log_level ", [""]],
+    ["logs -n 20 --f", ["--follow"]],
+    ["completions ", ["bash", "zsh", "fish"]],
+    ["xyzzy ", ["enroll", "run"]],
+  ];
+  for (const [line, offers] of cases) {
+    const all = await offered(desk, line);
+    assert.deepEqual(line === "xyzzy " ? all.slice(0, 2) : all, offers, line);
+  }
+});
+
+for (const shell of ["zsh", "fish"]) {
+  const found = (await new Deno.Command("/bin/sh", { args: ["-c", `command -v ${shell}`] })
+    .output()).success;
+  const name = `the completions for ${shell} are its language`;
+  Deno.test({ name: name + (found ? "" : ` (ignored: no ${shell})`), ignore: !found }, async () => {
+    await using desk = await Desk.set();
+    const path = await desk.write("script", (await desk.says(["completions", shell])).stdout);
+    const { success, stderr } = await new Deno.Command(shell, { args: ["-n", path] }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  });
+}

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import * as z from "@zod/zod";
+import example from "../config.example.json" with { type: "json" };
+import project from "../deno.json" with { type: "json" };
+import { Desk } from "./_cli.ts";
+
+/** How each of these is asked for, and its subcommands. */
+const COMMANDS = [
+  "enroll",
+  "run",
+  "install",
+  "uninstall",
+  "start",
+  "stop",
+  "restart",
+  "status",
+  "logs",
+  "config",
+  "config show",
+  "config set",
+  "config path",
+  "doctor",
+  "version",
+  "completions",
+];
+
+/** For every key of the example a text to set, and what the file and `config show` then have. */
+const SETTINGS: Record<string, [text: string, value: unknown]> = {
+  api_url: ["host.example.com:3000/api/v1", "https://host.example.com:3000"],
+  api_tls_ca_file: ["/etc/ssl/own ca.pem", "/etc/ssl/own ca.pem"],
+  enrollment_token: ["-e1-SECRET", "-e1-SECRET"],
+  node_id: ["node-1", "node-1"],
+  agent_token: ["a1-SECRET", "a1-SECRET"],
+  heartbeat_interval: ["90s", "1m30s"],
+  metrics_interval: ["250ms", "250ms"],
+  task_poll_interval: ["20s", "20s"],
+  request_timeout: ["0.5m", "30s"],
+  task_timeout: ["1h", "1h"],
+  shutdown_timeout: ["30s", "30s"],
+  realtime_enabled: ["off", false],
+  realtime_ping_interval: ["3s", "3s"],
+  realtime_queue_size: ["64", 64],
+  realtime_backoff_jitter: ["0.5", 0.5],
+  realtime_namespace: ["/agents", "/agents"],
+  realtime_path: ["/ws/", "/ws/"],
+  run_as_user: ["nobody", "nobody"],
+  metrics_listen: ["127.0.0.1:9464", "127.0.0.1:9464"],
+  state_file: ["/srv/agent/identity.json", "/srv/agent/identity.json"],
+  log_level: ["WARNING", "warn"],
+};
+
+const Shown = z.object({
+  path: z.string(),
+  exists: z.boolean(),
+  values: z.record(
+    z.string(),
+    z.object({ value: z.unknown(), source: z.unknown(), problem: z.string().optional() }),
+  ),
+  unknownKeys: z.array(z.string()),
+});
+
+Deno.test("every command has a help with examples and exit codes", async () => {
+  await using desk = await Desk.set();
+  const asked = ["", ...COMMANDS].map((command) => `${command} --help`.trim().split(" "));
+  for (const [at, help] of (await Promise.all(asked.map((args) => desk.says(args)))).entries()) {
+    const text = help.stdout;
+    assert.equal(help.code, 0, text + help.stderr);
+    assert(text.startsWith(["Usage: noderax-agent", COMMANDS[at - 1]].filter(Boolean).join(" ")));
+    assert.match(text, /^Options:\n.*-h, --help/ms);
+    assert.match(text, /^Examples:\n {2}\$ noderax-agent/m);
+    assert.match(text, /^Exit codes: 0 done, 1 failed, 2 wrong use\.\n$/m);
+    const wide = text.split("\n").filter((line) => line.length > 80 && !line.startsWith("  $ "));
+    assert.deepEqual(wide, []);
+  }
+  const [root, show, again, alone] = await Promise.all([
+    desk.says(["help"]),
+    desk.says(["help", "config", "show"]),
+    desk.says(["config", "help", "show"]),
+    desk.says(["config"]),
+  ]);
+  for (const command of COMMANDS) assert(command.includes(" ") || root.stdout.includes(command));
+  assert.match(show.stdout, /^Usage: noderax-agent config show/);
+  assert.deepEqual(again, show);
+  assert.deepEqual([alone.code, alone.stdout], [2, ""]);
+  assert.match(alone.stderr, /^Usage: noderax-agent config/);
+});
+
+Deno.test("wrong use is one sentence that suggests the nearest, and exit code 2", async () => {
+  await using desk = await Desk.set();
+  const cases: [line: string, sentence: string][] = [
+    ["confg", "unknown command 'confg' (did you mean config?); see `noderax-agent --help`."],
+    ["confg -h", "unknown command 'confg' (did you mean config?); see `noderax-agent --help`."],
+    ["help confg", "unknown command 'confg' (did you mean config?); see `noderax-agent --help`."],
+    ["xyzzy", "unknown command 'xyzzy'; see `noderax-agent --help`."],
+    [
+      "config shw",
+      "unknown command 'shw' (did you mean show?); see `noderax-agent config --help`.",
+    ],
+    [
+      "logs --folow",
+      "unknown option '--folow' (did you mean --follow?); see `noderax-agent logs --help`.",
+    ],
+    ["logs -V", "unknown option '-V'; see `noderax-agent logs --help`."],
+    [
+      "run extra",
+      "too many arguments for 'run': expected 0 arguments but got 1; " +
+      "see `noderax-agent run --help`.",
+    ],
+    [
+      "config set agent_token a SECRET",
+      "too many arguments for 'set': expected 2 arguments but got 3; " +
+      "see `noderax-agent config set --help`.",
+    ],
+    [
+      "config set log_level",
+      "missing required argument 'value'; see `noderax-agent config set --help`.",
+    ],
+    ["config set log-levle debug", "There is no key 'log-levle': did you mean log_level?"],
+    ["config set xyzzy 1", "There is no key 'xyzzy': `noderax-agent config show` lists all."],
+    [
+      "config set log_level loud",
+      'log_level is "loud" on the command line, but must be one of debug, info, warn, error.',
+    ],
+    [
+      "config set agent_token SECRET\n",
+      'agent_token is "***" on the command line, ' +
+      "but must be text of visible ASCII characters without spaces.",
+    ],
+    ["logs -n x", '--lines is "x", but must be a whole number such as 20.'],
+    ["logs --lines -1", '--lines is "-1", but must be a whole number such as 20.'],
+    [
+      "completions tcsh",
+      "command-argument value 'tcsh' is invalid for argument 'shell': " +
+      "allowed choices are bash, zsh, fish; see `noderax-agent completions --help`.",
+    ],
+  ];
+  await Promise.all(cases.map(async ([line, sentence]) => {
+    const args = line.split(" ").map((word) => word.replace("\n", " \u00e9"));
+    const said = await desk.says(args);
+    assert.deepEqual(said, { code: 2, stdout: "", stderr: `noderax-agent: ${sentence}\n` });
+  }));
+});
+
+Deno.test("the version says what this is", async () => {
+  await using desk = await Desk.set();
+  const [plain, flag, short, json] = await Promise.all([
+    desk.says(["version"]),
+    desk.says(["--version"]),
+    desk.says(["-V"]),
+    desk.says(["version", "--json"]),
+  ]);
+  assert.equal(plain.code, 0);
+  assert(plain.stdout.startsWith(`noderax-agent ${project.version}\nfrom source, Deno `));
+  assert.deepEqual([flag, short], [plain, plain]);
+  assert.deepEqual(JSON.parse(json.stdout), {
+    name: "noderax-agent",
+    version: project.version,
+    commit: null,
+    date: null,
+    deno: Deno.version.deno,
+    target: Deno.build.target,
+  });
+});
+
+Deno.test("every key can be set, and what is set is shown without its secrets", async () => {
+  await using desk = await Desk.set();
+  assert.deepEqual(Object.keys(SETTINGS), Object.keys(example));
+  const settings = Object.entries(SETTINGS);
+  await Promise.all(settings.map(async ([key, [text, value]]) => {
+    const path = await desk.write(`${key}.json`, { colour: 1, [key]: "bad\u00e9 @", shape: {} });
+    const said = await desk.says(["config", "set", key, text], { NODERAX_CONFIG_FILE: path });
+    const shown = key.endsWith("_token") ? "***" : value;
+    assert.deepEqual(said, {
+      code: 0,
+      stdout: `Saved ${key} = ${shown} in ${path}.\n`,
+      stderr: "",
+    });
+    const saved = JSON.stringify({ colour: 1, [key]: value, shape: {} }, null, 2);
+    assert.equal(await Deno.readTextFile(path), `${saved}\n`);
+    assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+  }));
+
+  const values = Object.fromEntries(settings.map(([key, [, value]]) => [key, value]));
+  const path = await desk.write("config.json", { ...values, colour: 1 });
+  await desk.tool("id", "echo 0");
+  const [json, revealed, table, other] = await Promise.all([
+    desk.says(["config", "show", "--json"]),
+    desk.says(["config", "show", "--json", "--reveal"]),
+    desk.says(["config", "show"]),
+    desk.says(["config", "show", "--json"], { LOG_LEVEL: "error", NODE_ID: "" }),
+  ]);
+  const inFile = (secrets: Record<string, unknown>) => ({
+    path,
+    exists: true,
+    values: Object.fromEntries(
+      Object.entries({ ...values, ...secrets })
+        .map(([key, value]) => [key, { value, source: { file: path } }]),
+    ),
+    unknownKeys: ["colour"],
+  });
+  const stars = { enrollment_token: "***", agent_token: "***" };
+  assert.deepEqual(JSON.parse(json.stdout), inFile(stars));
+  assert.deepEqual(JSON.parse(revealed.stdout), inFile({}));
+  assert(table.stdout.startsWith(`file: ${path}\n\napi_url  `));
+  assert.match(table.stdout, /^agent_token +\*{3} +file$/m);
+  assert.match(table.stdout, /^heartbeat_interval +1m30s +file$/m);
+  assert.match(table.stdout, /^unknown keys in the file, which are ignored: colour$/m);
+  assert.doesNotMatch(json.stdout + table.stdout, /SECRET/);
+  const overridden = Shown.parse(JSON.parse(other.stdout)).values;
+  assert.deepEqual(overridden.log_level, { value: "error", source: { env: "LOG_LEVEL" } });
+  assert.deepEqual(overridden.node_id, { value: "node-1", source: { file: path } });
+});
+
+Deno.test("without a file the defaults are shown, and setting makes one", async () => {
+  await using desk = await Desk.set();
+  const path = desk.file("config.json");
+  const nested = { NODERAX_CONFIG_FILE: desk.file("new/config.json") };
+  const [shown, table, where, set] = await Promise.all([
+    desk.says(["config", "show", "--json"]),
+    desk.says(["config", "show"]),
+    desk.says(["config", "path"]),
+    desk.says(["config", "set", "node_id", "--", "-n1"], nested),
+  ]);
+  const { exists, values } = Shown.parse(JSON.parse(shown.stdout));
+  assert.equal(exists, false);
+  assert.deepEqual(values.heartbeat_interval, { value: "30s", source: "default" });
+  assert.deepEqual(values.node_id, { value: null, source: "default" });
+  assert(table.stdout.startsWith(`file: ${path} (not there yet)\n`));
+  assert.match(table.stdout, /^node_id +\(unset\) +default$/m);
+  assert(table.stdout.split("\n").slice(1).every((line) => line.length <= 80), table.stdout);
+  const hint = "noderax-agent: there is no such file yet: `noderax-agent config set` makes it.\n";
+  assert.deepEqual(where, { code: 0, stdout: `${path}\n`, stderr: hint });
+  assert.equal(set.code, 0, set.stderr);
+  const made = await Deno.readTextFile(nested.NODERAX_CONFIG_FILE);
+  assert.deepEqual(JSON.parse(made), { node_id: "-n1" });
+});
+
+Deno.test("a bad value hides no other, and is mended by setting", async () => {
+  await using desk = await Desk.set();
+  const content = { api_url: "https://me:SECRET@host", log_level: "loud", node_id: "n1" };
+  const path = await desk.write("config.json", content);
+  const [json, table, mended] = await Promise.all([
+    desk.says(["config", "show", "--json"]),
+    desk.says(["config", "show"]),
+    desk.write("mended.json", content).then((NODERAX_CONFIG_FILE) =>
+      desk.says(["config", "set", "log_level", "debug"], { NODERAX_CONFIG_FILE })
+    ),
+  ]);
+  const problem = `log_level is "loud" in ${path}, but must be one of debug, info, warn, error.`;
+  const { values } = Shown.parse(JSON.parse(json.stdout));
+  assert.deepEqual([json.code, table.code, mended.code], [1, 1, 0]);
+  assert.deepEqual(values.log_level, { value: null, source: { file: path }, problem });
+  assert.equal(values.node_id?.value, "n1");
+  assert.match(table.stdout, /^log_level +\(bad\) +file$/m);
+  assert.match(table.stdout, /^node_id +n1 +file$/m);
+  assert(table.stderr.endsWith(`\nnoderax-agent: ${problem}\n`), table.stderr);
+  assert.doesNotMatch(JSON.stringify([json, table, mended]), /SECRET/);
+  const saved = JSON.parse(await Deno.readTextFile(desk.file("mended.json")));
+  assert.deepEqual(saved, { ...content, log_level: "debug" });
+});
+
+Deno.test("setting says what did not happen or does not count", async () => {
+  await using desk = await Desk.set();
+  await desk.tool("id", "echo 1000");
+  const broken = await desk.write("broken.json", "{");
+  const within = (path: string, env = {}) => ({ NODERAX_CONFIG_FILE: path, ...env });
+  const removed = await desk.write("removed.json", { node_id: "n1", colour: 1 });
+  const weak = await desk.write("weak.json", {});
+  const ca = await desk.write("ca.json", {});
+  const below = `${ca}/config.json`;
+  const [unwritable, spoilt, gone, overridden, url, secrets] = await Promise.all([
+    desk.says(["config", "set", "log_level", "info"], within(below)),
+    desk.says(["config", "set", "log_level", "info"], within(broken)),
+    desk.says(["config", "set", "node_id", ""], within(removed)),
+    desk.says(["config", "set", "log_level", "info"], within(weak, { LOG_LEVEL: "error" })),
+    desk.says(["config", "set", "state_file", "ftp://me:SECRET@host/x"], within(ca)),
+    desk.says(["config", "show", "--reveal"]),
+  ]);
+  assert.equal(unwritable.code, 1);
+  assert(unwritable.stderr.startsWith(`noderax-agent: ${below} cannot be written: `));
+  assert.equal(spoilt.code, 1);
+  assert.match(spoilt.stderr, /^noderax-agent: .* is not valid JSON: correct it at line 1/);
+  assert.equal(await Deno.readTextFile(broken), "{");
+  assert.equal(gone.stdout, `Removed node_id from ${removed}.\n`);
+  assert.deepEqual(JSON.parse(await Deno.readTextFile(removed)), { colour: 1 });
+  assert.equal(
+    overridden.stderr,
+    "noderax-agent: the environment variable LOG_LEVEL is set and has the last word on log_level.\n",
+  );
+  assert.equal(url.stdout, `Saved state_file = ftp://***@host/x in ${ca}.\n`);
+  assert.deepEqual(secrets, {
+    code: 1,
+    stdout: "",
+    stderr: "noderax-agent: This needs root: run `sudo noderax-agent config show --reveal`.\n",
+  });
+});

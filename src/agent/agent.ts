@@ -3,18 +3,19 @@ import type { Config, LoadedConfig, ReadEnv } from "../config/mod.ts";
 import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import type { HttpTransport } from "../control_plane/http.ts";
-import type { HostFacts } from "../control_plane/schemas.ts";
+import type { HostFacts, Task } from "../control_plane/schemas.ts";
 import { type Privileges, readLaunches } from "../privileges/privileges.ts";
 import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
+import type { Vitals } from "../local/vitals.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
 import { TaskManager } from "../tasks/task_manager.ts";
 import { TASK_TYPES } from "../tasks/task_types.ts";
+import { loadAddonWithin } from "./addon.ts";
 import { settlesWithin } from "./deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
-import { lockState } from "./instance_lock.ts";
 import { guardProcess } from "./last_guard.ts";
 import type { Live, LiveOptions } from "./live.ts";
 import { reload } from "./reload.ts";
@@ -39,6 +40,10 @@ export interface AgentOptions {
   logger: Logger;
   /** Reads the environment as it was at the start. */
   env: ReadEnv;
+  /** Are told what happens. */
+  vitals: Vitals;
+  /** Called once the agent serves. */
+  onServing: () => Promise<void>;
 }
 
 /**
@@ -47,14 +52,12 @@ export interface AgentOptions {
  * configuration again.
  *
  * @returns the exit code of the process.
- * @throws {UserError} when another agent uses the same state folder, the CA file is unusable, or
- * `run_as_user` cannot be obeyed.
+ * @throws {UserError} when the CA file is unusable, or `run_as_user` cannot be obeyed.
  */
 export async function runAgent(options: AgentOptions): Promise<number> {
   const { loaded, identity, logger } = options;
   const folder = dirname(loaded.config.stateFile);
   const launches = await readLaunches(loaded.config.runAsUser, logger);
-  using _lock = await lockState(folder, logger);
   using transport = await connect(loaded);
   const rootAccess = await RootAccess.open(join(folder, "root_access.json"), logger);
   const privileges: Privileges = { ...launches, allows: (scope) => rootAccess.allows(scope) };
@@ -66,6 +69,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const { agentVersion: version } = options.facts;
   const { apiUrl: api } = loaded.config;
   logger.info("agent started", { version, nodeId: identity.nodeId, api, pid: Deno.pid });
+  if (loaded.config.realtimeEnabled) await loadAddonWithin(options.env("TMPDIR"), logger);
   agent.tasks.recover(unfinished);
   await agent.serve();
   await rootAccess.kept();
@@ -92,7 +96,7 @@ class Agent implements SignalHandlers {
   constructor(parts: AgentParts) {
     this.#parts = parts;
     this.#config = parts.loaded.config;
-    const { identity, transport } = parts;
+    const { identity, transport, vitals, rootAccess } = parts;
     const { enrollmentToken } = this.#config;
     this.#api = new AgentApi(transport, identity, () => this.#config.requestTimeoutMs);
     this.tasks = new TaskManager({
@@ -101,11 +105,21 @@ class Agent implements SignalHandlers {
       types: TASK_TYPES,
       secrets: [identity.agentToken, ...enrollmentToken ? [enrollmentToken] : []],
       defaultLimitMs: () => this.#config.taskTimeoutMs,
+      onEnded: (status) => vitals.taskEnded(status),
+    });
+    vitals.ask({
+      config: () => this.#config,
+      nodeId: identity.nodeId,
+      tasks: () => this.tasks.now,
+      realtime: () => this.#live?.realtime,
+      terminals: () => this.#live?.terminals ?? 0,
+      rootAccess: () => rootAccess.report?.appliedProfile,
     });
   }
 
   onStop(signal: string): void {
     this.#parts.logger.info("stopping", { signal, tasks: this.tasks.count });
+    this.#parts.vitals.enter("stopping");
     this.#stopping.abort();
   }
 
@@ -122,24 +136,27 @@ class Agent implements SignalHandlers {
 
   /** Runs all services until told to stop, then drains them. */
   async serve(): Promise<void> {
-    const { logger, facts, rootAccess } = this.#parts;
+    const { logger, facts, rootAccess, vitals } = this.#parts;
     const signal = this.#stopping.signal;
     const stopHeartbeats = new AbortController();
     const shared = { api: this.#api, told: new OnceAMinute(), logger };
     const heartbeats = sendHeartbeats({
       ...shared,
       facts,
+      tally: vitals.heartbeats,
       intervalMs: () => this.#config.heartbeatIntervalMs,
       signal: stopHeartbeats.signal,
     });
     const claims = claimTasks({
       ...shared,
+      tally: vitals.claims,
       waitMs: () => this.#config.taskPollIntervalMs,
-      onTask: (task) => this.tasks.take(task),
+      onTask: (task) => this.#take(task),
       onRootAccess: (wish) => rootAccess.applyClaimed(wish),
       rootAccess: () => rootAccess.reportForClaim(),
       signal,
     });
+    await this.#parts.onServing();
     if (this.#config.realtimeEnabled) this.#live = await this.#goLive();
     else logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
     // Heartbeats end before claims only by an error: the agent is not to go on without them.
@@ -150,13 +167,19 @@ class Agent implements SignalHandlers {
     await heartbeats;
   }
 
+  #take(task: Task): boolean {
+    const isNew = this.tasks.take(task);
+    this.#parts.vitals.onChange();
+    return isNew;
+  }
+
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
   async #goLive(): Promise<Live> {
     const options: LiveOptions = {
       ...this.#parts,
       network: this.#parts.transport,
       config: () => this.#config,
-      onTask: (task) => !this.#stopping.signal.aborted && this.tasks.take(task),
+      onTask: (task) => !this.#stopping.signal.aborted && this.#take(task),
     };
     const { Live } = await import("./live.ts");
     return new Live(options);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "@std/async";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { Outage } from "../control_plane/outage.ts";
 import type { HostFacts } from "../control_plane/schemas.ts";
+import type { CallTally } from "../control_plane/call_tally.ts";
 import type { Logger } from "../system/logger.ts";
 import type { OnceAMinute } from "../system/once_a_minute.ts";
 
@@ -17,21 +18,25 @@ export interface HeartbeatOptions {
   logger: Logger;
   /** Keeps the loops of the agent from saying the same thing. */
   told?: OnceAMinute | undefined;
+  /** Hears how each heartbeat goes. */
+  tally?: CallTally | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
 }
 
 /** Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const { api, facts, intervalMs, logger, signal } = options;
+  const { api, facts, intervalMs, logger, tally, signal } = options;
   const outage = new Outage({ what: "heartbeat", logger, told: options.told });
   try {
     while (!signal.aborted) {
       try {
         await api.heartbeat(facts, signal);
         outage.succeeded();
+        tally?.answered();
       } catch (error) {
         if (signal.aborted) return;
+        tally?.failed(error);
         await outage.failed(error, signal);
         continue;
       }

@@ -4,7 +4,7 @@ import type { Network } from "../control_plane/network.ts";
 import type { HostFacts, Task } from "../control_plane/schemas.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { RootAccess } from "../privileges/root_access.ts";
-import { type RealtimeSession, startRealtime } from "../realtime/session.ts";
+import { type RealtimeNow, type RealtimeSession, startRealtime } from "../realtime/session.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { TelemetrySampler } from "../telemetry/sampler.ts";
@@ -66,6 +66,16 @@ export class Live implements AsyncDisposable {
     this.#sampling = sampler.run(this.#stopSampling.signal).catch((error) => {
       logger.error("telemetry has ended", { error: messageOf(error) });
     });
+  }
+
+  /** The session as it is now. */
+  get realtime(): RealtimeNow {
+    return this.#session.now;
+  }
+
+  /** How many terminals are open. */
+  get terminals(): number {
+    return this.#terminals.count;
   }
 
   /** Kills all that runs in terminals: the agent must leave at once. */

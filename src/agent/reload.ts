@@ -10,6 +10,7 @@ const NEEDS_RESTART = [
   "nodeId",
   "agentToken",
   "realtimeEnabled",
+  "metricsListen",
   "runAsUser",
   "stateFile",
 ] as const;

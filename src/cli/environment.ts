@@ -1,3 +1,4 @@
+import { relative } from "@std/path";
 import { TASK_ID_VARIABLE } from "../process/process_table.ts";
 import { CONFIG_KEYS, type ReadEnv } from "../config/mod.ts";
 
@@ -5,12 +6,28 @@ import { CONFIG_KEYS, type ReadEnv } from "../config/mod.ts";
 const OWN_NAMES = [
   // An agent that a task has started is none of that task's processes.
   TASK_ID_VARIABLE,
+  // Set by the launcher for Deno alone.
+  "DENO_DIR",
+  "DENO_LOG",
+  "DENO_NO_UPDATE_CHECK",
+  // Set by systemd for the service alone: a task must not speak in its name.
+  "NOTIFY_SOCKET",
+  "RUNTIME_DIRECTORY",
+  "STATE_DIRECTORY",
+  "WATCHDOG_PID",
+  "WATCHDOG_USEC",
   ...CONFIG_KEYS.flatMap((row) => row.env),
 ];
 const OWN_PREFIX = "NODERAX_";
 
 /** The part of a process's environment that {@linkcode takeEnvironment} uses. */
 export type Environment = Pick<Deno.Env, "get" | "delete" | "toObject">;
+
+/** Whether TMPDIR is for the agent alone, as its service has it: within the state folder. */
+function hasOwnTemp(environment: Environment): boolean {
+  const [state, temp] = [environment.get("STATE_DIRECTORY"), environment.get("TMPDIR")];
+  return !!state && !!temp && !relative(state, temp).startsWith("..");
+}
 
 /**
  * Takes the agent's own variables, its secrets among them, out of the process's environment, so
@@ -20,7 +37,7 @@ export function takeEnvironment(environment: Environment = Deno.env): ReadEnv {
   const prefixed = Object.keys(environment.toObject()).filter((name) =>
     name.startsWith(OWN_PREFIX)
   );
-  const names = [...OWN_NAMES, ...prefixed];
+  const names = [...OWN_NAMES, ...prefixed, ...hasOwnTemp(environment) ? ["TMPDIR"] : []];
   const taken = new Map(names.map((name) => [name, environment.get(name)]));
   for (const name of names) environment.delete(name);
   return (name) => taken.has(name) ? taken.get(name) : environment.get(name);

@@ -23,3 +23,22 @@ Deno.test("the agent's own variables leave the environment and stay readable, ot
   assert.equal(env("LOG_LEVEL"), undefined);
   assert.equal(env("PATH"), "/bin");
 });
+
+Deno.test("TMPDIR is the agent's own if it lies in the folder that systemd gave for its state", () => {
+  const left = (given: Record<string, string>) => {
+    const variables = new Map(Object.entries(given));
+    const env = takeEnvironment({
+      get: (name) => variables.get(name),
+      toObject: () => Object.fromEntries(variables),
+      delete: (name) => void variables.delete(name),
+    });
+    assert.equal(env("TMPDIR"), given.TMPDIR);
+    return variables.get("TMPDIR");
+  };
+  const state = { STATE_DIRECTORY: "/var/lib/a" };
+  assert.equal(left({ ...state, TMPDIR: "/var/lib/a/tmp" }), undefined);
+  for (const TMPDIR of ["/var/lib/ab/tmp", "/var/lib", "/tmp"]) {
+    assert.equal(left({ ...state, TMPDIR }), TMPDIR);
+  }
+  assert.equal(left({ TMPDIR: "/var/lib/a/tmp" }), "/var/lib/a/tmp");
+});

@@ -1,8 +1,12 @@
+import { dirname } from "@std/path";
+import { lockState } from "../agent/instance_lock.ts";
+import type { Presence } from "../agent/presence.ts";
 import { loadConfig, type LoadedConfig, type ReadEnv } from "../config/mod.ts";
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
+import { Vitals } from "../local/vitals.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
 import { UserError } from "../system/user_error.ts";
@@ -23,24 +27,45 @@ export async function run(): Promise<number> {
   logger.hide(config.agentToken);
   for (const warning of loaded.warnings) logger.warn("configuration warning", { warning });
 
-  const identity = await knownIdentity(config) ?? await finishEnrollment(loaded, env, logger);
-  if (!identity) return 0;
-  logger.hide(identity.agentToken);
-  const facts = await readHostFacts();
-  const { runAgent } = await import("../agent/agent.ts");
-  return await runAgent({ loaded, identity, logger, facts, env });
+  const known = await knownIdentity(config);
+  if (!known && !config.enrollmentToken) {
+    throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
+  }
+  using _lock = await lockState(dirname(config.stateFile), logger);
+  const vitals = new Vitals(loaded);
+  const place = { loaded, env, logger, vitals };
+  let presence: Presence | undefined;
+  const onServing = async () => {
+    // What the machine is told can wait until the agent works.
+    const { Presence } = await import("../agent/presence.ts");
+    presence ??= await Presence.show(place);
+  };
+  try {
+    const identity = known ?? await finishEnrollment({ ...place, onServing });
+    if (!identity) return 0;
+    logger.hide(identity.agentToken);
+    const facts = await readHostFacts();
+    const { runAgent } = await import("../agent/agent.ts");
+    return await runAgent({ ...place, identity, facts, onServing });
+  } finally {
+    await presence?.[Symbol.asyncDispose]();
+  }
+}
+
+/** What a run begins with. */
+interface Place {
+  loaded: LoadedConfig;
+  env: ReadEnv;
+  logger: Logger;
+  vitals: Vitals;
+  onServing: () => Promise<void>;
 }
 
 /** Goes on with a pending enrollment; `undefined` when told to stop before it was approved. */
 async function finishEnrollment(
-  loaded: LoadedConfig,
-  env: ReadEnv,
-  logger: Logger,
+  { loaded, env, logger, vitals, onServing }: Place,
 ): Promise<Credentials | undefined> {
-  const { enrollmentToken, requestTimeoutMs } = loaded.config;
-  if (!enrollmentToken) {
-    throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
-  }
+  const { enrollmentToken = "", requestTimeoutMs } = loaded.config;
   using transport = await connect(loaded);
   const sentence = "stopped while the enrollment waits for its approval";
   using interruption = new Interruption(sentence, { daemon: true });
@@ -52,12 +77,20 @@ async function finishEnrollment(
     warn: (warning: string) => logger.warn("enrollment warning", { warning }),
   };
   logger.info("waiting for the enrollment's approval");
+  vitals.enter("waiting for approval");
+  await onServing();
   try {
-    const onWaiting = waitingLog(logger);
+    const tell = waitingLog(logger);
+    const onWaiting = (report: WaitingReport) => {
+      if (report.problem) vitals.approval.failed(report.problem);
+      else vitals.approval.answered();
+      tell(report);
+    };
     const credentials = await awaitApproval(place, enrollmentToken, { signal, onWaiting });
     logger.hide(credentials.agentToken);
     await completeEnrollment(place, credentials);
     logger.info("enrollment approved", { nodeId: credentials.nodeId });
+    vitals.enter("running");
     return credentials;
   } catch (error) {
     if (error !== signal.reason || !signal.aborted) throw error;

@@ -1,4 +1,4 @@
-import type { LogStream } from "../control_plane/schemas.ts";
+import { LogStream } from "../control_plane/schemas.ts";
 import type { Batch, StreamPositions } from "./batch.ts";
 import { BatchQueue } from "./batch_queue.ts";
 import { parseSegment, segmentRecord } from "./segment.ts";
@@ -113,6 +113,12 @@ export class Spool implements AsyncDisposable {
       spool.#nextNumber = Number(path.slice(path.lastIndexOf(".") + 1)) + 1;
     }
     return spool;
+  }
+
+  /** How much is not delivered yet, in UTF-16 units. */
+  get undelivered(): number {
+    const { delivered } = this.cursor;
+    return LogStream.options.reduce((sum, each) => sum + this.#end[each] - delivered[each], 0);
   }
 
   /** Adds lines; resolves when they are on disk, or in memory for want of a disk. */

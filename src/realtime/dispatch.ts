@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { parseDuration } from "../config/duration.ts";
 import { Task } from "../control_plane/schemas.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { DesiredRootAccess } from "../control_plane/schemas.ts";
 import type { Ack } from "./link.ts";
 

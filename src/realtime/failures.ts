@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { messageOf } from "../system/user_error.ts";
 
 /** The ways in which a realtime session does not come about. */

@@ -24,6 +24,16 @@ const ACK_LIMIT_MS = 10_000;
 /** While more than this waits to leave the machine, metrics stay behind, and output must wait. */
 const PRESSURE_BYTES = 256 * 1024;
 
+/** The session as it is now. */
+export interface RealtimeNow {
+  /** Whether the node is authenticated. */
+  connected: boolean;
+  /** Since when it is so, by `performance.now()`. */
+  sinceMs: number;
+  /** Why it is not connected. */
+  problem?: string;
+}
+
 /** Opens the realtime session, and opens it again whenever it ends, until it is disposed. */
 export function startRealtime(options: RealtimeOptions): RealtimeSession {
   return new RealtimeSession(options);
@@ -42,6 +52,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   readonly #told = new OnceAMinute();
   readonly #waiting = new Set<PromiseWithResolvers<void>>();
   #connection: Connection | undefined;
+  #now: RealtimeNow = { connected: false, sinceMs: performance.now() };
 
   /** Begins to connect at once. */
   constructor(options: RealtimeOptions) {
@@ -59,6 +70,11 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       random: jitter,
     });
     this.#running = this.#run();
+  }
+
+  /** How the session is. */
+  get now(): Readonly<RealtimeNow> {
+    return this.#now;
   }
 
   /** See {@linkcode RealtimeLink.ready}. */
@@ -134,7 +150,9 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       }
     } catch (error) {
       if (signal.aborted) return;
-      this.#options.logger.error("realtime cannot be used", { error: messageOf(error) });
+      const problem = messageOf(error);
+      this.#now = { ...this.#now, connected: false, problem };
+      this.#options.logger.error("realtime cannot be used", { error: problem });
       this.#stop.abort(new LinkDroppedError("realtime cannot be used", { cause: error }));
     } finally {
       for (const wait of this.#waiting) wait.reject(signal.reason);
@@ -195,6 +213,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   async #live(connection: Connection, { rootAccess }: AuthAck): Promise<number> {
     const { config, logger, onReady } = this.#options;
     const upMs = performance.now();
+    this.#now = { connected: true, sinceMs: upMs };
     this.#told.reset();
     this.#refusedPace.reset();
     const end = (reason: string) => void connection.close(reason);
@@ -221,7 +240,9 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       this.#signal.removeEventListener("abort", onAbort);
       this.#outbox.linkDropped();
     }
-    const livedMs = performance.now() - upMs;
+    const sinceMs = performance.now();
+    this.#now = { connected: false, sinceMs, problem: reason };
+    const livedMs = sinceMs - upMs;
     if (livedMs >= GOOD_MS) this.#pace.reset();
     const pauseMs = this.#pace.next();
     if (!this.#signal.aborted) {
@@ -234,6 +255,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   /** Tells what failed, beyond debug at first and once a minute; gives the pause. */
   async #failed({ failure, message, check }: RealtimeFailure): Promise<number> {
     const refused = failure === "auth error";
+    this.#now = { ...this.#now, problem: `${failure}: ${message}` };
     const level = !this.#told.allows(failure) ? "debug" : refused ? "error" : "warn";
     let cause = message;
     if (level !== "debug" && /handshake|dial/.test(failure)) {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "@std/async";
 import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { Outage } from "../control_plane/outage.ts";
 import type { DesiredRootAccess, RootAccessReport, Task } from "../control_plane/schemas.ts";
+import type { CallTally } from "../control_plane/call_tally.ts";
 import type { Logger } from "../system/logger.ts";
 import type { OnceAMinute } from "../system/once_a_minute.ts";
 
@@ -23,6 +24,8 @@ export interface ClaimLoopOptions {
   logger: Logger;
   /** Keeps the loops of the agent from saying the same thing. */
   told?: OnceAMinute | undefined;
+  /** Hears how each claim goes. */
+  tally?: CallTally | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
 }
@@ -32,7 +35,7 @@ export interface ClaimLoopOptions {
  * is hung up on can still be given one (contract: Tasks over HTTP).
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
-  const { api, onTask, onRootAccess, logger, signal } = options;
+  const { api, onTask, onRootAccess, logger, tally, signal } = options;
   const outage = new Outage({ what: "claim", logger, told: options.told });
   let idlePauseMs = FIRST_PAUSE_MS;
   try {
@@ -42,6 +45,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       try {
         const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
         outage.succeeded();
+        tally?.answered();
         if (rootAccess) onRootAccess?.(rootAccess);
         const news = task ? onTask(task) : false;
         const held = performance.now() - startedMs >= waitMs / 2;
@@ -51,6 +55,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         }
       } catch (error) {
         if (signal.aborted) return;
+        tally?.failed(error);
         await outage.failed(error, signal);
         continue;
       }

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { Completion } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 

@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { Completion, Task } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import type { Logger } from "../system/logger.ts";

@@ -1,5 +1,5 @@
 import { resolve } from "@std/path";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { Command, Launch, Start } from "../privileges/launch.ts";
 import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
 import { RootScope } from "../privileges/root_scopes.ts";

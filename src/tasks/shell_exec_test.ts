@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { SecretMask } from "../process/secret_mask.ts";
 import { asAgent } from "../privileges/launch.ts";
 import type { Privileges } from "../privileges/privileges.ts";

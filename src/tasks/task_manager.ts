@@ -15,6 +15,16 @@ const LEASE_MS = 60_000;
 const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
 const RESTARTED = "the agent was restarted while the task ran";
 
+/** All tasks of the agent as they are now. */
+export interface TasksNow {
+  /** Those that are not at their end, with the time of their claim in RFC 3339. */
+  running: { id: string; type: string; since: string }[];
+  /** How many are, but have to be reported. */
+  reporting: number;
+  /** Output that is not delivered yet, in UTF-16 units: about as many bytes. */
+  backlogBytes: number;
+}
+
 /** All tasks of this agent: those it runs, those it still has to report, and those that come again. */
 export class TaskManager {
   readonly #deps: TaskRunDeps;
@@ -30,6 +40,17 @@ export class TaskManager {
   /** How many tasks are not done yet. */
   get count(): number {
     return this.#work.size;
+  }
+
+  /** What can be seen of the tasks from outside: those that run, and how much waits. */
+  get now(): TasksNow {
+    const runs = Array.from(this.#runs.values(), (run) => run.now);
+    const running = runs.filter(({ reporting }) => !reporting);
+    return {
+      running: running.map(({ id, type, since }) => ({ id, type, since })),
+      reporting: this.count - running.length,
+      backlogBytes: runs.reduce((sum, { backlog }) => sum + backlog, 0),
+    };
   }
 
   /** Runs a task that was claimed; false for one that is running, or has ended, here already. */

@@ -73,6 +73,11 @@ export class TaskReport {
     });
   }
 
+  /** How much of the log is not delivered yet, in UTF-16 units. */
+  get backlog(): number {
+    return this.#spool.undelivered;
+  }
+
   /** Takes whole lines, each with its newline; resolves when they are safe. */
   write(stream: LogStream, lines: string): Promise<void> {
     return this.#delivery.push(stream, lines, Date.now());

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
@@ -42,8 +42,24 @@ export interface TaskRunDeps {
   privileges: Privileges;
   /** The limit of tasks that bring none, in milliseconds. */
   defaultLimitMs: () => number;
+  /** Hears of the outcome of each task that has ended, before it is reported. */
+  onEnded?: (status: Completion["status"]) => void;
   /** The agent's log. */
   logger: Logger;
+}
+
+/** A task run as it is now. */
+export interface RunNow {
+  /** The task. */
+  id: string;
+  /** Its type. */
+  type: string;
+  /** When it was claimed, RFC 3339. */
+  since: string;
+  /** Whether it has ended, and only has to be reported. */
+  reporting: boolean;
+  /** How much of its log is not delivered yet, in UTF-16 units. */
+  backlog: number;
 }
 
 /** One task from its claim to the control plane's knowing its end. */
@@ -68,6 +84,13 @@ export class TaskRun {
     this.#logger = logger;
     this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
     this.#report = new TaskReport({ ...deps, taskId, logger, onCause, recovered });
+  }
+
+  /** What can be seen of it from outside. */
+  get now(): RunNow {
+    const { task: { id, type }, claimedAt } = this.#record;
+    const reporting = this.#phase === "reporting";
+    return { id, type, since: claimedAt, reporting, backlog: this.#report.backlog };
   }
 
   /** Runs the task, reports it, and resolves when nothing is left to be done for it now. */
@@ -184,6 +207,7 @@ export class TaskRun {
 
   async #finish(completion: Completion): Promise<void> {
     this.#phase = "reporting";
+    this.#deps.onEnded?.(completion.status);
     if (this.#cause?.kind !== "ended on the control plane") {
       this.#record.outcome = completion;
       await this.#deps.journal.write(this.#record);

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 
 const Environment = z.looseObject({ environment: z.record(z.string(), z.unknown()) });
 

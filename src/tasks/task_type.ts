@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { Completion, LogStream } from "../control_plane/schemas.ts";
 import { parseDuration } from "../config/mod.ts";
 import type { SecretMask } from "../process/secret_mask.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { describeBadPayload, timeLimitMs } from "./task_type.ts";
 
 const DEFAULT_MS = 600_000;

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { Launch } from "../privileges/launch.ts";
 import type { TerminalEvent } from "../realtime/inbox.ts";
 import type { RealtimeLink } from "../realtime/link.ts";

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { Size } from "./pty.ts";
 
 /** The size of a terminal whose operator names none. */

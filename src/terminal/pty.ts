@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "@std/async";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { type Libc, openLibc } from "./libc.ts";
 
 /** How many columns and rows a terminal shows. */
@@ -70,7 +70,9 @@ export class Pty implements Disposable {
    * @throws when node-pty or the C library cannot be loaded, or the machine has no terminal left.
    */
   static async open(size: Size, onData: (bytes: Uint8Array<ArrayBuffer>) => void): Promise<Pty> {
-    const { open } = NodePty.parse(await import("node-pty"));
+    // In a bundle what the package exports is in its default export alone.
+    const { default: nodePty } = await import("node-pty");
+    const { open } = NodePty.parse(nodePty);
     return new Pty(open({ ...size, encoding: null }), openLibc(), onData);
   }
 

@@ -1,0 +1,56 @@
+import type { Logger } from "../system/logger.ts";
+import type { ReadEnv } from "../config/mod.ts";
+
+/** What a {@linkcode Watchdog} works with. */
+export interface WatchdogOptions {
+  /** Time between two looks, in milliseconds. */
+  intervalMs: number;
+  /** Says why the agent is not alive; undefined while it is. */
+  ailment: () => string | undefined;
+  /** Tells the service manager that the agent is alive. */
+  feed: () => void;
+  /** The agent's log. */
+  logger: Logger;
+}
+
+/**
+ * Feeds the service manager's watchdog for as long as the agent is alive. Unfed, it kills the agent
+ * and starts it anew. An event loop that stands still feeds nothing either.
+ */
+export class Watchdog implements Disposable {
+  readonly #options: WatchdogOptions;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #told = false;
+
+  /** Looks at once, and then in every interval. */
+  constructor(options: WatchdogOptions) {
+    this.#options = options;
+    this.look();
+    this.#timer = setInterval(() => this.look(), options.intervalMs);
+  }
+
+  /** Looks how the agent is. */
+  look(): void {
+    const { ailment, feed, logger } = this.#options;
+    const why = ailment();
+    if (why === undefined) feed();
+    else if (!this.#told) logger.error("watchdog is not fed any more", { why });
+    this.#told = why !== undefined;
+  }
+
+  /** Looks no more. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/**
+ * A third of the time within which the service manager wants to be told that this process is alive,
+ * in milliseconds; undefined if it does not, or means another process.
+ */
+export function watchdogIntervalMs(env: ReadEnv, pid: number = Deno.pid): number | undefined {
+  const limitMs = Number(env("WATCHDOG_USEC")) / 1_000;
+  const named = env("WATCHDOG_PID");
+  if (!(limitMs > 0) || (named && Number(named) !== pid)) return undefined;
+  return limitMs / 3;
+}

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { Logger } from "../system/logger.ts";
+import { Watchdog, watchdogIntervalMs } from "./watchdog.ts";
+
+Deno.test("the watchdog is fed while the agent is alive; the log says once why it is not", () => {
+  let ailment: string | undefined;
+  let fed = 0;
+  const lines: string[] = [];
+  using watchdog = new Watchdog({
+    intervalMs: 3_600_000,
+    ailment: () => ailment,
+    feed: () => fed++,
+    logger: new Logger({ write: (line) => lines.push(line) }),
+  });
+  assert.equal(fed, 1);
+  watchdog.look();
+  assert.equal(fed, 2);
+  ailment = "no claim has come to an end for 130 s";
+  watchdog.look();
+  watchdog.look();
+  assert.equal(fed, 2);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", /"error".*watchdog is not fed.*130 s/);
+  ailment = undefined;
+  watchdog.look();
+  assert.equal(fed, 3);
+  ailment = "again";
+  watchdog.look();
+  assert.equal(lines.length, 2);
+});
+
+Deno.test("the watchdog is fed three times as often as it must be, if it watches this process", () => {
+  const interval = (variables: Record<string, string>) =>
+    watchdogIntervalMs((name) => variables[name], 42);
+  assert.equal(interval({ WATCHDOG_USEC: "30000000" }), 10_000);
+  assert.equal(interval({ WATCHDOG_USEC: "30000000", WATCHDOG_PID: "42" }), 10_000);
+  assert.equal(interval({ WATCHDOG_USEC: "30000000", WATCHDOG_PID: "41" }), undefined);
+  for (const bad of ["", "0", "-1", "soon"]) {
+    assert.equal(interval({ WATCHDOG_USEC: bad }), undefined);
+  }
+  assert.equal(interval({}), undefined);
+});

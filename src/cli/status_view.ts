@@ -1,0 +1,166 @@
+import { formatDuration } from "../config/mod.ts";
+import type { AgentStatus } from "../local/agent_status.ts";
+import type { ServiceState } from "../system/systemd.ts";
+import { oneLine } from "../system/one_line.ts";
+import { PROGRAM } from "./output.ts";
+
+/** What is known without the agent. */
+export interface Known {
+  /** The configuration file, where there is one. */
+  configFile?: string;
+  /** Where the agent keeps what it must remember. */
+  stateFolder: string;
+  /** Whether an enrollment waits for its approval. */
+  isPending: boolean;
+  /** Who this machine is. */
+  nodeId?: string;
+  /** The control plane's address, where one is set. */
+  apiUrl?: string;
+  /** Why the control plane does not answer this command; undefined if it does. */
+  controlPlaneProblem?: string;
+}
+
+/** All that `status` has found out. */
+export interface StatusFacts {
+  /** The time of day. */
+  now: Date;
+  /** What systemd says; undefined where there is none. */
+  service: ServiceState | undefined;
+  /** What the agent says, or why it says nothing. */
+  agent:
+    | { outcome: "answered"; status: AgentStatus }
+    | { outcome: "mute"; why: string }
+    | { outcome: "denied" | "down" };
+  /** Looked up where the agent says nothing. */
+  known?: Known;
+  /** Why the configuration cannot be read. */
+  configProblem?: string;
+}
+
+type Row = [label: string, value: string];
+
+const LABEL_WIDTH = 15;
+
+/** Whether the agent runs, as far as this user can find out. */
+export function runs({ agent, service }: StatusFacts): boolean {
+  return agent.outcome === "answered" || agent.outcome === "mute" ||
+    (agent.outcome === "denied" && service?.active === "active");
+}
+
+/** What `status` prints. */
+export function renderStatus(facts: StatusFacts): string {
+  const { agent, service, now, known, configProblem } = facts;
+  const rows: Row[] = [["Service", serviceWords(service, now)]];
+  if (agent.outcome === "answered") rows.push(...agentRows(agent.status, now));
+  else if (known) rows.push(...knownRows(known));
+  if (configProblem !== undefined) rows.push(["Configuration", configProblem]);
+  return `${headline(facts)}\n\n${rows.map(shown).join("")}`;
+}
+
+function headline(facts: StatusFacts): string {
+  const { agent } = facts;
+  switch (agent.outcome) {
+    case "answered": {
+      const { version, notReady } = agent.status;
+      const ready = notReady === undefined ? "and is ready" : `but is not ready: ${notReady}`;
+      return `${PROGRAM} ${version} runs ${ready}.`;
+    }
+    case "mute":
+      return `${PROGRAM} runs, but does not say how it is: ${agent.why}.`;
+    case "denied": {
+      const seen = runs(facts) ? "runs" : "may run";
+      return `${PROGRAM} ${seen}; only root may ask it how it is: sudo ${PROGRAM} status`;
+    }
+    case "down":
+      return `${PROGRAM} does not run.`;
+  }
+}
+
+function serviceWords(service: ServiceState | undefined, now: Date): string {
+  if (!service) return "this machine has no systemd, or it does not answer";
+  const { load, active, sub, enabled, since, restarts, result } = service;
+  if (load === "not-found") return "not installed";
+  const words = [
+    `${active} (${sub})${since ? ` since ${time(since)}, for ${span(since, now)}` : ""}`,
+  ];
+  if (enabled) words.push(enabled === "enabled" ? "starts with the machine" : enabled);
+  if (restarts > 0) words.push(`restarted by systemd: ${restarts}`);
+  if (!["success", ""].includes(result)) words.push(`last end: ${result}`);
+  if (load !== "loaded") words.push(`unit file: ${load}`);
+  return words.join("; ");
+}
+
+function agentRows(status: AgentStatus, now: Date): Row[] {
+  const { pid, startedAt, nodeId, tasks, terminals, runAsUser, rootAccess } = status;
+  const { success, ...others } = tasks.ended;
+  const unsuccessful = Object.values(others).reduce((sum, count) => sum + count, 0);
+  return [
+    ["Process", `${pid}, started ${time(startedAt)}, up ${span(startedAt, now)}`],
+    ["Node", nodeId ?? "the enrollment waits for its approval"],
+    ...controlPlaneRows(status, now),
+    ["Realtime", realtimeWords(status, now)],
+    ["Tasks", `${tasks.running.length} running, ${tasks.reporting} being reported`],
+    ...tasks.running.map((
+      { id, type, since },
+    ): Row => ["", `${oneLine(`${id} ${type}`)}, ${span(since, now)}`]),
+    ["", `since the start: ${success} succeeded, ${unsuccessful} did not`],
+    ["Terminals", `${terminals} open`],
+    ["Backlog", `${tasks.backlogBytes} bytes of output not delivered yet`],
+    ["Tasks run as", runAsUser ?? "the agent's own user (run_as_user is not set)"],
+    ["Root access", rootAccess ?? "not restricted: the control plane has never set a profile"],
+    ["Configuration", status.configFile],
+    ["State", status.stateFolder],
+  ];
+}
+
+function controlPlaneRows(status: AgentStatus, now: Date): Row[] {
+  const { apiUrl, phase, controlPlaneAnswers, heartbeats, claims } = status;
+  if (phase === "waiting for approval") return [["Control plane", apiUrl]];
+  // One answer that is missing does not make the agent unready, but is told.
+  const answers = controlPlaneAnswers && !claims.failing ? "answers" : "does not answer";
+  return [
+    ["Control plane", `${apiUrl} ${answers}`],
+    ["", `last heartbeat ${callWords(heartbeats, now)}`],
+    ["", `last claim ${callWords(claims, now)}`],
+  ];
+}
+
+function callWords(calls: AgentStatus["claims"], now: Date): string {
+  const { answeredAt, failing, lastFailure } = calls;
+  const answered = answeredAt === undefined ? "never answered" : `${span(answeredAt, now)} ago`;
+  if (!failing || !lastFailure) return answered;
+  return `${answered}; failed ${span(lastFailure.at, now)} ago: ${lastFailure.why}`;
+}
+
+function realtimeWords({ realtime }: AgentStatus, now: Date): string {
+  const { enabled, connected, since, problem } = realtime;
+  if (!enabled) return "disabled (realtime_enabled)";
+  const how = connected ? "up" : "down";
+  const long = since === undefined ? "" : ` for ${span(since, now)}`;
+  return connected ? `${how}${long}` : `${how}${long}: ${problem ?? "it is connecting"}`;
+}
+
+function knownRows(known: Known): Row[] {
+  const { nodeId, isPending, apiUrl, controlPlaneProblem, configFile, stateFolder } = known;
+  const node = nodeId ?? (isPending ? "an enrollment waits for its approval" : "not known here");
+  const answers = controlPlaneProblem ? `does not answer: ${controlPlaneProblem}` : "answers";
+  return [
+    ["Node", node],
+    ["Control plane", apiUrl === undefined ? "api_url is not set" : `${apiUrl} ${answers}`],
+    ["Configuration", configFile ?? "there is no file"],
+    ["State", stateFolder],
+  ];
+}
+
+function shown([label, value]: Row): string {
+  return `${label.padEnd(LABEL_WIDTH)}${value.replaceAll("\n", `\n${" ".repeat(LABEL_WIDTH)}`)}\n`;
+}
+
+function time(at: Date | string): string {
+  return new Date(at).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+}
+
+function span(from: Date | string, now: Date): string {
+  const seconds = Math.round((now.getTime() - new Date(from).getTime()) / 1_000);
+  return formatDuration(Math.max(0, seconds) * 1_000);
+}

@@ -1,0 +1,53 @@
+import { oneLine } from "../system/one_line.ts";
+import { messageOf } from "../system/user_error.ts";
+
+/** How often a call was made, and how it went last. */
+export class CallTally {
+  readonly #now: () => number;
+  readonly #onChange: () => void;
+  #turnedMs: number;
+  /** How many were answered. */
+  answers = 0;
+  /** How many were not, or were refused. */
+  failures = 0;
+  /** When the last answer came, by the clock. */
+  answeredMs: number | undefined;
+  /** The last failure, and when that was by the clock. */
+  failure: { readonly atMs: number; readonly why: string } | undefined;
+  /** Whether the last one failed. */
+  failing = false;
+
+  /** `now` is a clock that only goes forward, in milliseconds; `onChange` hears of every call. */
+  constructor(now: () => number, onChange: () => void) {
+    this.#now = now;
+    this.#onChange = onChange;
+    this.#turnedMs = now();
+  }
+
+  /** Says that the loop which makes the calls begins now. */
+  begin(): void {
+    this.#turnedMs = this.#now();
+  }
+
+  /** Notes an answer. */
+  answered(): void {
+    this.answers++;
+    this.answeredMs = this.#turnedMs = this.#now();
+    this.failing = false;
+    this.#onChange();
+  }
+
+  /** Notes a failure. */
+  failed(error: unknown): void {
+    this.failures++;
+    this.#turnedMs = this.#now();
+    this.failure = { atMs: this.#turnedMs, why: oneLine(messageOf(error)) };
+    this.failing = true;
+    this.#onChange();
+  }
+
+  /** For how long no call has come to an end, in milliseconds. */
+  get silentMs(): number {
+    return this.#now() - this.#turnedMs;
+  }
+}

@@ -1,0 +1,59 @@
+import type { Page } from "./pages.ts";
+
+/** What came of asking the agent: its answer, or why there is none. */
+export type Asked =
+  | { outcome: "answered"; ok: boolean; text: string }
+  /** There may be an agent, but this user must not ask it. */
+  | { outcome: "denied" }
+  /** There is one, but it does not answer. */
+  | { outcome: "mute"; why: string }
+  /** There is none. */
+  | { outcome: "down" };
+
+/** Asks the agent for a page on the first of `paths` where there is one; never throws. */
+export async function askAgent(
+  paths: readonly string[],
+  page: Page,
+  timeoutMs: number,
+): Promise<Asked> {
+  let last: Asked = { outcome: "down" };
+  for (const path of paths) {
+    const asked = await withinLimit(timeoutMs, (signal) => ask(path, page, signal));
+    if (asked.outcome === "answered" || asked.outcome === "mute") return asked;
+    if (asked.outcome === "denied") last = asked;
+  }
+  return last;
+}
+
+async function ask(path: string, page: Page, signal: AbortSignal): Promise<Asked> {
+  try {
+    // Unlike a failed request, a failed connection says by its type what is wrong.
+    const connection = await Deno.connect({ transport: "unix", path });
+    connection.close();
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) return { outcome: "denied" };
+    // Too many wait to be served. All else means that nobody listens, at a socket or at none.
+    if (error instanceof Deno.errors.WouldBlock) return { outcome: "mute", why: "it is too busy" };
+    return { outcome: "down" };
+  }
+  try {
+    using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    const response = await fetch(`http://localhost${page}`, { client, signal });
+    return { outcome: "answered", ok: response.ok, text: await response.text() };
+  } catch {
+    return { outcome: "mute", why: "it hung up" };
+  }
+}
+
+async function withinLimit(
+  ms: number,
+  work: (signal: AbortSignal) => Promise<Asked>,
+): Promise<Asked> {
+  const limit = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<Asked>();
+  const timer = setTimeout(() => {
+    resolve({ outcome: "mute", why: `no answer within ${ms / 1_000} s` });
+    limit.abort();
+  }, ms);
+  return await Promise.race([promise, work(limit.signal)]).finally(() => clearTimeout(timer));
+}

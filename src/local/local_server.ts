@@ -1,0 +1,59 @@
+import { dirname, join } from "@std/path";
+import { answer, type Page, plain } from "./pages.ts";
+import type { Vitals } from "./vitals.ts";
+
+const PAGES: readonly Page[] = ["/status", "/healthz", "/readyz", "/metrics"];
+/** Where the socket is made: its path is no longer than that of any socket beside it. */
+const NURSERY = ".new";
+
+/**
+ * Serves {@linkcode PAGES} on a unix socket until it is disposed, which waits for no client. The
+ * socket is its owner's alone from the first moment on: it is made in a folder that nobody else can
+ * enter, and takes the place of what a dead agent left at `path`. That no living one does is for the
+ * caller to know.
+ *
+ * @throws what the system answers; a path may have 107 bytes at most.
+ */
+export async function serveSocket(path: string, vitals: Vitals): Promise<AsyncDisposable> {
+  await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const folder = join(dirname(path), NURSERY);
+  await removeIfThere(folder);
+  await Deno.mkdir(folder, { mode: 0o700 });
+  const born = join(folder, "s");
+  const stop = new AbortController();
+  try {
+    Deno.serve(
+      {
+        path: born,
+        signal: stop.signal,
+        onListen: () => {},
+        onError: () => plain(500, "That went wrong."),
+      },
+      (request) => answer(request, vitals, PAGES),
+    );
+    try {
+      await Deno.chmod(born, 0o600);
+      await Deno.rename(born, path);
+    } catch (error) {
+      stop.abort();
+      throw error;
+    }
+    return {
+      [Symbol.asyncDispose]: async () => {
+        stop.abort();
+        // What stays behind does no harm: the next agent takes its place.
+        await Deno.remove(path).catch(() => {});
+      },
+    };
+  } finally {
+    await removeIfThere(folder);
+  }
+}
+
+async function removeIfThere(folder: string): Promise<void> {
+  try {
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

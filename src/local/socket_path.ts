@@ -1,0 +1,22 @@
+import { dirname, join } from "@std/path";
+import type { ReadEnv } from "../config/mod.ts";
+import { INSTALLED } from "../system/paths.ts";
+
+const NAME = "agent.sock";
+
+/** Where the running agent serves: in the folder that systemd made for it, else with its state. */
+export function ownSocketPath(env: ReadEnv, stateFile: string): string {
+  const [folder] = (env("RUNTIME_DIRECTORY") ?? "").split(":");
+  return join(folder || dirname(stateFile), NAME);
+}
+
+/**
+ * Where a command looks for the agent, in this order. `stateFile` is undefined where the
+ * configuration cannot be read: only the installed agent's is then.
+ */
+export function socketPaths(stateFile: string | undefined): string[] {
+  const installed = join(INSTALLED.runtimeFolder, NAME);
+  if (stateFile === undefined) return [installed];
+  const folder = dirname(stateFile);
+  return [join(folder, NAME), ...folder === INSTALLED.stateFolder ? [installed] : []];
+}

@@ -1,0 +1,102 @@
+import type { ReadEnv } from "../config/mod.ts";
+import type { Logger } from "./logger.ts";
+import { messageOf } from "./user_error.ts";
+
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+/** The longest address: two bytes of family, 108 of path. */
+const MAX_PATH_BYTES = 108;
+
+/** Tells the service manager how the agent is (sd_notify). */
+export interface Notifier extends Disposable {
+  /** Sends assignments such as `READY=1`, one a line. Never throws and never waits. */
+  tell(state: string): void;
+}
+
+/**
+ * Opens the way to the service manager that NOTIFY_SOCKET names; undefined where none does. It goes
+ * through the C library, because what a child would send is not the agent's word
+ * (NotifyAccess=main). What does not work is warned of once.
+ */
+export function openNotifier(env: ReadEnv, logger: Logger): Notifier | undefined {
+  const name = env("NOTIFY_SOCKET");
+  if (!name) return undefined;
+  const warn = (error: unknown) =>
+    logger.warn("service manager cannot be told how the agent is", {
+      socket: name,
+      error: messageOf(error),
+    });
+  try {
+    return new LibcNotifier(socketAddress(name), () => warn("it does not take what is sent"));
+  } catch (error) {
+    warn(error);
+    return undefined;
+  }
+}
+
+/**
+ * The address of a unix socket as the system takes it. "@" begins the name of an abstract one.
+ *
+ * @throws when the name is none of either.
+ */
+export function socketAddress(name: string): Uint8Array<ArrayBuffer> {
+  if (!/^[/@]./.test(name)) throw new Error("it is neither a path nor an abstract name");
+  const abstract = name.startsWith("@");
+  // A path ends with a zero byte, an abstract name begins with one.
+  const path = new TextEncoder().encode(abstract ? `\0${name.slice(1)}` : `${name}\0`);
+  if (path.length > MAX_PATH_BYTES) throw new Error("its name is too long");
+  const address = new Uint8Array(2 + path.length);
+  new Uint16Array(address.buffer, 0, 1)[0] = AF_UNIX;
+  address.set(path, 2);
+  return address;
+}
+
+class LibcNotifier implements Notifier {
+  readonly #address: Uint8Array<ArrayBuffer>;
+  readonly #libc = openLibc();
+  readonly #socket: number;
+  #complain: (() => void) | undefined;
+
+  constructor(address: Uint8Array<ArrayBuffer>, complain: () => void) {
+    this.#address = address;
+    this.#complain = complain;
+    this.#socket = this.#libc.symbols.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (this.#socket >= 0) return;
+    this.#libc.close();
+    throw new Error("no socket can be made");
+  }
+
+  tell(state: string): void {
+    const bytes = new TextEncoder().encode(state);
+    const sent = this.#libc.symbols.sendto(
+      this.#socket,
+      bytes,
+      BigInt(bytes.length),
+      MSG_DONTWAIT | MSG_NOSIGNAL,
+      this.#address,
+      this.#address.length,
+    );
+    if (Number(sent) >= 0) return;
+    this.#complain?.();
+    this.#complain = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#libc.symbols.close(this.#socket);
+    this.#libc.close();
+  }
+}
+
+function openLibc() {
+  return Deno.dlopen("libc.so.6", {
+    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    sendto: {
+      parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"],
+      result: "isize",
+    },
+    close: { parameters: ["i32"], result: "i32" },
+  });
+}

@@ -1,0 +1,348 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { AgentProcess, Fleet } from "./_agent.ts";
+import { Desk, type Said } from "./_cli.ts";
+import { eventually } from "./_processes.ts";
+import { liveAgent, realtimeFleet } from "./_realtime.ts";
+import { together } from "./_together.ts";
+
+const QUICK = { request_timeout: "1s", task_poll_interval: "500ms", heartbeat_interval: "1s" };
+
+/** A machine with an agent, whose service is what the test says. */
+class Place implements AsyncDisposable {
+  readonly fleet: Fleet;
+  readonly #desk: Desk;
+
+  private constructor(fleet: Fleet, desk: Desk) {
+    this.fleet = fleet;
+    this.#desk = desk;
+  }
+
+  static async make(fleet: Fleet, service = "exit 1"): Promise<Place> {
+    const desk = await Desk.set();
+    await desk.tool("systemctl", service);
+    return new Place(fleet, desk);
+  }
+
+  get socket(): string {
+    return join(this.fleet.stateFolder, "agent.sock");
+  }
+
+  /** What a subcommand of `status` says. */
+  status(...args: string[]): Promise<Said> {
+    return this.#desk.says(["status", ...args], { NODERAX_CONFIG_FILE: this.fleet.configFile });
+  }
+
+  /** Waits until `status --check` says so. */
+  async checks(expected: RegExp, code: number): Promise<void> {
+    let last: Said | undefined;
+    try {
+      await eventually("what --check says", async () => {
+        last = await this.status("--check");
+        return expected.test(last.stdout) && last.code === code;
+      }, 60_000);
+    } catch {
+      assert.fail(`--check did not come to say ${expected}: ${JSON.stringify(last)}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#desk[Symbol.asyncDispose]();
+    await this.fleet[Symbol.asyncDispose]();
+  }
+}
+
+/** The last address that an agent serves its metrics at. */
+async function metricsUrl(agent: AgentProcess): Promise<string> {
+  const { url } = await agent.waitForLog("metrics are served");
+  return String(url);
+}
+
+async function socketThere(path: string): Promise<void> {
+  await eventually("the socket", () => Deno.stat(path).catch(() => undefined));
+}
+
+/** Connects to a socket once for each of `words`, says them, and hangs until it is killed. */
+async function intrude(path: string, words: string[]): Promise<AsyncDisposable> {
+  const script = `
+    for (const each of ${JSON.stringify(words)}) {
+      const connection = await Deno.connect({ transport: "unix", path: ${JSON.stringify(path)} });
+      await connection.write(new TextEncoder().encode(each)).catch(() => {});
+    }
+    console.log("there");
+    setInterval(() => {}, 60_000);`;
+  const command = new Deno.Command(Deno.execPath(), { args: ["eval", script], stdout: "piped" });
+  const child = command.spawn();
+  const reader = child.stdout.getReader();
+  assert(!(await reader.read()).done, "the intruder has failed");
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await reader.cancel();
+      await child.status;
+    },
+  };
+}
+
+const CASES = {
+  "a healthy agent says how it is": async () => {
+    const service = "printf '%s\\n' LoadState=loaded ActiveState=active SubState=running " +
+      "UnitFileState=enabled StateChangeTimestamp=@1767225600 MainPID=1 NRestarts=2 Result=success";
+    await using place = await Place.make(await realtimeFleet(), service);
+    const { fleet } = place;
+    await using agent = await liveAgent(fleet);
+    const id = fleet.shell("sleep 60");
+    await fleet.controlPlane.waitForTask(id, ["running"]);
+    await fleet.ended(fleet.shell("false"));
+    fleet.controlPlane.realtime.openTerminal({ cols: 80, rows: 24 });
+    await agent.waitForLog("terminal opened");
+
+    const { code, stdout } = await place.status();
+    assert.equal(code, 0);
+    for (
+      const expected of [
+        /^noderax-agent \S+ runs and is ready\.\n/,
+        /\nService +active \(running\) since 2026-01-01 00:00:00 UTC.*systemd: 2\n/,
+        new RegExp(`\\nProcess +${agent.pid}, started `),
+        new RegExp(`\\nNode +${fleet.nodeId}\\n`),
+        new RegExp(`\\nControl plane +${fleet.controlPlane.url} answers\\n +last heartbeat \\d+s`),
+        /\n +last claim \d+s ago\n/,
+        /\nRealtime +up for /,
+        new RegExp(`\\nTasks +1 running, 0 being reported\\n +${id} shell\\.exec, `),
+        /\n +since the start: 0 succeeded, 1 did not\n/,
+        /\nTerminals +1 open\n/,
+        new RegExp(`\\nConfiguration +${fleet.configFile}\\nState +${fleet.stateFolder}\\n$`),
+      ]
+    ) assert.match(stdout, expected);
+
+    const json = JSON.parse((await place.status("--json")).stdout);
+    assert.equal(json.running, true);
+    assert.equal(json.service.restarts, 2);
+    assert.equal(json.agent.tasks.running[0].id, id);
+    assert(!JSON.stringify(json).includes(fleet.agentToken));
+    const { code: checked, stdout: line } = await place.status("--check");
+    assert.deepEqual([checked, line], [0, "ok: the agent is alive and ready\n"]);
+  },
+
+  "what is not delivered is told, and a control plane that is away": async () => {
+    await using place = await Place.make(await Fleet.start(QUICK));
+    const { fleet } = place;
+    await using _agent = await fleet.agent();
+    await place.checks(/^ok: /, 0);
+    fleet.controlPlane.fault({ path: "/logs", hang: true });
+    fleet.shell("seq 1000");
+    await eventually("a task that has ended, but is not reported", async () => {
+      const { agent: { tasks } } = JSON.parse((await place.status("--json")).stdout);
+      const { running, reporting, ended, backlogBytes } = tasks;
+      if (ended.success === 0) return false;
+      // 9 numbers of one digit, 90 of two, 900 of three, one of four, and their newlines.
+      assert.deepEqual([running, reporting, backlogBytes], [[], 1, 18 + 270 + 3_600 + 5]);
+      return true;
+    });
+    await fleet.controlPlane.stop();
+    await place.checks(/^not well: the control plane does not answer: .*refused.*\n$/, 1);
+    const { code, stdout } = await place.status();
+    assert.equal(code, 0, "the agent runs");
+    assert.match(stdout, /runs but is not ready: the control plane does not answer/);
+    assert.match(stdout, /Control plane +\S+ does not answer\n/);
+    assert.match(stdout, /last claim \d+s ago; failed \d+s ago: .*refused/);
+    await fleet.controlPlane.start();
+    await place.checks(/^ok: /, 0);
+  },
+
+  "an agent whose realtime session is down is not ready": async () => {
+    await using place = await Place.make(await realtimeFleet({ realtime_path: "/nowhere/" }));
+    await using agent = await place.fleet.agent();
+    await agent.waitForLog("realtime connection failed");
+    await place.checks(/^not well: realtime is down: transport dial failure: .*\n$/, 1);
+    const { code, stdout } = await place.status();
+    assert.equal(code, 0);
+    assert.match(stdout, /\nRealtime +down for \S+: transport dial failure: /);
+  },
+
+  "a killed agent's socket is of no matter to status and to the next agent": async () => {
+    await using place = await Place.make(await Fleet.start());
+    const { fleet, socket } = place;
+    {
+      await using agent = await fleet.agent();
+      await place.checks(/^ok: /, 0);
+      const { mode } = await Deno.stat(socket);
+      assert.equal((mode ?? 0) & 0o777, 0o600);
+      await agent.kill();
+    }
+    assert((await Deno.stat(socket)).isSocket, "it is left behind");
+    const { code, stdout } = await place.status();
+    assert.equal(code, 1);
+    assert.match(stdout, /^noderax-agent does not run\.\n\nService +this machine has no systemd/);
+    assert.match(stdout, new RegExp(`Node +${fleet.nodeId}\n`));
+    assert.match(stdout, /Control plane +\S+ answers\n/);
+    await place.checks(/^not well: the agent does not run\n$/, 1);
+    const json = JSON.parse((await place.status("--json")).stdout);
+    assert.deepEqual([json.running, json.agent, json.service], [false, null, null]);
+    {
+      await using agent = await fleet.agent();
+      await place.checks(/^ok: /, 0);
+      await using second = fleet.spawnAgent();
+      assert.equal((await second.ended()).code, 1, "the folder is taken");
+      await place.checks(/^ok: /, 0);
+      assert.equal((await agent.stop()).code, 0);
+    }
+    await assert.rejects(Deno.stat(socket), Deno.errors.NotFound);
+    const names = await Array.fromAsync(Deno.readDir(fleet.stateFolder), ({ name }) => name);
+    assert(!names.includes(".new"), names.join());
+  },
+
+  "an agent that stands still is not well, and that is said in time": async () => {
+    await using place = await Place.make(await Fleet.start());
+    await using agent = await place.fleet.agent();
+    await place.checks(/^ok: /, 0);
+    agent.signal("SIGSTOP");
+    const { code, stdout } = await place.status("--check");
+    assert.deepEqual([code, stdout], [
+      1,
+      "not well: the agent does not answer: no answer within 2 s\n",
+    ]);
+    const { code: plain, stdout: text } = await place.status();
+    assert.equal(plain, 0);
+    assert.match(text, /runs, but does not say how it is: no answer within 2 s/);
+    agent.signal("SIGCONT");
+    await place.checks(/^ok: /, 0);
+  },
+
+  "hostile clients hold up neither answers nor the agent's stop": async () => {
+    await using place = await Place.make(await Fleet.start());
+    const { socket } = place;
+    await using agent = await place.fleet.agent();
+    await place.checks(/^ok: /, 0);
+    const words = [
+      "",
+      "GET /status HTTP/1.1\r\nHo",
+      "\0\x01\x02\xff rubbish\r\n\r\n",
+      "GET /status HTTP/1.1\r\nHost: ][\r\n\r\n",
+      "POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx",
+      "GET /../../etc/passwd HTTP/1.0\r\n\r\n",
+      `GET /${"x".repeat(100_000)} HTTP/1.1\r\n`,
+      "GET /status HTTP/1.1\r\nHost: x\r\n\r\n".repeat(200),
+    ];
+    await using _intruder = await intrude(socket, [...words, ...Array<string>(50).fill("")]);
+    await place.checks(/^ok: /, 0);
+    const startedMs = performance.now();
+    assert.equal((await agent.stop()).code, 0);
+    const tookMs = performance.now() - startedMs;
+    assert(tookMs < 2_000, `the stop took ${tookMs} ms`);
+    assert.deepEqual(agent.logged("unexpected error, the agent goes on"), []);
+    assert.deepEqual(agent.otherOutput.filter((line) => !line.includes("experimental")), []);
+  },
+
+  "a folder for the runtime goes first": async () => {
+    await using fleet = await Fleet.start();
+    const runtime = join(fleet.folder, "run");
+    await using agent = await fleet.agent({ RUNTIME_DIRECTORY: runtime });
+    await socketThere(join(runtime, "agent.sock"));
+    await assert.rejects(Deno.stat(join(fleet.stateFolder, "agent.sock")), Deno.errors.NotFound);
+    await agent.stop();
+  },
+
+  "a path that is too long for a socket is warned of": async () => {
+    await using fleet = await Fleet.start();
+    const runtime = join(fleet.folder, "x".repeat(100));
+    await using agent = await fleet.agent({ RUNTIME_DIRECTORY: runtime });
+    await agent.waitForLog("status cannot be served", ({ level }) => level === "warn");
+    assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+  },
+
+  "metrics are served to the machine itself only, and without /status": async () => {
+    await using fleet = await Fleet.start({ metrics_listen: "127.0.0.1:0" });
+    await using agent = await fleet.agent();
+    await fleet.ended(fleet.shell("true"));
+    const url = await metricsUrl(agent);
+    await eventually(
+      "the task's count",
+      async () =>
+        /^noderax_agent_tasks_total\{status="success"\} 1$/m.test(await (await fetch(url)).text()),
+    );
+    const response = await fetch(url);
+    assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+    const samples = new Map(
+      (await response.text()).split("\n").filter((line) => line && !line.startsWith("#"))
+        .map((line): [string, number] => {
+          const [, name = "", value = ""] = /^([a-z_]+(?:\{.*\})?) (\S+)$/.exec(line) ?? [];
+          return [name, Number(value)];
+        }),
+    );
+    assert(samples.size > 15 && ![...samples.values()].some(Number.isNaN));
+    assert((samples.get("process_resident_memory_bytes") ?? 0) > 1e7);
+    assert.equal(samples.get('noderax_agent_heartbeats_total{result="answered"}'), 1);
+    const at = (path: string, init?: RequestInit) => fetch(new URL(path, url), init);
+    const codes = await Promise.all(
+      ["/healthz", "/readyz", "/status", "/", "/metrics/.."].map(async (path) => {
+        const { status, body } = await at(path);
+        await body?.cancel();
+        return status;
+      }),
+    );
+    assert.deepEqual(codes, [200, 200, 404, 404, 404]);
+    const post = await at("/metrics", { method: "POST", body: "x" });
+    assert.deepEqual([post.status, await post.text()], [405, "Use GET.\n"]);
+
+    const { hostname, port } = new URL(url);
+    await using stranger = await Deno.connect({ hostname, port: Number(port) });
+    const request =
+      "GET /metrics HTTP/1.1\r\nHost: rebound.example.com\r\nConnection: close\r\n\r\n";
+    await stranger.write(new TextEncoder().encode(request));
+    const answer = await new Response(stranger.readable).text();
+    assert.match(answer, /^HTTP\/1\.1 403 /);
+    assert(!answer.includes("noderax_agent_"));
+  },
+
+  "a port that is in use is warned of, and the agent goes on": async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const address = `127.0.0.1:${listener.addr.port}`;
+    await using fleet = await Fleet.start({ metrics_listen: address });
+    await using agent = await fleet.agent();
+    await agent.waitForLog("metrics cannot be served", (event) => event.address === address);
+    assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+  },
+
+  "a configuration that cannot be used is no reason to say nothing": async () => {
+    await using desk = await Desk.set();
+    await desk.tool("systemctl", "echo LoadState=not-found; echo ActiveState=inactive");
+    await desk.write("config.json", "{ no");
+    const { stdout, stderr } = await desk.says(["status"]);
+    assert.match(stdout, /^noderax-agent /);
+    assert.match(stdout, /\nService +not installed\n/);
+    assert.match(stdout, /\nConfiguration +\S+ is not valid JSON: correct it at line 1/);
+    assert.equal(stderr, "");
+  },
+};
+
+Deno.test("status, health and metrics of an agent", () => together(CASES));
+
+const root = Deno.uid() === 0;
+Deno.test({
+  name: "who must not ask the agent is told that root may" +
+    (root ? "" : " (ignored: only root can become somebody else)"),
+  ignore: !root,
+  fn: async () => {
+    await using fleet = await Fleet.start();
+    await using agent = await fleet.agent();
+    const socket = join(fleet.stateFolder, "agent.sock");
+    await socketThere(socket);
+    await Deno.chown(socket, 65534, 65534);
+    // Without capabilities, root is a user like others.
+    const stranger = async (...args: string[]) => {
+      const through = ["setpriv", "--bounding-set=-all"];
+      const options = { args: ["status", ...args], through };
+      await using command = new AgentProcess(fleet.configFile, options);
+      const { code } = await command.ended();
+      return { code, text: command.otherOutput.join("\n") };
+    };
+    const plain = await stranger();
+    assert.match(plain.text, /may run; only root may ask it how it is: sudo noderax-agent status/);
+    assert.equal(plain.code, 1);
+    const check = await stranger("--check");
+    assert.match(check.text, /not well: the agent may only be asked by its own user and root/);
+    assert.equal(check.code, 1);
+    await agent.stop();
+  },
+});

@@ -1,0 +1,21 @@
+import { allChecks } from "../doctor/checks.ts";
+import { findingText, summarize, summaryText } from "../doctor/report.ts";
+import { runChecks } from "../doctor/run_checks.ts";
+import { thisMachine } from "../doctor/subject.ts";
+import { EXIT_FAILED } from "../system/user_error.ts";
+import { takeEnvironment } from "./environment.ts";
+import { print } from "./output.ts";
+
+/** Checks all that the agent needs, and says how to mend what fails; gives the exit code. */
+export async function doctor({ json = false }: { json?: boolean }): Promise<number> {
+  const checks = allChecks(thisMachine(takeEnvironment()));
+  const columns = Math.max(...checks.map(({ name }) => name.length));
+  const findings = await runChecks(checks, {
+    onFinding: (finding) => json || print(findingText(finding, columns)),
+  });
+  const summary = summarize(findings);
+  print(
+    json ? JSON.stringify({ checks: findings, summary }, null, 2) + "\n" : summaryText(summary),
+  );
+  return summary.fail > 0 ? EXIT_FAILED : 0;
+}

@@ -1,0 +1,31 @@
+import type { LoadedConfig } from "../config/mod.ts";
+import { loadConfig } from "../config/mod.ts";
+import type { RunTool, ToolResult } from "../system/tool.ts";
+import type { Check, Finding } from "./check.ts";
+import { type Subject, thisMachine } from "./subject.ts";
+
+/** A machine whose tools answer as told, by their command line; it has no others. */
+export function tools(answers: Record<string, string | Partial<ToolResult>>): RunTool {
+  return (...argv) => {
+    const answer = answers[argv.join(" ")] ?? { code: 127 };
+    const parts = typeof answer === "string" ? { stdout: answer } : answer;
+    return Promise.resolve({ code: 0, stdout: "", stderr: "", ...parts });
+  };
+}
+
+/** A machine with this environment, these tools, and `parts` in place of what it would learn. */
+export function machine(run: RunTool, parts: Partial<Subject> = {}): Subject {
+  return { ...thisMachine(() => undefined, run), ...parts };
+}
+
+/** A configuration that the environment alone sets. */
+export function configured(env: Record<string, string>): Promise<LoadedConfig> {
+  return loadConfig({ env: (name) => env[name], searchPath: [] });
+}
+
+/** What the check of this name finds. */
+export async function finding(checks: Check[], name: string): Promise<Finding> {
+  const check = checks.find((check) => check.name === name);
+  if (!check) throw new Error(`there is no check ${name}`);
+  return await check.run(new AbortController().signal);
+}

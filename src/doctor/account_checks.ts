@@ -1,0 +1,120 @@
+import * as z from "@zod/zod";
+import { endTaskProcesses } from "../process/end_processes.ts";
+import { Logger } from "../system/logger.ts";
+import { NAME, SERVICE_USER } from "../system/paths.ts";
+import { openTerminal } from "../terminal/terminal.ts";
+import { type Check, fail, type Finding, ok, warn } from "./check.ts";
+import type { Subject } from "./subject.ts";
+
+const SHELL_MEND = "look into /etc/profile and what the user's shell reads when it starts";
+
+/** Who the agent is, whom it runs commands for, and that those can be run. */
+export function accountChecks(subject: Subject): Check[] {
+  return [
+    { name: "user", run: () => checkUser(subject) },
+    { name: "run_as_user", needs: ["config"], run: () => checkRunAsUser(subject) },
+    {
+      name: "shell",
+      needs: ["run_as_user"],
+      lateMend: SHELL_MEND,
+      run: (signal) => checkShell(subject, signal),
+    },
+    {
+      name: "terminal",
+      needs: ["run_as_user"],
+      lateMend: SHELL_MEND,
+      run: (signal) => checkTerminal(subject, signal),
+    },
+  ];
+}
+
+async function checkUser({ run }: Subject): Promise<Finding> {
+  const [uid, name, groups] = await Promise.all([
+    run("id", "-u"),
+    run("id", "-un"),
+    run("id", "-Gn"),
+  ]);
+  const who = `${name.stdout}, groups ${groups.stdout}`;
+  if (uid.stdout === "0") return ok(who);
+  // A list is asked for: a command that is refused would be reported to the administrator.
+  const sudo = await run("sudo", "-n", "-l");
+  if (sudo.code === 0) {
+    const all = /NOPASSWD: ALL\b/.test(sudo.stdout);
+    return ok(`${who}; sudo without a password for ${all ? "everything" : "some commands"}`);
+  }
+  return warn(
+    `${who}; no sudo without a password: package changes and root tasks will fail`,
+    `run the agent as root (sudo ${NAME} install), or allow it: ` +
+      `echo '${name.stdout} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/${NAME}`,
+  );
+}
+
+async function checkRunAsUser({ loaded, accounts, launches, run }: Subject): Promise<Finding> {
+  const { config: { runAsUser } } = await loaded();
+  const { uid, account, switcher } = await accounts();
+  await launches();
+  if (runAsUser === undefined || !account) {
+    if (uid !== 0) return ok("not set: tasks and terminals run as the agent's own user");
+    const mend = `to change that: ${NAME} config set run_as_user ${SERVICE_USER}`;
+    return ok(`not set: tasks and terminals run as root (${mend})`);
+  }
+  const groups = (await run("id", "-Gn", "--", account.name)).stdout;
+  const who = `${account.name} (uid ${account.uid}), groups ${groups}`;
+  if (account.uid === uid) return ok(`${who}: the agent's own user`);
+  if (uid === 0) return ok(`${who}, through ${switcher}`);
+  return warn(
+    `${who}: no effect, as only root can run commands as another user`,
+    `run the agent as root (sudo ${NAME} install), or ${NAME} config set run_as_user ""`,
+  );
+}
+
+/** Runs what a task would be. */
+async function checkShell({ launches }: Subject, signal: AbortSignal): Promise<Finding> {
+  const { argv: [program = "", ...args], cwd, env = {} } = (await launches()).usual({
+    argv: ["/bin/sh", "-lc", "id -un"],
+  });
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args,
+    ...(cwd === undefined ? {} : { cwd }),
+    env,
+    signal,
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  const said = decoder.decode(stdout).trimEnd().split("\n").at(-1) ?? "";
+  if (code === 0) return ok(`/bin/sh -lc runs tasks as ${said}`);
+  const words = decoder.decode(stderr).trim() || `exit code ${code}`;
+  return fail(`/bin/sh -lc cannot be run: ${words}`, SHELL_MEND);
+}
+
+/** The terminal's log says which mode was taken. */
+const Opened = z.object({
+  mode: z.string(),
+  shell: z.string(),
+  missing: z.string().optional(),
+  problems: z.array(z.string()).optional(),
+});
+
+async function checkTerminal({ launches }: Subject, signal: AbortSignal): Promise<Finding> {
+  let told = "{}";
+  const logger = new Logger({ write: (line) => told = line });
+  const sessionId = crypto.randomUUID();
+  const { usual: launch } = await launches();
+  const size = { cols: 80, rows: 24 };
+  let opened;
+  try {
+    opened = await openTerminal({ sessionId, size, onData: () => {}, launch, logger, signal });
+  } catch (error) {
+    return fail(
+      `no terminal can be opened: ${error instanceof Error ? error.message : error}`,
+      "terminals need glibc, /dev/pts (mount -t devpts devpts /dev/pts) and a temporary folder " +
+        "whose programs can be run",
+    );
+  }
+  // Killed: a shell that leaves by itself writes its history.
+  await endTaskProcesses(sessionId, opened.shell.group, 0);
+  opened.pty[Symbol.dispose]();
+  const { mode, shell, missing, problems = [] } = Opened.parse(JSON.parse(told));
+  if (!missing) return ok(`${mode}, ${shell}`);
+  return warn(`${mode}, ${shell}: ${missing}`, `find out why: ${problems.join("; ")}`);
+}

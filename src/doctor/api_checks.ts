@@ -1,0 +1,95 @@
+import * as z from "@zod/zod";
+import { AgentApi } from "../control_plane/agent_api.ts";
+import { isUnauthorized, RefusedError } from "../control_plane/errors.ts";
+import { NAME } from "../system/paths.ts";
+import { messageOf } from "../system/user_error.ts";
+import { type Answer, ANSWER_LIMIT_MS } from "./answer.ts";
+import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
+import { jsonOf } from "./json.ts";
+import type { Subject } from "./subject.ts";
+import { proxyMend } from "./tls_check.ts";
+
+const CALL_LIMIT_MS = 4_500;
+const CLOCK_WARN_MS = 5_000;
+const CLOCK_FAIL_MS = 300_000;
+
+/** Whether the control plane's API answers, lets this node in, and has the same time. */
+export function apiChecks(subject: Subject): Check[] {
+  return [
+    { name: "API", needs: ["TLS"], limitMs: ANSWER_LIMIT_MS + 1_000, run: () => checkApi(subject) },
+    { name: "credentials", needs: ["API", "identity"], run: () => checkCredentials(subject) },
+    { name: "clock", needs: ["API"], run: () => checkClock(subject) },
+  ];
+}
+
+/** Every refusal of the control plane's has this shape (contract: Base path). */
+const Refusal = z.object({ statusCode: z.number(), message: z.unknown(), path: z.string() });
+
+async function checkApi({ answer, way }: Subject): Promise<Finding> {
+  const { url, proxy } = await way();
+  let got: Answer;
+  try {
+    got = await answer();
+  } catch (error) {
+    const finding = failureOf(error);
+    if (finding.mend) return finding;
+    return fail(finding.found, `check that the control plane runs at ${url.origin}`);
+  }
+  const { status, type, location, text, tookMs } = got;
+  if (location !== undefined && status >= 300 && status < 400) {
+    return fail(
+      `redirected to ${location}`,
+      `set api_url to where it really is: ${NAME} config set api_url <url>`,
+    );
+  }
+  if (status === 407) return fail("the proxy wants a password", proxyMend(proxy?.variable));
+  const refusal = Refusal.safeParse(jsonOf(text));
+  if (refusal.success && status < 500) return ok(`answers in ${Math.round(tookMs)} ms`);
+  if (status >= 500) {
+    const by = refusal.success ? "the control plane" : "what stands before the control plane";
+    return fail(`HTTP status ${status} from ${by}`, "look into its log, or try again later");
+  }
+  return fail(
+    `something else answers there: HTTP status ${status}${type ? `, ${type}` : ""}`,
+    `correct host, port and path: ${NAME} config set api_url <url>`,
+  );
+}
+
+/** Asks about a task that nobody has: who is let in hears that it is not there (404). */
+async function checkCredentials({ identity, transport }: Subject): Promise<Finding> {
+  const known = await identity();
+  if (!known) return skip("the machine is not enrolled");
+  const api = new AgentApi(await transport(), known, () => CALL_LIMIT_MS);
+  try {
+    await api.control(crypto.randomUUID());
+  } catch (error) {
+    if (isUnauthorized(error)) {
+      return fail(
+        `refused: ${messageOf(error)}`,
+        `if the node was deleted, or its token replaced: ${NAME} enroll --again`,
+      );
+    }
+    const isNotThere = error instanceof RefusedError && error.status === 404;
+    if (!isNotThere) return fail(messageOf(error), "look into the control plane's log");
+  }
+  return ok(`accepted for node ${known.nodeId}`);
+}
+
+async function checkClock({ answer }: Subject): Promise<Finding> {
+  const { date, askedAtMs, tookMs } = await answer();
+  if (!date) return skip("the control plane does not tell its time");
+  // It tells whole seconds, of a moment between the question and its answer.
+  const serverMs = date.getTime() + 500;
+  const offMs = askedAtMs + tookMs / 2 - serverMs;
+  const blurMs = 500 + tookMs / 2;
+  if (Math.abs(offMs) <= CLOCK_WARN_MS + blurMs) return ok("agrees with the control plane's");
+  const found = `${words(Math.abs(offMs))} ${
+    offMs > 0 ? "ahead of" : "behind"
+  } the control plane's`;
+  const mend = "set this machine's clock: timedatectl set-ntp true";
+  return Math.abs(offMs) > CLOCK_FAIL_MS + blurMs ? fail(found, mend) : warn(found, mend);
+}
+
+function words(ms: number): string {
+  return ms < 120_000 ? `${Math.round(ms / 1_000)} s` : `${Math.round(ms / 60_000)} min`;
+}

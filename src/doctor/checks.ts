@@ -1,0 +1,28 @@
+import { accountChecks } from "./account_checks.ts";
+import { apiChecks } from "./api_checks.ts";
+import type { Check } from "./check.ts";
+import { configChecks } from "./config_checks.ts";
+import { fileModeChecks } from "./file_modes.ts";
+import { instanceChecks } from "./instance_check.ts";
+import { machineChecks } from "./machine_checks.ts";
+import { routeChecks } from "./route_checks.ts";
+import { socketChecks } from "./socket_check.ts";
+import { storageChecks } from "./storage_checks.ts";
+import type { Subject } from "./subject.ts";
+import { tlsChecks } from "./tls_check.ts";
+
+/** Everything that doctor looks at, in the order in which it is told. */
+export function allChecks(subject: Subject): Check[] {
+  return [
+    ...configChecks(subject),
+    ...fileModeChecks(subject),
+    ...routeChecks(subject),
+    ...tlsChecks(subject),
+    ...apiChecks(subject),
+    ...socketChecks(subject),
+    ...instanceChecks(subject),
+    ...storageChecks(subject),
+    ...accountChecks(subject),
+    ...machineChecks(subject),
+  ];
+}

@@ -1,0 +1,77 @@
+import { resolve } from "@std/path";
+import { NAME } from "../system/paths.ts";
+import { CONFIG_KEYS, CONFIG_SEARCH_PATH } from "../config/mod.ts";
+import { UserError } from "../system/user_error.ts";
+import { type Check, fail, failureOf, type Finding, ok, warn } from "./check.ts";
+import type { Subject } from "./subject.ts";
+
+/** The configuration, the control plane's address and the identity. */
+export function configChecks(subject: Subject): Check[] {
+  return [
+    { name: "config", run: () => checkConfig(subject) },
+    { name: "api_url", needs: ["config"], run: () => checkApiUrl(subject) },
+    { name: "identity", needs: ["config"], run: () => checkIdentity(subject) },
+  ];
+}
+
+async function checkConfig({ loaded }: Subject): Promise<Finding> {
+  let found;
+  try {
+    found = await loaded();
+  } catch (error) {
+    const finding = failureOf(error);
+    if (!(error instanceof UserError) || !isAboutValues(error.message)) return finding;
+    return fail(error.message, `${NAME} config set <key> <value>`);
+  }
+  const { path, exists, unknownKeys, sources } = found;
+  const set = Object.values(sources).filter((source) => source !== "default").length;
+  if (!exists) {
+    const names = set === 0 ? "nothing is set" : `${set} values come from the environment`;
+    return warn(
+      `there is no ${path}; ${names}`,
+      `make one of ${CONFIG_SEARCH_PATH.at(-1)}, or name yours in NODERAX_CONFIG_FILE`,
+    );
+  }
+  if (unknownKeys.length > 0) {
+    const mend = "correct or remove them; the keys are in the README";
+    return warn(`${path}, which has unknown keys: ${unknownKeys.join(", ")}`, mend);
+  }
+  return ok(`${path}, ${set} of ${CONFIG_KEYS.length} keys set`);
+}
+
+/** Each sentence about a value begins with its key. */
+function isAboutValues(sentences: string): boolean {
+  return CONFIG_KEYS.some(({ key }) => sentences.startsWith(`${key} is `));
+}
+
+async function checkApiUrl({ loaded }: Subject): Promise<Finding> {
+  const { config: { apiUrl } } = await loaded();
+  if (!apiUrl) return fail("not set", `${NAME} config set api_url https://noderax.example.com`);
+  const { protocol, hostname } = new URL(apiUrl);
+  if (protocol === "https:" || isLoopback(hostname)) return ok(apiUrl);
+  return warn(
+    `${apiUrl}: http shows the credentials to everybody on the way`,
+    `serve the control plane by https, and ${NAME} config set api_url https://${hostname}`,
+  );
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+async function checkIdentity({ loaded, identity }: Subject): Promise<Finding> {
+  const { config } = await loaded();
+  const stateFile = resolve(config.stateFile);
+  const known = await identity();
+  if (known) {
+    const place = config.nodeId && config.agentToken ? "the configuration" : stateFile;
+    return ok(`node ${known.nodeId}, from ${place}`);
+  }
+  if (config.enrollmentToken) {
+    return warn(
+      "the enrollment is not finished: it waits for its approval",
+      `approve this machine in the Noderax web app, then ${NAME} enroll`,
+    );
+  }
+  return fail(`not enrolled: there is no ${stateFile}`, `${NAME} enroll`);
+}

@@ -1,0 +1,54 @@
+import { join, resolve } from "@std/path";
+import { AgentStatus } from "../local/agent_status.ts";
+import { askAgent } from "../local/client.ts";
+import { socketPaths } from "../local/socket_path.ts";
+import { NAME } from "../system/paths.ts";
+import { VERSION } from "../system/version.ts";
+import { type Check, type Finding, ok, warn } from "./check.ts";
+import { jsonOf } from "./json.ts";
+import { lockHolder } from "./kernel_locks.ts";
+import { stateFolderOf } from "./storage_checks.ts";
+import type { Subject } from "./subject.ts";
+
+/** How long the agent may take to answer on its socket, in milliseconds. */
+const STATUS_LIMIT_MS = 2_000;
+
+/** Whether an agent works with the state folder now, and how it is. */
+export function instanceChecks(subject: Subject): Check[] {
+  return [{ name: "instance", needs: ["config"], run: () => checkInstance(subject) }];
+}
+
+async function checkInstance({ loaded, run }: Subject): Promise<Finding> {
+  const folder = await stateFolderOf(loaded);
+  const lock = join(folder, "agent.lock");
+  if (!await isLocked(lock)) return ok(`no agent runs with ${folder}`);
+  const holder = await lockHolder(lock, run);
+  const found = `an agent runs with ${folder}${holder ? `, process ${holder.pid}` : ""}`;
+
+  const { config } = await loaded();
+  const asked = await askAgent(socketPaths(resolve(config.stateFile)), "/status", STATUS_LIMIT_MS);
+  if (asked.outcome === "mute") {
+    return warn(`${found}; its socket: ${asked.why}`, `sudo ${NAME} restart`);
+  }
+  if (asked.outcome !== "answered") return ok(found);
+  const status = AgentStatus.safeParse(jsonOf(asked.text));
+  if (!status.success || status.data.version !== VERSION) {
+    const version = status.data?.version ?? "another version";
+    return warn(`${found}; it is ${version}, and this is ${VERSION}`, `sudo ${NAME} restart`);
+  }
+  const { notReady } = status.data;
+  return notReady
+    ? warn(`${found}; not ready: ${notReady}`, `${NAME} status`)
+    : ok(`${found}, ready`);
+}
+
+/** Tries the lock that a running agent holds, for as long as that takes. */
+async function isLocked(path: string): Promise<boolean> {
+  try {
+    using file = await Deno.open(path);
+    return !await file.tryLock(false);
+  } catch {
+    // There never was an agent, or it is another user's: the state folder's own check tells.
+    return false;
+  }
+}

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { finding, machine, tools } from "./_test_subject.ts";
+import { machineChecks } from "./machine_checks.ts";
+
+const DEBIAN = { "dpkg --version": "Debian dpkg", "apt-get --version": "apt 2.6.1 (amd64)" };
+
+Deno.test("packages: a clean dpkg, a broken one, a busy one, none", async () => {
+  const packages = (answers: Parameters<typeof tools>[0]) =>
+    finding(machineChecks(machine(tools(answers))), "packages");
+  assert.equal((await packages({ ...DEBIAN, "dpkg --audit": "" })).status, "ok");
+  assert.deepEqual(await packages({}), {
+    status: "skip",
+    found: "no dpkg: package tasks need Debian or Ubuntu",
+  });
+  const broken = await packages({
+    ...DEBIAN,
+    "dpkg --audit": "The following packages are only half configured.\n half        Not done\n",
+  });
+  assert.deepEqual(broken, {
+    status: "fail",
+    found: "packages are half done: half",
+    mend: "dpkg --configure -a && apt-get install -f",
+  });
+  const busy = await packages({
+    ...DEBIAN,
+    "stat -L -c %i -- /var/lib/dpkg/lock-frontend": "5678",
+    "cat /proc/locks": "1: FLOCK  ADVISORY  WRITE 9 fd:01:15678 0 EOF\n" +
+      "2: POSIX  ADVISORY  WRITE 4321 fd:01:5678 0 EOF\n",
+    "cat /proc/4321/comm": "apt-get",
+  });
+  assert.equal(busy.status, "warn");
+  assert.equal(busy.found, "apt-get (process 4321) changes packages now");
+});
+
+Deno.test("systemd: the service as it may be", async () => {
+  const systemd = (lines: Record<string, string>) => {
+    const stdout = Object.entries(lines).map(([key, value]) => `${key}=${value}`).join("\n");
+    const run = async (program: string) =>
+      await tools({ systemctl: Object.keys(lines).length > 0 ? stdout : { code: 1 } })(program);
+    return finding(machineChecks(machine(run)), "systemd");
+  };
+  const runs = {
+    LoadState: "loaded",
+    ActiveState: "active",
+    SubState: "running",
+    UnitFileState: "enabled",
+    MainPID: "77",
+  };
+  const cases: [Record<string, string>, string, RegExp][] = [
+    [{}, "skip", /does not run this machine/],
+    [{ LoadState: "not-found" }, "warn", /not installed/],
+    [{ LoadState: "bad-setting" }, "fail", /is bad-setting/],
+    [runs, "ok", /is active \(running\), process 77$/],
+    [{ ...runs, UnitFileState: "disabled" }, "warn", /disabled/],
+    [{ ...runs, ActiveState: "inactive", SubState: "dead" }, "warn", /inactive \(dead\)/],
+    [{ ...runs, ActiveState: "failed", Result: "watchdog" }, "fail", /it ended by watchdog/],
+  ];
+  for (const [lines, status, found] of cases) {
+    const result = await systemd(lines);
+    assert.equal(result.status, status, result.found);
+    assert.match(result.found, found);
+    assert.equal(result.mend === undefined, status === "ok" || status === "skip");
+  }
+});

@@ -1,0 +1,34 @@
+import type { Status } from "./check.ts";
+import type { NamedFinding } from "./run_checks.ts";
+
+const MARK: Record<Status, string> = { ok: "ok", warn: "warn", fail: "FAIL", skip: "skip" };
+const MARK_COLUMNS = 6;
+
+/** How many checks came out in which way. */
+export type Summary = Record<Status, number>;
+
+/** Counts findings. */
+export function summarize(findings: readonly NamedFinding[]): Summary {
+  const summary = { ok: 0, warn: 0, fail: 0, skip: 0 };
+  for (const { status } of findings) summary[status]++;
+  return summary;
+}
+
+/** A finding as text: one line, and further ones for details and the mend. */
+export function findingText(finding: NamedFinding, nameColumns: number): string {
+  const { check, status, found, mend } = finding;
+  const indent = " ".repeat(MARK_COLUMNS + nameColumns + 2);
+  const head = MARK[status].padEnd(MARK_COLUMNS) + check.padEnd(nameColumns + 2);
+  const lines = found.split("\n");
+  if (mend) lines.push(`mend: ${mend.replaceAll("\n", `\n${indent}      `)}`);
+  return head + lines.join(`\n${indent}`) + "\n";
+}
+
+/** The summary as text: `19 ok, 1 warning, 2 failed`. */
+export function summaryText({ ok, warn, fail, skip }: Summary): string {
+  const parts = [`${ok} ok`];
+  if (warn > 0) parts.push(`${warn} warning${warn === 1 ? "" : "s"}`);
+  if (fail > 0) parts.push(`${fail} failed`);
+  if (skip > 0) parts.push(`${skip} skipped`);
+  return parts.join(", ") + "\n";
+}

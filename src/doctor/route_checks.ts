@@ -1,0 +1,83 @@
+import { connect, isIP } from "node:net";
+import { messageOf } from "../system/user_error.ts";
+import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
+import { maskProxy } from "./proxy.ts";
+import type { Subject } from "./subject.ts";
+
+/** How long a name server and a connection may take, in milliseconds. */
+const STEP_LIMIT_MS = 3_500;
+const DNS_MEND = "check the name servers in /etc/resolv.conf";
+/** So many addresses of a host are tried. */
+const MAX_ADDRESSES = 4;
+
+/** The way to the control plane, up to the first byte. */
+export function routeChecks(subject: Subject): Check[] {
+  const limitMs = STEP_LIMIT_MS;
+  return [
+    { name: "proxy", needs: ["api_url"], run: () => checkProxy(subject) },
+    { name: "DNS", needs: ["proxy"], limitMs, lateMend: DNS_MEND, run: () => checkDns(subject) },
+    { name: "TCP", needs: ["DNS"], limitMs, run: (signal) => checkTcp(subject, signal) },
+  ];
+}
+
+async function checkProxy({ way }: Subject): Promise<Finding> {
+  const { proxy, url } = await way();
+  if (!proxy) return ok(`none applies to ${url.hostname}`);
+  return ok(`${maskProxy(proxy)}, named by ${proxy.variable}`);
+}
+
+async function checkDns({ way, addresses }: Subject): Promise<Finding> {
+  const { host, proxy } = await way();
+  if (isIP(host)) return skip(`${host} is an address`);
+  const startMs = performance.now();
+  try {
+    const found = await addresses();
+    const tookMs = Math.round(performance.now() - startMs);
+    return ok(`${host} is ${found.join(", ")} (${tookMs} ms)`);
+  } catch (error) {
+    const place = proxy ? proxy.variable : "api_url";
+    return fail(
+      `${host} is not found (${messageOf(error)})`,
+      `correct the host in ${place}, or the name servers in /etc/resolv.conf; try: getent hosts ${host}`,
+    );
+  }
+}
+
+async function checkTcp({ way, addresses }: Subject, signal: AbortSignal): Promise<Finding> {
+  const { host, port, proxy } = await way();
+  const tried = (await addresses()).slice(0, MAX_ADDRESSES);
+  const results = await Promise.all(tried.map((address) => dial(address, port, signal)));
+  const found = results.map((result, i) => `${tried[i]} port ${port}: ${result.words}`).join("; ");
+  const reached = results.filter(({ reached }) => reached).length;
+  if (reached === results.length) return ok(found);
+  const peer = proxy ? `the proxy of ${proxy.variable}` : "the control plane";
+  if (reached > 0) return warn(found, `correct the addresses of ${host}, or the route to them`);
+  return fail(
+    found,
+    `check that ${peer} runs, that ${host}:${port} is where it listens, and that no firewall is ` +
+      "in between",
+  );
+}
+
+interface Dialled {
+  reached: boolean;
+  words: string;
+}
+
+/** Opens a TCP connection and closes it. */
+function dial(address: string, port: number, signal: AbortSignal): Promise<Dialled> {
+  const { promise, resolve } = Promise.withResolvers<Dialled>();
+  const startMs = performance.now();
+  const socket = connect({ host: address, port });
+  // Before the limit of the check, so that each address has its own word.
+  const timer = setTimeout(() => end(false, "no answer"), STEP_LIMIT_MS - 500);
+  const end = (reached: boolean, words: string) => {
+    clearTimeout(timer);
+    socket.destroy();
+    resolve({ reached, words });
+  };
+  signal.addEventListener("abort", () => end(false, "no answer"), { once: true });
+  socket.once("connect", () => end(true, `${Math.round(performance.now() - startMs)} ms`));
+  socket.once("error", (error) => end(false, messageOf(error)));
+  return promise;
+}

@@ -1,0 +1,123 @@
+import { statfs } from "node:fs/promises";
+import { dirname, join, resolve } from "@std/path";
+import { writeFileAtomic } from "../system/atomic_file.ts";
+import { messageOf } from "../system/user_error.ts";
+import { type Check, fail, type Finding, ok, warn } from "./check.ts";
+import type { Subject } from "./subject.ts";
+
+const MIB = 1024 * 1024;
+const SPACE_FAIL_BYTES = 50 * MIB;
+const SPACE_WARN_BYTES = 500 * MIB;
+/** A file system with less than this part free is warned of, in space and in inodes. */
+const WARN_PART = 0.05;
+
+/** The state folder, its disk, and the folder for temporary files. */
+export function storageChecks(subject: Subject): Check[] {
+  return [
+    { name: "state folder", needs: ["config"], run: () => checkStateFolder(subject) },
+    { name: "disk", needs: ["config"], run: () => checkDisk(subject) },
+    { name: "temp folder", run: () => checkTempFolder(subject) },
+  ];
+}
+
+async function checkStateFolder({ loaded, run }: Subject): Promise<Finding> {
+  const folder = await stateFolderOf(loaded);
+  const existing = await firstExisting(folder);
+  const probe = join(existing, `.noderax-doctor.${crypto.randomUUID().slice(0, 8)}`);
+  try {
+    // Written, synced and renamed as everything is that the agent must remember.
+    await writeFileAtomic(probe, "written by doctor\n");
+    await Deno.remove(probe);
+  } catch (error) {
+    const denied = error instanceof Deno.errors.PermissionDenied;
+    const me = (await run("id", "-un")).stdout;
+    return fail(
+      `${existing} is not writable for ${me} (${denied ? "permission denied" : messageOf(error)})`,
+      denied
+        ? `run doctor as the agent's user, or: chown ${me} ${existing} && chmod 0700 ${existing}`
+        : "mount it writable, or set state_file to a folder that is",
+    );
+  }
+  return ok(existing === folder ? `${folder} is writable` : `${folder} can be made in ${existing}`);
+}
+
+async function checkDisk({ loaded }: Subject): Promise<Finding> {
+  const folder = await firstExisting(await stateFolderOf(loaded));
+  return judgeDisk(folder, await statfs(folder));
+}
+
+/** What statfs(2) says that matters here. */
+export interface FreeCounts {
+  /** The size of a block, in bytes. */
+  bsize: number;
+  /** All blocks. */
+  blocks: number;
+  /** Blocks that anybody may still fill. */
+  bavail: number;
+  /** All inodes; 0 where the file system does not count them. */
+  files: number;
+  /** Free inodes. */
+  ffree: number;
+}
+
+/** Judges the space that the state folder has left. */
+export function judgeDisk(folder: string, counts: FreeCounts): Finding {
+  const { bsize, blocks, bavail, files, ffree } = counts;
+  const freeBytes = bavail * bsize;
+  const freePart = bavail / (blocks || 1);
+  const freeInodes = files === 0 ? 1 : ffree / files;
+  const space = freeBytes < 10_000 * MIB
+    ? `${Math.round(freeBytes / MIB)} MiB`
+    : `${Math.round(freeBytes / MIB / 1024)} GiB`;
+  const inodes = files === 0 ? "" : `, ${percent(freeInodes)} of inodes`;
+  const found = `${space} (${percent(freePart)}) free at ${folder}${inodes}`;
+  const mend = `make room; what takes most: du -xh --max-depth=2 / | sort -h | tail`;
+  if (freeBytes < SPACE_FAIL_BYTES || (files > 0 && ffree === 0)) return fail(found, mend);
+  const scarce = freeBytes < SPACE_WARN_BYTES || freePart < WARN_PART || freeInodes < WARN_PART;
+  return scarce ? warn(found, mend) : ok(found);
+}
+
+/** Runs a program there: a compiled agent unpacks its terminal addon into this folder. */
+async function checkTempFolder({ run }: Subject): Promise<Finding> {
+  let folder: string;
+  try {
+    folder = await Deno.makeTempDir({ prefix: "noderax-doctor-" });
+  } catch (error) {
+    const mend = "set TMPDIR to a folder that is there and writable";
+    return fail(`no temporary files can be made: ${messageOf(error)}`, mend);
+  }
+  const temp = dirname(folder);
+  try {
+    const program = join(folder, "program");
+    // A child writes it: nobody else can have it open for writing when it is run.
+    const script = 'printf "#!/bin/sh\\nexit 0\\n" >"$1" && chmod 700 "$1" && "$1"';
+    const { code, stderr } = await run("/bin/sh", "-c", script, "sh", program);
+    if (code === 0) return ok(`${temp}: programs in it can be run`);
+    const judge = Deno.build.standalone ? fail : warn;
+    return judge(
+      `programs in ${temp} cannot be run (${stderr.split(": ").at(-1)}): no terminals then`,
+      `mount it without noexec: mount -o remount,exec ${temp}; or set TMPDIR to another folder`,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The folder of the identity file. */
+export async function stateFolderOf(loaded: Subject["loaded"]): Promise<string> {
+  return dirname(resolve((await loaded()).config.stateFile));
+}
+
+async function firstExisting(folder: string): Promise<string> {
+  for (let path = folder;; path = dirname(path)) {
+    const isThere = await Deno.stat(path).then(
+      () => true,
+      (error) => !(error instanceof Deno.errors.NotFound),
+    );
+    if (isThere || path === dirname(path)) return path;
+  }
+}
+
+function percent(part: number): string {
+  return `${Math.floor(part * 100)} %`;
+}

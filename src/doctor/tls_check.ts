@@ -1,0 +1,106 @@
+import { NAME } from "../system/paths.ts";
+import { messageOf } from "../system/user_error.ts";
+import { ANSWER_LIMIT_MS, NoAnswerError } from "./answer.ts";
+import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
+import { type Peer, ProxyRefusal, readPeer } from "./peer_certificate.ts";
+import type { Subject } from "./subject.ts";
+
+const DAY_MS = 24 * 3_600_000;
+/** A certificate that expires sooner is warned of, in days. */
+const EXPIRES_SOON_DAYS = 7;
+
+/** What the control plane's certificate says, and whether the agent trusts it. */
+export function tlsChecks(subject: Subject): Check[] {
+  return [{
+    name: "TLS",
+    needs: ["TCP"],
+    limitMs: ANSWER_LIMIT_MS + 1_000,
+    run: () => checkTls(subject),
+  }];
+}
+
+/**
+ * Trust is the decision of the network that the agent itself uses: its error counts. The certificate
+ * is read beside it, since that network does not show it.
+ */
+async function checkTls({ way, answer }: Subject): Promise<Finding> {
+  const there = await way();
+  if (there.url.protocol !== "https:") return skip("api_url is http");
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
+  const [asked, read] = await Promise.allSettled([answer(), readPeer(there, limit.signal)]);
+  clearTimeout(timer);
+  const peer = read.status === "fulfilled" ? read.value : undefined;
+  if (asked.status === "rejected") {
+    // The agent's own sentence about api_tls_ca_file.
+    if (!(asked.reason instanceof NoAnswerError)) throw asked.reason;
+    const reason = asked.reason.message;
+    if (read.status === "rejected" && read.reason instanceof ProxyRefusal) {
+      return fail(read.reason.message, proxyMend(there.proxy?.variable));
+    }
+    if (!peer || /certificate/i.test(reason)) return distrust(reason, peer, there.url);
+  }
+  if (!peer) return ok(`trusted; ${read.status === "rejected" ? messageOf(read.reason) : ""}`);
+  const days = daysLeft(peer);
+  const found =
+    `${peer.protocol}, ${peer.subject} by ${peer.issuer}, expires ${day(peer.validTo)} ` +
+    `(in ${days} day${days === 1 ? "" : "s"})`;
+  return days > EXPIRES_SOON_DAYS
+    ? ok(found)
+    : warn(found, "renew the control plane's certificate");
+}
+
+function distrust(reason: string, peer: Peer | undefined, url: URL): Finding {
+  const shown = peer
+    ? `; it is for ${peer.names.join(", ") || peer.subject}, by ${peer.issuer}`
+    : "";
+  const certificate = `the certificate of ${url.hostname}`;
+  if (/expired/i.test(reason)) {
+    return fail(
+      `${certificate} has expired${peer ? ` on ${day(peer.validTo)}` : ""}${shown}`,
+      "renew it on the control plane; if it has not expired, set this machine's clock: timedatectl",
+    );
+  }
+  if (/not valid yet|NotValidYet/i.test(reason)) {
+    return fail(
+      `${certificate} is not valid yet${peer ? `, but from ${day(peer.validFrom)}` : ""}${shown}`,
+      "set this machine's clock: timedatectl set-ntp true",
+    );
+  }
+  if (/not valid for name|NotValidForName/i.test(reason)) {
+    const [name = "<its name>"] = peer?.names ?? [];
+    const port = url.port ? `:${url.port}` : "";
+    return fail(
+      `${certificate} is for another name${shown}`,
+      `${NAME} config set api_url https://${name}${port}`,
+    );
+  }
+  if (/UnknownIssuer|CaUsedAsEndEntity/.test(reason)) {
+    return fail(
+      `the authority of ${certificate} is not known${shown}`,
+      `save the authority's certificate as PEM, then ${NAME} config set api_tls_ca_file ` +
+        "/etc/noderax-agent/ca.pem",
+    );
+  }
+  if (/InvalidContentType|InvalidMessage/.test(reason)) {
+    return fail(
+      `${url.host} does not speak TLS`,
+      `if it speaks http: ${NAME} config set api_url http://${url.host}`,
+    );
+  }
+  return fail(reason + shown, `try: openssl s_client -connect ${url.hostname}:${url.port || 443}`);
+}
+
+/** What to do about a proxy that refuses. */
+export function proxyMend(variable = "HTTPS_PROXY"): string {
+  return `let the proxy pass the control plane's host, or put user and password into ${variable}, ` +
+    "or name the host in NO_PROXY";
+}
+
+function daysLeft({ validTo }: Peer): number {
+  return Math.floor((validTo.getTime() - Date.now()) / DAY_MS);
+}
+
+function day(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}

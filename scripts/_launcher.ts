@@ -1,0 +1,40 @@
+import * as z from "@zod/zod";
+import project from "../deno.json" with { type: "json" };
+import { INSTALLED } from "../src/system/paths.ts";
+import { RUNTIME_FLAGS } from "./_program.ts";
+
+const Names = z.union([z.boolean(), z.array(z.string())]);
+const Permission = z.union([
+  Names.transform((allow) => ({ allow })),
+  z.strictObject({ allow: Names, deny: Names, ignore: Names }).partial(),
+]);
+const Permissions = z.record(z.string(), Permission);
+
+/** Deno looks for nothing but the program, and does not complain that it has no cache. */
+const ALONE = ["--no-config", "--no-lock", "--no-npm", "--no-remote", "--quiet"];
+
+/** The flags of `deno run` that give the permissions of a set as deno.json states it. */
+export function permissionFlags(set: unknown): string[] {
+  return Object.entries(Permissions.parse(set)).flatMap(([name, rules]) =>
+    Object.entries(rules).flatMap(([rule, names]) => {
+      if (!names) return [];
+      return names === true ? `--${rule}-${name}` : `--${rule}-${name}=${names.join(",")}`;
+    })
+  );
+}
+
+/** The script that is the bundle's program: it starts the agent on the Deno beside it. */
+export function launcher(): string {
+  const flags = [...RUNTIME_FLAGS, ...ALONE, ...permissionFlags(project.permissions.agent)];
+  return `#!/bin/sh
+# The Noderax agent: starts lib/agent.js on lib/deno, with no more permissions than it needs.
+folder=$(dirname "$(readlink -f "$0")")/lib
+# With a cache it starts quicker and stays smaller; without, nothing is written to anybody's home.
+DENO_DIR=${INSTALLED.cacheFolder}
+[ -w "$DENO_DIR" ] || DENO_DIR=/dev/null
+# Without one Deno would complain of that to whoever sits at a terminal.
+export DENO_DIR DENO_NO_UPDATE_CHECK=1 DENO_LOG=info,deno::cache::cache_db=off
+exec "$folder/deno" run \\
+${flags.map((flag) => `  '${flag}' \\\n`).join("")}  "$folder/agent.js" "$@"
+`;
+}

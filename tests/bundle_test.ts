@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import * as z from "@zod/zod";
+import project from "../deno.json" with { type: "json" };
+import { AgentProcess } from "./_agent.ts";
+import { build } from "./_build.ts";
+import { exited, leavesWell, openShell, realtimeFleet } from "./_realtime.ts";
+import { SecondUser, sh } from "./_second_user.ts";
+import { outputOf } from "./_shell.ts";
+
+const CONFIG = join(import.meta.dirname ?? "", "..", "deno.json");
+const ARCH = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
+const NAME = `noderax-agent-${project.version}-linux-${ARCH}`;
+const ADDON = `lib/node_modules/@lydell/node-pty-linux-${ARCH === "arm64" ? "arm64" : "x64"}`;
+const FILES = new RegExp(
+  `^(LICENSE|noderax-agent|lib/(deno|[\\w.-]+\\.js)|${ADDON}/(README.md|package.json|pty.node))$`,
+);
+const DEVELOPMENT = /node:assert|startControlPlane|playwright|@xterm|@david\/dax|Deno\.test/;
+
+/** The bundle, built twice and unpacked once, readable for everybody and writable for nobody. */
+class Bundle implements AsyncDisposable {
+  readonly scratch: string;
+  readonly archives: string[];
+
+  private constructor(scratch: string) {
+    this.scratch = scratch;
+    this.archives = ["one", "two"].map((name) => join(scratch, name, `${NAME}.tar.gz`));
+  }
+
+  get folder(): string {
+    return join(this.scratch, NAME);
+  }
+
+  get program(): string {
+    return join(this.folder, "noderax-agent");
+  }
+
+  static async make(): Promise<Bundle> {
+    const bundle = new Bundle(await Deno.makeTempDir({ prefix: "bundle_" }));
+    const { scratch, folder } = bundle;
+    await Deno.chmod(scratch, 0o755);
+    const builds = ["one", "two"].map((name) => build("bundle", join(scratch, name)));
+    for (const { code, stderr } of await Promise.all(builds)) assert.equal(code, 0, stderr);
+    await sh(
+      'tar -xzf "$1" -C "$2" && chmod -R a-w "$3"',
+      bundle.archives[0] ?? "",
+      scratch,
+      folder,
+    );
+    return bundle;
+  }
+
+  /** Starts it by a link and from another folder; `through` starts it, with its environment. */
+  agent(configFile: string, through: string[]): AgentProcess {
+    const link = join(this.scratch, "link");
+    // What AgentProcess adds, the agent from source, is what the script does not use.
+    const instead = ["sh", "-c", 'exec "$0" run', link];
+    return new AgentProcess(configFile, { through: [...through, ...instead] });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await sh('chmod -R u+w "$1" && rm -r "$1"', this.scratch);
+  }
+}
+
+Deno.test("the portable bundle", async (t) => {
+  await using bundle = await Bundle.make();
+  const { scratch, folder, program } = bundle;
+  await Deno.symlink(program, join(scratch, "link"));
+
+  await t.step("two builds are the same bytes, and the checksum is theirs", async () => {
+    const [one = "", two = ""] = bundle.archives;
+    await sh('cmp "$1" "$2" && cd "$3" && sha256sum --check SHA256SUMS', one, two, join(one, ".."));
+  });
+
+  await t.step("it holds the program and nothing of tests and development", async () => {
+    const files = (await sh('cd "$1" && find . -type f -printf "%P\\n"', folder)).split("\n");
+    assert.deepEqual(files.filter((file) => !FILES.test(file)), []);
+    for (const file of files.filter((file) => file.endsWith(".js"))) {
+      assert.doesNotMatch(await Deno.readTextFile(join(folder, file)), DEVELOPMENT, file);
+    }
+    const listing = (await sh('tar -tvzf "$1"', bundle.archives[0] ?? "")).split("\n");
+    const foreign = listing.filter((line) => !/^(-rw-r--r--|[d-]rwxr-xr-x) 0\/0 /.test(line));
+    assert.deepEqual(foreign, []);
+  });
+
+  await t.step("it knows what it was built from, and writes nothing anywhere", async () => {
+    const home = await Deno.makeTempDir({ dir: scratch });
+    const { stdout, stderr } = await new Deno.Command(join(scratch, "link"), {
+      args: ["version", "--json"],
+      cwd: "/",
+      clearEnv: true,
+      env: { HOME: home },
+    }).output();
+    assert.equal(new TextDecoder().decode(stderr), "");
+    const { commit, date, version } = z.record(z.string(), z.string())
+      .parse(JSON.parse(new TextDecoder().decode(stdout)));
+    const [hash, time] = (await sh("git log -1 --format='%H %ct'")).split(" ");
+    assert.equal(commit?.replace("-dirty", ""), hash);
+    assert.equal(Date.parse(date ?? ""), Number(time) * 1_000);
+    assert.equal(version, project.version);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(home)), []);
+  });
+
+  await t.step("its permissions are those of the set `agent`", () => samePermissions(bundle));
+
+  await t.step("it runs tasks and terminals", () => works(bundle));
+
+  const ignore = Deno.uid() !== 0;
+  const why = ignore ? " (ignored: only root can make users)" : "";
+  await t.step({
+    name: `it does so for a user without privileges${why}`,
+    ignore,
+    fn: async () => {
+      await using user = await SecondUser.make();
+      await works(bundle, user.name);
+    },
+  });
+});
+
+/** Asks for each permission once under the launcher's flags and once under the set. */
+async function samePermissions({ scratch, folder, program }: Bundle): Promise<void> {
+  const { env, sys } = project.permissions.agent;
+  const wanted = [
+    ...["read", "write", "net", "run", "ffi", "env", "sys", "import"].map((name) => ({ name })),
+    ...["/etc/shadow", "."].flatMap((path) => [{ name: "read", path }, { name: "write", path }]),
+    ...[...env.allow, "HOME", "PATH", "NODERAX_X", "LD_PRELOAD"]
+      .map((variable) => ({ name: "env", variable })),
+    ...[...sys, "uid", "loadavg", "networkInterfaces"].map((kind) => ({ name: "sys", kind })),
+    ...["example.com", "127.0.0.1:80"].map((host) => ({ name: "net", host })),
+    { name: "run", command: "sh" },
+  ];
+  const probe = join(scratch, "probe", "lib", "agent.js");
+  await sh('mkdir -p "$1/lib" && cp "$2" "$1"', join(scratch, "probe"), program);
+  await Deno.symlink(join(folder, "lib", "deno"), join(scratch, "probe", "lib", "deno"));
+  await Deno.writeTextFile(
+    probe,
+    `const states = ${JSON.stringify(wanted)}
+       .map((it) => JSON.stringify(it) + " " + Deno.permissions.querySync(it).state);
+     states.push("ignored: " + Deno.env.get("HOME"));
+     console.log(states.join("\\n"));`,
+  );
+  const launched = await sh('"$1"', join(scratch, "probe", "noderax-agent"));
+  const set = await sh(
+    '"$1" run --no-prompt --config "$2" -P=agent "$3"',
+    Deno.execPath(),
+    CONFIG,
+    probe,
+  );
+  assert.deepEqual(launched.split("\n"), set.split("\n"));
+  assert.match(launched, /"variable":"HOME"\} denied[^]*ignored: undefined/);
+}
+
+/** Runs a task and a terminal, whose machine code comes from the bundle. */
+async function works(bundle: Bundle, user?: string): Promise<void> {
+  await using fleet = await realtimeFleet({ log_level: "debug" });
+  const as = user ? ["setpriv", "--reuid", user, "--regid", user, "--init-groups"] : [];
+  // No test depends on what is in the home of whoever runs it; a user made for it has nothing there.
+  const home = user ? "--unset=HOME" : `HOME=${fleet.folder}`;
+  if (user) await sh('chown -R "$1" "$2"', user, fleet.folder);
+  await using agent = bundle.agent(fleet.configFile, [...as, "env", "--chdir=/", home]);
+  await agent.waitForLog("realtime session is up");
+  const output = await outputOf(fleet, "id -un; env | grep ^DENO_ || echo clean");
+  assert.equal(output, `${user ?? await sh("id -un")}\nclean`);
+  const terminal = await openShell(fleet, { cols: 90, rows: 30 });
+  terminal.input("stty size\n");
+  await terminal.waitForText("30 90\r\n");
+  const maps = await sh('cat "/proc/$1/maps"', String(agent.pid));
+  assert(maps.includes(join(bundle.folder, ADDON, "pty.node")), maps);
+  terminal.input("exit 7\n");
+  assert.equal((await exited(terminal))?.exitCode, 7);
+  await leavesWell(fleet, agent);
+  assert.deepEqual(agent.otherOutput, []);
+}

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import { loadConfig } from "../config/mod.ts";
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import type { InitiatedEnrollment } from "../control_plane/schemas.ts";
@@ -14,6 +14,7 @@ import { knownIdentity } from "../identity/known_identity.ts";
 import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { connect } from "../control_plane/connect.ts";
+import { ask } from "./ask.ts";
 import { Interruption } from "./interruption.ts";
 import { readLines } from "./lines.ts";
 import { complain, print, PROGRAM } from "./output.ts";
@@ -32,10 +33,7 @@ export interface EnrollOptions {
 
 /** Enrolls this machine, or says that it is; gives the exit code. */
 export async function enroll({ email, again = false }: EnrollOptions): Promise<number> {
-  if (email !== undefined && !Email.safeParse(email).success) {
-    const message = `--email is "${email}", but must be an address such as me@example.com.`;
-    throw new UserError(message, { exitCode: EXIT_USAGE });
-  }
+  checkEmail(email);
   const loaded = await loadConfig();
   loaded.warnings.forEach(complain);
   const known = await knownIdentity(loaded.config);
@@ -50,7 +48,12 @@ export async function enroll({ email, again = false }: EnrollOptions): Promise<n
   const api = new EnrollmentApi(transport, loaded.config.requestTimeoutMs);
   const place = { loaded, api, warn: complain };
 
-  const credentials = await goOnWithPending(place) ?? await startAnew(place, email);
+  const credentials = await converse(place, {
+    email: async () => email ?? await askForEmail(readLines(Deno.stdin.readable)),
+    interrupted:
+      `Stopped waiting: the token is kept in ${loaded.path}, and \`${PROGRAM} enroll\` ` +
+      `or \`${PROGRAM} run\` goes on with it.`,
+  });
   await completeEnrollment(place, credentials);
   print(
     `Approved: this machine is node ${credentials.nodeId}.\n` +
@@ -60,15 +63,37 @@ export async function enroll({ email, again = false }: EnrollOptions): Promise<n
   return 0;
 }
 
+/** What is known of the person whom {@linkcode converse} speaks with. */
+export interface Conversation {
+  /** The address whose owner approves; asked for only when a new enrollment is started. */
+  email: () => Promise<string>;
+  /** What is said when a Ctrl-C ends the wait. */
+  interrupted: string;
+}
+
+/**
+ * Enrolls this machine, telling the person what to do, and waits for the approval: goes on with a
+ * pending enrollment, or starts a new one. Nothing of it is saved yet but the pending token.
+ */
+export async function converse(
+  place: EnrollmentPlace,
+  conversation: Conversation,
+): Promise<Credentials> {
+  return await goOnWithPending(place, conversation) ?? await startAnew(place, conversation);
+}
+
 /** `undefined` when no enrollment is pending, or the one that was has ended. */
-async function goOnWithPending(place: EnrollmentPlace): Promise<Credentials | undefined> {
+async function goOnWithPending(
+  place: EnrollmentPlace,
+  { interrupted }: Conversation,
+): Promise<Credentials | undefined> {
   const { config, path } = place.loaded;
   if (!config.enrollmentToken) return undefined;
   print(
     "Going on with the enrollment that was begun before.\n" +
       `(To enroll with another address, remove enrollment_token from ${path} first.)\n`,
   );
-  using interruption = interruptible(path);
+  using interruption = new Interruption(interrupted);
   try {
     return await waitFor(place, config.enrollmentToken, interruption.signal);
   } catch (error) {
@@ -78,11 +103,14 @@ async function goOnWithPending(place: EnrollmentPlace): Promise<Credentials | un
   }
 }
 
-async function startAnew(place: EnrollmentPlace, given?: string): Promise<Credentials> {
-  const email = given ?? await askForEmail();
+async function startAnew(
+  place: EnrollmentPlace,
+  conversation: Conversation,
+): Promise<Credentials> {
+  const email = await conversation.email();
   const hostname = hostnameForEnrollment();
   const facts = await readHostFacts();
-  using interruption = interruptible(place.loaded.path);
+  using interruption = new Interruption(conversation.interrupted);
   for (let renewed = false;; renewed = true) {
     const request = { email, hostname, facts };
     const initiated = await initiateEnrollment(place, request, { signal: interruption.signal });
@@ -100,17 +128,26 @@ async function startAnew(place: EnrollmentPlace, given?: string): Promise<Creden
   }
 }
 
-async function askForEmail(): Promise<string> {
-  print(QUESTION);
-  for await (const line of readLines(Deno.stdin.readable)) {
-    const answer = line.trim();
-    if (Email.safeParse(answer).success) return answer;
-    print(answer ? `"${answer}" is no email address.\n` : "An email address is needed.\n");
-    print(QUESTION);
-  }
-  print("\n");
+/** Throws a {@linkcode UserError} unless the `--email` that was given is an address. */
+export function checkEmail(email: string | undefined): void {
+  if (email === undefined || Email.safeParse(email).success) return;
+  const message = `--email is "${email}", but must be an address such as me@example.com.`;
+  throw new UserError(message, { exitCode: EXIT_USAGE });
+}
+
+/** Asks for the address; throws a {@linkcode UserError} when none is given. */
+export async function askForEmail(
+  lines: AsyncIterator<string>,
+  command = "enroll",
+): Promise<string> {
+  const complaint = (answer: string) => {
+    if (Email.safeParse(answer).success) return undefined;
+    return answer ? `"${answer}" is no email address.` : "An email address is needed.";
+  };
+  const email = await ask(QUESTION, complaint, lines);
+  if (email !== undefined) return email;
   throw new UserError(
-    `No email address was given: run \`${PROGRAM} enroll --email me@example.com\`.`,
+    `No email address was given: run \`${PROGRAM} ${command} --email me@example.com\`.`,
   );
 }
 
@@ -134,11 +171,4 @@ function expiry({ expiresAt }: InitiatedEnrollment): string {
   const minutes = Math.round((Date.parse(expiresAt) - Date.now()) / 60_000);
   const left = minutes > 0 ? ` (${minutes} minute${minutes === 1 ? "" : "s"} left)` : "";
   return `It expires at ${expiresAt}${left}.\n`;
-}
-
-function interruptible(configPath: string): Interruption {
-  return new Interruption(
-    `Stopped waiting: the token is kept in ${configPath}, and \`${PROGRAM} enroll\` or ` +
-      `\`${PROGRAM} run\` goes on with it.`,
-  );
 }

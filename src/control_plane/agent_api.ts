@@ -1,12 +1,14 @@
-import type { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { HttpCall, HttpTransport } from "./http.ts";
 import {
   Acknowledgement,
   Claim,
   type Completion,
+  ConsumedInstall,
   EnrollmentStatus,
   type HostFacts,
   InitiatedEnrollment,
+  type InstallProgress,
   type LogEntry,
   type RootAccessReport,
   TaskControl,
@@ -55,6 +57,30 @@ export class EnrollmentApi {
       answer: EnrollmentStatus,
       timeoutMs: this.#timeoutMs,
       signal,
+    });
+  }
+
+  /** Makes this machine a node by a token that the web app gave for it; the token is used up then. */
+  consume(
+    body: { token: string; hostname: string; additionalInfo: HostFacts },
+  ): Promise<ConsumedInstall> {
+    return this.#transport.call({
+      method: "POST",
+      path: "/node-installs/consume",
+      answer: ConsumedInstall,
+      body,
+      timeoutMs: this.#timeoutMs,
+    });
+  }
+
+  /** Tells the web app how an installation with such a token goes; also after it was used up. */
+  async progress(body: InstallProgress): Promise<void> {
+    await this.#transport.call({
+      method: "POST",
+      path: "/node-installs/progress",
+      answer: z.unknown(),
+      body,
+      timeoutMs: this.#timeoutMs,
     });
   }
 }

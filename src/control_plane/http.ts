@@ -1,4 +1,4 @@
-import type { z } from "@zod/zod";
+import type * as z from "@zod/zod";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, UnreachableError } from "./errors.ts";
 import { createClient, type Network } from "./network.ts";

@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 
 /** The error body of every refused call (contract: Base path). */
 export const ErrorBody = z.object({
@@ -22,6 +22,28 @@ export const EnrollmentStatus = z.union([
 ]);
 /** Where an enrollment stands. */
 export type EnrollmentStatus = z.infer<typeof EnrollmentStatus>;
+
+/** Answer of `POST /node-installs/consume` (contract: Enrollment). */
+export const ConsumedInstall = z.object({
+  nodeId: z.string().min(1),
+  agentToken: z.string().min(1),
+});
+/** The credentials that a bootstrap token was exchanged for. */
+export type ConsumedInstall = z.infer<typeof ConsumedInstall>;
+
+/** The body of `POST /node-installs/progress` (contract: Enrollment). */
+export interface InstallProgress {
+  /** The bootstrap token. */
+  token: string;
+  /** The name of the stage, 2 to 64 characters. */
+  stage: string;
+  /** How the installation stands as a whole. */
+  status: "installing" | "completed" | "failed";
+  /** A whole number from 0 to 100. */
+  progressPercent?: number;
+  /** For the person who looks on, 500 characters at most. */
+  statusMessage: string;
+}
 
 /**
  * A task as claimed (contract: Tasks over HTTP). Unknown properties are ignored. The id names files

@@ -1,0 +1,143 @@
+import { CONFIG_KEYS, loadConfig, parseValue, type ReadEnv } from "../config/mod.ts";
+import { knownIdentity } from "../identity/known_identity.ts";
+import { installAgent, type InstallOptions } from "../install/install.ts";
+import type { Machine, Places } from "../install/machine.ts";
+import { findRelease } from "../install/release.ts";
+import { installedStateFile, installEnv } from "../install/settings.ts";
+import { INSTALLED } from "../system/paths.ts";
+import { runTool } from "../system/tool.ts";
+import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
+import { VERSION } from "../system/version.ts";
+import { ask } from "./ask.ts";
+import { askForEmail, checkEmail, converse } from "./enroll.ts";
+import { takeEnvironment } from "./environment.ts";
+import { Interruption } from "./interruption.ts";
+import { readLines } from "./lines.ts";
+import { formatEvent } from "./log_format.ts";
+import { complain, print, PROGRAM } from "./output.ts";
+import { requireRoot } from "./root.ts";
+
+const TOKEN_VARIABLE = "NODERAX_BOOTSTRAP_TOKEN";
+const API_URL_KEY = CONFIG_KEYS.find(({ key }) => key === "api_url");
+
+/** What the command line says. */
+export interface InstallCommandOptions {
+  /** The control plane's address. */
+  apiUrl?: string;
+  /** Who approves the machine. */
+  email?: string;
+  /** Asks nothing. */
+  nonInteractive?: boolean;
+  /** Enrolls without an approval. */
+  bootstrapToken?: string;
+}
+
+/** Installs this program as a service, or upgrades the one that is there; gives the exit code. */
+export async function install(options: InstallCommandOptions): Promise<number> {
+  // The tools that are run need none of the agent's variables, its secrets least.
+  const processEnv = takeEnvironment();
+  checkEmail(options.email);
+  const given = {
+    ...options,
+    apiUrl: options.apiUrl && parseApiUrl(options.apiUrl),
+    token: options.bootstrapToken ?? processEnv(TOKEN_VARIABLE),
+  };
+  await requireRoot("install");
+  const machine: Machine = { places: INSTALLED, run: runTool };
+  const release = await findRelease();
+  using interruption = new Interruption("The installation was interrupted.");
+  print(`Noderax agent ${VERSION}\n`);
+  const wishes = await completeWishes(given, machine.places, processEnv);
+  await installAgent(machine, {
+    ...wishes,
+    release,
+    print,
+    warn: complain,
+    signal: interruption.signal,
+    showLog: (lines) => print(`\n${lines.map((line) => `  ${formatEvent(line)}\n`).join("")}`),
+  });
+  print(`Done. \`${PROGRAM} status\` tells how the agent is.\n`);
+  return 0;
+}
+
+/** What is given on the command line, or by the environment. */
+export interface Given {
+  /** The control plane's address. */
+  apiUrl?: string | undefined;
+  /** Who approves the machine. */
+  email?: string | undefined;
+  /** Asks nothing. */
+  nonInteractive?: boolean | undefined;
+  /** The bootstrap token. */
+  token?: string | undefined;
+}
+
+/**
+ * Asks for what is neither given nor known from an earlier installation, before anything is done.
+ * Throws a {@linkcode UserError} with exit code 2 when nothing may be asked, or nobody answers.
+ */
+export async function completeWishes(
+  given: Given,
+  places: Places,
+  processEnv: ReadEnv,
+  lines: AsyncIterator<string> = readLines(Deno.stdin.readable),
+): Promise<Pick<InstallOptions, "apiUrl" | "converse" | "env" | "token">> {
+  const env = installEnv(places, processEnv);
+  const { config } = await loadConfig({ env });
+  const identity = await knownIdentity({
+    ...config,
+    stateFile: installedStateFile(config, places),
+  });
+  const enrolled = identity !== undefined ||
+    config.enrollmentToken !== undefined;
+  const needsUrl = !given.apiUrl && !config.apiUrl;
+  const needsPerson = !given.token && !given.email && !enrolled;
+  if (given.nonInteractive && (needsUrl || needsPerson)) {
+    const flags = [...needsUrl ? ["--api-url"] : [], ...needsPerson ? ["--bootstrap-token"] : []];
+    throw missing(`--non-interactive needs ${flags.join(" and ")}`);
+  }
+  const apiUrl = needsUrl ? await askForApiUrl(lines) : given.apiUrl;
+  const email = needsPerson ? await askForEmail(lines, "install") : given.email;
+  return {
+    apiUrl,
+    env,
+    token: given.token,
+    converse: (place) =>
+      converse(place, {
+        // One that is pending may turn out to have ended.
+        email: async () => {
+          if (email) return email;
+          if (given.nonInteractive) throw missing("The enrollment needs --email");
+          return await askForEmail(lines, "install");
+        },
+        interrupted: "Stopped waiting for the approval.",
+      }),
+  };
+}
+
+async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {
+  const complaint = (answer: string) => {
+    try {
+      parseApiUrl(answer);
+      return undefined;
+    } catch (error) {
+      return answer ? messageOf(error) : "An address is needed.";
+    }
+  };
+  const answer = await ask("Address of the control plane (API URL): ", complaint, lines);
+  if (answer === undefined) throw missing("No API URL was given, which needs --api-url");
+  return parseApiUrl(answer);
+}
+
+function parseApiUrl(text: string): string {
+  if (!API_URL_KEY) throw new Error("there is no key api_url");
+  try {
+    return String(parseValue(API_URL_KEY, text, "here"));
+  } catch (error) {
+    throw new UserError(messageOf(error), { exitCode: EXIT_USAGE });
+  }
+}
+
+function missing(what: string): UserError {
+  return new UserError(`${what}: see \`${PROGRAM} install --help\`.`, { exitCode: EXIT_USAGE });
+}

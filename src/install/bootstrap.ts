@@ -1,0 +1,26 @@
+import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
+import { isTransient, RefusedError } from "../control_plane/errors.ts";
+import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
+
+/**
+ * Makes this machine a node by a bootstrap token (contract: Enrollment). It is asked once: a token
+ * whose answer was lost is used up. Throws a {@linkcode UserError} without the token.
+ */
+export async function consumeToken(
+  api: Pick<EnrollmentApi, "consume">,
+  token: string,
+): Promise<Credentials> {
+  const hostname = hostnameForEnrollment();
+  const additionalInfo = await readHostFacts();
+  try {
+    return await api.consume({ token, hostname, additionalInfo });
+  } catch (cause) {
+    const reason = messageOf(cause).replaceAll(token, "***");
+    const todo = cause instanceof RefusedError && !isTransient(cause)
+      ? "make a new one in the Noderax web app"
+      : "check api_url and the network, then install again";
+    // Its cause may hold the token.
+    throw new UserError(`The bootstrap token was not taken (${reason}): ${todo}.`);
+  }
+}

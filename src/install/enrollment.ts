@@ -1,0 +1,56 @@
+import { loadConfig, type ReadEnv } from "../config/mod.ts";
+import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
+import { connect } from "../control_plane/connect.ts";
+import { completeEnrollment, type EnrollmentPlace } from "../identity/enrollment.ts";
+import { knownIdentity } from "../identity/known_identity.ts";
+import { consumeToken } from "./bootstrap.ts";
+import type { Step } from "./steps.ts";
+
+/** What {@linkcode enrollment} is told. */
+export interface EnrollmentOptions {
+  /** The environment that leads to the configuration. */
+  env: ReadEnv;
+  /** Hears of what did not stop it. */
+  warn: (sentence: string) => void;
+  /** A token that makes the machine a node without anybody's approval. */
+  token: string | undefined;
+  /** Enrolls the machine with a person's approval; not called with a token. */
+  converse: (place: EnrollmentPlace) => Promise<Credentials>;
+}
+
+/** Makes the machine a node. Who is one already stays the same. */
+export function enrollment({ env, warn, token, converse }: EnrollmentOptions): Step {
+  return {
+    name: "Enrollment",
+    begins: "agent_bootstrapping",
+    talks: true,
+    async run(undos) {
+      const loaded = await loadConfig({ env });
+      const known = await knownIdentity(loaded.config);
+      if (known) {
+        const unused = token ? " (the bootstrap token is not used)" : "";
+        return { told: `node ${known.nodeId}${unused}`, changed: false };
+      }
+      using transport = await connect(loaded);
+      const api = new EnrollmentApi(transport, loaded.config.requestTimeoutMs);
+      const place = { loaded, api, env, warn };
+      try {
+        const credentials = token ? await consumeToken(api, token) : await converse(place);
+        await completeEnrollment(place, credentials);
+        undos.keep(
+          `This machine is node ${credentials.nodeId} now, so all that was installed stays: mend ` +
+            "what is wrong, then run `sudo noderax-agent install` again.",
+        );
+        return { told: `node ${credentials.nodeId}`, changed: true };
+      } catch (error) {
+        if ((await loadConfig({ env })).config.enrollmentToken) {
+          undos.keep(
+            "All is in place but the approval: when it is given, or to wait for it again, run " +
+              "`sudo noderax-agent install`.",
+          );
+        }
+        throw error;
+      }
+    },
+  };
+}

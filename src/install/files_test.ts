@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { account } from "./account.ts";
+import { FAILS, makeBundle, TestMachine } from "./_test_machine.ts";
+import { link, refuseForeignLink } from "./link.ts";
+import { oldProgram, program } from "./program.ts";
+import { findRelease } from "./release.ts";
+import { settings } from "./settings.ts";
+import { stateFolder } from "./state_folder.ts";
+import { unitFile } from "./unit_file.ts";
+
+/** The steps that make files, of a release whose program says `text`. */
+async function fileSteps(machine: TestMachine, text: string) {
+  const folder = join(machine.root, "run", text);
+  const release = await findRelease(await makeBundle(folder, text));
+  const env = (name: string) => name === "NODERAX_CONFIG_FILE" ? machine.places.config : undefined;
+  return [
+    account(machine),
+    program(machine, release, text),
+    link(machine),
+    stateFolder(machine),
+    settings(machine, { apiUrl: "https://here", env, warn: assert.fail }),
+    unitFile(machine, () => Promise.resolve(`unit of ${text}`)),
+  ];
+}
+
+Deno.test("an installation that fails leaves the machine as it was", async () => {
+  await using machine = await TestMachine.make();
+  const before = await machine.content();
+  const { shown, thrown } = await machine.take(...await fileSteps(machine, "1"), FAILS);
+  assert.match(String(thrown), /It rains/);
+  assert.deepEqual(await machine.content(), before);
+  assert.doesNotMatch(shown, /Not undone/);
+  const reloads = machine.calls.filter((call) => call === "systemctl daemon-reload");
+  assert.equal(reloads.length, 2);
+});
+
+Deno.test("an upgrade that fails puts back what was there, of a 1.x agent too", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  await Deno.mkdir(places.programFolder);
+  await Deno.writeTextFile(places.program, "the agent in Go", { mode: 0o755 });
+  await Deno.mkdir(places.configFolder);
+  await Deno.writeTextFile(places.config, '{"api_url":"https://there"}');
+  await Deno.chmod(places.config, 0o640);
+  await Deno.mkdir(places.stateFolder, { mode: 0o750 });
+  await Deno.writeTextFile(places.identity, "who it is", { mode: 0o644 });
+  await Deno.writeTextFile(places.unit, "a unit of old");
+  const before = await machine.content();
+  const { shown } = await machine.take(...await fileSteps(machine, "2"), FAILS);
+  assert.deepEqual(await machine.content(), before);
+
+  await machine.take(...await fileSteps(machine, "2"));
+  assert.equal(((await Deno.stat(places.identity)).mode ?? 0) & 0o777, 0o600);
+  assert.match(shown, /^Program: 2 replaces the one in \/opt\/noderax-agent$/m);
+  assert.doesNotMatch(shown, /Not undone/);
+});
+
+Deno.test("an installation ends in these files; the second leaves them as they are", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  const steps = await fileSteps(machine, "1");
+  const first = await machine.take(...steps);
+  assert.equal(first.thrown, undefined);
+  const files = (await machine.content()).filter((line) => /noderax/.test(line));
+  const config = { api_url: "https://here", state_file: places.identity, run_as_user: "noderax" };
+  assert.deepEqual(files, [
+    "etc/noderax-agent d 755",
+    `etc/noderax-agent/config.json f 600 ${JSON.stringify(config, null, 2)}\n`,
+    "etc/systemd/system/noderax-agent.service f 644 unit of 1",
+    "opt/noderax-agent d 755",
+    "opt/noderax-agent/lib d 755",
+    "opt/noderax-agent/lib/deno f 755 deno",
+    "opt/noderax-agent/noderax-agent f 755 1",
+    `usr/local/bin/noderax-agent l 777 ${places.program}`,
+    "var/lib/noderax-agent d 700",
+  ]);
+  assert.ok(machine.calls.some((call) => /^useradd .*--user-group noderax$/.test(call)));
+
+  machine.calls.length = 0;
+  const { shown } = await machine.take(...steps);
+  assert.equal(shown.match(/, as it is$/gm)?.length, steps.length, shown);
+  assert.deepEqual(machine.calls, ["getent passwd noderax"]);
+});
+
+Deno.test("an upgrade replaces the program as a whole, also after one that was killed", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  await machine.take(...await fileSteps(machine, "1"));
+  await Deno.rename(places.programFolder, oldProgram(places));
+  await Deno.mkdir(`${places.programFolder}.new`);
+  await machine.take(...await fileSteps(machine, "2"));
+  assert.equal(await Deno.readTextFile(places.program), "2");
+  assert.equal(await Deno.readTextFile(join(oldProgram(places), "noderax-agent")), "1");
+});
+
+Deno.test("somebody else's command of that name is left alone", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  await Deno.symlink("/usr/bin/true", places.link);
+  await assert.rejects(refuseForeignLink(places), { name: "UserError", message: /move it away/ });
+  const { thrown } = await machine.take(link(machine));
+  assert.match(String(thrown), /move it away/);
+  assert.equal(await Deno.readLink(places.link), "/usr/bin/true");
+});
+
+Deno.test("a configuration that is there is kept, and only what a service needs is added", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  await Deno.mkdir(places.configFolder);
+  const old = {
+    mine: { kept: 1 },
+    api_url: "https://there",
+    state_file: "/srv/agent/identity.json",
+    run_as_user: "deploy",
+    heartbeat_interval: "20s",
+  };
+  await Deno.writeTextFile(places.config, JSON.stringify(old));
+  await Deno.chmod(places.config, 0o640);
+  const variables: Record<string, string> = { NODERAX_CONFIG_FILE: places.config };
+  const env = (name: string) => variables[name];
+  const saved = async () => JSON.parse(await Deno.readTextFile(places.config));
+
+  await machine.take(settings(machine, { env, warn: assert.fail }));
+  assert.deepEqual(await saved(), old);
+  assert.equal(((await Deno.stat(places.config)).mode ?? 0) & 0o777, 0o600);
+
+  variables.API_TLS_CA_FILE = "/etc/ssl/ours.pem";
+  await machine.take(settings(machine, { apiUrl: "https://new", env, warn: assert.fail }));
+  const added = { api_url: "https://new", api_tls_ca_file: "/etc/ssl/ours.pem" };
+  assert.deepEqual(await saved(), { ...old, ...added });
+
+  const example = JSON.parse(await Deno.readTextFile("config.example.json"));
+  await Deno.writeTextFile(places.config, JSON.stringify(example));
+  await machine.take(settings(machine, { env, warn: assert.fail }));
+  assert.deepEqual(await saved(), {
+    ...example,
+    api_tls_ca_file: "/etc/ssl/ours.pem",
+    state_file: places.identity,
+    run_as_user: "noderax",
+  });
+});
+
+Deno.test("what runs from source cannot be installed, a single binary can", async () => {
+  const execPath = Deno.execPath();
+  const fromSource = findRelease({ standalone: false, execPath });
+  await assert.rejects(fromSource, { message: /deno task install-service/ });
+  const { parts } = await findRelease({ standalone: true, execPath });
+  assert.deepEqual(parts, [{ from: await Deno.realPath(execPath), as: "noderax-agent" }]);
+});

@@ -1,0 +1,75 @@
+import { loadConfig } from "../config/mod.ts";
+import { EnrollmentApi } from "../control_plane/agent_api.ts";
+import { connect } from "../control_plane/connect.ts";
+import type { HttpTransport } from "../control_plane/http.ts";
+import { messageOf } from "../system/user_error.ts";
+import { VERSION } from "../system/version.ts";
+import { account } from "./account.ts";
+import { enrollment, type EnrollmentOptions } from "./enrollment.ts";
+import { link } from "./link.ts";
+import { type Machine, removeAll } from "./machine.ts";
+import { preflight } from "./preflight.ts";
+import { oldProgram, program } from "./program.ts";
+import type { Release } from "./release.ts";
+import { service, type ServiceOptions } from "./service.ts";
+import { settings } from "./settings.ts";
+import { StageReporter } from "./stages.ts";
+import { stateFolder } from "./state_folder.ts";
+import { runSteps, type Step, type StepsOptions } from "./steps.ts";
+import { renderUnit } from "./unit.ts";
+import { unitFile } from "./unit_file.ts";
+
+/** A web app that shows nothing must not hold the installation up for long. */
+const REPORT_TIMEOUT_MS = 5_000;
+
+/** What {@linkcode installAgent} is told. */
+export interface InstallOptions extends EnrollmentOptions, ServiceOptions, StepsOptions {
+  /** The control plane's address; undefined where the configuration has one that stays. */
+  apiUrl: string | undefined;
+  /** What is installed. */
+  release: Release;
+}
+
+/**
+ * Installs the program as a service, makes the machine a node and starts; or upgrades what is there,
+ * keeping identity and configuration. The control plane is told how it goes where there is a
+ * bootstrap token. Throws what made it fail, after everything was undone as far as it may be.
+ */
+export async function installAgent(machine: Machine, options: InstallOptions): Promise<void> {
+  const { token, warn } = options;
+  if (!token) return await install(machine, options);
+  using transport = await reach(options);
+  const api = new EnrollmentApi(transport, REPORT_TIMEOUT_MS);
+  const reporter = new StageReporter({ api, token, warn });
+  await reporter.reached("installer_started");
+  try {
+    await install(machine, { ...options, reached: (stage) => reporter.reached(stage) });
+  } catch (error) {
+    await reporter.failed(messageOf(error));
+    throw error;
+  }
+}
+
+async function install(machine: Machine, options: InstallOptions): Promise<void> {
+  const unit = async () => renderUnit((await loadConfig({ env: options.env })).config);
+  const steps: Step[] = [
+    preflight(machine, options.release),
+    account(machine),
+    program(machine, options.release, VERSION),
+    link(machine),
+    stateFolder(machine),
+    settings(machine, options),
+    unitFile(machine, unit),
+    enrollment(options),
+    service(machine, options),
+  ];
+  await runSteps(steps, options);
+  await removeAll(oldProgram(machine.places));
+}
+
+/** The configuration may already say how. */
+async function reach({ env, apiUrl }: InstallOptions): Promise<HttpTransport> {
+  const loaded = await loadConfig({ env });
+  const config = { ...loaded.config, apiUrl: apiUrl ?? loaded.config.apiUrl };
+  return await connect({ ...loaded, config });
+}

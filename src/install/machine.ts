@@ -1,0 +1,57 @@
+import type { INSTALLED } from "../system/paths.ts";
+import type { RunTool } from "../system/tool.ts";
+import { UserError } from "../system/user_error.ts";
+
+/** Where the parts of an installation belong, as {@linkcode INSTALLED} says. */
+export type Places = { readonly [place in keyof typeof INSTALLED]: string };
+
+/** The machine that is installed on. */
+export interface Machine {
+  /** Where everything belongs. */
+  places: Places;
+  /** Runs its tools. */
+  run: RunTool;
+}
+
+/** Runs a tool that must succeed; gives its output. Throws a {@linkcode UserError} with its words. */
+export async function must(run: RunTool, program: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(program, ...args);
+  if (code === 0) return stdout;
+  const words = stderr || stdout || `exit code ${code}`;
+  throw new UserError(`\`${[program, ...args].join(" ")}\` failed: ${words.split("\n")[0]}`);
+}
+
+/** Whether there is anything at `path`, be it a link that leads nowhere. */
+export async function isThere(path: string): Promise<boolean> {
+  return await lookAt(path) !== undefined;
+}
+
+/** What is at `path`, links not followed; undefined if nothing is. */
+export async function lookAt(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Removes a file, or a folder with all that is in it; gives whether there was one. */
+export async function removeAll(path: string): Promise<boolean> {
+  if (!await isThere(path)) return false;
+  await Deno.remove(path, { recursive: true });
+  return true;
+}
+
+/**
+ * Throws a {@linkcode UserError} when this process is a part of the service, as in a terminal or a
+ * task of the agent: it would end with the service, half way through.
+ */
+export async function requireOwnLife(run: RunTool, command: string): Promise<void> {
+  const { stdout } = await run("cat", "/proc/self/cgroup");
+  if (!/\/noderax-agent\.service(\/|$)/m.test(stdout)) return;
+  throw new UserError(
+    "This shell belongs to the agent's service and ends with it: run " +
+      `\`systemd-run --pipe --wait noderax-agent ${command}\`.`,
+  );
+}

@@ -1,0 +1,62 @@
+import { statfs } from "node:fs/promises";
+import { dirname } from "@std/path";
+import { SERVICE } from "../system/paths.ts";
+import { serviceState } from "../system/systemd.ts";
+import { UserError } from "../system/user_error.ts";
+import { refuseForeignLink } from "./link.ts";
+import { isThere, type Machine, must, requireOwnLife } from "./machine.ts";
+import type { Release } from "./release.ts";
+import type { Step } from "./steps.ts";
+
+/** Kept free beside the program: for the state folder, where it is on the same disk. */
+const SPARE_MB = 50;
+
+/** Looks whether this machine can be installed on; changes nothing. */
+export function preflight(machine: Machine, release: Release): Step {
+  return {
+    name: "Machine",
+    begins: "dependencies_installing",
+    ends: "dependencies_ready",
+    looks: true,
+    async run() {
+      const { run, places } = machine;
+      const state = await serviceState(run);
+      if (!state) {
+        throw new UserError(
+          "systemd does not run this machine, so there can be no service: run the agent by hand, " +
+            "with `noderax-agent enroll` and `noderax-agent run`.",
+        );
+      }
+      if (state.load === "masked") {
+        throw new UserError(
+          `The service is masked: run \`sudo systemctl unmask ${SERVICE}\`, then install again.`,
+        );
+      }
+      await requireOwnLife(run, "install");
+      await refuseForeignLink(places);
+      const free = await requireSpace(machine, release);
+      const [version = "systemd"] = (await must(run, "systemctl", "--version")).split(" (");
+      const told = `${version}, ${free} MB free in ${dirname(places.programFolder)}`;
+      return { told, changed: false };
+    },
+  };
+}
+
+/** The new program lies beside the old one for a while. Gives the free space in MB. */
+async function requireSpace({ places, run }: Machine, { parts }: Release): Promise<number> {
+  const listed = await must(run, "du", "-sck", ...parts.map(({ from }) => from));
+  const neededMb = Math.ceil(Number.parseInt(listed.split("\n").at(-1) ?? "") / 1024) + SPARE_MB;
+  const { bavail, bsize } = await statfs(await nearestFolder(dirname(places.programFolder)));
+  const freeMb = Math.floor(bavail * bsize / 2 ** 20);
+  if (freeMb >= neededMb) return freeMb;
+  throw new UserError(
+    `${
+      dirname(places.programFolder)
+    } has ${freeMb} MB free, but the program needs ${neededMb} MB: ` +
+      "make room, then install again.",
+  );
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  return await isThere(path) ? path : await nearestFolder(dirname(path));
+}

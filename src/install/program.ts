@@ -1,0 +1,70 @@
+import { dirname, join } from "@std/path";
+import { isThere, type Machine, must, type Places, removeAll } from "./machine.ts";
+import type { Release } from "./release.ts";
+import type { Step } from "./steps.ts";
+
+/** Where the program that is replaced stays until the new one has proved itself. */
+export function oldProgram({ programFolder }: Places): string {
+  return `${programFolder}.old`;
+}
+
+/** Where a program is put together. */
+export function newProgram({ programFolder }: Places): string {
+  return `${programFolder}.new`;
+}
+
+/** Puts the program into its folder as a whole: no start ever finds a part of it. */
+export function program(machine: Machine, release: Release, version: string): Step {
+  const { places, run } = machine;
+  const { programFolder: folder } = places;
+  const old = oldProgram(places);
+  const fresh = newProgram(places);
+
+  async function putBack() {
+    await removeAll(fresh);
+    if (await isThere(old)) {
+      await removeAll(folder);
+      await Deno.rename(old, folder);
+    }
+  }
+
+  return {
+    name: "Program",
+    begins: "binary_download_started",
+    ends: "binary_downloaded",
+    async run(undos) {
+      if (await isInstalled(machine, release)) {
+        return { told: `${version} in ${folder}`, changed: false };
+      }
+      // An installation that was killed may have left its traces.
+      if (!await isThere(folder)) await putBack();
+      await removeAll(old);
+      await removeAll(fresh);
+      const first = !await isThere(folder);
+      undos.add(`program in ${folder}`, async () => {
+        await putBack();
+        if (first) await removeAll(folder);
+      });
+      await Deno.mkdir(fresh, { recursive: true });
+      for (const { from, as } of release.parts) await must(run, "cp", "-R", from, join(fresh, as));
+      // Whatever the umask says, and whoever unpacked it.
+      await must(run, "chmod", "-R", "u=rwX,go=rX", fresh);
+      await must(run, "sync", "-f", fresh);
+      if (!first) await Deno.rename(folder, old);
+      await Deno.rename(fresh, folder);
+      await must(run, "sync", "-f", dirname(folder));
+      const did = first ? "copied to" : "replaces the one in";
+      return { told: `${version} ${did} ${folder}`, changed: true };
+    },
+  };
+}
+
+async function isInstalled({ places, run }: Machine, release: Release): Promise<boolean> {
+  const folder = places.programFolder;
+  if (!await isThere(folder)) return false;
+  if (release.folder === await Deno.realPath(folder)) return true;
+  for (const { from, as } of release.parts) {
+    if ((await run("diff", "-rq", from, join(folder, as))).code !== 0) return false;
+  }
+  return true;
+}

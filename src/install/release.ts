@@ -1,0 +1,39 @@
+import { dirname, join } from "@std/path";
+import { UserError } from "../system/user_error.ts";
+import { NAME } from "../system/paths.ts";
+import { isThere } from "./machine.ts";
+
+/** The parts of a portable bundle. */
+const BUNDLE = [NAME, "lib", "LICENSE"];
+
+/** What this program is made of, as it lies on this machine now. */
+export interface Release {
+  /** The folder that it lies in. */
+  folder: string;
+  /** Its files and folders: where they are, and their name in the program folder. */
+  parts: { from: string; as: string }[];
+}
+
+/**
+ * Finds out what this program is made of. Throws a {@linkcode UserError} when it runs from source:
+ * there is nothing that could be installed then.
+ */
+export async function findRelease(
+  { standalone = Deno.build.standalone, execPath = Deno.execPath() } = {},
+): Promise<Release> {
+  if (standalone) {
+    const program = await Deno.realPath(execPath);
+    return { folder: dirname(program), parts: [{ from: program, as: NAME }] };
+  }
+  const folder = dirname(dirname(await Deno.realPath(execPath)));
+  const isBundle = await isThere(join(folder, NAME)) && await isThere(join(folder, "lib", "deno"));
+  if (!isBundle) {
+    throw new UserError(
+      "This program runs from source: run `sudo deno task install-service` in the checkout, which " +
+        "builds what can be installed.",
+    );
+  }
+  const parts = BUNDLE.map((name) => ({ from: join(folder, name), as: name }));
+  const there = await Promise.all(parts.map(({ from }) => isThere(from)));
+  return { folder, parts: parts.filter((_, at) => there[at]) };
+}

@@ -1,0 +1,95 @@
+import { isAbsolute } from "@std/path";
+import {
+  type Config,
+  loadConfig,
+  type LoadedConfig,
+  type ReadEnv,
+  saveConfig,
+} from "../config/mod.ts";
+import { SERVICE_USER } from "../system/paths.ts";
+import { isThere, lookAt, type Machine, must, type Places } from "./machine.ts";
+import { keepFile } from "./kept_file.ts";
+import type { Step } from "./steps.ts";
+
+/** The environment has no say in the service, except for what is saved of it. */
+const SAVED_VARIABLES = [
+  "NODERAX_API_URL",
+  "API_URL",
+  "NODERAX_API_TLS_CA_FILE",
+  "API_TLS_CA_FILE",
+  "NODERAX_CONFIG_MIRROR_FILE",
+];
+
+/** The environment that the configuration at `places.config` is read and saved in. */
+export function installEnv(places: Places, env: ReadEnv): ReadEnv {
+  return (name) => {
+    if (name === "NODERAX_CONFIG_FILE") return places.config;
+    return SAVED_VARIABLES.includes(name) ? env(name) : undefined;
+  };
+}
+
+/** What {@linkcode settings} is told. */
+export interface SettingsOptions {
+  /** The control plane's address, where the person has named one. */
+  apiUrl?: string | undefined;
+  /** See {@linkcode installEnv}. */
+  env: ReadEnv;
+  /** Hears of what did not stop it. */
+  warn: (sentence: string) => void;
+}
+
+/** The configuration: what is set already stays, the rest is what a service needs. */
+export function settings({ places, run }: Machine, options: SettingsOptions): Step {
+  const { env, warn, apiUrl } = options;
+  return {
+    name: "Configuration",
+    async run(undos) {
+      const loaded = await loadConfig({ env });
+      const changes = neededChanges(loaded, places, apiUrl);
+      const names = Object.keys(changes).join(", ");
+      const tooOpen = ((await lookAt(places.config))?.mode ?? 0) & 0o077;
+      if (!names && !tooOpen) return { told: places.config, changed: false };
+      const isNew = !await isThere(places.configFolder);
+      // Only where it is empty, which the file's own undo sees to.
+      if (isNew) undos.add(`folder ${places.configFolder}`, () => Deno.remove(places.configFolder));
+      await must(
+        run,
+        "install",
+        "-d",
+        "-m",
+        "0755",
+        "-o",
+        "root",
+        "-g",
+        "root",
+        places.configFolder,
+      );
+      await keepFile(undos, places.config);
+      const { warnings } = await saveConfig(places.config, changes, { env });
+      warnings.forEach(warn);
+      return { told: `${places.config} (${names || "now root's alone"})`, changed: true };
+    },
+  };
+}
+
+/** Where the service has its identity. A relative path would depend on where it is started. */
+export function installedStateFile({ stateFile }: Config, places: Places): string {
+  return isAbsolute(stateFile) ? stateFile : places.identity;
+}
+
+/** What has to be in the file. */
+function neededChanges(
+  { config, sources }: LoadedConfig,
+  places: Places,
+  apiUrl = config.apiUrl,
+): Record<string, string> {
+  const inFile = (key: string) => typeof sources[key] === "object" && "file" in sources[key];
+  const { apiTlsCaFile } = config;
+  const stateFile = installedStateFile(config, places);
+  return {
+    ...(apiUrl && !(inFile("api_url") && apiUrl === config.apiUrl) ? { api_url: apiUrl } : {}),
+    ...(apiTlsCaFile && !inFile("api_tls_ca_file") ? { api_tls_ca_file: apiTlsCaFile } : {}),
+    ...(stateFile === config.stateFile ? {} : { state_file: stateFile }),
+    ...(config.runAsUser ? {} : { run_as_user: SERVICE_USER }),
+  };
+}

@@ -1,0 +1,90 @@
+import { SERVICE, SERVICE_USER } from "../system/paths.ts";
+import { serviceState } from "../system/systemd.ts";
+import { messageOf } from "../system/user_error.ts";
+import { findAccount, removeAccount } from "./account.ts";
+import { removeLink } from "./link.ts";
+import { isThere, type Machine, must, removeAll, requireOwnLife } from "./machine.ts";
+import { newProgram, oldProgram } from "./program.ts";
+
+/** What {@linkcode uninstallAgent} is told. */
+export interface UninstallOptions {
+  /** Removes configuration, state and the user too. */
+  purge: boolean;
+  /** Takes text for the person. */
+  print: (text: string) => void;
+  /** Hears of each part that could not be removed. */
+  warn: (sentence: string) => void;
+}
+
+/**
+ * Stops the service and removes what install has made, a half of it too, saying what was removed
+ * and what is kept. Gives whether something could not be removed.
+ */
+export async function uninstallAgent(
+  machine: Machine,
+  options: UninstallOptions,
+): Promise<boolean> {
+  const { places } = machine;
+  const { purge, print, warn } = options;
+  await requireOwnLife(machine.run, "uninstall");
+  let failed = false;
+  const remove = async (what: string, body: () => Promise<boolean>) => {
+    try {
+      if (await body()) print(`Removed: ${what}\n`);
+    } catch (error) {
+      failed = true;
+      warn(`not removed: ${what} (${messageOf(error)})`);
+    }
+  };
+  // Nothing is taken from under a service that does not stop.
+  if (await removeService(machine)) print(`Removed: ${places.unit}, and the service is stopped\n`);
+  await remove(places.link, () => removeLink(places));
+  const folders = [
+    places.programFolder,
+    oldProgram(places),
+    newProgram(places),
+    places.cacheFolder,
+    places.runtimeFolder,
+    ...purge ? [places.configFolder, places.stateFolder] : [],
+  ];
+  for (const folder of folders) await remove(folder, () => removeAll(folder));
+  if (purge) await remove(`user ${SERVICE_USER} and its home`, () => removeAccount(machine.run));
+  await tellRest(machine, print);
+  return failed;
+}
+
+async function removeService({ places, run }: Machine): Promise<boolean> {
+  const state = await serviceState(run);
+  if (state && state.load !== "not-found") {
+    await must(run, "systemctl", "disable", "--now", "--quiet", SERVICE);
+  }
+  const wasThere = await removeAll(places.unit);
+  if (state) {
+    await must(run, "systemctl", "daemon-reload");
+    // It says so when there is nothing to reset.
+    await run("systemctl", "reset-failed", SERVICE);
+  }
+  return wasThere;
+}
+
+async function tellRest({ places, run }: Machine, print: (text: string) => void): Promise<void> {
+  const commands: string[] = [];
+  const folders = [
+    [places.configFolder, "configuration"],
+    [places.stateFolder, "identity and state"],
+  ] as const;
+  for (const [folder, what] of folders) {
+    if (!await isThere(folder)) continue;
+    print(`Kept: ${folder} (${what})\n`);
+    commands.push(`rm -r ${folder}`);
+  }
+  const account = await findAccount(run);
+  if (account) {
+    print(
+      `Kept: user ${SERVICE_USER}${account === "ours" ? "" : ", which install has not made"}\n`,
+    );
+  }
+  if (account === "ours") commands.push(`userdel --remove ${SERVICE_USER}`);
+  if (commands.length > 0) print(`To remove that too: ${commands.join("; ")}\n`);
+  print("The Noderax web app still lists the node: delete it there.\n");
+}

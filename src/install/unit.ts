@@ -1,0 +1,79 @@
+import { INSTALLED, NAME } from "../system/paths.ts";
+
+/** What an agent takes after shutdown_timeout to end its tasks and report them, and some more. */
+const AFTER_SHUTDOWN_MS = 2 * 60_000;
+/** So that a shutdown_timeout that is raised a little later needs no new unit. */
+const LEAST_STOP_MS = 10 * 60_000;
+
+/**
+ * The pause before a start that systemd makes by itself: 0, 1, 3, 7, 15, then 30 s, and from the
+ * beginning again after ten good minutes. systemd's own RestartSteps= is younger than many machines.
+ */
+const PAUSE = [
+  'cd "$RUNTIME_DIRECTORY" && s=0',
+  '[ "$(systemctl show -P NRestarts %n)" = 0 ] || [ ! "$(find pause -mmin -10 2>/dev/null)" ] || s=$(cat pause)',
+  "echo $((s < 15 ? s * 2 + 1 : 30)) >pause",
+  'sleep "$s"',
+].join("; \\\n    ").replaceAll("$", () => "$$");
+
+/**
+ * The text of the service's unit file for an agent with this shutdown_timeout.
+ *
+ * There is little hardening in it: what is asked of tasks is an administrator's work on the whole
+ * machine, and they inherit all that binds the agent. The README tells each option that is left out.
+ */
+export function renderUnit({ shutdownTimeoutMs }: { shutdownTimeoutMs: number }): string {
+  const stopMs = Math.max(LEAST_STOP_MS, shutdownTimeoutMs + AFTER_SHUTDOWN_MS);
+  return `# Made by \`${NAME} install\`, which makes it anew with each upgrade.
+# What you want otherwise belongs into a drop-in: systemctl edit ${NAME}
+
+[Unit]
+Description=Noderax agent
+Wants=network-online.target
+After=network-online.target
+# It never gives up: without the agent nobody may be able to reach the machine.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStartPre=/bin/sh -c '${PAUSE}'
+ExecStart=${INSTALLED.program} run
+ExecReload=/bin/kill -HUP $MAINPID
+WorkingDirectory=${INSTALLED.stateFolder}
+Environment=NODERAX_CONFIG_FILE=${INSTALLED.config}
+Environment=TMPDIR=${INSTALLED.stateFolder}/tmp
+# For HTTPS_PROXY, NO_PROXY and DENO_TLS_CA_STORE.
+EnvironmentFile=-${INSTALLED.configFolder}/environment
+StateDirectory=${NAME} ${NAME}/tmp
+StateDirectoryMode=0700
+CacheDirectory=${NAME}
+CacheDirectoryMode=0700
+RuntimeDirectory=${NAME}
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=restart
+
+Restart=always
+RestartSec=1s
+WatchdogSec=3min
+TimeoutStartSec=2min
+# Longer than shutdown_timeout and what reporting the ended tasks takes.
+TimeoutStopSec=${Math.ceil(stopMs / 1000)}s
+# The agent is told, and ends and reports its tasks; what it leaves behind is killed.
+KillMode=mixed
+
+# Tasks inherit these. A tenth of the memory is forgiven: the agent lives, a task that eats it all does not.
+OOMScoreAdjust=-100
+OOMPolicy=continue
+LimitNOFILE=65536
+# A fork bomb in a task leaves the machine usable.
+TasksMax=16384
+UMask=0022
+KeyringMode=private
+SystemCallFilter=~@obsolete
+SystemCallErrorNumber=ENOSYS
+
+[Install]
+WantedBy=multi-user.target
+`;
+}

@@ -1,5 +1,5 @@
 import { resolve } from "@std/path";
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";

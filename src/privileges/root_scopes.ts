@@ -1,4 +1,4 @@
-import { z } from "@zod/zod";
+import * as z from "@zod/zod";
 
 /** What root is asked for: upkeep of the machine, a task, a terminal (contract: Types). */
 export const RootScope = z.enum(["operational", "task", "terminal"]);

@@ -3,6 +3,7 @@ import * as z from "@zod/zod";
 import project from "../deno.json" with { type: "json" };
 import { NAME } from "../src/system/paths.ts";
 import { UserError } from "../src/system/user_error.ts";
+import { licensesOf } from "./_licenses.ts";
 import { launcher } from "./_launcher.ts";
 import { type NpmPackage, unpackNpmPackage } from "./_npm_package.ts";
 import { StagedProgram } from "./_program.ts";
@@ -40,6 +41,10 @@ export async function buildBundle(target: Target, outputFolder: string): Promise
   await Deno.writeTextFile(join(folder, NAME), launcher());
   await Deno.chmod(join(folder, NAME), 0o755);
   await Deno.copyFile(join(dirname(import.meta.dirname ?? ""), "LICENSE"), join(folder, "LICENSE"));
+  await Deno.writeTextFile(
+    join(folder, "LICENSES-OF-OTHERS"),
+    await licensesOf(program.packages),
+  );
   return await pack(program, name, outputFolder);
 }
 

@@ -10,8 +10,8 @@ const Permission = z.union([
 ]);
 const Permissions = z.record(z.string(), Permission);
 
-/** Deno looks for nothing but the program, and does not complain that it has no cache. */
-const ALONE = ["--no-config", "--no-lock", "--no-npm", "--no-remote", "--quiet"];
+/** What keeps Deno from looking for anything but the program. */
+const ALONE = ["--no-config", "--no-lock", "--no-npm", "--no-remote"];
 
 /** The flags of `deno run` that give the permissions of a set as deno.json states it. */
 export function permissionFlags(set: unknown): string[] {

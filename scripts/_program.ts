@@ -1,6 +1,7 @@
 import { dirname, join } from "@std/path";
 import * as z from "@zod/zod";
 import project from "../deno.json" with { type: "json" };
+import type { CachedPackage } from "./_licenses.ts";
 import { readRevision, type Revision } from "./_revision.ts";
 import { mustRun } from "./_tool.ts";
 
@@ -10,8 +11,19 @@ const SOCKET_IO = "socket.io-client";
 const Graph = z.object({
   modules: z.array(z.object({
     specifier: z.string(),
+    npmPackage: z.string().optional(),
     dependencies: z.array(z.object({ specifier: z.string() })).default([]),
   })),
+  /** All that the lock file knows. */
+  npmPackages: z.record(
+    z.string(),
+    z.object({
+      name: z.string(),
+      version: z.string(),
+      localPath: z.string(),
+      dependencies: z.array(z.string()),
+    }),
+  ),
 });
 
 /**
@@ -30,6 +42,7 @@ export class StagedProgram implements AsyncDisposable {
   readonly folder: string;
   /** What it is a copy of. */
   readonly revision: Revision;
+  #packages: CachedPackage[] = [];
 
   private constructor(folder: string, revision: Revision) {
     this.folder = folder;
@@ -44,6 +57,11 @@ export class StagedProgram implements AsyncDisposable {
   /** The configuration that Deno is to use for it. */
   get config(): string {
     return join(this.folder, "deno.json");
+  }
+
+  /** The npm packages that the program uses, and those that they use. */
+  get packages(): readonly CachedPackage[] {
+    return this.#packages;
   }
 
   /** Copies the checkout's program into a new folder inside of `parent`. */
@@ -65,7 +83,11 @@ export class StagedProgram implements AsyncDisposable {
 
   async #fill(): Promise<void> {
     const info = await mustRun(Deno.execPath(), "info", "--json", join(ROOT, "mod.ts"));
-    const { modules } = Graph.parse(JSON.parse(info));
+    const { modules, npmPackages } = Graph.parse(JSON.parse(info));
+    const needed = new Set(modules.flatMap(({ npmPackage }) => npmPackage ?? []));
+    // A set that grows while it is walked through is walked through to its end.
+    for (const id of needed) npmPackages[id]?.dependencies.forEach((each) => needed.add(each));
+    this.#packages = [...needed].flatMap((id) => npmPackages[id] ?? []);
     const rootUrl = new URL(`file://${ROOT}/`).href;
     for (const { specifier } of modules) {
       if (specifier.startsWith(rootUrl)) await this.#copy(specifier.slice(rootUrl.length));

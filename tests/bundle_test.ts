@@ -13,7 +13,7 @@ const ARCH = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
 const NAME = `noderax-agent-${project.version}-linux-${ARCH}`;
 const ADDON = `lib/node_modules/@lydell/node-pty-linux-${ARCH === "arm64" ? "arm64" : "x64"}`;
 const FILES = new RegExp(
-  `^(LICENSE|noderax-agent|lib/(deno|[\\w.-]+\\.js)|${ADDON}/(README.md|package.json|pty.node))$`,
+  `^(LICENSE|LICENSES-OF-OTHERS|noderax-agent|lib/(deno|[\\w.-]+\\.js)|${ADDON}/(README.md|package.json|pty.node))$`,
 );
 const DEVELOPMENT = /node:assert|startControlPlane|playwright|@xterm|@david\/dax|Deno\.test/;
 
@@ -79,6 +79,11 @@ Deno.test("the portable bundle", async (t) => {
     for (const file of files.filter((file) => file.endsWith(".js"))) {
       assert.doesNotMatch(await Deno.readTextFile(join(folder, file)), DEVELOPMENT, file);
     }
+    const licenses = await Deno.readTextFile(join(folder, "LICENSES-OF-OTHERS"));
+    for (const name of ["@lydell/node-pty", "commander", "socket.io-client", "zod"]) {
+      assert.match(licenses, new RegExp(`^${name} [\\d.]+$`, "m"));
+    }
+    assert.doesNotMatch(licenses, DEVELOPMENT);
     const listing = (await sh('tar -tvzf "$1"', bundle.archives[0] ?? "")).split("\n");
     const foreign = listing.filter((line) => !/^(-rw-r--r--|[d-]rwxr-xr-x) 0\/0 /.test(line));
     assert.deepEqual(foreign, []);

@@ -109,6 +109,19 @@ export class Peer implements AsyncDisposable {
     return Peer.#start((_peer, socket) => socket.once("data", () => socket.end(text)));
   }
 
+  /** One that answers with this text, and then never comes to an end. */
+  static endless(text: string): Promise<Peer> {
+    return Peer.#start((_peer, socket) => {
+      const more = () => {
+        while (socket.writable && socket.write("x".repeat(65_536)));
+      };
+      socket.on("drain", more).once("data", () => {
+        socket.write(text);
+        more();
+      });
+    });
+  }
+
   /** One that speaks TLS for what listens on `port`. */
   static tls(port: number, certificate: Certificate): Promise<Peer> {
     return Peer.#start((peer, near) => {

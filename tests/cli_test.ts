@@ -100,6 +100,14 @@ Deno.test("wrong use is one sentence that suggests the nearest, and exit code 2"
       "logs --folow",
       "unknown option '--folow' (did you mean --follow?); see `noderax-agent logs --help`.",
     ],
+    [
+      "install --bootstrap-tokne=SECRET",
+      "unknown option '--bootstrap-tokne'; see `noderax-agent install --help`.",
+    ],
+    [
+      "status --json --check",
+      "option '--check' cannot be used with option '--json'; see `noderax-agent status --help`.",
+    ],
     ["logs -V", "unknown option '-V'; see `noderax-agent logs --help`."],
     [
       "run extra",

@@ -7,7 +7,7 @@ import { sh } from "./_second_user.ts";
 import { together } from "./_together.ts";
 
 /** What the agent needs of npm besides the PTY's machine code; Socket.IO's client is bundled. */
-const PACKAGES = ["@lydell/node-pty", "commander", "zod"];
+const PACKAGES = ["@lydell/node-pty", "commander", "fastest-levenshtein", "zod"];
 
 type Entry = { Dir: { n: string; e: Entry[] } } | { File: { n: string } };
 const Entry: z.ZodType<Entry> = z.union([

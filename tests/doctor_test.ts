@@ -256,6 +256,29 @@ Deno.test("doctor names what the control plane does not like", async () => {
       const { of } = await examineWith(fleet, { realtime_namespace: "/elsewhere" });
       assert.match(of("Socket.IO"), /^fail: namespace connect failure.*\[check realtime_namespace/);
     },
+    "an answer without an end": async () => {
+      const head = 'HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n\r\n"';
+      await using endless = await Peer.endless(head);
+      const { of } = await examineWith(fleet, { api_url: `http://127.0.0.1:${endless.port}` });
+      assert.match(of("API"), /^fail: something else answers there: HTTP status 404/);
+    },
+    "another program that refuses in the same shape": async () => {
+      const words = '{"statusCode":404,"path":"/","message":"Cannot GET /api/v1/enrollments/x"}';
+      await using other = await Peer.saying(
+        `HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n\r\n${words}`,
+      );
+      const { of } = await examineWith(fleet, { api_url: `http://127.0.0.1:${other.port}` });
+      assert.match(of("API"), /^fail: something else answers there: HTTP status 404/);
+      assert.equal(of("credentials"), "skip: needs API");
+    },
+    "words that would command the terminal": async () => {
+      const words = '{"statusCode":401,"path":"/","message":"no \\u001b[31mway\\nat all"}';
+      await using rude = await Peer.saying(
+        `HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n\r\n${words}`,
+      );
+      const { of } = await examineWith(fleet, { api_url: `http://127.0.0.1:${rude.port}` });
+      assert.match(of("credentials"), /^fail: refused: no  ?\[31mway at all \[/);
+    },
     "no realtime": async () => {
       const { of } = await examineWith(fleet, { realtime_enabled: false });
       assert.equal(of("Socket.IO"), "skip: realtime_enabled is false");

@@ -198,6 +198,14 @@ Deno.test("what a person can mend is one sentence and an exit code", () =>
       assert.match(stderr, /noderax-agent: http:\S+ cannot be reached \(.*\): check api_url/);
       assert.doesNotMatch(stderr, /\n\s+at /);
     },
+    async "words that would command the terminal"() {
+      await using machine = await Machine.make();
+      const body = { statusCode: 400, path: "/", message: "no \x1b[31mway" };
+      machine.cp.fault({ path: "/enrollments/initiate", status: 400, body });
+      const { code, stderr } = await machine.run(["enroll", "--email", ADDRESS]);
+      assert.equal(code, 1);
+      assert.match(stderr, /refused the enrollment \(no  ?\[31mway\)/);
+    },
     async "run before enroll"() {
       await using machine = await Machine.make();
       const { code, stderr } = await machine.run([]);

@@ -295,6 +295,44 @@ const CASES = {
     assert(!answer.includes("noderax_agent_"));
   },
 
+  "clients that stay cost few descriptors, and keep nobody else out": async () => {
+    await using fleet = await Fleet.start({ metrics_listen: "127.0.0.1:0" });
+    await using agent = await fleet.agent();
+    const { hostname, port } = new URL(await metricsUrl(agent));
+    const clients: Deno.Conn[] = [];
+    try {
+      while (clients.length < 300) {
+        clients.push(await Deno.connect({ hostname, port: Number(port) }));
+      }
+      const { status, body } = await fetch(`http://${hostname}:${port}/healthz`);
+      await body?.cancel();
+      assert.equal(status, 200);
+      const { stdout } = await new Deno.Command("ls", { args: [`/proc/${agent.pid}/fd`] }).output();
+      const descriptors = new TextDecoder().decode(stdout).trim().split("\n").length;
+      assert(descriptors > 10 && descriptors < 150, `there are ${descriptors}`);
+      assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+    } finally {
+      for (const client of clients) client.close();
+    }
+  },
+
+  "an agent that runs out of descriptors serves again when it has some": async () => {
+    await using place = await Place.make(await Fleet.start({ metrics_listen: "127.0.0.1:0" }));
+    await using agent = await place.fleet.agent();
+    const url = await metricsUrl(agent);
+    await place.checks(/^ok: /, 0);
+    const limit = async (soft: string) => {
+      const args = ["--pid", String(agent.pid), `--nofile=${soft}:`];
+      assert((await new Deno.Command("prlimit", { args }).output()).success);
+    };
+    await limit("5");
+    await place.checks(/^not well: /, 1);
+    await assert.rejects(fetch(url, { signal: AbortSignal.timeout(2_000) }));
+    await limit("1000");
+    await place.checks(/^ok: /, 0);
+    assert.match(await (await fetch(url)).text(), /^noderax_agent_ready 1$/m);
+  },
+
   "a port that is in use is warned of, and the agent goes on": async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const address = `127.0.0.1:${listener.addr.port}`;

@@ -15,6 +15,7 @@ export class AgentCommand extends Command {
       .replace(/^error: /, "")
       // What was typed may be a secret, and the complaint may land in a log.
       .replace(/(but got \d+): [^]*/, "$1")
+      .replace(/^(unknown option '[^=]+)=[^]*'/, "$1'")
       .replace(/\. (Expected|Allowed)/, (_, word: string) => `: ${word.toLowerCase()}`)
       .replace(/\n?\(Did you mean (.*)\?\)$/, " (did you mean $1?)")
       .replace(/\.$/, "");

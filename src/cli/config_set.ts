@@ -3,6 +3,7 @@ import {
   type ConfigKey,
   type ConfigValue,
   inspectConfig,
+  isConfigNamed,
   locateConfig,
   masked,
   parseValue,
@@ -48,16 +49,23 @@ export interface RestartOptions {
   run?: RunTool;
   /** The configuration that the service reads. */
   installedConfig?: string;
+  /** Whether `path` is what NODERAX_CONFIG_FILE names; else it was found, maybe by accident. */
+  named?: boolean;
 }
 
 /** Restarts the service if it runs and `path` is its configuration; undefined if it need not. */
 export async function restartIfInUse(
   path: string,
-  { run = runTool, installedConfig = INSTALLED.config }: RestartOptions = {},
+  { run = runTool, installedConfig = INSTALLED.config, named = isConfigNamed() }: RestartOptions =
+    {},
 ): Promise<ServiceOutcome | undefined> {
-  if (path !== installedConfig) return undefined;
+  const isOther = path !== installedConfig;
+  if (isOther && named) return undefined;
   const state = await serviceState(run);
   if (!state || !RUNNING.includes(state.active)) return undefined;
+  if (isOther) {
+    return { done: true, text: `The service was left alone: it reads ${installedConfig}.` };
+  }
   const { done, text } = await changeService("restart", run);
   return { done, text: done ? `Restarted: ${text}` : `the value is saved, but ${text}` };
 }

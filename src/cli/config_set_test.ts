@@ -14,7 +14,9 @@ function systemd(active: string, restart = { code: 0, stdout: "", stderr: "" }) 
     if (args[0] === "show") return Promise.resolve({ ...answer, stdout: shown });
     return Promise.resolve(args[0] === "restart" ? restart : answer);
   };
-  return { told, change: (path = PATH) => restartIfInUse(path, { run, installedConfig: PATH }) };
+  const options = { run, installedConfig: PATH };
+  const change = (path = PATH, named = true) => restartIfInUse(path, { ...options, named });
+  return { told, change };
 }
 
 Deno.test("a service that runs is restarted when its configuration has changed", async () => {
@@ -35,6 +37,13 @@ Deno.test("a service that does not run, or reads another file, is left alone", a
     assert.equal(await change(path), undefined);
     assert.deepEqual(told, []);
   }
+});
+
+Deno.test("a file that happened to be found is told from the one that the service reads", async () => {
+  const { told, change } = systemd("active");
+  const outcome = await change("/other.json", false);
+  const text = "The service was left alone: it reads /etc/agent.json.";
+  assert.deepEqual([outcome, told], [{ done: true, text }, []]);
 });
 
 Deno.test("a restart that fails is said, and that the value is saved", async () => {

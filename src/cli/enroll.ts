@@ -12,6 +12,7 @@ import {
 } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
+import { oneLine } from "../system/one_line.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { connect } from "../control_plane/connect.ts";
 import { ask } from "./ask.ts";
@@ -115,7 +116,7 @@ async function startAnew(
     const request = { email, hostname, facts };
     const initiated = await initiateEnrollment(place, request, { signal: interruption.signal });
     print(
-      `Enrollment token: ${initiated.token}\n${expiry(initiated)}` +
+      `Enrollment token: ${oneLine(initiated.token)}\n${expiry(initiated)}` +
         `Now approve ${hostname} in the Noderax web app, signed in as ${email}.\n`,
     );
     try {
@@ -163,12 +164,12 @@ async function waitFor(
 }
 
 function waitingLine({ waitedMs, remainingMs, problem }: WaitingReport): string {
-  const rest = problem ? `; no answer just now: ${problem}` : "";
+  const rest = problem ? `; no answer just now: ${oneLine(problem)}` : "";
   return `Waiting for the approval: ${clock(waitedMs)}, ${clock(remainingMs)} left${rest}`;
 }
 
 function expiry({ expiresAt }: InitiatedEnrollment): string {
   const minutes = Math.round((Date.parse(expiresAt) - Date.now()) / 60_000);
   const left = minutes > 0 ? ` (${minutes} minute${minutes === 1 ? "" : "s"} left)` : "";
-  return `It expires at ${expiresAt}${left}.\n`;
+  return `It expires at ${oneLine(expiresAt)}${left}.\n`;
 }

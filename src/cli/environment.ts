@@ -8,9 +8,11 @@ const OWN_NAMES = [
   TASK_ID_VARIABLE,
   // Set by the launcher for Deno alone.
   "DENO_DIR",
+  "DENO_DISABLE_NODE_SHIM",
   "DENO_LOG",
   "DENO_NO_UPDATE_CHECK",
   // Set by systemd for the service alone: a task must not speak in its name.
+  "CACHE_DIRECTORY",
   "NOTIFY_SOCKET",
   "RUNTIME_DIRECTORY",
   "STATE_DIRECTORY",
@@ -23,10 +25,11 @@ const OWN_PREFIX = "NODERAX_";
 /** The part of a process's environment that {@linkcode takeEnvironment} uses. */
 export type Environment = Pick<Deno.Env, "get" | "delete" | "toObject">;
 
-/** Whether TMPDIR is for the agent alone, as its service has it: within the state folder. */
+/** Whether TMPDIR is for the agent alone, as its service has it: within a folder for its state. */
 function hasOwnTemp(environment: Environment): boolean {
   const [state, temp] = [environment.get("STATE_DIRECTORY"), environment.get("TMPDIR")];
-  return !!state && !!temp && !relative(state, temp).startsWith("..");
+  if (!state || !temp) return false;
+  return state.split(":").some((folder) => !relative(folder, temp).startsWith(".."));
 }
 
 /**

@@ -24,7 +24,7 @@ Deno.test("the agent's own variables leave the environment and stay readable, ot
   assert.equal(env("PATH"), "/bin");
 });
 
-Deno.test("TMPDIR is the agent's own if it lies in the folder that systemd gave for its state", () => {
+Deno.test("TMPDIR is the agent's own if it lies in a folder that systemd gave for its state", () => {
   const left = (given: Record<string, string>) => {
     const variables = new Map(Object.entries(given));
     const env = takeEnvironment({
@@ -35,7 +35,7 @@ Deno.test("TMPDIR is the agent's own if it lies in the folder that systemd gave 
     assert.equal(env("TMPDIR"), given.TMPDIR);
     return variables.get("TMPDIR");
   };
-  const state = { STATE_DIRECTORY: "/var/lib/a" };
+  const state = { STATE_DIRECTORY: "/var/lib/a:/var/lib/a/tmp" };
   assert.equal(left({ ...state, TMPDIR: "/var/lib/a/tmp" }), undefined);
   for (const TMPDIR of ["/var/lib/ab/tmp", "/var/lib", "/tmp"]) {
     assert.equal(left({ ...state, TMPDIR }), TMPDIR);

@@ -8,7 +8,8 @@ export function print(text: string): void {
 
 /** Writes a complaint, a line of its own that names the program, to standard error. */
 export function complain(sentence: string): void {
-  write(Deno.stderr, `${PROGRAM}: ${sentence}\n`);
+  // It may quote another machine, whose words are not to command the terminal.
+  write(Deno.stderr, `${PROGRAM}: ${sentence.replace(/[^\P{Cc}\n]/gu, " ")}\n`);
 }
 
 function write(sink: typeof Deno.stdout, text: string): void {

@@ -1,4 +1,4 @@
-import { Argument, type Command, CommanderError } from "@std/cli";
+import { Argument, type Command, CommanderError, Option } from "@std/cli";
 import { EXIT_USAGE } from "../system/user_error.ts";
 import { AgentCommand } from "./agent_command.ts";
 import type { InstallCommandOptions } from "./install.ts";
@@ -126,7 +126,10 @@ function describeService(program: Command, exit: Exit): void {
       "say how the service, the agent and its connections are; exit code 1 unless it runs",
     )
     .option("--json", "as JSON")
-    .option("--check", "one line, and exit code 1 unless the agent is well: for monitors")
+    .addOption(
+      new Option("--check", "one line, and exit code 1 unless the agent is well: for monitors")
+        .conflicts("json"),
+    )
     .addHelpText("after", examples(["status", "status --json", "status --check"]))
     .action(async (options: { json?: boolean; check?: boolean }) => {
       const { status } = await import("./status.ts");

@@ -1,5 +1,5 @@
-import { dirname } from "@std/path";
-import { loadConfig, type LoadedConfig } from "../config/mod.ts";
+import { dirname, resolve } from "@std/path";
+import { isConfigNamed, loadConfig, type LoadedConfig } from "../config/mod.ts";
 import { connect } from "../control_plane/connect.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { AgentStatus } from "../local/agent_status.ts";
@@ -22,7 +22,7 @@ export async function status(
   { json = false, check = false }: { json?: boolean; check?: boolean },
 ): Promise<number> {
   const { loaded, problem } = await readConfig();
-  const paths = socketPaths(loaded?.config.stateFile);
+  const paths = socketPaths(loaded?.config.stateFile, isConfigNamed());
   if (check) return await checkAgent(paths);
   const [service, agent] = await Promise.all([serviceState(), askStatus(paths)]);
   const known = agent.outcome === "answered" ? undefined : await lookAround(loaded);
@@ -88,7 +88,7 @@ async function lookAround(loaded: LoadedConfig | undefined): Promise<Known | und
   const problem = apiUrl === undefined ? undefined : await controlPlaneProblem(loaded);
   return {
     ...(exists ? { configFile: path } : {}),
-    stateFolder: dirname(stateFile),
+    stateFolder: dirname(resolve(stateFile)),
     isPending: !identity && enrollmentToken !== undefined,
     ...(identity ? { nodeId: identity.nodeId } : {}),
     ...(apiUrl === undefined ? {} : { apiUrl }),

@@ -40,6 +40,8 @@ export interface StatusFacts {
 type Row = [label: string, value: string];
 
 const LABEL_WIDTH = 15;
+/** So many running tasks are named. */
+const SHOWN_TASKS = 20;
 
 /** Whether the agent runs, as far as this user can find out. */
 export function runs({ agent, service }: StatusFacts): boolean {
@@ -94,15 +96,16 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
   const { pid, startedAt, nodeId, tasks, terminals, runAsUser, rootAccess } = status;
   const { success, ...others } = tasks.ended;
   const unsuccessful = Object.values(others).reduce((sum, count) => sum + count, 0);
+  const hidden = tasks.running.length - SHOWN_TASKS;
   return [
     ["Process", `${pid}, started ${time(startedAt)}, up ${span(startedAt, now)}`],
     ["Node", nodeId ?? "the enrollment waits for its approval"],
-    ...controlPlaneRows(status, now),
-    ["Realtime", realtimeWords(status, now)],
+    ...connectionRows(status, now),
     ["Tasks", `${tasks.running.length} running, ${tasks.reporting} being reported`],
-    ...tasks.running.map((
+    ...tasks.running.slice(0, SHOWN_TASKS).map((
       { id, type, since },
     ): Row => ["", `${oneLine(`${id} ${type}`)}, ${span(since, now)}`]),
+    ...hidden > 0 ? [["", `and ${hidden} more, which --json lists`] satisfies Row] : [],
     ["", `since the start: ${success} succeeded, ${unsuccessful} did not`],
     ["Terminals", `${terminals} open`],
     ["Backlog", `${tasks.backlogBytes} bytes of output not delivered yet`],
@@ -113,21 +116,22 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
   ];
 }
 
-function controlPlaneRows(status: AgentStatus, now: Date): Row[] {
+function connectionRows(status: AgentStatus, now: Date): Row[] {
   const { apiUrl, phase, controlPlaneAnswers, heartbeats, claims } = status;
-  if (phase === "waiting for approval") return [["Control plane", apiUrl]];
   // One answer that is missing does not make the agent unready, but is told.
   const answers = controlPlaneAnswers && !claims.failing ? "answers" : "does not answer";
+  if (phase === "waiting for approval") return [["Control plane", `${apiUrl} ${answers}`]];
   return [
     ["Control plane", `${apiUrl} ${answers}`],
     ["", `last heartbeat ${callWords(heartbeats, now)}`],
     ["", `last claim ${callWords(claims, now)}`],
+    ["Realtime", realtimeWords(status, now)],
   ];
 }
 
 function callWords(calls: AgentStatus["claims"], now: Date): string {
   const { answeredAt, failing, lastFailure } = calls;
-  const answered = answeredAt === undefined ? "never answered" : `${span(answeredAt, now)} ago`;
+  const answered = answeredAt === undefined ? "not answered yet" : `${span(answeredAt, now)} ago`;
   if (!failing || !lastFailure) return answered;
   return `${answered}; failed ${span(lastFailure.at, now)} ago: ${lastFailure.why}`;
 }
@@ -162,5 +166,6 @@ function time(at: Date | string): string {
 
 function span(from: Date | string, now: Date): string {
   const seconds = Math.round((now.getTime() - new Date(from).getTime()) / 1_000);
-  return formatDuration(Math.max(0, seconds) * 1_000);
+  const days = Math.floor(seconds / 86_400);
+  return days > 1 ? `${days} days` : formatDuration(Math.max(0, seconds) * 1_000);
 }

@@ -76,6 +76,21 @@ State          /var/lib/noderax-agent
   assert(runs(HEALTHY));
 });
 
+Deno.test("status counts long times in days", () => {
+  const service = { ...SERVICE, since: new Date(NOW.getTime() - 50 * 3_600_000) };
+  assert.match(renderStatus({ ...HEALTHY, service }), /Service .*, for 2 days;/);
+});
+
+Deno.test("status names some of very many tasks, and counts the others", () => {
+  const [task] = STATUS.tasks.running;
+  assert(task);
+  const running = Array.from({ length: 150 }, (_, at) => ({ ...task, id: `many-${at}` }));
+  const status = { ...STATUS, tasks: { ...STATUS.tasks, running } };
+  const text = renderStatus({ ...HEALTHY, agent: { outcome: "answered", status } });
+  assert.match(text, /many-19 .*\n +and 130 more, which --json lists\n/);
+  assert(!text.includes("many-20"));
+});
+
 Deno.test("status of an agent whose control plane is away", () => {
   const lastFailure = { at: "2026-01-01T01:59:59.000Z", why: "no answer within 10 s" };
   const text = renderStatus({
@@ -93,7 +108,7 @@ Deno.test("status of an agent whose control plane is away", () => {
   });
   assert.match(text, /^noderax-agent 2\.0\.0 runs but is not ready: the control plane does not/);
   assert.match(text, /cp\.example\.com does not answer\n/);
-  assert.match(text, /last claim never answered; failed 1s ago: no answer within 10 s\n/);
+  assert.match(text, /last claim not answered yet; failed 1s ago: no answer within 10 s\n/);
   assert.match(text, /Realtime +down: auth error: gone\n/);
 });
 
@@ -102,7 +117,8 @@ Deno.test("status of an agent that waits for its approval", () => {
   const status: AgentStatus = { ...pending, phase: "waiting for approval", notReady: "it waits" };
   const text = renderStatus({ ...HEALTHY, agent: { outcome: "answered", status } });
   assert.match(text, /Node +the enrollment waits for its approval\n/);
-  assert(!text.includes("last claim"));
+  assert.match(text, /Control plane +\S+ answers\n/);
+  assert(!text.includes("last claim") && !text.includes("Realtime"), text);
 });
 
 Deno.test("status of an agent that does not run says what is known without it", () => {

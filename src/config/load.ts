@@ -90,6 +90,11 @@ export async function inspectConfig(options: LoadConfigOptions = {}): Promise<In
   return { config, path, exists, sources, unknownKeys, warnings, problems };
 }
 
+/** Whether `NODERAX_CONFIG_FILE` names the file; else it is searched for. */
+export function isConfigNamed(env: ReadEnv = processEnv): boolean {
+  return readSet(env, "NODERAX_CONFIG_FILE") !== undefined;
+}
+
 /** Where the configuration file is or, if there is none, is to be made; it is not read. */
 export async function locateConfig(
   { env = processEnv, cwd = Deno.cwd(), searchPath = CONFIG_SEARCH_PATH }: LoadConfigOptions = {},

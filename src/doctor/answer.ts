@@ -2,6 +2,7 @@ import { type HttpTransport, whyFetchFailed } from "../control_plane/http.ts";
 
 /** How long the answer may take, in milliseconds. */
 export const ANSWER_LIMIT_MS = 6_000;
+const MAX_ANSWER_CHARACTERS = 10_000;
 
 /** What answered a call that needs no credentials. */
 export interface Answer {
@@ -13,7 +14,7 @@ export interface Answer {
   location: string | undefined;
   /** Its clock, whole seconds. */
   date: Date | undefined;
-  /** Its body, if that is JSON. */
+  /** The beginning of its body, if that is JSON. */
   text: string;
   /** When it was asked, by this machine's clock, in milliseconds. */
   askedAtMs: number;
@@ -55,7 +56,7 @@ export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer>
       type,
       location: headers.get("location") ?? undefined,
       date: isNaN(date.getTime()) ? undefined : date,
-      text: isJson ? await response.text() : "",
+      text: isJson ? await readStart(response) : "",
       askedAtMs,
       tookMs,
     };
@@ -67,4 +68,14 @@ export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer>
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** No answer of the API is longer: what answers here may be something else. */
+async function readStart({ body }: Response): Promise<string> {
+  let text = "";
+  for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length > MAX_ANSWER_CHARACTERS) break;
+  }
+  return text;
 }

@@ -2,6 +2,7 @@ import * as z from "@zod/zod";
 import { AgentApi } from "../control_plane/agent_api.ts";
 import { isUnauthorized, RefusedError } from "../control_plane/errors.ts";
 import { NAME } from "../system/paths.ts";
+import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Answer, ANSWER_LIMIT_MS } from "./answer.ts";
 import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
@@ -24,6 +25,8 @@ export function apiChecks(subject: Subject): Check[] {
 
 /** Every refusal of the control plane's has this shape (contract: Base path). */
 const Refusal = z.object({ statusCode: z.number(), message: z.unknown(), path: z.string() });
+/** What its framework says where there is no such route: then it is another program. */
+const NO_ROUTE = /^Cannot GET /;
 
 async function checkApi({ answer, way }: Subject): Promise<Finding> {
   const { url, proxy } = await way();
@@ -38,19 +41,20 @@ async function checkApi({ answer, way }: Subject): Promise<Finding> {
   const { status, type, location, text, tookMs } = got;
   if (location !== undefined && status >= 300 && status < 400) {
     return fail(
-      `redirected to ${location}`,
+      `redirected to ${oneLine(location)}`,
       `set api_url to where it really is: ${NAME} config set api_url <url>`,
     );
   }
   if (status === 407) return fail("the proxy wants a password", proxyMend(proxy?.variable));
   const refusal = Refusal.safeParse(jsonOf(text));
-  if (refusal.success && status < 500) return ok(`answers in ${Math.round(tookMs)} ms`);
+  const isOurs = refusal.success && !NO_ROUTE.test(String(refusal.data.message));
+  if (isOurs && status < 500) return ok(`answers in ${Math.round(tookMs)} ms`);
   if (status >= 500) {
     const by = refusal.success ? "the control plane" : "what stands before the control plane";
     return fail(`HTTP status ${status} from ${by}`, "look into its log, or try again later");
   }
   return fail(
-    `something else answers there: HTTP status ${status}${type ? `, ${type}` : ""}`,
+    `something else answers there: HTTP status ${status}${type ? `, ${oneLine(type)}` : ""}`,
     `correct host, port and path: ${NAME} config set api_url <url>`,
   );
 }
@@ -65,12 +69,12 @@ async function checkCredentials({ identity, transport }: Subject): Promise<Findi
   } catch (error) {
     if (isUnauthorized(error)) {
       return fail(
-        `refused: ${messageOf(error)}`,
+        `refused: ${oneLine(messageOf(error))}`,
         `if the node was deleted, or its token replaced: ${NAME} enroll --again`,
       );
     }
     const isNotThere = error instanceof RefusedError && error.status === 404;
-    if (!isNotThere) return fail(messageOf(error), "look into the control plane's log");
+    if (!isNotThere) return fail(oneLine(messageOf(error)), "look into the control plane's log");
   }
   return ok(`accepted for node ${known.nodeId}`);
 }

@@ -26,7 +26,11 @@ async function checkInstance({ loaded, run }: Subject): Promise<Finding> {
   const found = `an agent runs with ${folder}${holder ? `, process ${holder.pid}` : ""}`;
 
   const { config } = await loaded();
-  const asked = await askAgent(socketPaths(resolve(config.stateFile)), "/status", STATUS_LIMIT_MS);
+  const asked = await askAgent(
+    socketPaths(resolve(config.stateFile), true),
+    "/status",
+    STATUS_LIMIT_MS,
+  );
   if (asked.outcome === "mute") {
     return warn(`${found}; its socket: ${asked.why}`, `sudo ${NAME} restart`);
   }

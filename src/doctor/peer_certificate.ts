@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from "node:tls";
+import { oneLine } from "../system/one_line.ts";
 import type { Way } from "./subject.ts";
 
 /** What a TLS server shows of itself, whether it is trusted or not. */
@@ -55,7 +56,7 @@ async function tunnel(tcp: Socket, { url, proxy }: Way, signal: AbortSignal): Pr
   const head = String(await once(tcp, "data", signal));
   const [, status, words = ""] = /^HTTP\/1\.\d (\d{3}) ?([^\r\n]*)/.exec(head) ?? [];
   if (status !== "200") {
-    throw new ProxyRefusal(`the proxy answered ${status ?? "no HTTP"} ${words}`.trim());
+    throw new ProxyRefusal(`the proxy answered ${status ?? "no HTTP"} ${oneLine(words)}`.trim());
   }
 }
 
@@ -73,7 +74,7 @@ function describe(tls: TLSSocket): Peer {
     subject: nameOf(certificate.subject),
     issuer: nameOf(certificate.issuer),
     names: (certificate.subjectaltname ?? "").split(", ")
-      .map((name) => name.replace(/^(DNS|IP Address):/, "")).filter(Boolean),
+      .map((name) => oneLine(name.replace(/^(DNS|IP Address):/, ""))).filter(Boolean),
     validFrom: new Date(certificate.valid_from),
     validTo: new Date(certificate.valid_to),
   };
@@ -81,7 +82,7 @@ function describe(tls: TLSSocket): Peer {
 
 /** Some authorities have an organisation and no name. */
 function nameOf({ CN, O, OU }: PeerCertificate["subject"]): string {
-  return [CN ?? OU ?? O ?? "nobody"].flat().join(" ");
+  return oneLine([CN ?? OU ?? O ?? "nobody"].flat().join(" "));
 }
 
 /** The event's value; rejects with the socket's error, at its end, and when the signal aborts. */

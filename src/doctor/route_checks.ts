@@ -54,7 +54,7 @@ async function checkTcp({ way, addresses }: Subject, signal: AbortSignal): Promi
   if (reached > 0) return warn(found, `correct the addresses of ${host}, or the route to them`);
   return fail(
     found,
-    `check that ${peer} runs, that ${host}:${port} is where it listens, and that no firewall is ` +
+    `check that ${peer} runs, that it listens at ${host} port ${port}, and that no firewall is ` +
       "in between",
   );
 }

@@ -2,6 +2,7 @@ import { endpointOf } from "../realtime/endpoint.ts";
 import { dialFailure, RealtimeFailure } from "../realtime/failures.ts";
 import { preflight } from "../realtime/preflight.ts";
 import { nativeTransport } from "../realtime/transport.ts";
+import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip } from "./check.ts";
 import type { Subject } from "./subject.ts";
@@ -38,7 +39,7 @@ async function checkSocket(subject: Subject, signal: AbortSignal): Promise<Findi
     await join(subject);
   } catch (error) {
     if (!(error instanceof RealtimeFailure)) throw error;
-    return fail(`${error.failure}: ${error.message}`, error.check);
+    return fail(`${error.failure}: ${oneLine(error.message)}`, error.check);
   }
   return ok(`WebSocket opens, ${config.realtimeNamespace} can be joined`);
 }

@@ -1,5 +1,6 @@
 import { dirname, join } from "@std/path";
-import { answer, type Page, plain } from "./pages.ts";
+import { serveOn } from "./http_listener.ts";
+import { answer, type Page } from "./pages.ts";
 import type { Vitals } from "./vitals.ts";
 
 const PAGES: readonly Page[] = ["/status", "/healthz", "/readyz", "/metrics"];
@@ -20,27 +21,19 @@ export async function serveSocket(path: string, vitals: Vitals): Promise<AsyncDi
   await removeIfThere(folder);
   await Deno.mkdir(folder, { mode: 0o700 });
   const born = join(folder, "s");
-  const stop = new AbortController();
   try {
-    Deno.serve(
-      {
-        path: born,
-        signal: stop.signal,
-        onListen: () => {},
-        onError: () => plain(500, "That went wrong."),
-      },
-      (request) => answer(request, vitals, PAGES),
-    );
+    const listener = Deno.listen({ transport: "unix", path: born });
     try {
       await Deno.chmod(born, 0o600);
       await Deno.rename(born, path);
     } catch (error) {
-      stop.abort();
+      listener.close();
       throw error;
     }
+    const server = serveOn(listener, (asked) => answer(asked, vitals, PAGES));
     return {
       [Symbol.asyncDispose]: async () => {
-        stop.abort();
+        server[Symbol.dispose]();
         // What stays behind does no harm: the next agent takes its place.
         await Deno.remove(path).catch(() => {});
       },

@@ -13,7 +13,7 @@ type Labels = Record<string, string>;
 type Sample = [value: number, labels?: Labels];
 
 /** {@linkcode Usage} of this process. */
-export function readUsage(): Usage {
+function readUsage(): Usage {
   const { user, system } = process.cpuUsage();
   return { residentBytes: Deno.memoryUsage().rss, cpuSeconds: (user + system) / 1e6 };
 }

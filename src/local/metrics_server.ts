@@ -1,3 +1,4 @@
+import { serveOn } from "./http_listener.ts";
 import { answer, type Page, plain } from "./pages.ts";
 import type { Vitals } from "./vitals.ts";
 
@@ -19,26 +20,19 @@ export interface MetricsServer extends Disposable {
 export function serveMetrics(address: string, vitals: Vitals): MetricsServer {
   // 80 is what a URL leaves out.
   const { hostname, port } = new URL(`http://${address}`);
-  const stop = new AbortController();
-  const server = Deno.serve(
-    {
-      hostname: hostname.replace(/[[\]]/g, ""),
-      port: Number(port || 80),
-      signal: stop.signal,
-      onListen: () => {},
-      onError: () => plain(500, "That went wrong."),
-    },
-    (request) => {
-      const host = request.headers.get("host") ?? "";
-      if (isLoopbackHost(host)) return answer(request, vitals, PAGES);
-      return plain(403, "This is for the machine itself: use localhost as the host's name.");
-    },
-  );
-  const { addr } = server;
+  const listener = Deno.listen({
+    hostname: hostname.replace(/[[\]]/g, ""),
+    port: Number(port || 80),
+  });
+  const server = serveOn(listener, (asked) => {
+    if (isLoopbackHost(asked.host)) return answer(asked, vitals, PAGES);
+    return plain(403, "This is for the machine itself: use localhost as the host's name.");
+  });
+  const { addr } = listener;
   const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
   return {
     url: `http://${host}:${addr.port}/metrics`,
-    [Symbol.dispose]: () => stop.abort(),
+    [Symbol.dispose]: () => server[Symbol.dispose](),
   };
 }
 

@@ -1,34 +1,40 @@
+import type { Answer, Asked } from "./http_listener.ts";
 import { renderMetrics } from "./metrics.ts";
 import type { Vitals } from "./vitals.ts";
 
 /** What the agent serves on its socket; on TCP all but `/status`, which names tasks and paths. */
 export type Page = "/status" | "/healthz" | "/readyz" | "/metrics";
 
-const PLAIN = { "content-type": "text/plain; charset=utf-8" };
-const PROMETHEUS = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
+const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
-const PAGES: Record<Page, (vitals: Vitals) => Response> = {
-  "/status": (vitals) => Response.json(vitals.report()),
+const PAGES: Record<Page, (vitals: Vitals) => Answer> = {
+  "/status": (vitals) => found("application/json", JSON.stringify(vitals.report())),
   "/healthz": ({ ailment }) => verdict("alive", ailment),
   "/readyz": ({ notReady }) => verdict("ready", notReady),
-  "/metrics": (vitals) => new Response(renderMetrics(vitals.report()), { headers: PROMETHEUS }),
+  "/metrics": (vitals) => found(PROMETHEUS, renderMetrics(vitals.report())),
 };
 
 /** Answers a request for one of `pages`. */
-export function answer(request: Request, vitals: Vitals, pages: readonly Page[]): Response {
-  // What a client sends as its Host becomes part of the URL, and may make none of it.
-  const path = URL.parse(request.url)?.pathname;
+export function answer({ method, path }: Asked, vitals: Vitals, pages: readonly Page[]): Answer {
   const page = pages.find((page) => page === path);
   if (page === undefined) return plain(404, `There are ${pages.join(", ")}.`);
-  if (request.method !== "GET" && request.method !== "HEAD") return plain(405, "Use GET.");
-  return PAGES[page](vitals);
+  if (method !== "GET" && method !== "HEAD") return plain(405, "Use GET.");
+  try {
+    return PAGES[page](vitals);
+  } catch {
+    return plain(500, "That went wrong.");
+  }
 }
 
 /** A short answer for people. */
-export function plain(status: number, text: string): Response {
-  return new Response(`${text}\n`, { status, headers: PLAIN });
+export function plain(status: number, text: string): Answer {
+  return { status, type: "text/plain; charset=utf-8", text: `${text}\n` };
 }
 
-function verdict(good: string, bad: string | undefined): Response {
+function found(type: string, text: string): Answer {
+  return { status: 200, type, text };
+}
+
+function verdict(good: string, bad: string | undefined): Answer {
   return bad === undefined ? plain(200, good) : plain(503, bad);
 }

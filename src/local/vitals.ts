@@ -1,4 +1,4 @@
-import { dirname } from "@std/path";
+import { dirname, resolve } from "@std/path";
 import type { Config, LoadedConfig } from "../config/mod.ts";
 import { MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { CallTally } from "../control_plane/call_tally.ts";
@@ -15,6 +15,7 @@ const LONGEST_PAUSE_MS = 60_000;
 const MARGIN_MS = 30_000;
 /** How much later than it must an answer may come, in milliseconds. */
 const LATE_MS = 5_000;
+
 /** What tells nobody what it does, and is asked when somebody wants to know. */
 export interface Sources {
   /** The configuration as it is now. */
@@ -108,10 +109,12 @@ export class Vitals {
     return enabled && !connected ? `realtime is down: ${problem}` : undefined;
   }
 
-  /** Whether the control plane has answered a heartbeat or a claim lately. */
+  /** Whether the control plane has answered lately. */
   get controlPlaneAnswers(): boolean {
-    const { heartbeats, claims } = this;
-    const answeredMs = Math.max(heartbeats.answeredMs ?? -Infinity, claims.answeredMs ?? -Infinity);
+    const calls = this.#phase === "waiting for approval"
+      ? [this.approval]
+      : [this.heartbeats, this.claims];
+    const answeredMs = Math.max(...calls.map(({ answeredMs = -Infinity }) => answeredMs));
     return this.#now() - answeredMs <= this.#callMs(false) + LATE_MS;
   }
 
@@ -147,7 +150,7 @@ export class Vitals {
       ...(rootProfile === undefined ? {} : { rootAccess: rootProfile }),
       ...(config.runAsUser === undefined ? {} : { runAsUser: config.runAsUser }),
       configFile: this.#loaded.path,
-      stateFolder: dirname(this.#loaded.config.stateFile),
+      stateFolder: dirname(resolve(this.#loaded.config.stateFile)),
     };
   }
 

@@ -56,8 +56,11 @@ Deno.test("a claim that is held for longer than the contract allows counts as he
 Deno.test("while the approval is waited for, its questions count; at a stop nothing does", async () => {
   const { vitals, clock } = await patient();
   vitals.enter("waiting for approval");
+  vitals.approval.answered();
+  assert.equal(vitals.controlPlaneAnswers, true);
   clock.ms += 100_000;
   vitals.approval.failed("HTTP status 500");
+  assert.equal(vitals.controlPlaneAnswers, false);
   clock.ms += 100_000;
   assert.equal(vitals.ailment, undefined);
   clock.ms += 1;

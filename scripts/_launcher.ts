@@ -33,7 +33,9 @@ folder=$(dirname "$(readlink -f "$0")")/lib
 DENO_DIR=${INSTALLED.cacheFolder}
 [ -w "$DENO_DIR" ] || DENO_DIR=/dev/null
 # Without one Deno would complain of that to whoever sits at a terminal.
-export DENO_DIR DENO_NO_UPDATE_CHECK=1 DENO_LOG=info,deno::cache::cache_db=off
+export DENO_DIR DENO_LOG=info,deno::cache::cache_db=off
+# Nor is Deno to pass for Node where there is none.
+export DENO_DISABLE_NODE_SHIM=1 DENO_NO_UPDATE_CHECK=1
 exec "$folder/deno" run \\
 ${flags.map((flag) => `  '${flag}' \\\n`).join("")}  "$folder/agent.js" "$@"
 `;

@@ -4,7 +4,7 @@ import { NAME } from "../system/paths.ts";
 import { isThere } from "./machine.ts";
 
 /** The parts of a portable bundle. */
-const BUNDLE = [NAME, "lib", "LICENSE"];
+const BUNDLE = [NAME, "lib", "LICENSE", "LICENSES-OF-OTHERS"];
 
 /** What this program is made of, as it lies on this machine now. */
 export interface Release {

@@ -40,7 +40,10 @@ NotifyAccess=main
 ExecStartPre=/bin/sh -c '${PAUSE}'
 ExecStart=${INSTALLED.program} run
 ExecReload=/bin/kill -HUP $MAINPID
-WorkingDirectory=${INSTALLED.stateFolder}
+# As it is without; but so the tasks of root have HOME, USER and SHELL.
+User=root
+# Where root's tasks begin, as in a shell of root's.
+WorkingDirectory=-~
 Environment=NODERAX_CONFIG_FILE=${INSTALLED.config}
 Environment=TMPDIR=${INSTALLED.stateFolder}/tmp
 # For HTTPS_PROXY, NO_PROXY and DENO_TLS_CA_STORE.

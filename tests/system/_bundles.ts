@@ -1,0 +1,84 @@
+import { basename, join } from "@std/path";
+import { buildBundle } from "../../scripts/_bundle.ts";
+import { targetOf } from "../../scripts/_target.ts";
+import { mustRun } from "../../scripts/_tool.ts";
+import { VERSION } from "../../src/system/version.ts";
+import { TemporaryFolder } from "./_temporary_folder.ts";
+
+/** What can be installed; made in a folder of its own. */
+export class Bundles implements AsyncDisposable {
+  readonly #folder: TemporaryFolder;
+  /** The archive's name without its ending: what is released. */
+  readonly archive: string;
+  /** The version of `next`, which is `first` but for that. */
+  readonly nextVersion = "99.0.0";
+
+  private constructor(folder: TemporaryFolder, archive: string) {
+    this.#folder = folder;
+    this.archive = archive;
+  }
+
+  /** Builds the portable bundle as it is released, and makes others of it. */
+  static async make(): Promise<Bundles> {
+    const folder = await TemporaryFolder.make({ prefix: "noderax-bundles-" });
+    try {
+      const path = await buildBundle(targetOf(Deno.build.target), folder.path);
+      const bundles = new Bundles(folder, basename(path, ".tar.gz"));
+      await bundles.#unpack(path);
+      await bundles.#makeNext();
+      await bundles.#makeBroken();
+      return bundles;
+    } catch (error) {
+      await folder[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Holds the archive, and the folders `first`, `next` and `broken`. */
+  get folder(): string {
+    return this.#folder.path;
+  }
+
+  async #unpack(path: string): Promise<void> {
+    await Deno.chmod(this.folder, 0o755);
+    const first = join(this.folder, "first");
+    await Deno.mkdir(first);
+    const extract = ["--extract", "--no-same-owner", "--strip-components=1"];
+    await mustRun("tar", ...extract, "--file", path, "--directory", first);
+  }
+
+  async #copyOfFirst(name: string): Promise<string> {
+    const copy = join(this.folder, name);
+    await mustRun("cp", "-R", join(this.folder, "first"), copy);
+    return copy;
+  }
+
+  /** The version is the one string of the program that is different. */
+  async #makeNext(): Promise<void> {
+    const lib = join(await this.#copyOfFirst("next"), "lib");
+    let places = 0;
+    for await (const { name } of Deno.readDir(lib)) {
+      if (!name.endsWith(".js")) continue;
+      const program = await Deno.readTextFile(join(lib, name));
+      const parts = program.split(`version:"${VERSION}"`);
+      places += parts.length - 1;
+      await Deno.writeTextFile(join(lib, name), parts.join(`version:"${this.nextVersion}"`));
+    }
+    if (places !== 1) throw new Error(`the bundle has its version in ${places} places`);
+  }
+
+  /** It installs, but what it has installed does not run. */
+  async #makeBroken(): Promise<void> {
+    const launcher = join(await this.#copyOfFirst("broken"), "noderax-agent");
+    const script = await Deno.readTextFile(launcher);
+    await Deno.writeTextFile(
+      launcher,
+      script.replace("\n", '\n[ "${1-}" != run ] || { echo "I am broken" >&2; exit 1; }\n'),
+    );
+  }
+
+  /** Removes them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}

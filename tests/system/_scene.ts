@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import {
+  type ControlPlane,
+  startControlPlane,
+  type Task,
+} from "../../scripts/dev/control_plane.ts";
+import { SERVICE } from "../../src/system/paths.ts";
+import { eventually } from "../_processes.ts";
+import type { Bundles } from "./_bundles.ts";
+import { type JournalEntry, Machine, type Ran } from "./_machine.ts";
+
+/** The machine may be busy with much else: nothing here is a matter of speed. */
+const PATIENCE_MS = 60_000;
+
+/** What is done in a scene, in this order, each told by a sentence. */
+export type Steps = Record<string, (scene: Scene) => Promise<void>>;
+
+/** Where the machine sees the bundles. */
+export const BUNDLES = "/srv/bundles";
+
+/** A machine, a control plane in its reach, and the agent that is installed on it. */
+export class Scene implements AsyncDisposable {
+  /** The machine. */
+  readonly machine: Machine;
+  /** The control plane. */
+  readonly controlPlane: ControlPlane;
+  /** What can be installed. */
+  readonly bundles: Bundles;
+  readonly #installTokens: string[] = [];
+
+  private constructor(machine: Machine, controlPlane: ControlPlane, bundles: Bundles) {
+    this.machine = machine;
+    this.controlPlane = controlPlane;
+    this.bundles = bundles;
+  }
+
+  /** Boots the machine. */
+  static async open(rootFolder: string, bundles: Bundles): Promise<Scene> {
+    // Each restart would cost the next task a minute (README, Run it).
+    const options = { rateLimits: false, claimsOutliveCallers: false };
+    const controlPlane = await startControlPlane(options);
+    try {
+      const machine = await Machine.boot(rootFolder, { [bundles.folder]: BUNDLES });
+      return new Scene(machine, controlPlane, bundles);
+    } catch (error) {
+      await controlPlane[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The node that was enrolled last. */
+  get node(): ControlPlane["nodes"][number] {
+    const node = this.controlPlane.nodes.at(-1);
+    if (!node) throw new Error("the machine is not enrolled");
+    return node;
+  }
+
+  /** Makes a token for an installation without anybody there. */
+  addInstall(): string {
+    const token = this.controlPlane.addInstall();
+    this.#installTokens.push(token);
+    return token;
+  }
+
+  /** What nobody may be shown. */
+  secrets(): string[] {
+    const { nodes, enrollments } = this.controlPlane;
+    const agentTokens = nodes.map(({ agentToken }) => agentToken);
+    return [...agentTokens, ...enrollments.map(({ token }) => token), ...this.#installTokens];
+  }
+
+  /** Runs the installed command to its end. */
+  agent(...args: string[]): Promise<Ran> {
+    return this.machine.run("noderax-agent", ...args);
+  }
+
+  /** The standard output of the installed command, which must succeed. */
+  tells(...args: string[]): Promise<string> {
+    return this.machine.output("noderax-agent", ...args);
+  }
+
+  /** A property of the service as systemd tells it. */
+  property(name: string): Promise<string> {
+    return this.machine.output("systemctl", "show", SERVICE, "--value", `--property=${name}`);
+  }
+
+  /** Waits until something holds that announces itself to nobody. */
+  until<T>(what: string, look: () => Promise<T>): Promise<NonNullable<T>> {
+    return eventually(what, look, PATIENCE_MS);
+  }
+
+  /** Waits until the agent is well: connected, and its session up. */
+  async well(): Promise<void> {
+    await this.until("a healthy agent", async () => {
+      return (await this.agent("status", "--check")).code === 0;
+    });
+  }
+
+  /** Queues a shell command. */
+  shell(command: string, payload: Record<string, unknown> = {}): string {
+    return this.controlPlane.queueTask({ type: "shell.exec", payload: { command, ...payload } });
+  }
+
+  /** Waits until a task has ended, in whatever way. */
+  ended(taskId: string): Promise<Readonly<Task>> {
+    const ends = ["success", "failed", "cancelled"] as const;
+    return this.controlPlane.waitForTask(taskId, [...ends], PATIENCE_MS);
+  }
+
+  /** What a shell command prints that must succeed. */
+  async output(command: string, payload: Record<string, unknown> = {}): Promise<string> {
+    const { id, status, completion } = await this.ended(this.shell(command, payload));
+    assert.equal(status, "success", `${command}: ${completion?.error} ${completion?.output}`);
+    return this.controlPlane.streamText(id, "stdout");
+  }
+
+  /** A task that runs and does not end by itself, with a child of its own and one that got away. */
+  async endlessTask(): Promise<EndlessTask> {
+    const mark = `4${Math.floor(Math.random() * 1e8)}`;
+    const taskId = this.shell(`setsid sleep ${mark} & sleep ${mark}; echo over`);
+    const living = async () => {
+      const { stdout } = await this.machine.run("pgrep", "-fx", `sleep ${mark}`);
+      return stdout.split("\n").filter((line) => line !== "").length;
+    };
+    await this.until("the processes of the task", async () => await living() === 2);
+    return { taskId, living };
+  }
+
+  /** The agent's own lines of the journal, and systemd's about it. */
+  journal(): Promise<JournalEntry[]> {
+    return this.machine.journal(SERVICE);
+  }
+
+  /** Powers the machine off and ends the control plane. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.machine[Symbol.asyncDispose]();
+    await this.controlPlane[Symbol.asyncDispose]();
+  }
+}
+
+/** See {@linkcode Scene.endlessTask}. */
+export interface EndlessTask {
+  taskId: string;
+  /** How many of its processes live. */
+  living(): Promise<number>;
+}

@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
+
+import { tell } from "../_together.ts";
+import type { JournalEntry } from "./_machine.ts";
+import type { Steps } from "./_scene.ts";
+
+/** What happens to an agent that runs as a service. */
+export const SERVICE_STEPS: Steps = {
+  "`config set` keeps the rest of the file and restarts the service": async (scene) => {
+    const before = await scene.property("MainPID");
+    await scene.tells("config", "set", "shutdown_timeout", "3s");
+    await scene.tells("config", "set", "log_level", "debug");
+    assert.notEqual(await scene.property("MainPID"), before);
+    await scene.well();
+    const config = JSON.parse(await scene.machine.output("cat", INSTALLED.config));
+    assert.equal(config.log_level, "debug");
+    assert.equal(config.shutdown_timeout, "3s");
+    assert.equal(config.api_url, scene.controlPlane.url);
+    const shown = await scene.tells("config", "show");
+    assert.match(shown, /log_level\s.*debug/);
+    assert.ok(!shown.includes(scene.node.agentToken), "`config show` shows the agent's token");
+  },
+
+  "`systemctl reload` reads the configuration again": async (scene) => {
+    const pid = await scene.property("MainPID");
+    await scene.machine.output("sed", "-i", 's/"debug"/"info"/', INSTALLED.config);
+    await scene.machine.output("systemctl", "reload", SERVICE);
+    await scene.until("the agent to read its configuration", async () => {
+      return (await scene.journal()).some(({ message }) =>
+        message.includes("configuration read again")
+      );
+    });
+    assert.equal(await scene.property("MainPID"), pid);
+  },
+
+  "a restart under a running task: the task is reported, and nothing of it is left": async (
+    scene,
+  ) => {
+    const quick = scene.shell("sleep 1.5; echo to the end");
+    const task = await scene.endlessTask();
+    await scene.controlPlane.waitForTask(quick, ["running"], 60_000);
+    await scene.machine.output("systemctl", "restart", SERVICE);
+    const { status, completion } = await scene.ended(task.taskId);
+    assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);
+    assert.equal((await scene.ended(quick)).status, "success");
+    assert.equal(await task.living(), 0);
+    await scene.well();
+  },
+
+  "kill -9 under a running task: the agent comes back and reports it, and nothing is left": async (
+    scene,
+  ) => {
+    const task = await scene.endlessTask();
+    const restarts = Number(await scene.property("NRestarts"));
+    await scene.machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+    const { status, completion } = await scene.ended(task.taskId);
+    assert.equal(status, "failed");
+    assert.match(completion?.error ?? "", /restarted/);
+    assert.equal(await task.living(), 0);
+    assert.equal(Number(await scene.property("NRestarts")), restarts + 1);
+    await scene.well();
+  },
+
+  "an agent that does not answer its watchdog is started again": async (scene) => {
+    const folder = `/run/systemd/system/${SERVICE}.d`;
+    const settings = "[Service]\\nWatchdogSec=5s\\n";
+    await scene.machine.output(
+      "sh",
+      "-c",
+      `mkdir -p ${folder} && printf '${settings}' >${folder}/watchdog.conf && ` +
+        `systemctl daemon-reload && systemctl restart ${SERVICE}`,
+    );
+    await scene.well();
+    const pid = await scene.property("MainPID");
+    await scene.machine.output("kill", "-STOP", pid);
+    await scene.until("systemd to notice", async () => {
+      return (await scene.journal()).some(({ message }) => message.includes("Watchdog timeout"));
+    });
+    await scene.until("another agent", async () => {
+      return ![pid, "0"].includes(await scene.property("MainPID"));
+    });
+    await scene.well();
+    await scene.machine.output("rm", "-r", folder);
+    await scene.machine.output("systemctl", "daemon-reload");
+    await scene.machine.output("systemctl", "restart", SERVICE);
+    await scene.well();
+  },
+
+  "`stop` ends it with all that its tasks have started, and status says so": async (scene) => {
+    const task = await scene.endlessTask();
+    await scene.tells("stop");
+    assert.equal(await scene.property("ActiveState"), "inactive");
+    assert.equal(await scene.property("Result"), "success");
+    assert.equal(await task.living(), 0);
+    assert.equal((await scene.ended(task.taskId)).status, "failed");
+    const { code, stdout, stderr } = await scene.agent("status");
+    tell(`\n# noderax-agent status     (stopped)\n${stdout}${stderr}`);
+    assert.equal(code, 1);
+    assert.match(stdout, /inactive|stopped|not running/i);
+    assert.equal((await scene.agent("status", "--check")).code, 1);
+  },
+
+  "doctor says how to mend a machine that is out of order": async (scene) => {
+    const { machine } = scene;
+    await machine.output("cp", "-p", INSTALLED.config, "/root/config.json");
+    await machine.output("chmod", "644", INSTALLED.config);
+    await machine.output("sed", "-i", "s#127.0.0.1:[0-9]*#nowhere.invalid#", INSTALLED.config);
+    const { code, stdout, stderr } = await scene.agent("doctor");
+    tell(`\n# noderax-agent doctor     (out of order)\n${stdout}${stderr}`);
+    assert.equal(code, 1);
+    assert.match(stdout, /chmod/);
+    assert.match(stdout, /nowhere\.invalid/);
+    await machine.output("mv", "/root/config.json", INSTALLED.config);
+  },
+
+  "`start` brings it back": async (scene) => {
+    await scene.tells("start");
+    await scene.well();
+    assert.equal(await scene.output("echo hello"), "hello");
+  },
+
+  "every death in a row is followed by a longer pause": async (scene) => {
+    await scene.machine.output("systemctl", "restart", SERVICE);
+    await scene.well();
+    const from = (await scene.journal()).length;
+    for (let death = 0; death < 3; death++) {
+      const pid = await scene.property("MainPID");
+      await scene.machine.output("kill", "-KILL", pid);
+      await scene.until("another agent", async () => {
+        const starts = startsIn((await scene.journal()).slice(from));
+        return starts.length > death;
+      });
+    }
+    const pauses = pausesIn((await scene.journal()).slice(from));
+    const seconds = pauses.map((pauseMs) => (pauseMs / 1000).toFixed(1));
+    tell(`killed three times in a row: started again after ${seconds.join(", ")} s`);
+    const isRising = pauses.every((pause, i) => i === 0 || pause > (pauses[i - 1] ?? 0));
+    assert.ok(pauses.length === 3 && isRising, "the pauses do not rise");
+    await scene.well();
+  },
+
+  "its journal is JSON, without stack traces and secrets": async (scene) => {
+    const entries = await scene.journal();
+    const lines = entries.filter(({ from }) => from !== "systemd").map(({ message }) => message);
+    assert.ok(lines.length > 20, "there is little in the journal");
+    for (const line of lines) {
+      const { time, level, msg } = JSON.parse(line);
+      assert.match(level, /^(debug|info|warn|error)$/, line);
+      assert.ok(time && msg, line);
+    }
+    const everything = await scene.machine.output("journalctl", "--output=cat");
+    assert.doesNotMatch(everything, /^\s+at \S+.*:\d+:\d+/m);
+    for (const secret of scene.secrets()) {
+      assert.ok(!everything.includes(secret), "there is a secret in the journal");
+    }
+  },
+};
+
+function startsIn(entries: JournalEntry[]): JournalEntry[] {
+  return entries.filter(({ message }) => message.includes('"msg":"agent started"'));
+}
+
+/** From each death of the agent to the next one's start, in milliseconds. */
+function pausesIn(entries: JournalEntry[]): number[] {
+  const deaths = entries.filter(({ message }) => message.includes("Main process exited"));
+  const starts = startsIn(entries);
+  return deaths.map((death, i) => (starts[i]?.atMs ?? Infinity) - death.atMs);
+}

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import * as z from "@zod/zod";
+import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
+import { tell } from "../_together.ts";
+import { BUNDLES, type Scene, type Steps } from "./_scene.ts";
+
+const OLD_PROGRAM = "#!/bin/sh\nexec sleep 100000\n";
+const OLD_UNIT = `[Service]
+User=${SERVICE_USER}
+ExecStart=${INSTALLED.program} run
+Restart=always
+[Install]
+WantedBy=multi-user.target
+`;
+/** What the agent 1.x has on a machine, as far as it matters here. */
+const INSTALL_OLD = `set -e
+useradd --system --home-dir ${INSTALLED.stateFolder} --shell /usr/sbin/nologin ${SERVICE_USER}
+install -d ${INSTALLED.programFolder} ${INSTALLED.configFolder}
+install -d -o ${SERVICE_USER} ${INSTALLED.stateFolder}
+printf %s "$1" >${INSTALLED.program}
+chmod 755 ${INSTALLED.program}
+ln -s ${INSTALLED.program} ${INSTALLED.link}
+printf %s "$2" >${INSTALLED.unit}
+printf %s "$3" >${INSTALLED.config}
+chmod 640 ${INSTALLED.config}
+systemctl enable --now --quiet ${SERVICE}`;
+
+const progress = z.object({
+  token: z.string(),
+  stage: z.string(),
+  status: z.string().optional(),
+  progressPercent: z.int().optional(),
+});
+
+/** An installation without anybody there, and its removal. */
+export function unattendedSteps(): Steps {
+  let pristine: string[] = [];
+  return {
+    "an installation with a wrong token fails, says so to both sides, and leaves nothing": async (
+      scene,
+    ) => {
+      pristine = await filesOf(scene);
+      const { code, stdout, stderr } = await install(scene, "f".repeat(64));
+      tell(`\n# install with a wrong token\n${stdout}${stderr}`);
+      assert.equal(code, 1);
+      assert.doesNotMatch(stdout + stderr, /ffff|^\s+at /m);
+      assert.equal(progressOf(scene, "f".repeat(64)).at(-1)?.stage, "failed");
+      assert.deepEqual(await newFilesOf(scene, pristine), []);
+    },
+
+    "with a bootstrap token it asks nothing and tells its stages": async (scene) => {
+      const token = scene.addInstall();
+      const { code, stdout, stderr } = await install(scene, token);
+      tell(`\n# install --non-interactive --bootstrap-token\n${stdout}${stderr}`);
+      assert.equal(code, 0);
+      assert.ok(!(stdout + stderr).includes(token));
+      const told = progressOf(scene, token);
+      assert.deepEqual(told.map(({ stage }) => stage), [
+        "installer_started",
+        "dependencies_installing",
+        "dependencies_ready",
+        "service_user_ready",
+        "binary_download_started",
+        "binary_downloaded",
+        "agent_bootstrapping",
+        "service_started",
+      ]);
+      assert.equal(told.at(-1)?.status, "completed");
+      const percents = told.map(({ progressPercent = 0 }) => progressPercent);
+      assert.deepEqual(percents, percents.toSorted((a, b) => a - b));
+      await scene.well();
+      assert.equal(await scene.output("id -un"), SERVICE_USER);
+      assert.ok((await newFilesOf(scene, pristine)).includes(INSTALLED.program));
+    },
+
+    "uninstall --purge leaves nothing": async (scene) => {
+      const { code, stdout, stderr } = await scene.agent("uninstall", "--purge");
+      tell(`\n# noderax-agent uninstall --purge\n${stdout}${stderr}`);
+      assert.equal(code, 0);
+      assert.deepEqual(await newFilesOf(scene, pristine), []);
+      const { machine } = scene;
+      assert.equal((await machine.run("getent", "passwd", SERVICE_USER)).stdout, "");
+      assert.equal((await machine.run("pgrep", "-f", "noderax")).stdout, "");
+      const units = await machine.output("systemctl", "list-units", "--all", "-q", "*noderax*");
+      assert.equal(units, "");
+    },
+
+    "it takes the place of an agent 1.x": async (scene) => {
+      const { machine, controlPlane } = scene;
+      const { nodeId, agentToken } = controlPlane.addNode();
+      const config = { api_url: controlPlane.url, node_id: nodeId, agent_token: agentToken };
+      const contents = [OLD_PROGRAM, OLD_UNIT, JSON.stringify(config)];
+      await machine.output("sh", "-c", INSTALL_OLD, "sh", ...contents);
+      await machine.output(`${BUNDLES}/first/noderax-agent`, "install", "--non-interactive");
+      await scene.well();
+      assert.equal(scene.node.nodeId, nodeId);
+      assert.equal(await scene.output("id -un"), SERVICE_USER);
+      assert.equal(await machine.output("stat", "-c", "%a", INSTALLED.config), "600");
+      assert.equal((await machine.run("pgrep", "-fx", "sleep 100000")).stdout, "");
+    },
+  };
+}
+
+function install({ machine, controlPlane }: Scene, token: string) {
+  const program = `${BUNDLES}/first/noderax-agent`;
+  const flags = ["--non-interactive", "--api-url", controlPlane.url, "--bootstrap-token", token];
+  return machine.run(program, "install", ...flags);
+}
+
+/** What the control plane was told of an installation, oldest first. */
+function progressOf({ controlPlane }: Scene, token: string) {
+  return controlPlane.requests.filter(({ path }) => path.endsWith("/node-installs/progress"))
+    .map(({ body }) => progress.parse(body))
+    .filter((told) => told.token === token);
+}
+
+/** All that lies on the machine, beside what lies in memory and what systemd itself writes. */
+async function filesOf({ machine }: Scene): Promise<string[]> {
+  const found = await machine.output("find", "/", "-xdev", "-not", "-path", "/var/log/journal/*");
+  return found.split("\n");
+}
+
+/** What has come since, backups of the files of accounts left out. */
+async function newFilesOf(scene: Scene, before: string[]): Promise<string[]> {
+  const known = new Set(before);
+  const files = [...await filesOf(scene), ...await runFilesOf(scene)];
+  return files.filter((path) => !known.has(path) && !/^\/etc\/(\w+-|\.pwd\.lock)$/.test(path));
+}
+
+/** What a removed agent may have left in memory. */
+async function runFilesOf({ machine }: Scene): Promise<string[]> {
+  const found = await machine.output("find", "/run", "/tmp", "-name", "*noderax*");
+  return found.split("\n").filter((path) => path !== "");
+}

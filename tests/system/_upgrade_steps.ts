@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
+import { tell } from "../_together.ts";
+import { BUNDLES, type Steps } from "./_scene.ts";
+
+/** Other versions on top of the first one, and the way out. */
+export const UPGRADE_STEPS: Steps = {
+  "an upgrade keeps identity and configuration, and reports what ran": async (scene) => {
+    const { machine, bundles } = scene;
+    const kept = ["sha256sum", INSTALLED.identity, INSTALLED.config];
+    const before = await machine.output(...kept);
+    const task = await scene.endlessTask();
+    const installed = await machine.run(`${BUNDLES}/next/noderax-agent`, "install");
+    tell(`\n# noderax-agent install     (an upgrade)\n${installed.stdout}${installed.stderr}`);
+    assert.equal(installed.code, 0);
+    const { status, completion } = await scene.ended(task.taskId);
+    assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);
+    assert.equal(await task.living(), 0);
+    assert.equal(await machine.output(...kept), before);
+    await scene.well();
+    assert.equal(
+      JSON.parse(await scene.tells("status", "--json")).agent.version,
+      bundles.nextVersion,
+    );
+    assert.equal(scene.node.agentVersion, bundles.nextVersion);
+  },
+
+  "a second run of the same changes nothing, and the agent runs on": async (scene) => {
+    const pid = await scene.property("MainPID");
+    const { code } = await scene.agent("install");
+    assert.equal(code, 0);
+    assert.equal(await scene.property("MainPID"), pid);
+  },
+
+  "an upgrade that is killed half way is put right by the next": async (scene) => {
+    const { machine } = scene;
+    const old = `${INSTALLED.programFolder}.old`;
+    const script = `setsid ${BUNDLES}/first/noderax-agent install >/dev/null & ` +
+      `until [ -e ${old} ]; do sleep 0.02; done; kill -KILL -$!; wait $!`;
+    assert.equal((await machine.run("timeout", "60", "sh", "-c", script)).code, 128 + 9);
+    await machine.output(`${BUNDLES}/next/noderax-agent`, "install");
+    await scene.well();
+    assert.match(await scene.tells("version"), new RegExp(scene.bundles.nextVersion));
+    assert.equal((await machine.run("test", "-e", old)).code, 1);
+  },
+
+  "an upgrade to a program that does not start is rolled back": async (scene) => {
+    const installed = await scene.machine.run(`${BUNDLES}/broken/noderax-agent`, "install");
+    tell(`\n# noderax-agent install     (of a broken one)\n${installed.stdout}${installed.stderr}`);
+    assert.equal(installed.code, 1);
+    assert.doesNotMatch(installed.stderr, /^\s+at /m);
+    await scene.well();
+    assert.match(await scene.tells("version"), new RegExp(scene.bundles.nextVersion));
+    assert.equal(await scene.output("echo back"), "back");
+  },
+
+  "from inside of a task it can be neither installed anew nor removed": async (scene) => {
+    for (const command of ["install", "uninstall"]) {
+      const { completion } = await scene.ended(
+        scene.shell(`noderax-agent ${command}`, { runAsRoot: true }),
+      );
+      assert.deepEqual([command, completion?.exitCode], [command, 1]);
+      assert.match(completion?.output ?? "", /This shell belongs to the agent's service/);
+    }
+  },
+
+  "uninstall stops it, keeps configuration and state, and lists what it did": async (scene) => {
+    const { machine } = scene;
+    const task = await scene.endlessTask();
+    const { code, stdout, stderr } = await scene.agent("uninstall");
+    tell(`\n# noderax-agent uninstall\n${stdout}${stderr}`);
+    assert.equal(code, 0);
+    assert.equal((await scene.ended(task.taskId)).status, "failed");
+    assert.equal(await task.living(), 0);
+    const { programFolder, link, unit } = INSTALLED;
+    for (const gone of [programFolder, link, unit]) {
+      assert.equal((await machine.run("test", "-e", gone)).code, 1, gone);
+      assert.ok(stdout.includes(gone), `${gone} is not listed`);
+    }
+    for (const kept of [INSTALLED.config, INSTALLED.identity]) {
+      await machine.output("test", "-f", kept);
+    }
+    assert.equal(await machine.output("systemctl", "list-units", "--all", "-q", SERVICE), "");
+    assert.equal((await machine.run("pgrep", "-u", SERVICE_USER)).stdout, "");
+  },
+
+  "installed again it is the same node": async (scene) => {
+    const { machine, bundles, controlPlane } = scene;
+    const nodes = controlPlane.nodes.length;
+    await machine.output(`/root/${bundles.archive}/noderax-agent`, "install", "--non-interactive");
+    await scene.well();
+    assert.equal(controlPlane.nodes.length, nodes);
+    assert.equal(await scene.output("echo again"), "again");
+  },
+};

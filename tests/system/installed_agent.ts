@@ -1,0 +1,59 @@
+/**
+ * The life of an installed agent on a machine of its own, which is booted in a container. Where this
+ * machine does not allow that, one line says why, and nothing is tested.
+ *
+ * @module
+ */
+import { tell } from "../_together.ts";
+import { Bundles } from "./_bundles.ts";
+import { INSTALL_STEPS } from "./_install_steps.ts";
+import { LIFE_STEPS } from "./_life_steps.ts";
+import { Machine } from "./_machine.ts";
+import { CannotBoot, rootFileSystem } from "./_rootfs.ts";
+import { Scene, type Steps } from "./_scene.ts";
+import { SERVICE_STEPS } from "./_service_steps.ts";
+import { unattendedSteps } from "./_unattended_steps.ts";
+import { UPGRADE_STEPS } from "./_upgrade_steps.ts";
+
+const rootFolder = await bootableSystem();
+
+Deno.test({
+  name: "an agent is installed, serves, survives and goes",
+  ignore: rootFolder === undefined,
+  async fn(t) {
+    await using bundles = await Bundles.make();
+    await t.step("installed by a person", async (t) => {
+      await play(t, bundles, {
+        ...INSTALL_STEPS,
+        ...LIFE_STEPS,
+        ...SERVICE_STEPS,
+        ...UPGRADE_STEPS,
+      });
+    });
+    await t.step("installed by nobody", (t) => play(t, bundles, unattendedSteps()));
+  },
+});
+
+/** Takes the steps on a machine that is new; each stands on those before it. */
+async function play(t: Deno.TestContext, bundles: Bundles, steps: Steps): Promise<void> {
+  await using scene = await Scene.open(rootFolder ?? "", bundles);
+  for (const [name, take] of Object.entries(steps)) {
+    if (await t.step(name, () => take(scene))) continue;
+    const journal = await scene.journal();
+    tell(journal.slice(-40).map(({ from, message }) => `${from}: ${message}`).join("\n"));
+    break;
+  }
+}
+
+/** The folder of a system that boots here; undefined, and said why, where none does. */
+async function bootableSystem(): Promise<string | undefined> {
+  try {
+    const folder = await rootFileSystem();
+    await (await Machine.boot(folder))[Symbol.asyncDispose]();
+    return folder;
+  } catch (error) {
+    if (!(error instanceof CannotBoot)) throw error;
+    tell(`system tests were not run: ${error.message}`);
+    return undefined;
+  }
+}

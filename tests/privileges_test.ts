@@ -58,6 +58,8 @@ privileged(
     const sleeper = fleet.shell("echo $$; exec sleep 1000");
     await fleet.controlPlane.waitFor(() => fleet.lines(sleeper)[0], { what: "a process id" });
     const pid = fleet.lines(sleeper)[0] ?? "";
+    // While a program takes another's place it has no environment to be seen.
+    await eventually("sleep", () => sh('grep -x sleep "/proc/$1/comm" || true', pid));
     const environ = await sh('tr "\\0" "\\n" <"/proc/$1/environ"', pid);
     assert.doesNotMatch(environ, /NODERAX|TOKEN|AGENT_ENVIRONMENT|=\/root/);
     assert(environ.includes(`AGENT_TASK_ID=${sleeper}`));

@@ -76,7 +76,8 @@ export async function startShell(
     }),
     detached: mode.detached,
   });
-  const kill = () => endTaskProcesses(sessionId, child.group, 0).catch(() => {});
+  const kills: Promise<unknown>[] = [];
+  const kill = () => kills.push(endTaskProcesses(sessionId, child.group, 0).catch(() => {}));
   signal.addEventListener("abort", kill, { once: true });
   try {
     await child.open();
@@ -84,7 +85,8 @@ export async function startShell(
     signal.throwIfAborted();
     return { path: shell, group: child.group, status: child.status };
   } catch (error) {
-    await kill();
+    kill();
+    await Promise.all(kills);
     throw error;
   } finally {
     signal.removeEventListener("abort", kill);

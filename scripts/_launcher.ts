@@ -28,7 +28,8 @@ export function launcher(): string {
   const flags = [...RUNTIME_FLAGS, ...ALONE, ...permissionFlags(project.permissions.agent)];
   return `#!/bin/sh
 # The Noderax agent: starts lib/agent.js on lib/deno, with no more permissions than it needs.
-folder=$(dirname "$(readlink -f "$0")")/lib
+program=$(readlink -f "$0") || exit
+folder=\${program%/*}/lib
 # With a cache it starts quicker and stays smaller; without, nothing is written to anybody's home.
 DENO_DIR=${INSTALLED.cacheFolder}
 [ -w "$DENO_DIR" ] || DENO_DIR=/dev/null

@@ -13,9 +13,12 @@ const OWN_NAMES = [
   "DENO_NO_UPDATE_CHECK",
   // Set by systemd for the service alone: a task must not speak in its name.
   "CACHE_DIRECTORY",
+  "INVOCATION_ID",
+  "JOURNAL_STREAM",
   "NOTIFY_SOCKET",
   "RUNTIME_DIRECTORY",
   "STATE_DIRECTORY",
+  "SYSTEMD_EXEC_PID",
   "WATCHDOG_PID",
   "WATCHDOG_USEC",
   ...CONFIG_KEYS.flatMap((row) => row.env),

@@ -19,6 +19,9 @@ export class TestMachine implements Machine, AsyncDisposable {
   /** What a command line that begins so comes to. */
   readonly answers: Record<string, Partial<ToolResult>> = { getent: { code: 2 } };
 
+  /** Who has a path that is not root's. */
+  readonly owners: Record<string, string> = {};
+
   private constructor(root: string) {
     this.root = root;
     const at = (path: string) => join(root, path);
@@ -51,7 +54,7 @@ export class TestMachine implements Machine, AsyncDisposable {
     const line = [program, ...args].join(" ");
     this.calls.push(line.replaceAll(this.root, ""));
     if (program === "install") return await this.#makeFolder(args);
-    if (program === "useradd") this.account("Noderax agent tasks");
+    if (program === "/usr/sbin/useradd") this.account("Noderax agent tasks");
     const key = Object.keys(this.answers).find((start) => line.startsWith(start));
     return { ...DONE, ...key ? this.answers[key] : {} };
   };
@@ -87,10 +90,13 @@ export class TestMachine implements Machine, AsyncDisposable {
     await Deno.remove(this.root, { recursive: true });
   }
 
-  /** Whoever runs the tests is this machine's root. */
+  /** Whoever runs the tests is this machine's root, unless a test says otherwise. */
   async #stat(args: string[]): Promise<ToolResult> {
     const found = await runTool("stat", ...args);
-    return { ...found, stdout: found.stdout.replace(/ \d+:\d+$/, " 0:0") };
+    return {
+      ...found,
+      stdout: found.stdout.replace(/\d+:\d+$/, this.owners[args.at(-1) ?? ""] ?? "0:0"),
+    };
   }
 
   /** `install -d -m MODE -o root -g root FOLDER`, but for the owner. */

@@ -5,6 +5,9 @@ import type { Step } from "./steps.ts";
 /** The comment of an account that install has made: uninstall may remove that one. */
 const COMMENT = "Noderax agent tasks";
 const HOME = `/home/${SERVICE_USER}`;
+/** By their paths: after a plain `su` they are not found otherwise. */
+const USERADD = "/usr/sbin/useradd";
+const USERDEL = "/usr/sbin/userdel";
 const CLOSED_HOME =
   "its home is the agent's state folder, which is closed to it: give it another " +
   `with \`install -d -o ${SERVICE_USER} ${HOME} && usermod --home ${HOME} ${SERVICE_USER}\``;
@@ -28,7 +31,7 @@ export function account({ places, run }: Machine): Step {
       undos.add(`user ${SERVICE_USER}`, () => removeAccount(run));
       await must(
         run,
-        "useradd",
+        USERADD,
         ...["--system", "--create-home", "--home-dir", HOME, "--shell", shell],
         ...["--comment", COMMENT, ...group, SERVICE_USER],
       );
@@ -55,6 +58,6 @@ export async function findAccount(run: Machine["run"]): Promise<FoundAccount | u
 /** Removes the user and its home, if install has made it; gives whether it did. */
 export async function removeAccount(run: Machine["run"]): Promise<boolean> {
   if (!(await findAccount(run))?.ours) return false;
-  await must(run, "userdel", "--remove", SERVICE_USER);
+  await must(run, USERDEL, "--remove", SERVICE_USER);
   return true;
 }

@@ -75,7 +75,9 @@ Deno.test("an installation ends in these files; the second leaves them as they a
     `usr/local/bin/noderax-agent l 777 ${places.program}`,
     "var/lib/noderax-agent d 700",
   ]);
-  assert.ok(machine.calls.some((call) => /^useradd .*--user-group noderax$/.test(call)));
+  assert.ok(
+    machine.calls.some((call) => /^\/usr\/sbin\/useradd .*--user-group noderax$/.test(call)),
+  );
 
   machine.calls.length = 0;
   const { shown } = await machine.take(...steps);
@@ -101,6 +103,31 @@ Deno.test("an upgrade replaces the program as a whole, also after one that was k
   await machine.take(...await fileSteps(machine, "2"));
   assert.equal(await Deno.readTextFile(places.program), "2");
   assert.equal(await Deno.readTextFile(join(oldProgram(places), "noderax-agent")), "1");
+
+  // Killed before the service was restarted: the service step is to know.
+  const { shown } = await machine.take(...await fileSteps(machine, "2"));
+  assert.match(shown, /^Program: 2 in \/opt\/noderax-agent$/m);
+});
+
+Deno.test("what tasks could write becomes root's alone", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  const steps = await fileSteps(machine, "1");
+  await machine.take(...steps);
+  for (const path of [places.config, places.configFolder]) {
+    machine.owners[path] = "999:999";
+    machine.calls.length = 0;
+    await machine.take(...steps);
+    assert.ok(machine.calls.some((call) => /^install .*root \/etc\/noderax-agent$/.test(call)));
+    assert.ok(machine.calls.includes("chown root:root /etc/noderax-agent/config.json"));
+    delete machine.owners[path];
+  }
+
+  machine.owners[places.stateFolder] = "999:999";
+  await Deno.symlink("/etc/passwd", places.identity);
+  const { thrown } = await machine.take(stateFolder(machine));
+  assert.match(String(thrown), /agent_identity.json is a link/);
+  assert.ok(!machine.calls.some((call) => /^chown .*identity/.test(call)));
 });
 
 Deno.test("somebody else's command of that name is left alone", async () => {

@@ -124,6 +124,15 @@ Deno.test("a control plane that does not hear of the stages is told of once", as
   assert.match(world.warnings[0] ?? "", /^The web app does not show how the installation goes \(/);
 });
 
+Deno.test("a token is not used up where what it brings could not be kept", async () => {
+  await using world = await World.make();
+  const { machine, cp } = world;
+  await Deno.mkdir(`${machine.places.identity}.probe`, { recursive: true });
+  await assert.rejects(world.install("1", { token: cp.addInstall() }), { name: "UserError" });
+  assert.deepEqual(cp.requests.filter(({ path }) => path.endsWith("/consume")), []);
+  assert.match(world.shown, /Undone: program/);
+});
+
 Deno.test("a token that is not taken leaves no trace, and both sides hear why", async () => {
   await using world = await World.make();
   const { machine, cp } = world;
@@ -172,6 +181,12 @@ Deno.test("an upgrade that does not get well puts the old agent back, and starts
   assert.deepEqual(await machine.content(), before);
   assert.match(world.shown, /Undone: program in \S+\nUndone: the service runs as before\n$/);
   assert.equal(machine.calls.at(-1), "systemctl restart noderax-agent.service");
+
+  // One that fails again and again waits for its next start just then.
+  world.onceStarted({ code: 1, stdout: "not well" });
+  world.service("activating", "enabled");
+  await assert.rejects(world.install("2"), { message: /was not well/ });
+  assert.equal(machine.calls.at(-1), "systemctl restart noderax-agent.service");
 });
 
 Deno.test("an approval that is still awaited keeps all; without one all is undone", async () => {
@@ -208,7 +223,7 @@ Deno.test("a machine that cannot be installed on is told apart before anything i
         machine.answers["cat /proc/self/cgroup"] = {
           stdout: "0::/system.slice/noderax-agent.service",
         },
-      /systemd-run --pipe --wait noderax-agent install/,
+      /systemd-run --pipe --wait \S+\/run\/1\/noderax-agent install/,
     ],
     [
       "another command of that name",
@@ -254,11 +269,13 @@ The Noderax web app still lists the node: delete it there.
   assert.doesNotMatch(await uninstall(false), /Removed/);
   assert.ok(await readIdentity(machine.places.identity));
   assert.match(await uninstall(true), /Removed: user noderax and its home\n/);
-  assert.ok(machine.calls.includes("userdel --remove noderax"));
+  assert.ok(machine.calls.includes("/usr/sbin/userdel --remove noderax"));
   assert.deepEqual(await machine.content(), before);
 
+  machine.answers["systemctl show"] = { stdout: "LoadState=not-found\nActiveState=active" };
   machine.account("Somebody");
   machine.calls.length = 0;
   assert.match(await uninstall(true), /Kept: user noderax, which install has not made\n/);
-  assert.ok(!machine.calls.some((call) => call.startsWith("userdel")));
+  assert.ok(!machine.calls.some((call) => call.includes("userdel")));
+  assert.ok(machine.calls.includes("systemctl stop noderax-agent.service"));
 });

@@ -36,6 +36,11 @@ export async function lookAt(path: string): Promise<Deno.FileInfo | undefined> {
   }
 }
 
+/** Mode and owner of what is at `path`, such as `700 0:0`; empty if nothing is. */
+export async function modeAndOwner(run: RunTool, path: string): Promise<string> {
+  return (await run("stat", "--format=%a %u:%g", path)).stdout;
+}
+
 /** Removes a file, or a folder with all that is in it; gives whether there was one. */
 export async function removeAll(path: string): Promise<boolean> {
   if (!await isThere(path)) return false;
@@ -45,13 +50,14 @@ export async function removeAll(path: string): Promise<boolean> {
 
 /**
  * Throws a {@linkcode UserError} when this process is a part of the service, as in a terminal or a
- * task of the agent: it would end with the service, half way through.
+ * task of the agent: it would end with the service, half way through. `commandLine` is what is to be
+ * run elsewhere.
  */
-export async function requireOwnLife(run: RunTool, command: string): Promise<void> {
+export async function requireOwnLife(run: RunTool, commandLine: string): Promise<void> {
   const { stdout } = await run("cat", "/proc/self/cgroup");
   if (!/\/noderax-agent\.service(\/|$)/m.test(stdout)) return;
   throw new UserError(
     "This shell belongs to the agent's service and ends with it: run " +
-      `\`systemd-run --pipe --wait noderax-agent ${command}\`.`,
+      `\`systemd-run --pipe --wait ${commandLine}\`.`,
   );
 }

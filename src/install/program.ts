@@ -34,7 +34,8 @@ export function program(machine: Machine, release: Release, version: string): St
     ends: "binary_downloaded",
     async run(undos) {
       if (await isInstalled(machine, release)) {
-        return { told: `${version} in ${folder}`, changed: false };
+        // An installation that was killed has not restarted the service.
+        return { told: `${version} in ${folder}`, changed: await isThere(old) };
       }
       // An installation that was killed may have left its traces.
       if (!await isThere(folder)) await putBack();

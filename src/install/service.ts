@@ -28,9 +28,10 @@ export function service(machine: Machine, options: ServiceOptions): Step {
     ends: "service_started",
     async run(undos, changedBefore) {
       const before = await serviceState(run);
-      const ran = before?.active === "active";
+      // "activating" is what one that fails again and again mostly is.
+      const ran = ["active", "activating", "reloading"].includes(before?.active ?? "");
       const enabled = before?.enabled === "enabled";
-      if (ran && enabled && !changedBefore && await ailment(machine) === undefined) {
+      if (enabled && !changedBefore && await ailment(machine) === undefined) {
         return { told: "running and well", changed: false };
       }
       if (ran) undos.addLast("the service runs as before", () => restart(machine));

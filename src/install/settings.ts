@@ -7,7 +7,7 @@ import {
   saveConfig,
 } from "../config/mod.ts";
 import { SERVICE_USER } from "../system/paths.ts";
-import { isThere, lookAt, type Machine, must, type Places } from "./machine.ts";
+import { isThere, type Machine, modeAndOwner, must, type Places } from "./machine.ts";
 import { keepFile } from "./kept_file.ts";
 import type { Step } from "./steps.ts";
 
@@ -19,6 +19,10 @@ const SAVED_VARIABLES = [
   "API_TLS_CA_FILE",
   "NODERAX_CONFIG_MIRROR_FILE",
 ];
+
+/** Whoever else may write these decides what root does; see {@linkcode modeAndOwner}. */
+const FILE_OF_ROOT = /^$|^\d*00 0:/;
+const FOLDER_OF_ROOT = /^$|^\d*[0145]{2} 0:/;
 
 /** The environment that the configuration at `places.config` is read and saved in. */
 export function installEnv(places: Places, env: ReadEnv): ReadEnv {
@@ -47,8 +51,9 @@ export function settings({ places, run }: Machine, options: SettingsOptions): St
       const loaded = await loadConfig({ env });
       const changes = neededChanges(loaded, places, apiUrl);
       const names = Object.keys(changes).join(", ");
-      const tooOpen = ((await lookAt(places.config))?.mode ?? 0) & 0o077;
-      if (!names && !tooOpen) return { told: places.config, changed: false };
+      const isRoots = FILE_OF_ROOT.test(await modeAndOwner(run, places.config)) &&
+        FOLDER_OF_ROOT.test(await modeAndOwner(run, places.configFolder));
+      if (!names && isRoots) return { told: places.config, changed: false };
       const isNew = !await isThere(places.configFolder);
       // Only where it is empty, which the file's own undo sees to.
       if (isNew) undos.add(`folder ${places.configFolder}`, () => Deno.remove(places.configFolder));
@@ -66,6 +71,8 @@ export function settings({ places, run }: Machine, options: SettingsOptions): St
       );
       await keepFile(undos, places.config);
       const { warnings } = await saveConfig(places.config, changes, { env });
+      // Saving keeps the owner.
+      await must(run, "chown", "root:root", places.config);
       warnings.forEach(warn);
       return { told: `${places.config} (${names || "now root's alone"})`, changed: true };
     },

@@ -1,5 +1,7 @@
+import { join } from "@std/path";
+import { UserError } from "../system/user_error.ts";
 import { keepFile } from "./kept_file.ts";
-import { type Machine, must, removeAll } from "./machine.ts";
+import { type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
 import type { Step } from "./steps.ts";
 
 /**
@@ -8,14 +10,12 @@ import type { Step } from "./steps.ts";
  */
 export function stateFolder({ places, run }: Machine): Step {
   const { stateFolder: folder, identity } = places;
-  /** Such as `700 0:0`; empty if there is nothing. */
-  const look = async (path: string) => (await run("stat", "--format=%a %u:%g", path)).stdout;
   return {
     name: "State folder",
     async run(undos) {
-      const found = await look(folder);
+      const found = await modeAndOwner(run, folder);
       const changesFolder = found !== "700 0:0";
-      const changesIdentity = !["", "600 0:0"].includes(await look(identity));
+      const changesIdentity = !["", "600 0:0"].includes(await modeAndOwner(run, identity));
       if (changesFolder) {
         const [mode = "", owner = ""] = found.split(" ");
         const putBack = async () => {
@@ -24,6 +24,7 @@ export function stateFolder({ places, run }: Machine): Step {
         };
         undos.add(`folder ${folder}`, found ? putBack : () => removeAll(folder));
         await must(run, "install", "-d", "-m", "0700", "-o", "root", "-g", "root", folder);
+        await refuseLinks(folder);
       }
       if (changesIdentity) {
         await keepFile(undos, identity);
@@ -33,4 +34,16 @@ export function stateFolder({ places, run }: Machine): Step {
       return { told: folder, changed: changesFolder || changesIdentity };
     },
   };
+}
+
+/** Whoever had the folder could have root write anywhere by a link in it. */
+async function refuseLinks(folder: string): Promise<void> {
+  for await (const { name, isSymlink } of Deno.readDir(folder)) {
+    if (!isSymlink) continue;
+    const path = join(folder, name);
+    throw new UserError(
+      `${path} is a link, and the folder was not root's alone: remove it or put there what it leads ` +
+        "to, then install again.",
+    );
+  }
 }

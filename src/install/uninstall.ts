@@ -1,4 +1,4 @@
-import { SERVICE, SERVICE_USER } from "../system/paths.ts";
+import { NAME, SERVICE, SERVICE_USER } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { messageOf } from "../system/user_error.ts";
 import { findAccount, removeAccount } from "./account.ts";
@@ -26,7 +26,7 @@ export async function uninstallAgent(
 ): Promise<boolean> {
   const { places } = machine;
   const { purge, print, warn } = options;
-  await requireOwnLife(machine.run, "uninstall");
+  await requireOwnLife(machine.run, `${NAME} uninstall`);
   let failed = false;
   const remove = async (what: string, body: () => Promise<boolean>) => {
     try {
@@ -57,6 +57,10 @@ async function removeService({ places, run }: Machine): Promise<boolean> {
   const state = await serviceState(run);
   if (state && state.load !== "not-found") {
     await must(run, "systemctl", "disable", "--now", "--quiet", SERVICE);
+  } else if (state) {
+    // Somebody has removed the unit: it may still run, and start with the machine.
+    if (state.active !== "inactive") await must(run, "systemctl", "stop", SERVICE);
+    await run("systemctl", "disable", "--quiet", SERVICE);
   }
   const wasThere = await removeAll(places.unit);
   if (state) {

@@ -11,7 +11,7 @@ const LEAST_STOP_MS = 10 * 60_000;
  */
 const PAUSE = [
   'cd "$RUNTIME_DIRECTORY" && s=0',
-  '[ "$(systemctl show -P NRestarts %n)" = 0 ] || [ ! "$(find pause -mmin -10 2>/dev/null)" ] || s=$(cat pause)',
+  '[ "$(systemctl show --value -p NRestarts %n)" = 0 ] || [ ! "$(find pause -mmin -10 2>/dev/null)" ] || s=$(cat pause)',
   "echo $((s < 15 ? s * 2 + 1 : 30)) >pause",
   'sleep "$s"',
 ].join("; \\\n    ").replaceAll("$", () => "$$");

@@ -35,7 +35,7 @@ const PROPERTIES = {
 /** Asks systemd for the service's state; undefined where systemd does not run the machine. */
 export async function serviceState(run: RunTool = runTool): Promise<ServiceState | undefined> {
   const names = Object.values(PROPERTIES).join(",");
-  const shown = await run("systemctl", "show", SERVICE, "--timestamp=unix", `--property=${names}`);
+  const shown = await run("systemctl", "show", SERVICE, `--property=${names}`);
   if (shown.code !== 0) return undefined;
   const values = new Map(
     shown.stdout.split("\n").map((line) => {
@@ -44,13 +44,14 @@ export async function serviceState(run: RunTool = runTool): Promise<ServiceState
     }),
   );
   const value = (property: keyof typeof PROPERTIES) => values.get(PROPERTIES[property]) ?? "";
-  const seconds = /^@(\d+)$/.exec(value("since"))?.[1];
+  // Its option --timestamp=unix is younger than many machines.
+  const [, day, time] = /(\S+) (\S+) UTC$/.exec(value("since")) ?? [];
   return {
     load: value("load"),
     active: value("active"),
     sub: value("sub"),
     enabled: value("enabled"),
-    since: seconds && seconds !== "0" ? new Date(Number(seconds) * 1_000) : undefined,
+    since: day && time ? new Date(`${day}T${time}Z`) : undefined,
     pid: Number(value("pid")) || 0,
     restarts: Number(value("restarts")) || 0,
     result: value("result"),

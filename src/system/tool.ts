@@ -11,11 +11,11 @@ export interface ToolResult {
 /** Runs a tool of the machine to its end, without a shell and with nothing to read. */
 export type RunTool = (program: string, ...args: string[]) => Promise<ToolResult>;
 
-/** {@linkcode RunTool} on this machine, with plain English output. */
+/** {@linkcode RunTool} on this machine, with plain English output and times in UTC. */
 export async function runTool(program: string, ...args: string[]): Promise<ToolResult> {
   const command = new Deno.Command(program, {
     args,
-    env: { LC_ALL: "C.UTF-8" },
+    env: { LC_ALL: "C.UTF-8", TZ: "UTC" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
-
 import { tell } from "../_together.ts";
 import type { JournalEntry } from "./_machine.ts";
 import type { Steps } from "./_scene.ts";

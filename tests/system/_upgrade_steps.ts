@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
+import { VERSION } from "../../src/system/version.ts";
 import { tell } from "../_together.ts";
 import { BUNDLES, type Steps } from "./_scene.ts";
 
@@ -38,10 +39,13 @@ export const UPGRADE_STEPS: Steps = {
     const script = `setsid ${BUNDLES}/first/noderax-agent install >/dev/null & ` +
       `until [ -e ${old} ]; do sleep 0.02; done; kill -KILL -$!; wait $!`;
     assert.equal((await machine.run("timeout", "60", "sh", "-c", script)).code, 128 + 9);
-    await machine.output(`${BUNDLES}/next/noderax-agent`, "install");
-    await scene.well();
-    assert.match(await scene.tells("version"), new RegExp(scene.bundles.nextVersion));
-    assert.equal((await machine.run("test", "-e", old)).code, 1);
+    for (const [bundle, version] of [["first", VERSION], ["next", scene.bundles.nextVersion]]) {
+      await machine.output(`${BUNDLES}/${bundle}/noderax-agent`, "install");
+      await scene.well();
+      const { agent } = JSON.parse(await scene.tells("status", "--json"));
+      assert.equal(agent.version, version, "another agent runs than is installed");
+      assert.equal((await machine.run("test", "-e", old)).code, 1);
+    }
   },
 
   "an upgrade to a program that does not start is rolled back": async (scene) => {

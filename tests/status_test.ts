@@ -87,7 +87,7 @@ async function intrude(path: string, words: string[]): Promise<AsyncDisposable> 
 const CASES = {
   "a healthy agent says how it is": async () => {
     const service = "printf '%s\\n' LoadState=loaded ActiveState=active SubState=running " +
-      "UnitFileState=enabled StateChangeTimestamp=@1767225600 MainPID=1 NRestarts=2 Result=success";
+      "UnitFileState=enabled 'StateChangeTimestamp=Thu 2026-01-01 00:00:00 UTC' MainPID=1 NRestarts=2 Result=success";
     await using place = await Place.make(await realtimeFleet(), service);
     const { fleet } = place;
     await using agent = await liveAgent(fleet);

@@ -42,7 +42,7 @@ export const LIFE_STEPS: Steps = {
     scene,
   ) => {
     const script =
-      "cd; id -un; pwd; env | cut -d= -f1 | grep -E '^DENO|DIRECTORY$|^NOTIFY|TOKEN'; " +
+      "cd; id -un; pwd; env | cut -d= -f1 | grep -E '^(DENO|INVOCATION|JOURNAL|NOTIFY|SYSTEMD)|DIRECTORY$|TOKEN'; " +
       'file=$(mktemp) && dirname "$file"';
     const output = await scene.output(script);
     assert.deepEqual(output.split("\n"), [SERVICE_USER, `/home/${SERVICE_USER}`, "/tmp"]);

@@ -78,10 +78,11 @@ export function judgeDisk(folder: string, counts: FreeCounts): Finding {
 }
 
 /** Runs a program there: a compiled agent unpacks its terminal addon into this folder. */
-async function checkTempFolder({ run }: Subject): Promise<Finding> {
+async function checkTempFolder({ loaded, run }: Subject): Promise<Finding> {
   let folder: string;
   try {
-    folder = await Deno.makeTempDir({ prefix: "noderax-doctor-" });
+    const dir = await serviceTempFolder(loaded);
+    folder = await Deno.makeTempDir({ prefix: "noderax-doctor-", ...(dir ? { dir } : {}) });
   } catch (error) {
     const mend = "set TMPDIR to a folder that is there and writable";
     return fail(`no temporary files can be made: ${messageOf(error)}`, mend);
@@ -100,6 +101,16 @@ async function checkTempFolder({ run }: Subject): Promise<Finding> {
     );
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The unit gives the service one of its own; undefined where there is none. */
+async function serviceTempFolder(loaded: Subject["loaded"]): Promise<string | undefined> {
+  try {
+    const folder = join(await stateFolderOf(loaded), "tmp");
+    return (await Deno.stat(folder)).isDirectory ? folder : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -36,6 +36,7 @@ export const LIFE_STEPS: Steps = {
     const { code, stdout } = await scene.agent("doctor");
     tell(`\n# noderax-agent doctor\n${stdout}`);
     assert.equal(code, 0);
+    assert.match(stdout, /^ok +temp folder +\/var\/lib\/noderax-agent\/tmp: programs/m);
   },
 
   "tasks run as its user, those for root as root, and none has the agent's variables": async (

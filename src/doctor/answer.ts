@@ -1,8 +1,8 @@
 import { type HttpTransport, whyFetchFailed } from "../control_plane/http.ts";
+import { readStart } from "../control_plane/read_start.ts";
 
 /** How long the answer may take, in milliseconds. */
 export const ANSWER_LIMIT_MS = 6_000;
-const MAX_ANSWER_CHARACTERS = 10_000;
 
 /** What answered a call that needs no credentials. */
 export interface Answer {
@@ -68,14 +68,4 @@ export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer>
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** No answer of the API is longer: what answers here may be something else. */
-async function readStart({ body }: Response): Promise<string> {
-  let text = "";
-  for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
-    text += part;
-    if (text.length > MAX_ANSWER_CHARACTERS) break;
-  }
-  return text;
 }

@@ -1,9 +1,9 @@
 import { whyFetchFailed } from "../control_plane/http.ts";
 import type { Network } from "../control_plane/network.ts";
+import { readStart } from "../control_plane/read_start.ts";
 import { endpointOf } from "./endpoint.ts";
 
 const ANSWER_LIMIT_MS = 5_000;
-const MAX_ANSWER_CHARACTERS = 10_000;
 
 /**
  * Asks the Socket.IO server for a polling handshake, which it answers although it serves nothing by
@@ -34,14 +34,4 @@ export async function preflight(
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** What answers here may be no Socket.IO server at all: its answer is not read to the end. */
-async function readStart(response: Response): Promise<string> {
-  let text = "";
-  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-    text += part;
-    if (text.length > MAX_ANSWER_CHARACTERS) break;
-  }
-  return text;
 }

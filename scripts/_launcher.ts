@@ -14,7 +14,7 @@ const Permissions = z.record(z.string(), Permission);
 const ALONE = ["--no-config", "--no-lock", "--no-npm", "--no-remote"];
 
 /** The flags of `deno run` that give the permissions of a set as deno.json states it. */
-export function permissionFlags(set: unknown): string[] {
+function permissionFlags(set: unknown): string[] {
   return Object.entries(Permissions.parse(set)).flatMap(([name, rules]) =>
     Object.entries(rules).flatMap(([rule, names]) => {
       if (!names) return [];

@@ -11,7 +11,7 @@ export interface Target {
 }
 
 /** Every {@linkcode Target}. */
-export const TARGETS: readonly Target[] = [
+const TARGETS: readonly Target[] = [
   { name: "amd64", triple: "x86_64-unknown-linux-gnu", npm: "x64" },
   { name: "arm64", triple: "aarch64-unknown-linux-gnu", npm: "arm64" },
 ];

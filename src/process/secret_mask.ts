@@ -1,7 +1,7 @@
 import { Needle, Search } from "./text_search.ts";
 
 /** What stands in the place of a secret. */
-export const MASK = "***";
+const MASK = "***";
 
 /** Shorter values protect nothing, and masking each "no" or "42" would spoil the log. */
 const MIN_UNITS = 4;

@@ -19,7 +19,7 @@ import { type SessionEnd, TerminalSession } from "./session.ts";
 /** How many terminals may be open at a time. */
 export const MAX_SESSIONS = 32;
 /** How long terminals live on without a control plane, in milliseconds. */
-export const ABANDON_MS = 5 * 60_000;
+const ABANDON_MS = 5 * 60_000;
 /** How long {@linkcode TerminalManager.stopAll} waits at most, in milliseconds. */
 const STOP_ALL_MS = 8_000;
 /** How many ended sessions are remembered, to answer a stop that comes again. */

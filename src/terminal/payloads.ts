@@ -2,7 +2,7 @@ import * as z from "@zod/zod";
 import type { Size } from "./pty.ts";
 
 /** The size of a terminal whose operator names none. */
-export const DEFAULT_SIZE: Size = { cols: 120, rows: 34 };
+const DEFAULT_SIZE: Size = { cols: 120, rows: 34 };
 
 const side = (name: string, min: number, max: number, standard: number) =>
   z.int(`${name} must be a whole number`).nullish()

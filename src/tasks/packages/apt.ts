@@ -39,7 +39,7 @@ const UNATTENDED = {
  *
  * @throws {UserError} if this node's root access profile does not allow it.
  */
-export function packageCommand(
+function packageCommand(
   { privileges }: TaskContext,
   argv: string[],
   env: Record<string, string>,

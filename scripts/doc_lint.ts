@@ -13,7 +13,9 @@ async function output(command: string, args: string[]) {
   return { stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-const listing = ["ls-files", "--cached", "--others", "--exclude-standard", "src"];
+// Whosever the checkout is.
+const git = ["-c", "safe.directory=*"];
+const listing = [...git, "ls-files", "--cached", "--others", "--exclude-standard", "src"];
 const { stdout } = await output("git", listing);
 const files = stdout.trim().split("\n").filter((file) =>
   file.endsWith(".ts") && !/\/_test_|_(test|bench)\.ts$/.test(file)

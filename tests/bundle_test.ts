@@ -100,7 +100,9 @@ Deno.test("the portable bundle", async (t) => {
     assert.equal(new TextDecoder().decode(stderr), "");
     const { commit, date, version } = z.record(z.string(), z.string())
       .parse(JSON.parse(new TextDecoder().decode(stdout)));
-    const [hash, time] = (await sh("git log -1 --format='%H %ct'")).split(" ");
+    const [hash, time] = (await sh("git -c safe.directory='*' log -1 --format='%H %ct'")).split(
+      " ",
+    );
     assert.equal(commit?.replace("-dirty", ""), hash);
     assert.equal(Date.parse(date ?? ""), Number(time) * 1_000);
     assert.equal(version, project.version);

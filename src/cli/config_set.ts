@@ -10,15 +10,12 @@ import {
   saveConfig,
 } from "../config/mod.ts";
 import { INSTALLED } from "../system/paths.ts";
-import { serviceState } from "../system/systemd.ts";
+import { isRunning, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { nearest } from "./nearest.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { changeService, type ServiceOutcome, tell } from "./service.ts";
-
-/** States of a service that has read its configuration, or is about to. */
-const RUNNING = ["active", "activating", "reloading"];
 
 /**
  * Changes one key of the configuration file, or removes it, and restarts the service if that is the
@@ -61,8 +58,7 @@ export async function restartIfInUse(
 ): Promise<ServiceOutcome | undefined> {
   const isOther = path !== installedConfig;
   if (isOther && named) return undefined;
-  const state = await serviceState(run);
-  if (!state || !RUNNING.includes(state.active)) return undefined;
+  if (!isRunning(await serviceState(run))) return undefined;
   if (isOther) {
     return { done: true, text: `The service was left alone: it reads ${installedConfig}.` };
   }

@@ -3,6 +3,7 @@ import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { readLines } from "./lines.ts";
 import { formatEvent, isEvent } from "./log_format.ts";
 import { installedService } from "./service.ts";
+import { writeAll } from "../system/write_all.ts";
 
 /** What the command line says. */
 export interface LogsOptions {
@@ -31,7 +32,7 @@ export async function logs(
     for await (const line of readLines(journal.stdout)) {
       if (json && !isEvent(line)) continue;
       const bytes = encoder.encode(`${json ? line : formatEvent(line, color)}\n`);
-      for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+      await writeAll(Deno.stdout, bytes);
     }
   } catch (error) {
     // The reader has seen enough.

@@ -6,6 +6,7 @@ import { AgentStatus } from "../local/agent_status.ts";
 import { askAgent } from "../local/client.ts";
 import { socketPaths } from "../local/socket_path.ts";
 import { preflight } from "../realtime/preflight.ts";
+import { jsonOf } from "../system/json.ts";
 import { serviceState } from "../system/systemd.ts";
 import { EXIT_FAILED, messageOf } from "../system/user_error.ts";
 import { print } from "./output.ts";
@@ -64,11 +65,10 @@ function complaintOf(asked: Awaited<ReturnType<typeof askAgent>>): string | unde
 async function askStatus(paths: string[]): Promise<StatusFacts["agent"]> {
   const asked = await askAgent(paths, "/status", ANSWER_MS);
   if (asked.outcome !== "answered") return asked;
-  try {
-    return { outcome: "answered", status: AgentStatus.parse(JSON.parse(asked.text)) };
-  } catch {
-    return { outcome: "mute", why: "its answer is that of another version: restart it" };
-  }
+  const parsed = AgentStatus.safeParse(jsonOf(asked.text));
+  return parsed.success
+    ? { outcome: "answered", status: parsed.data }
+    : { outcome: "mute", why: "its answer is that of another version: restart it" };
 }
 
 async function readConfig(): Promise<{ loaded?: LoadedConfig; problem?: string }> {

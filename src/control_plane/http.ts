@@ -1,4 +1,5 @@
 import type * as z from "@zod/zod";
+import { jsonOf } from "../system/json.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, UnreachableError } from "./errors.ts";
 import { createClient, type Network } from "./network.ts";
@@ -84,7 +85,7 @@ export class HttpTransport implements Network, Disposable {
         : whyFetchFailed(error);
       throw new UnreachableError(`${method} ${path}: ${reason}`, { cause: error });
     }
-    const json = parseJson(text);
+    const json = jsonOf(text);
     if (status < 200 || status >= 300) throw new RefusedError(status, refusal(status, json));
     const parsed = call.answer.safeParse(json);
     if (parsed.success) return parsed.data;
@@ -134,12 +135,17 @@ class TimeLimit implements Disposable {
 }
 
 /** `fetch` hides what happened in the cause, behind the URL, which may hold an enrollment token. */
-export function whyFetchFailed(error: unknown): string {
+function whyFetchFailed(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   return messageOf(cause ?? error).replace(
     /^error sending request (from \S+ )?for (url )?\S+( \([^)]*\))?: /,
     "",
   );
+}
+
+/** Why a place could not be reached: what `fetch` hides, without saying that this is a connection. */
+export function whyNotReached(error: unknown): string {
+  return whyFetchFailed(error).replace(/^client error \(Connect\): /, "");
 }
 
 async function readText(response: Response): Promise<string> {
@@ -152,14 +158,6 @@ async function readText(response: Response): Promise<string> {
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function refusal(status: number, json: unknown): string {

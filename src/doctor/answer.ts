@@ -1,4 +1,4 @@
-import { type HttpTransport, whyFetchFailed } from "../control_plane/http.ts";
+import { type HttpTransport, whyNotReached } from "../control_plane/http.ts";
 import { readStart } from "../control_plane/read_start.ts";
 
 /** How long the answer may take, in milliseconds. */
@@ -63,7 +63,7 @@ export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer>
   } catch (cause) {
     const reason = limit.signal.aborted
       ? `no answer within ${ANSWER_LIMIT_MS / 1_000} s`
-      : whyFetchFailed(cause).replace(/^client error \(Connect\): /, "");
+      : whyNotReached(cause);
     throw new NoAnswerError(reason, { cause });
   } finally {
     clearTimeout(timer);

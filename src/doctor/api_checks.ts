@@ -6,7 +6,7 @@ import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Answer, ANSWER_LIMIT_MS } from "./answer.ts";
 import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
-import { jsonOf } from "./json.ts";
+import { jsonOf } from "../system/json.ts";
 import type { Subject } from "./subject.ts";
 import { proxyMend } from "./tls_check.ts";
 

@@ -5,7 +5,7 @@ import { socketPaths } from "../local/socket_path.ts";
 import { NAME } from "../system/paths.ts";
 import { VERSION } from "../system/version.ts";
 import { type Check, type Finding, ok, warn } from "./check.ts";
-import { jsonOf } from "./json.ts";
+import { jsonOf } from "../system/json.ts";
 import { lockHolder } from "./kernel_locks.ts";
 import { stateFolderOf } from "./storage_checks.ts";
 import type { Subject } from "./subject.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "@std/async";
 import { SERVICE } from "../system/paths.ts";
-import { type ServiceState, serviceState } from "../system/systemd.ts";
+import { isRunning, type ServiceState, serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";
 import { type Machine, must } from "./machine.ts";
 import type { Step } from "./steps.ts";
@@ -28,8 +28,7 @@ export function service(machine: Machine, options: ServiceOptions): Step {
     ends: "service_started",
     async run(undos, changedBefore) {
       const before = await serviceState(run);
-      // "activating" is what one that fails again and again mostly is.
-      const ran = ["active", "activating", "reloading"].includes(before?.active ?? "");
+      const ran = isRunning(before);
       const enabled = before?.enabled === "enabled";
       if (enabled && !changedBefore && await ailment(machine) === undefined) {
         return { told: "running and well", changed: false };

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "@std/async";
+import { writeAll } from "../system/write_all.ts";
 
 /** So many clients are held at a time. */
 const MAX_CLIENTS = 64;
@@ -107,8 +108,4 @@ async function readHead(client: Deno.Conn): Promise<Asked | undefined> {
   // Some clients, Deno's among them, send the whole URL.
   const path = URL.parse(target, "http://localhost")?.pathname;
   return path === undefined || !method ? undefined : { method, path, host };
-}
-
-async function writeAll(client: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await client.write(bytes.subarray(at));
 }

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "@std/path";
 import type { StreamPositions } from "./batch.ts";
 import { segmentHeader } from "./segment.ts";
+import { writeAll } from "../system/write_all.ts";
 
 /** How much may be lost to a power cut, in milliseconds of output. */
 const SYNC_EVERY_MS = 1_000;
@@ -52,7 +53,7 @@ export class SegmentWriter implements Disposable {
   async append(record: string): Promise<void> {
     const bytes = new TextEncoder().encode(record);
     try {
-      for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
+      await writeAll(this.#file, bytes);
       await this.#syncNowAndThen();
     } catch (error) {
       await this.#file.truncate(this.bytes).catch(() => {});

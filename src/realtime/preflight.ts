@@ -1,4 +1,4 @@
-import { whyFetchFailed } from "../control_plane/http.ts";
+import { whyNotReached } from "../control_plane/http.ts";
 import type { Network } from "../control_plane/network.ts";
 import { readStart } from "../control_plane/read_start.ts";
 import { endpointOf } from "./endpoint.ts";
@@ -30,7 +30,7 @@ export async function preflight(
     return `HTTP status ${response.status} without a session id`;
   } catch (error) {
     if (limit.signal.aborted) return `no answer within ${ANSWER_LIMIT_MS / 1_000} s`;
-    return whyFetchFailed(error).replace(/^client error \(Connect\): /, "");
+    return whyNotReached(error);
   } finally {
     clearTimeout(timer);
   }

@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from "@std/path";
+import { writeAll } from "./write_all.ts";
 
 /** How {@linkcode writeFileAtomic} writes. */
 export interface AtomicWriteOptions {
@@ -84,12 +85,6 @@ async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
-  }
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length;) {
-    written += await file.write(bytes.subarray(written));
   }
 }
 

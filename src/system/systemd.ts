@@ -32,6 +32,14 @@ const PROPERTIES = {
   result: "Result",
 } as const;
 
+/** States in which the agent runs, or is about to: one that fails again and again is "activating". */
+const RUNNING = ["active", "activating", "reloading"];
+
+/** Whether the service runs, or is about to. */
+export function isRunning(state: ServiceState | undefined): boolean {
+  return state !== undefined && RUNNING.includes(state.active);
+}
+
 /** Asks systemd for the service's state; undefined where systemd does not run the machine. */
 export async function serviceState(run: RunTool = runTool): Promise<ServiceState | undefined> {
   const names = Object.values(PROPERTIES).join(",");

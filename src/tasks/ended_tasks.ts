@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import { Completion } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { writeAll } from "../system/write_all.ts";
 
 /** How long an ended task is remembered, in milliseconds. */
 const REMEMBER_MS = 24 * 60 * 60 * 1_000;
@@ -75,7 +76,7 @@ export class EndedTasks {
     const options = { append: true, create: true, mode: 0o600 };
     using file = await Deno.open(this.#path, options);
     const bytes = new TextEncoder().encode(line);
-    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await writeAll(file, bytes);
     await file.syncData();
   }
 

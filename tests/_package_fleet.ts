@@ -7,7 +7,7 @@ import { Turns } from "../src/tasks/packages/turns.ts";
 import type { TaskOutcome } from "../src/tasks/task_type.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
 import { PackageRepository, type TinyPackage } from "./_packages.ts";
-import { eventually } from "./_processes.ts";
+import { eventually, PATIENCE_MS } from "./_processes.ts";
 
 /** The result of a package change as the contract and this agent have it. */
 const Result = z.object({
@@ -92,13 +92,18 @@ export class PackageFleet implements AsyncDisposable {
   /** Waits until a task's log of the agent itself has these words. */
   async says(taskId: string, words: RegExp): Promise<void> {
     const text = () => this.fleet.controlPlane.streamText(taskId, "system");
-    await eventually(`${words} in the log`, () => Promise.resolve(words.test(text())));
+    const look = () => Promise.resolve(words.test(text()));
+    await eventually(`${words} in the log`, look, PATIENCE_MS, async () => {
+      const story = this.story(this.fleet.controlPlane.task(taskId));
+      return `${JSON.stringify(story)}\n${await this.#agentStory()}`;
+    });
   }
 
   /** Waits until the held package is being configured. */
   async held(): Promise<void> {
     const path = this.repository.path("held");
-    await eventually("the held package", () => Deno.stat(path).catch(() => undefined));
+    const look = () => Deno.stat(path).catch(() => undefined);
+    await eventually("the held package", look, PATIENCE_MS, () => this.#agentStory());
   }
 
   /** Lets the held package go on. */
@@ -110,6 +115,12 @@ export class PackageFleet implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.#agent.kill();
     this.#agent = await this.fleet.agent(this.repository.env);
+  }
+
+  /** What there is to know when something does not come. */
+  async #agentStory(): Promise<string> {
+    const events = this.#agent.events.slice(-20).map((event) => JSON.stringify(event));
+    return [await this.repository.story(), ...events, ...this.#agent.otherOutput].join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,18 @@
 import { join } from "@std/path";
+import { lockHolder } from "../src/doctor/kernel_locks.ts";
+import { runTool } from "../src/system/tool.ts";
+import { eventually, PATIENCE_MS } from "./_processes.ts";
 
 /** Whether packages can be built, installed and removed here; tests that do are ignored otherwise. */
 export const CAN_CHANGE_PACKAGES = Deno.uid() === 0 &&
   ["dpkg-deb", "dpkg-query", "apt-get"].every((program) => isThere(`/usr/bin/${program}`));
 
-/** A package with this script waits for a file `go` when it is configured. */
-export const HELD = 'echo held; : >"$FOLDER/held"; until [ -e "$FOLDER/go" ]; do sleep 0.05; done';
+/** A package with this script waits for a file `go` when it is configured, or for the tests to end. */
+export const HELD =
+  `echo held; : >"$FOLDER/held"; until [ -e "$FOLDER/go" ] || ! kill -0 ${Deno.pid}; do sleep 0.05; done`;
+
+/** What the names of all packages of the tests begin with. */
+const PREFIX = "noderax-test-";
 
 /** Locked by whoever changes packages. */
 const TURN_FILE = "/tmp/noderax-package-tests.lock";
@@ -31,8 +38,9 @@ export class PackageRepository implements AsyncDisposable {
   readonly env: { APT_CONFIG: string };
   /** The machine has one dpkg: tests of other files, and other runs, wait for their turn. */
   readonly #turn: Deno.FsFile;
-  readonly #prefix = `noderax-test-${crypto.randomUUID().slice(0, 6)}-`;
+  readonly #prefix = `${PREFIX}${crypto.randomUUID().slice(0, 6)}-`;
   readonly #names = new Set<string>();
+  readonly #spawned: Deno.ChildProcess[] = [];
 
   private constructor(folder: string, turn: Deno.FsFile) {
     this.folder = folder;
@@ -44,6 +52,7 @@ export class PackageRepository implements AsyncDisposable {
     const turn = await Deno.open(TURN_FILE, { create: true, write: true });
     try {
       await turn.lock(true);
+      await purgeLeftOvers();
       const folder = await Deno.makeTempDir({ prefix: "noderax-packages-" });
       const repository = new PackageRepository(folder, turn);
       for (const each of packages) await repository.#add(each);
@@ -78,7 +87,9 @@ export class PackageRepository implements AsyncDisposable {
   spawn(program: string, ...args: string[]): Deno.ChildProcess {
     const env = { ...this.env, DEBIAN_FRONTEND: "noninteractive" };
     const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
-    return new Deno.Command(program, { args, env, ...quiet }).spawn();
+    const child = new Deno.Command(program, { args, env, ...quiet }).spawn();
+    this.#spawned.push(child);
+    return child;
   }
 
   /** Runs a program that sees only this repository; it must succeed. */
@@ -87,9 +98,19 @@ export class PackageRepository implements AsyncDisposable {
     if (code !== 0) throw new Error(`${program} ${args.join(" ")} exited with code ${code}`);
   }
 
+  /** What holds dpkg's lock, and what dpkg knows of these packages. */
+  async story(): Promise<string> {
+    const [holder, { stdout }] = await Promise.all([
+      lockHolder("/var/lib/dpkg/lock-frontend", runTool),
+      runTool("dpkg-query", "-W", "-f", "${Package} ${Status}\\n", `${this.#prefix}*`),
+    ]);
+    return `dpkg's lock is held by: ${holder?.pid} ${holder?.name}\n${stdout}`;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      await this.run("dpkg", "--purge", "--force-all", ...this.#names);
+      await Promise.all(this.#spawned.map(({ status }) => status));
+      await purge(this.#names);
       await Deno.remove(this.folder, { recursive: true });
     } finally {
       this.#turn.close();
@@ -142,11 +163,29 @@ export class PackageRepository implements AsyncDisposable {
       "Dir::Log": this.path("cache"),
       "APT::Sandbox::User": "root",
       // Something else of the machine may change packages too.
-      "DPkg::Lock::Timeout": "60",
+      "DPkg::Lock::Timeout": "120",
     };
     const lines = Object.entries(settings).map(([key, value]) => `${key} "${value}";\n`);
     await Deno.writeTextFile(this.env.APT_CONFIG, lines.join(""));
   }
+}
+
+/** Purges what a run of the tests that was killed has left; whose turn it is, it is in no use. */
+async function purgeLeftOvers(): Promise<void> {
+  const { stdout } = await runTool("dpkg-query", "-W", "-f", "${Package}\\n", `${PREFIX}*`);
+  if (stdout !== "") await purge(stdout.split("\n"));
+}
+
+/** Purges packages when dpkg's lock is free: who was killed a moment ago may still hold it. */
+async function purge(names: Iterable<string>): Promise<void> {
+  const args = ["--purge", "--force-all", ...names];
+  let stderr = "";
+  const purged = async () => {
+    const end = await runTool("dpkg", ...args);
+    stderr = end.stderr;
+    return end.code === 0;
+  };
+  await eventually("dpkg --purge", purged, PATIENCE_MS, () => Promise.resolve(stderr));
 }
 
 function isThere(path: string): boolean {

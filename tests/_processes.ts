@@ -2,9 +2,12 @@ import { setTimeout as delay } from "@std/async";
 
 /**
  * How long tests wait for what must come, in milliseconds: it tells a hang from a machine that is
- * slow, and says nothing about how quick anything is.
+ * slow, and says nothing about how quick anything is. It is beyond the 120 s that package changes
+ * wait for a program of the machine's own that holds dpkg's lock.
  */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 150_000;
+/** A machine that was stopped for a while comes back late, but has not looked. */
+const MIN_LOOKS = 100;
 
 /** The output of a small program; what may not be read directly is read by a child. */
 async function outputOf(program: string, ...args: string[]): Promise<string> {
@@ -27,18 +30,23 @@ export async function peakMemoryMib(pid: number): Promise<number> {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }
 
-/** Looks again and again until `look` gives something; for what announces itself to nobody. */
+/**
+ * Looks again and again until `look` gives something; for what announces itself to nobody. `story`
+ * is asked in vain only: what there is to know about why it did not come.
+ */
 export async function eventually<T>(
   what: string,
   look: () => Promise<T>,
   limitMs = PATIENCE_MS,
+  story: () => Promise<string> = () => Promise.resolve(""),
 ): Promise<NonNullable<T>> {
-  for (const endMs = performance.now() + limitMs; performance.now() < endMs;) {
+  const endMs = performance.now() + limitMs;
+  for (let looks = 0; looks < MIN_LOOKS || performance.now() < endMs; looks++) {
     const found = await look();
     if (found) return found;
     await delay(25);
   }
-  throw new Error(`waited ${limitMs} ms in vain for ${what}`);
+  throw new Error(`waited ${limitMs} ms in vain for ${what}\n${await story()}`.trimEnd());
 }
 
 /** The text of a file, "" while there is none. */

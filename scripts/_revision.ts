@@ -10,8 +10,8 @@ export interface Revision {
 
 /** Asks git for the revision of a checkout. */
 export async function readRevision(root: string): Promise<Revision> {
-  // Whoever builds it trusts the checkout, whosever it is.
-  const git = ["git", "-c", `safe.directory=${root}`, "-C", root] as const;
+  // Whoever builds it trusts the checkout, whosever it is, and leaves no file of their own in it.
+  const git = ["git", "--no-optional-locks", "-c", `safe.directory=${root}`, "-C", root] as const;
   const [hash = "", seconds] = (await mustRun(...git, "log", "-1", "--format=%H %ct")).split(" ");
   const changes = await mustRun(...git, "status", "--porcelain");
   return {

@@ -1,11 +1,8 @@
 import { setTimeout as delay } from "@std/async";
+import { PATIENCE_MS } from "../scripts/dev/_ledger.ts";
 
-/**
- * How long tests wait for what must come, in milliseconds: it tells a hang from a machine that is
- * slow, and says nothing about how quick anything is. It is beyond the 120 s that package changes
- * wait for a program of the machine's own that holds dpkg's lock.
- */
-export const PATIENCE_MS = 150_000;
+export { PATIENCE_MS };
+
 /** A machine that was stopped for a while comes back late, but has not looked. */
 const MIN_LOOKS = 100;
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { AgentProcess, Fleet } from "./_agent.ts";
 import { Desk, type Said } from "./_cli.ts";
-import { eventually } from "./_processes.ts";
+import { eventually, PATIENCE_MS } from "./_processes.ts";
 import { liveAgent, realtimeFleet } from "./_realtime.ts";
 import { together } from "./_together.ts";
 
@@ -36,14 +36,12 @@ class Place implements AsyncDisposable {
   /** Waits until `status --check` says so. */
   async checks(expected: RegExp, code: number): Promise<void> {
     let last: Said | undefined;
-    try {
-      await eventually("what --check says", async () => {
-        last = await this.status("--check");
-        return expected.test(last.stdout) && last.code === code;
-      }, 60_000);
-    } catch {
-      assert.fail(`--check did not come to say ${expected}: ${JSON.stringify(last)}`);
-    }
+    const look = async () => {
+      last = await this.status("--check");
+      return expected.test(last.stdout) && last.code === code;
+    };
+    const story = () => Promise.resolve(JSON.stringify(last));
+    await eventually(`--check to say ${expected}`, look, PATIENCE_MS, story);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -102,9 +102,16 @@ export class Flights {
   }
 }
 
+/**
+ * How long waits last, in milliseconds: it tells a hang from a machine that is slow, and says nothing
+ * about how quick anything is. It is beyond the 120 s that package changes wait for a program of the
+ * machine's own that holds dpkg's lock.
+ */
+export const PATIENCE_MS = 150_000;
+
 /** How long a wait may last and what it is for. */
 export interface WaitOptions {
-  /** Default 60 s. */
+  /** {@linkcode PATIENCE_MS} by default. */
   timeoutMs?: number;
   /** What is waited for, or how things stand, for the error at the time limit. */
   what?: string | (() => string);
@@ -118,7 +125,7 @@ export class Waits {
 
   /** Resolves with the first truthy value of `predicate`; rejects at the time limit or if it throws. */
   waitFor<T>(predicate: () => T, options: WaitOptions = {}): Promise<NonNullable<T>> {
-    const { timeoutMs = 60_000, what = "a condition" } = options;
+    const { timeoutMs = PATIENCE_MS, what = "a condition" } = options;
     return new Promise((resolve, reject) => {
       const end = (finish: () => void) => {
         clearTimeout(timer);

@@ -4,7 +4,14 @@
  */
 import { blame } from "./_blame.ts";
 import { type Fault, Faults, type FaultSpec } from "./_faults.ts";
-import { Flights, nowMs, type RequestRecord, type WaitOptions, Waits } from "./_ledger.ts";
+import {
+  Flights,
+  nowMs,
+  PATIENCE_MS,
+  type RequestRecord,
+  type WaitOptions,
+  Waits,
+} from "./_ledger.ts";
 import { type Enrollment, type Node, Nodes, type NodeStatus, nodeStatus } from "./_nodes.ts";
 import { type ControlPlaneOptions, DEFAULT_OPTIONS } from "./_options.ts";
 import { Realtime } from "./_realtime.ts";
@@ -277,7 +284,7 @@ export class ControlPlane implements AsyncDisposable {
   waitForTask(
     id: string,
     condition: TaskCondition,
-    timeoutMs = 60_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<Readonly<Task>> {
     const check = taskCheck(this.#tasks.known(id), condition, () => this.describe(id));
     return this.#waits.waitFor(check.holds, { timeoutMs, what: check.what });

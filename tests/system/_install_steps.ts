@@ -20,7 +20,7 @@ export const INSTALL_STEPS: Steps = {
     await session.types("admin@example.com");
     const enrollment = await controlPlane.waitFor(
       () => controlPlane.enrollments.find(({ status }) => status === "pending"),
-      { timeoutMs: 60_000, what: () => `an enrollment; on the screen:\n${session.text}` },
+      { what: () => `an enrollment; on the screen:\n${session.text}` },
     );
     assert.equal(enrollment.email, "admin@example.com");
     await session.sees(/approv/i);

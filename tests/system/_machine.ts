@@ -144,7 +144,7 @@ export class Machine implements AsyncDisposable {
     await eventually("the machine to be up", async () => {
       const { stdout } = await this.run("systemctl", "is-system-running");
       return /^(running|degraded)$/m.test(stdout);
-    }, 60_000);
+    });
     // Where limits have hierarchies of their own these are given to systemd: they become real.
     const remount = "for group in pids cpu cpuacct devices; do " +
       'cd "/sys/fs/cgroup/$group" 2>/dev/null && mount -o remount,rw,bind .; done; ' +

@@ -9,9 +9,6 @@ import { eventually } from "../_processes.ts";
 import type { Bundles } from "./_bundles.ts";
 import { type JournalEntry, Machine, type Ran } from "./_machine.ts";
 
-/** The machine may be busy with much else: nothing here is a matter of speed. */
-const PATIENCE_MS = 60_000;
-
 /** What is done in a scene, in this order, each told by a sentence. */
 export type Steps = Record<string, (scene: Scene) => Promise<void>>;
 
@@ -86,7 +83,7 @@ export class Scene implements AsyncDisposable {
 
   /** Waits until something holds that announces itself to nobody. */
   until<T>(what: string, look: () => Promise<T>): Promise<NonNullable<T>> {
-    return eventually(what, look, PATIENCE_MS);
+    return eventually(what, look);
   }
 
   /** Waits until the agent is well: connected, and its session up. */
@@ -104,7 +101,7 @@ export class Scene implements AsyncDisposable {
   /** Waits until a task has ended, in whatever way. */
   ended(taskId: string): Promise<Readonly<Task>> {
     const ends = ["success", "failed", "cancelled"] as const;
-    return this.controlPlane.waitForTask(taskId, [...ends], PATIENCE_MS);
+    return this.controlPlane.waitForTask(taskId, [...ends]);
   }
 
   /** What a shell command prints that must succeed. */

@@ -38,7 +38,7 @@ export const SERVICE_STEPS: Steps = {
   ) => {
     const quick = scene.shell("sleep 1.5; echo to the end");
     const task = await scene.endlessTask();
-    await scene.controlPlane.waitForTask(quick, ["running"], 60_000);
+    await scene.controlPlane.waitForTask(quick, ["running"]);
     await scene.machine.output("systemctl", "restart", SERVICE);
     const { status, completion } = await scene.ended(task.taskId);
     assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);

@@ -1,4 +1,4 @@
-import { eventually } from "../_processes.ts";
+import { eventually, PATIENCE_MS } from "../_processes.ts";
 import type { Machine } from "./_machine.ts";
 
 /** A person at a terminal of the machine: a root shell, what it shows, and what is typed. */
@@ -29,14 +29,10 @@ export class Session implements AsyncDisposable {
   }
 
   /** Waits for a text that was not waited for before; for the shell's prompt by default. */
-  async sees(wanted: RegExp = /^# $/m, limitMs = 60_000): Promise<void> {
-    const found = await eventually(
-      `${wanted} on the screen`,
-      () => Promise.resolve(wanted.exec(this.text.slice(this.#seen))),
-      limitMs,
-    ).catch((error) => {
-      throw new Error(`${error.message}:\n${this.text}`);
-    });
+  async sees(wanted: RegExp = /^# $/m, limitMs = PATIENCE_MS): Promise<void> {
+    const look = () => Promise.resolve(wanted.exec(this.text.slice(this.#seen)));
+    const story = () => Promise.resolve(this.text);
+    const found = await eventually(`${wanted} on the screen`, look, limitMs, story);
     this.#seen += found.index + found[0].length;
   }
 

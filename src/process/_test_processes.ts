@@ -12,7 +12,7 @@ export async function isAlive(pid: number): Promise<boolean> {
 /** Gives others their turn until `condition` holds. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  limitMs = 60_000,
+  limitMs = 150_000,
 ): Promise<void> {
   const end = performance.now() + limitMs;
   while (!await condition()) {

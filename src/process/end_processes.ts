@@ -4,6 +4,7 @@ import {
   findTaskProcessesNow,
   type ProcessGroup,
   type SeenProcesses,
+  type TaskProcesses,
 } from "./process_table.ts";
 
 /** How long processes may take to leave after SIGTERM, in milliseconds. */
@@ -25,16 +26,24 @@ export async function endTaskProcesses(
   signal: Deno.Signal = "SIGTERM",
 ): Promise<number> {
   const signalled = new Set<number>();
-  const gentle = async (pids: number[]) => {
+  const gentle = async ({ pids }: TaskProcesses) => {
     await sendSignals(pids.filter((pid) => !signalled.has(pid)), signal, new Set());
     pids.forEach((pid) => signalled.add(pid));
   };
   const asked = new Set<number>();
+  const kill = ({ pids }: TaskProcesses) => sendSignals(pids, "SIGKILL", asked);
   const seen: SeenProcesses = new Map();
-  const find = () => findTaskProcesses(taskId, group, seen);
-  const left = await signalUntilGone(find, graceMs, gentle);
-  if (left === 0) return 0;
-  return await signalUntilGone(find, KILL_MS, (pids) => sendSignals(pids, "SIGKILL", asked));
+  let hadGroup = false;
+  const find = async () => {
+    const found = await findTaskProcesses(taskId, group, seen);
+    hadGroup ||= found.hasGroup;
+    return found;
+  };
+  let left = await signalUntilGone(find, graceMs, gentle);
+  if (left > 0) left = await signalUntilGone(find, KILL_MS, kill);
+  // Who forks fast enough is never there when it is looked for: the kernel ends all at one stroke.
+  if (group && hadGroup) killGroupNow(group);
+  return left;
 }
 
 /** Waits until a task's processes have left by themselves, for at most `limitMs` milliseconds. */
@@ -62,18 +71,22 @@ export function killGroupNow(group: ProcessGroup): void {
   sendSignal(-group.pid, "SIGKILL");
 }
 
+/** A look takes time, in which a chain of forks may pass it by: only a second one proves that all are gone. */
 async function signalUntilGone(
-  find: () => Promise<number[]>,
+  find: () => Promise<TaskProcesses>,
   limitMs: number,
-  signal: (pids: number[]) => Promise<void>,
+  signal: (found: TaskProcesses) => Promise<void>,
 ): Promise<number> {
   const end = performance.now() + limitMs;
+  let wereGone = false;
   for (let pauseMs = FIRST_LOOK_MS;; pauseMs = Math.min(pauseMs * 2, MAX_LOOK_MS)) {
-    const living = await find();
-    if (living.length === 0) return 0;
-    if (performance.now() >= end) return living.length;
-    await signal(living);
-    await delay(pauseMs);
+    const found = await find();
+    const areGone = found.pids.length === 0;
+    if (areGone && wereGone) return 0;
+    wereGone = areGone;
+    if (!areGone && performance.now() >= end) return found.pids.length;
+    await signal(found);
+    await delay(areGone ? FIRST_LOOK_MS : pauseMs);
   }
 }
 
@@ -98,6 +111,8 @@ async function sendSignals(pids: number[], signal: Deno.Signal, asked: Set<numbe
 
 /** False if the process belongs to somebody else. One that has just left is none to be signalled. */
 function sendSignal(pid: number, signal: Deno.Signal): boolean {
+  // To the kernel these are no process of a task but the agent, its group, or all there are.
+  if (pid === Deno.pid || !Number.isInteger(pid) || Math.abs(pid) <= 1) return true;
   try {
     Deno.kill(pid, signal);
     return true;

@@ -33,7 +33,8 @@ Deno.test("the program runs when its gate is opened, and not before", () =>
     const script = 'echo ran >"$0"; echo out; echo err >&2; cat; exit 3';
     const child = await spawnGated({ taskId: "gate-1", argv: ["/bin/sh", "-c", script, proof] });
     // The child is at its gate: nothing but a line on its standard input lets it go on.
-    assert.deepEqual(await findTaskProcesses("gate-1", child.group), [child.group.pid]);
+    const { pids } = await findTaskProcesses("gate-1", child.group);
+    assert.deepEqual(pids, [child.group.pid]);
     await assert.rejects(Deno.stat(proof), Deno.errors.NotFound);
     await child.open();
     assert.deepEqual(await outcomeOf(child), { stdout: "out\n", stderr: "err\n", code: 3 });

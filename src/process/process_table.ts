@@ -43,72 +43,82 @@ function look(taskId: string): Deno.Command {
   });
 }
 
-function parseLook({ stdout }: Deno.CommandOutput): Snapshot {
-  const [bootId = "", ...lines] = new TextDecoder().decode(stdout).split("\n");
-  const processes: ProcessInfo[] = [];
-  const marked = new Set<number>();
-  for (const line of lines) {
-    const environ = /^\/proc\/(\d+)\/environ$/.exec(line);
-    if (environ) marked.add(Number(environ[1]));
-    else processes.push(...parseStat(line));
-  }
-  return { bootId, processes, marked };
-}
+/**
+ * What /proc/N/stat holds: id, name, state, parent, group, session, …, start time, …. A name may hold
+ * anything, newlines too, but it is too short to hold all these numbers: the whole text is read from
+ * its beginning, and nothing within a name is ever taken for a process.
+ */
+const STAT =
+  /^(\d+) \([^]{0,64}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)(?: -?\d+){15} (\d+)(?: -?\d+)+$/gm;
+const ENVIRON = /^\/proc\/(\d+)\/environ$/gm;
 
-/** The command name in a stat line may hold anything, so fields are counted behind its last parenthesis. */
-function parseStat(line: string): ProcessInfo[] {
-  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  const [state, parent, group, session] = fields;
-  const startTicks = fields[19];
-  if (startTicks === undefined || state === "Z" || state === "X") return [];
-  return [{
-    pid: Number.parseInt(line),
-    parent: Number(parent),
-    group: Number(group),
-    session: Number(session),
-    startTicks,
-  }];
+function parseLook({ stdout }: Deno.CommandOutput): Snapshot {
+  const text = new TextDecoder().decode(stdout);
+  const processes: ProcessInfo[] = [];
+  let end = 0;
+  for (const match of text.matchAll(STAT)) {
+    const [line, pid, state, parent, group, session, startTicks = ""] = match;
+    end = match.index + line.length;
+    if (state === "Z" || state === "X") continue;
+    processes.push({
+      pid: Number(pid),
+      parent: Number(parent),
+      group: Number(group),
+      session: Number(session),
+      startTicks,
+    });
+  }
+  const marked = text.slice(end).matchAll(ENVIRON).map(([, pid]) => Number(pid));
+  return { bootId: text.slice(0, text.indexOf("\n")), processes, marked: new Set(marked) };
 }
 
 /** Processes that were found before: their start times by their ids. */
 export type SeenProcesses = Map<number, string>;
+
+/** The living processes of a task. */
+export interface TaskProcesses {
+  /** Their ids. */
+  pids: number[];
+  /** Whether the group that was asked for is proven to be the task's still. */
+  hasGroup: boolean;
+}
 
 /**
  * Finds the living processes of a task, zombies left out: its group and session (only if the
  * leader is the same process as when it was recorded), what descends from them, and whatever
  * carries the task's mark, however far it has detached itself. The agent itself never counts.
  *
- * What was `seen` by an earlier look stays found, and proves that the group is still the same one:
- * a process without the mark would be lost when its leader is the first to leave.
+ * What was `seen` by an earlier look stays found, and proves that the group is still the same one,
+ * as a mark does: a process without it would be lost when its leader is the first to leave.
  */
 export async function findTaskProcesses(
   taskId: string,
   group?: ProcessGroup,
   seen: SeenProcesses = new Map(),
-): Promise<number[]> {
+): Promise<TaskProcesses> {
   return select(parseLook(await look(taskId).output()), group, seen);
 }
 
 /** The same without a wait, for an agent that must leave at once. */
 export function findTaskProcessesNow(taskId: string, group?: ProcessGroup): number[] {
-  return select(parseLook(look(taskId).outputSync()), group, new Map());
+  return select(parseLook(look(taskId).outputSync()), group, new Map()).pids;
 }
 
 function select(
   { bootId, processes, marked }: Snapshot,
   group: ProcessGroup | undefined,
   seen: SeenProcesses,
-): number[] {
+): TaskProcesses {
   marked.delete(Deno.pid);
   const isSeen = ({ pid, startTicks }: ProcessInfo) => seen.get(pid) === startTicks;
   const found = new Set([...marked, ...processes.filter(isSeen).map(({ pid }) => pid)]);
+  let hasGroup = false;
   if (group?.startTicks && group.bootId === bootId) {
     const belongs = (info: ProcessInfo) => info.group === group.pid || info.session === group.pid;
     const isLeader = (info: ProcessInfo) =>
       info.pid === group.pid && info.startTicks === group.startTicks;
-    if (processes.some((info) => isLeader(info) || (belongs(info) && isSeen(info)))) {
-      for (const info of processes) if (belongs(info)) found.add(info.pid);
-    }
+    hasGroup = processes.some((info) => isLeader(info) || (belongs(info) && found.has(info.pid)));
+    if (hasGroup) { for (const info of processes) if (belongs(info)) found.add(info.pid); }
   }
   for (let before = -1; before !== found.size;) {
     before = found.size;
@@ -116,5 +126,5 @@ function select(
   }
   const living = processes.filter(({ pid }) => found.has(pid));
   for (const { pid, startTicks } of living) seen.set(pid, startTicks);
-  return living.map(({ pid }) => pid);
+  return { pids: living.map(({ pid }) => pid), hasGroup };
 }

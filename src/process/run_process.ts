@@ -2,11 +2,8 @@ import type { LogStream } from "../control_plane/schemas.ts";
 import type { SecretMask } from "./secret_mask.ts";
 import { endTaskProcesses, killGroupNow } from "./end_processes.ts";
 import { type ChildOptions, type GatedChild, spawnGated } from "./gated_child.ts";
-import { LineDecoder } from "./line_decoder.ts";
 import type { ProcessGroup } from "./process_table.ts";
-
-/** How long a background process that keeps the output open may delay the end, in milliseconds. */
-export const LINGER_MS = 2_000;
+import { ProgramOutput } from "./program_output.ts";
 
 const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIGKILL" };
 
@@ -20,6 +17,8 @@ export interface RunOptions extends ChildOptions {
   onLines: (stream: LogStream, lines: string) => Promise<void>;
   /** Ends the process and all that belongs to it. */
   signal: AbortSignal;
+  /** Hears of the end of the program, whose output may still be read then. */
+  onExit?: (() => void) | undefined;
   /** For a program that must not be cut short: `ask` gets its id, and it `graceMs` to leave. */
   askFirst?: { ask: (pid: number) => Promise<void>; graceMs: number };
 }
@@ -39,18 +38,17 @@ export interface ProcessResult {
  *
  * When `signal` aborts, the whole tree is ended and none of it is left: at once, or when the program
  * has left by itself because it was asked to, see `askFirst`. Otherwise background
- * processes live on; if they hold the output open, it is let go 2 s after the end.
+ * processes live on; if they hold the output open, it is waited for 2 s after the end.
  *
  * @throws what the spawn throws when the process cannot be started.
  */
 export async function runProcess(options: RunOptions): Promise<ProcessResult> {
   const { signal, taskId } = options;
   const child = await spawnGated(options);
-  const outputs = [
-    pump(child.stdout, options.mask, (lines) => options.onLines("stdout", lines)),
-    pump(child.stderr, options.mask, (lines) => options.onLines("stderr", lines)),
-  ];
-  const drained = Promise.all(outputs.map(({ done }) => done));
+  const outputs = (["stdout", "stderr"] as const).map((name) =>
+    new ProgramOutput(child[name], options.mask, (lines) => options.onLines(name, lines))
+  );
+  const drained = Promise.all(outputs.map((output) => output.read()));
 
   drained.catch(() => {
     // Awaited below, when the child has ended; until then nobody is listening.
@@ -71,9 +69,9 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
       end();
     } else await child.open();
     const status = await Promise.race([child.status, stuck.promise]);
-    const timer = setTimeout(() => outputs.forEach(({ cancel }) => cancel()), LINGER_MS);
+    options.onExit?.();
+    outputs.forEach((output) => output.letGo());
     await drained;
-    clearTimeout(timer);
     return {
       exitCode: status.code,
       signal: status.signal ?? undefined,
@@ -101,23 +99,4 @@ async function endAll(taskId: string, group: ProcessGroup): Promise<number> {
     killGroupNow(group);
     return await endTaskProcesses(taskId, group, 0).catch(() => 0);
   }
-}
-
-/** Reads a stream into lines until its end, or until it is cancelled. */
-function pump(
-  stream: ReadableStream<Uint8Array>,
-  mask: SecretMask,
-  onLines: (lines: string) => Promise<void>,
-): { done: Promise<void>; cancel: () => void } {
-  const reader = stream.getReader();
-  const decoder = new LineDecoder(mask);
-  const read = async () => {
-    for (;;) {
-      const { done, value } = await reader.read();
-      const lines = done ? decoder.end() : decoder.push(value);
-      if (lines !== "") await onLines(lines);
-      if (done) return;
-    }
-  };
-  return { done: read(), cancel: () => void reader.cancel().catch(() => {}) };
 }

@@ -5,7 +5,8 @@ import { SecretMask } from "./secret_mask.ts";
 import { isAlive, readIfThere, until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import type { ProcessGroup } from "./process_table.ts";
-import { LINGER_MS, type ProcessResult, runProcess } from "./run_process.ts";
+import { LINGER_MS } from "./program_output.ts";
+import { type ProcessResult, runProcess } from "./run_process.ts";
 import { quickestMs } from "../system/_quickest.ts";
 
 interface Run {
@@ -191,6 +192,43 @@ Deno.test("a background child that has let go of the output delays nothing", asy
   });
   assert(tookMs < LINGER_MS, `took ${tookMs} ms`);
 });
+
+Deno.test("lines that take long to be stored are no reason to leave the others behind", async () => {
+  let stdout = "";
+  const { exitCode } = await runProcess({
+    taskId: crypto.randomUUID(),
+    argv: ["/bin/sh", "-c", "echo first; sleep 0.3; seq 100; exit 0"],
+    mask: new SecretMask([]),
+    onSpawn: () => Promise.resolve(),
+    onLines: async (_, lines) => {
+      // A disk that is busy with something else.
+      if (stdout === "") await new Promise((resolve) => setTimeout(resolve, LINGER_MS + 1_000));
+      stdout += lines;
+    },
+    signal: new AbortController().signal,
+  });
+  assert.equal(exitCode, 0);
+  const numbers = Array.from({ length: 100 }, (_, i) => i + 1);
+  assert.equal(stdout, ["first", ...numbers, ""].join("\n"));
+});
+
+Deno.test("a chain of forks that ignores SIGTERM is ended with all the rest", () =>
+  withFolder(async (folder) => {
+    const chain = `$SIG{TERM} = "IGNORE"; $end = time + 60; open F, ">>", $ARGV[0];
+      while (time < $end) { exit if fork; syswrite F, "."; select undef, undef, undef, 0.0005 }`;
+    const beats = join(folder, "beats");
+    const size = async () => (await readIfThere(beats)).length;
+    for (let i = 0; i < 3; i++) {
+      const { abort, ended } = run(`perl -e '${chain}' "$1"; sleep 100`, { args: [beats] });
+      const before = await size();
+      await until(async () => await size() > before + 20);
+      abort();
+      assert.equal((await ended).unkillable, 0);
+      const atEnd = await size();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.equal(await size(), atEnd, "it goes on");
+    }
+  }));
 
 Deno.test("a machine that cannot start even a look at its processes still ends the group", () =>
   withFolder(async (folder) => {

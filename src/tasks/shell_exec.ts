@@ -67,6 +67,7 @@ async function run(
   const { exitCode, signal, unkillable } = await runProcess({
     ...context,
     ...start,
+    onExit: context.endTimeLimit,
     onLines: (stream, lines) => {
       if (asRoot && context.privileges.sudo && stream === "stderr") sudoRefusal.push(lines);
       return context.onLines(stream, lines);

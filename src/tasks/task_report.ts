@@ -33,6 +33,7 @@ export interface TaskReportOptions {
 export class TaskReport {
   readonly #options: TaskReportOptions;
   readonly #giveUp = new AbortController();
+  readonly #notBegun = new AbortController();
   readonly #drainOver = new AbortController();
   readonly #stopSending = AbortSignal.any([this.#giveUp.signal, this.#drainOver.signal]);
   readonly #spool: Spool;
@@ -57,12 +58,18 @@ export class TaskReport {
    * Accepts and starts the task.
    *
    * @throws {RefusedError} if the control plane does not want it run any more.
-   * @throws {GivenUpError} after {@linkcode TaskReport.giveUp}.
+   * @throws {GivenUpError} after {@linkcode TaskReport.doNotBegin}.
    */
   async begin(): Promise<void> {
-    const { api, taskId } = this.#options;
-    await this.#report("accepted", (patience) => api.accepted(taskId, patience));
-    await this.#report("started", (patience) => api.started(taskId, patience));
+    const { api, taskId, logger } = this.#options;
+    const { signal } = this.#notBegun;
+    await report("accepted", (patience) => api.accepted(taskId, patience), signal, logger);
+    await report("started", (patience) => api.started(taskId, patience), signal, logger);
+  }
+
+  /** Tries no more to begin; a call under way may begin the task all the same. */
+  doNotBegin(): void {
+    this.#notBegun.abort();
   }
 
   /** From now on lines are delivered as they come. */
@@ -95,7 +102,8 @@ export class TaskReport {
     this.#delivery.end();
     const end = await this.#delivering ? completion : withoutLastLines(completion);
     try {
-      await this.#report("completed", (patience) => api.completed(taskId, end, patience));
+      const completed = (patience: number) => api.completed(taskId, end, patience);
+      await report("completed", completed, this.#giveUp.signal, logger);
       logger.info("task finished", {
         ...shown(end),
         ...(this.#refusedEntries > 0 ? { refusedEntries: this.#refusedEntries } : {}),
@@ -135,13 +143,6 @@ export class TaskReport {
 
   #in(ms: number, act: () => void): void {
     this.#timers.add(setTimeout(act, ms));
-  }
-
-  #report(
-    what: "accepted" | "started" | "completed",
-    call: (patience: number) => Promise<void>,
-  ): Promise<void> {
-    return report(what, call, this.#giveUp.signal, this.#options.logger);
   }
 
   async #send(entry: LogEntry): Promise<boolean> {

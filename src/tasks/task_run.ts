@@ -114,7 +114,10 @@ export class TaskRun {
   end(cause: EndCause): void {
     const gone = cause.kind === "ended on the control plane";
     if (gone) this.#report.taskIsGone();
-    if (this.#phase === "running") {
+    if (this.#phase === "promised") {
+      this.#cause ??= cause;
+      this.#report.doNotBegin();
+    } else if (this.#phase === "running") {
       if (this.#cause && cause.kind === "stopping") this.#report.giveUpIn(STOP_REPORT_MS);
       if (this.#cause) return;
       this.#cause = cause;
@@ -167,6 +170,10 @@ export class TaskRun {
 
   async #execute(): Promise<Completion> {
     const startedMs = performance.now();
+    if (this.#cause) {
+      const outcome = outcomeOf(this.#cause, { status: "failed" });
+      return completionOf(outcome, "", 0, this.#mask);
+    }
     let limit: ReturnType<typeof setTimeout> | undefined;
     let outcome: TaskOutcome;
     try {
@@ -181,6 +188,7 @@ export class TaskRun {
         privileges: this.#deps.privileges,
         signal: this.#end.signal,
         onSpawn: (group) => this.#onSpawn(group),
+        endTimeLimit: () => clearTimeout(limit),
         mask: this.#mask,
         onLines: async (stream, lines) => {
           this.#output.push(stream, lines);

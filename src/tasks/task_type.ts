@@ -15,6 +15,8 @@ export interface TaskContext {
   signal: AbortSignal;
   /** To be called before a process begins, so that it can be found again. */
   onSpawn: (group: ProcessGroup) => Promise<void>;
+  /** Ends the time limit: the work is done, and only its output is waited for. */
+  endTimeLimit?: () => void;
   /** Masks the task's secrets; the output of a process is to go through it. */
   mask: SecretMask;
   /** Logs whole lines, each with its newline. */

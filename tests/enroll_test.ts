@@ -304,6 +304,20 @@ Deno.test("a wait that is interrupted, or cut off from the control plane, loses 
       assert.equal(cp.enrollments.length, 1);
       assert.equal((await machine.identity()).node_id, (await machine.saved()).node_id);
     },
+    async "Ctrl-C before the control plane has answered"() {
+      await using machine = await Machine.make({ request_timeout: "100s" });
+      const { cp } = machine;
+      cp.fault({ path: "/enrollments/initiate", hang: true });
+      const child = machine.start(["enroll", "--email", ADDRESS]);
+      await cp.waitFor(() => cp.requests.length === 1, { what: "the first call" });
+      const killedAtMs = performance.now();
+      child.kill("SIGINT");
+      const { code, stderr } = await end(child);
+      assert.equal(code, 130);
+      assert.ok(performance.now() - killedAtMs < 60_000, "it did not wait for the call's limit");
+      assert.match(stderr, /noderax-agent: Stopped before the enrollment had begun\.\n$/);
+      assert.ok(!("enrollment_token" in await machine.saved()));
+    },
     async "SIGTERM, then run goes on"() {
       await using machine = await Machine.make();
       const { cp } = machine;
@@ -343,8 +357,8 @@ Deno.test("a wait that is interrupted, or cut off from the control plane, loses 
       const child = machine.start(["enroll", "--email", ADDRESS]);
       const ended = end(child);
       await machine.firstQuestion();
-      cp.approve(cp.enrollments[0]?.token ?? "");
       await cp.stop();
+      cp.approve(cp.enrollments[0]?.token ?? "");
       {
         // Stands in for it until one more question has come and found nobody to answer it.
         using listener = Deno.listen({ hostname: "127.0.0.1", port: cp.port });

@@ -113,8 +113,7 @@ async function startAnew(
   const facts = await readHostFacts();
   using interruption = new Interruption(conversation.interrupted);
   for (let renewed = false;; renewed = true) {
-    const request = { email, hostname, facts };
-    const initiated = await initiateEnrollment(place, request, { signal: interruption.signal });
+    const initiated = await begin(place, { email, hostname, facts });
     print(
       `Enrollment token: ${oneLine(initiated.token)}\n${expiry(initiated)}` +
         `Now approve ${hostname} in the Noderax web app, signed in as ${email}.\n`,
@@ -127,6 +126,15 @@ async function startAnew(
       print("The enrollment has expired: a new one is started.\n");
     }
   }
+}
+
+/** Until the token is here there is none that could be kept. */
+async function begin(
+  place: EnrollmentPlace,
+  request: Parameters<typeof initiateEnrollment>[1],
+): Promise<InitiatedEnrollment> {
+  using interruption = new Interruption("Stopped before the enrollment had begun.");
+  return await initiateEnrollment(place, request, { signal: interruption.signal });
 }
 
 /** Throws a {@linkcode UserError} unless the `--email` that was given is an address. */

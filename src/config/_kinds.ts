@@ -1,4 +1,5 @@
 import * as z from "@zod/zod";
+import { HeaderText } from "../system/header_text.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 
 /** What values of a key may look like. */
@@ -59,10 +60,10 @@ export const flag: Kind<boolean> = {
   ]),
 };
 
-/** An id or a token: it travels in an HTTP header, so it is visible ASCII. */
+/** An id or a token. */
 export const headerText: Kind<string> = {
   allowed: "text of visible ASCII characters without spaces",
-  schema: z.string().trim().regex(/^[!-~]+$/),
+  schema: z.string().trim().pipe(HeaderText),
 };
 
 /** The name of an account of this machine. */
@@ -113,6 +114,8 @@ export const apiUrl: Kind<string> = {
 };
 
 function parseApiUrl(text: string): string | undefined {
+  // "http:/host" is a slip, not a host that is named "http".
+  if (/^https?:(?!\/\/)/i.test(text)) return undefined;
   // Only "://" tells a scheme from a host with a port ("localhost:3000").
   const url = URL.parse(text.includes("://") ? text : `https://${text}`);
   if (url === null || !["http:", "https:"].includes(url.protocol)) return undefined;

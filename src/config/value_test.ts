@@ -30,6 +30,7 @@ Deno.test("a value that is not allowed is refused with its source, secrets stay 
     refusal("log_level", "loud"),
     'log_level is "loud" here, but must be one of debug, info, warn, error.',
   );
+  assert.match(refusal("api_url", "http:/host"), /^api_url is "http:\/host" here, .*"https:\/\//);
   assert.match(refusal("agent_token", "a b"), /^agent_token is "\*{3}" here, /);
   assert.match(refusal("api_url", "https://me:secret@host"), /^api_url is "https:\/\/\*{3}@host"/);
 });

@@ -39,6 +39,7 @@ export class EnrollmentApi {
   /** Asks for this machine to be let in; whoever owns `email` approves it. */
   initiate(
     body: { email: string; hostname: string; additionalInfo: HostFacts },
+    signal?: AbortSignal,
   ): Promise<InitiatedEnrollment> {
     return this.#transport.call({
       method: "POST",
@@ -46,6 +47,7 @@ export class EnrollmentApi {
       answer: InitiatedEnrollment,
       body,
       timeoutMs: this.#timeoutMs,
+      signal,
     });
   }
 

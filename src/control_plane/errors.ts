@@ -5,11 +5,14 @@ export class RefusedError extends Error {
   }
   /** The HTTP status of the answer. */
   readonly status: number;
+  /** Whether the control plane itself refused; else perhaps a proxy before it. */
+  readonly isOwn: boolean;
 
   /** Makes one from the status and the answer's `message`. */
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, isOwn = false) {
     super(message);
     this.status = status;
+    this.isOwn = isOwn;
   }
 }
 
@@ -17,6 +20,13 @@ export class RefusedError extends Error {
 export class UnreachableError extends Error {
   static {
     this.prototype.name = "UnreachableError";
+  }
+}
+
+/** An answer came, but it is not the contract's. */
+export class UnusableAnswerError extends UnreachableError {
+  static {
+    this.prototype.name = "UnusableAnswerError";
   }
 }
 

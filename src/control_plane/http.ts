@@ -1,9 +1,9 @@
 import type * as z from "@zod/zod";
 import { jsonOf } from "../system/json.ts";
 import { messageOf } from "../system/user_error.ts";
-import { RefusedError, UnreachableError } from "./errors.ts";
+import { RefusedError, UnreachableError, UnusableAnswerError } from "./errors.ts";
 import { createClient, type Network } from "./network.ts";
-import { ErrorBody } from "./schemas.ts";
+import { ErrorBody, OwnErrorBody } from "./schemas.ts";
 
 /** No answer of the contract comes near this; a hostile one must not fill the memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -45,7 +45,8 @@ export class HttpTransport implements Network, Disposable {
    * Makes one call.
    *
    * @throws {RefusedError} for an answer that is not 2xx.
-   * @throws {UnreachableError} when no answer came in time, or none that the contract knows.
+   * @throws {UnreachableError} when no answer came in time.
+   * @throws {UnusableAnswerError} for one that the contract does not know.
    */
   async call<T>(call: HttpCall<T>): Promise<T> {
     const { method, path, body, timeoutMs } = call;
@@ -86,10 +87,12 @@ export class HttpTransport implements Network, Disposable {
       throw new UnreachableError(`${method} ${path}: ${reason}`, { cause: error });
     }
     const json = jsonOf(text);
-    if (status < 200 || status >= 300) throw new RefusedError(status, refusal(status, json));
+    if (status < 200 || status >= 300) {
+      throw new RefusedError(status, refusal(status, json), OwnErrorBody.safeParse(json).success);
+    }
     const parsed = call.answer.safeParse(json);
     if (parsed.success) return parsed.data;
-    throw new UnreachableError(
+    throw new UnusableAnswerError(
       `${method} ${path}: the answer is not the control plane's (${describe(parsed.error)})`,
     );
   }

@@ -29,12 +29,15 @@ export interface OutageOptions {
 
 /**
  * Paces a loop of calls while they fail: full jitter up to 15 s where there is no answer; where
- * there is one that refuses, at least a second; up to a minute where the credentials are refused.
+ * there is one that refuses, at least a second; up to a minute where the credentials are refused,
+ * whose pauses grow apart from the others.
  * The log hears of it at first and once a minute.
  */
 export class Outage {
   readonly #options: Required<OutageOptions> & { told: OnceAMinute };
   #failures = 0;
+  /** How many of the failures were refused credentials: only those lengthen the next such pause. */
+  #unauthorized = 0;
   #sinceMs = 0;
 
   /** No failure yet. */
@@ -53,6 +56,7 @@ export class Outage {
   async failed(error: unknown, signal: AbortSignal): Promise<void> {
     const { now, wait } = this.#options;
     if (this.#failures++ === 0) this.#sinceMs = now();
+    if (isUnauthorized(error)) this.#unauthorized++;
     const pauseMs = this.#pauseMs(error);
     this.#tell(error);
     await wait(pauseMs, signal);
@@ -64,15 +68,16 @@ export class Outage {
     const { what, logger, now, told } = this.#options;
     const seconds = Math.round((now() - this.#sinceMs) / 1_000);
     logger.info("control plane answers again", { call: what, failures: this.#failures, seconds });
-    this.#failures = 0;
+    this.#failures = this.#unauthorized = 0;
     told.forget(what);
   }
 
   #pauseMs(error: unknown): number {
     const { random } = this.#options;
-    const grown = FIRST_MS * 2 ** Math.min(this.#failures - 1, 20);
-    if (isUnauthorized(error)) return Math.min(grown, MINUTE_MS) * (0.75 + random() / 4);
-    const jittered = random() * Math.min(grown, MAX_MS);
+    if (isUnauthorized(error)) {
+      return Math.min(grown(this.#unauthorized), MINUTE_MS) * (0.75 + random() / 4);
+    }
+    const jittered = random() * Math.min(grown(this.#failures - this.#unauthorized), MAX_MS);
     return isTransient(error) ? jittered : Math.max(REFUSED_MS, jittered);
   }
 
@@ -89,4 +94,9 @@ export class Outage {
       logger.warn("control plane cannot be used", fields);
     }
   }
+}
+
+/** The bound of the pause after so many failures. */
+function grown(failures: number): number {
+  return FIRST_MS * 2 ** Math.min(failures - 1, 20);
 }

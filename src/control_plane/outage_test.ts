@@ -58,6 +58,20 @@ Deno.test("refused credentials neither end the trying nor hammer: up to a minute
   }
 });
 
+Deno.test("refused credentials and other failures grow their pauses apart", async () => {
+  const { outage, events, fail } = makeBench();
+  const [firstGone] = await fail(GONE, 8);
+  const refused = [...await fail(REVOKED, 8)];
+  assert.equal(refused[0], 1_000);
+  assert.equal(refused.at(-1), 60_000);
+  assert.equal((await fail(GONE, 1))[0], 15_000, "they go on where they were");
+
+  outage.succeeded();
+  assert.equal(events.at(-1)?.failures, 17, "the log counts them together");
+  await fail(REVOKED, 8);
+  assert.deepEqual(await fail(GONE, 1), [firstGone]);
+});
+
 Deno.test("after a success the pauses begin anew", async () => {
   const { outage, fail } = makeBench();
   const [first] = await fail(GONE, 20);

@@ -1,4 +1,5 @@
 import * as z from "@zod/zod";
+import { HeaderText } from "../system/header_text.ts";
 
 /** The error body of every refused call (contract: Base path). */
 export const ErrorBody = z.object({
@@ -6,8 +7,18 @@ export const ErrorBody = z.object({
   errors: z.array(z.string()).optional().catch(undefined),
 });
 
+/** What the control plane's framework says where there is no such route. */
+const NO_ROUTE = /^Cannot [A-Z]+ \//;
+
+/**
+ * The error body that only the control plane's own routes give: not the page of a proxy before it,
+ * and not what another program says.
+ */
+export const OwnErrorBody = ErrorBody.extend({ statusCode: z.number(), path: z.string() })
+  .refine(({ message }) => !NO_ROUTE.test(String(message)));
+
 /** Answer of `POST /enrollments/initiate` (contract: Enrollment). */
-export const InitiatedEnrollment = z.object({ token: z.string().min(1), expiresAt: z.string() });
+export const InitiatedEnrollment = z.object({ token: HeaderText, expiresAt: z.string() });
 /** A pending enrollment's token and the time, RFC 3339, at which it expires. */
 export type InitiatedEnrollment = z.infer<typeof InitiatedEnrollment>;
 
@@ -15,19 +26,17 @@ export type InitiatedEnrollment = z.infer<typeof InitiatedEnrollment>;
 export const EnrollmentStatus = z.union([
   z.object({
     status: z.literal("approved"),
-    nodeId: z.string().min(1),
-    agentToken: z.string().min(1),
+    nodeId: HeaderText,
+    agentToken: HeaderText,
   }),
-  z.object({ status: z.string().refine((status) => status !== "approved") }),
+  // The abort leaves what is wrong with an approval as the only thing to be told.
+  z.object({ status: z.string().refine((status) => status !== "approved", { abort: true }) }),
 ]);
 /** Where an enrollment stands. */
 export type EnrollmentStatus = z.infer<typeof EnrollmentStatus>;
 
 /** Answer of `POST /node-installs/consume` (contract: Enrollment). */
-export const ConsumedInstall = z.object({
-  nodeId: z.string().min(1),
-  agentToken: z.string().min(1),
-});
+export const ConsumedInstall = z.object({ nodeId: HeaderText, agentToken: HeaderText });
 /** The credentials that a bootstrap token was exchanged for. */
 export type ConsumedInstall = z.infer<typeof ConsumedInstall>;
 

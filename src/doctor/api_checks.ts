@@ -1,6 +1,6 @@
-import * as z from "@zod/zod";
 import { AgentApi } from "../control_plane/agent_api.ts";
 import { isUnauthorized, RefusedError } from "../control_plane/errors.ts";
+import { OwnErrorBody } from "../control_plane/schemas.ts";
 import { NAME } from "../system/paths.ts";
 import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -23,11 +23,6 @@ export function apiChecks(subject: Subject): Check[] {
   ];
 }
 
-/** Every refusal of the control plane's has this shape (contract: Base path). */
-const Refusal = z.object({ statusCode: z.number(), message: z.unknown(), path: z.string() });
-/** What its framework says where there is no such route: then it is another program. */
-const NO_ROUTE = /^Cannot GET /;
-
 async function checkApi({ answer, way }: Subject): Promise<Finding> {
   const { url, proxy } = await way();
   let got: Answer;
@@ -46,11 +41,10 @@ async function checkApi({ answer, way }: Subject): Promise<Finding> {
     );
   }
   if (status === 407) return fail("the proxy wants a password", proxyMend(proxy?.variable));
-  const refusal = Refusal.safeParse(jsonOf(text));
-  const isOurs = refusal.success && !NO_ROUTE.test(String(refusal.data.message));
-  if (isOurs && status < 500) return ok(`answers in ${Math.round(tookMs)} ms`);
+  const isOwn = OwnErrorBody.safeParse(jsonOf(text)).success;
+  if (isOwn && status < 500) return ok(`answers in ${Math.round(tookMs)} ms`);
   if (status >= 500) {
-    const by = refusal.success ? "the control plane" : "what stands before the control plane";
+    const by = isOwn ? "the control plane" : "what stands before the control plane";
     return fail(`HTTP status ${status} from ${by}`, "look into its log, or try again later");
   }
   return fail(

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "@std/async";
 import { type LoadedConfig, type ReadEnv, saveConfig } from "../config/mod.ts";
 import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { Backoff } from "../control_plane/backoff.ts";
-import { isTransient, RefusedError } from "../control_plane/errors.ts";
+import { isTransient, RefusedError, UnusableAnswerError } from "../control_plane/errors.ts";
 import type { EnrollmentStatus, HostFacts, InitiatedEnrollment } from "../control_plane/schemas.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { writeIdentity } from "./identity_file.ts";
@@ -95,11 +95,12 @@ export async function initiateEnrollment(
   const backoff = new Backoff({ firstMs: 2_000, maxMs: 8_000 });
   for (let tries = 1;; tries++) {
     try {
-      const initiated = await api.initiate({ email, hostname, additionalInfo: facts });
+      const initiated = await api.initiate({ email, hostname, additionalInfo: facts }, signal);
       await save({ loaded, env, warn }, { enrollment_token: initiated.token });
       return initiated;
     } catch (cause) {
       if (cause instanceof UserError) throw cause;
+      signal?.throwIfAborted();
       const mayPass = cause instanceof RefusedError && isTransient(cause);
       if (!mayPass || performance.now() >= endMs) {
         throw new UserError(initiateProblem(cause, loaded.config.apiUrl), { cause });
@@ -144,8 +145,11 @@ export async function awaitApproval(
     const remainingMs = limitMs - waitedMs;
     if (remainingMs <= 0) {
       throw new UserError(
-        "Nobody has approved the enrollment yet: approve it in the Noderax web app. Its token " +
-          "is kept; `noderax-agent enroll` and `noderax-agent run` go on with it.",
+        (problem === undefined
+          ? "Nobody has approved the enrollment yet: approve it in the Noderax web app."
+          : `The control plane does not say where the enrollment stands (${problem}): ` +
+            "check api_url and the network.") +
+          " Its token is kept; `noderax-agent enroll` and `noderax-agent run` go on with it.",
       );
     }
     onWaiting?.({ waitedMs, remainingMs, ...(problem === undefined ? {} : { problem }) });
@@ -186,7 +190,8 @@ function decide(answer: EnrollmentStatus): Credentials | undefined {
 function finalProblem(error: unknown): unknown {
   if (isTransient(error)) return undefined;
   if (!(error instanceof RefusedError)) return error;
-  if (error.status === 404) return new EnrollmentEndedError("unknown");
+  // A proxy's 404 says nothing of the token.
+  if (error.status === 404) return error.isOwn ? new EnrollmentEndedError("unknown") : undefined;
   const message = `The control plane refused to say where the enrollment stands (HTTP ` +
     `${error.status}: ${error.message}): check api_url, then run \`noderax-agent enroll\` again.`;
   return new UserError(message, { cause: error });
@@ -220,6 +225,9 @@ async function save(
 }
 
 function initiateProblem(error: unknown, apiUrl = "the control plane"): string {
+  if (error instanceof UnusableAnswerError) {
+    return `${apiUrl} answers, but ${problemOf(error)}: check api_url, then try again.`;
+  }
   if (!(error instanceof RefusedError)) {
     return `${apiUrl} cannot be reached (${problemOf(error)}): check api_url and the network, ` +
       "then try again.";

@@ -142,6 +142,30 @@ Deno.test("faults, resets, nonsense, throttling and a control plane that is away
     assert.ok(problems.every(({ problem }) => problem));
   }));
 
+/** What a proxy, a gateway, and another program of the same framework say. */
+const STRANGE_404S = [
+  "<html>404 default backend</html>",
+  { message: "no Route matched with those values" },
+  { statusCode: 404, path: "/", message: "Cannot GET /api/v1/enrollments/x" },
+];
+
+Deno.test("a 404 that does not speak of the token is waited through, and the token stays", () =>
+  withWorld(async ({ cp, place, saved }) => {
+    const { token } = await initiateEnrollment(place, REQUEST);
+    cp.approve(token);
+    STRANGE_404S.forEach((body, skip) => {
+      cp.fault({ path: token, skip, times: 1, status: 404, body });
+    });
+    const problems: (string | undefined)[] = [];
+    const credentials = await awaitApproval(place, token, {
+      ...QUICK,
+      onWaiting: ({ problem }) => void problems.push(problem),
+    });
+    assert.ok(credentials.nodeId);
+    assert.equal(problems.length, STRANGE_404S.length, JSON.stringify(problems));
+    assert.equal((await saved()).enrollment_token, token);
+  }));
+
 Deno.test("after 429 the pause is the longer one", () =>
   withWorld(async ({ cp, place }) => {
     const { token } = await initiateEnrollment(place, REQUEST);
@@ -182,6 +206,45 @@ Deno.test("the wait is given up in time or when told to, with the token kept", (
     );
     await assert.rejects(awaitApproval(place, token, { signal: stop.signal }), (e) => e === reason);
     assert.equal((await saved()).enrollment_token, token);
+  }));
+
+Deno.test("a wait without an answer to its end says what came instead", () =>
+  withWorld(async ({ cp, place, saved }) => {
+    const { token } = await initiateEnrollment(place, REQUEST);
+    const approved = { status: "approved", nodeId: "n1", agentToken: "to ken" };
+    cp.fault({ path: token, status: 200, body: approved });
+    const waiting = awaitApproval(place, token, { ...QUICK, limitMs: 30 });
+    await assert.rejects(waiting, {
+      name: "UserError",
+      message: /^The control plane does not say .* \(the answer .*agentToken: must be .*\): check/,
+    });
+    await assert.rejects(waiting, (error: Error) => !error.message.includes("to ken"));
+    assert.equal((await saved()).enrollment_token, token);
+  }));
+
+Deno.test("a token that could not be used later is not saved", () =>
+  withWorld(async ({ cp, place, saved }) => {
+    const body = { token: "tok en\n", expiresAt: "2100-01-01T00:00:00Z" };
+    cp.fault({ path: "/initiate", status: 201, body });
+    await assert.rejects(initiateEnrollment(place, REQUEST), {
+      name: "UserError",
+      message:
+        /^the control plane answers, but the answer is not the control plane's \(token: must be /,
+    });
+    assert.equal((await saved()).enrollment_token, undefined);
+  }));
+
+Deno.test("an interruption does not wait for the answer to the first call", () =>
+  withWorld(async ({ cp, place, saved }) => {
+    cp.fault({ path: "/initiate", hang: true });
+    const stop = new AbortController();
+    const reason = new UserError("stopped", { exitCode: 130 });
+    const trying = initiateEnrollment(place, REQUEST, { signal: stop.signal });
+    const interrupted = assert.rejects(trying, (error) => error === reason);
+    await cp.waitFor(() => cp.requests.length === 1, { what: "the first call" });
+    stop.abort(reason);
+    await interrupted;
+    assert.equal((await saved()).enrollment_token, undefined);
   }));
 
 Deno.test("what keeps an enrollment from beginning is one sentence that says what to do", () =>

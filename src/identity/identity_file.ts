@@ -2,6 +2,7 @@ import { resolve } from "@std/path";
 import * as z from "@zod/zod";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { HeaderText } from "../system/header_text.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 
 /** What enrolled this machine, as the identity file (`state_file`) keeps it. */
@@ -10,8 +11,6 @@ export interface Identity extends Credentials {
   registeredAt: string;
 }
 
-/** Both travel in HTTP headers. */
-const HeaderText = z.string().regex(/^[!-~]+$/);
 const IdentityFile = z.object({
   node_id: HeaderText,
   agent_token: HeaderText,

@@ -23,7 +23,7 @@ export async function takeAll(spool: Spool): Promise<Batch[]> {
   const batches: Batch[] = [];
   for (let batch = await spool.shift(); batch; batch = await spool.shift()) {
     batches.push(batch);
-    spool.delivered(batch.stream, batch.end);
+    spool.delivered(batch.stream, batch.end, batch.leftOut);
   }
   return batches;
 }
@@ -33,6 +33,12 @@ export function linesOf(batches: Batch[]): string[] {
     assert(text.endsWith("\n"), "only whole lines come out");
     return text.split("\n").slice(0, -1).map((line) => `${stream}: ${line}`);
   });
+}
+
+/** How many lines the notes among them say were left out. */
+export function leftOutOf(lines: string[]): number {
+  const counts = lines.map((line) => /^system: \[… (\d+) lines left out/.exec(line)?.[1] ?? 0);
+  return counts.reduce((sum: number, count) => sum + Number(count), 0);
 }
 
 export function numbered(from: number, to: number): string[] {
@@ -67,11 +73,12 @@ export async function withTinyDisk(test: (folder: string) => Promise<void>): Pro
 export async function recover(
   prefix: string,
   onDiskError: (error: unknown) => void = (error) => assert.fail(String(error)),
+  limits: Partial<SpoolLimits> = {},
 ): Promise<{ spool: Spool; kept: Batch[]; damaged: string[] }> {
   const kept: Batch[] = [];
   const damaged: string[] = [];
   const onBatch = (batch: Batch) => kept.push(batch);
   const onDamaged = (path: string) => Promise.resolve(void damaged.push(path));
-  const spool = await Spool.recover(prefix, { onDiskError, onBatch, onDamaged });
+  const spool = await Spool.recover(prefix, { limits, onDiskError, onBatch, onDamaged });
   return { spool, kept, damaged };
 }

@@ -10,7 +10,18 @@ export interface Batch {
   text: string;
   /** How far the stream has come at their end, in UTF-16 units. */
   end: number;
+  /** How many lines were left out, if this is the note that tells of them. */
+  leftOut?: number;
 }
 
 /** A place in each of a task's streams, in UTF-16 units. */
 export type StreamPositions = Record<LogStream, number>;
+
+/** How many lines the batches hold together. */
+export function countLines(batches: readonly Batch[]): number {
+  let lines = 0;
+  for (const { text } of batches) {
+    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
+  }
+  return lines;
+}

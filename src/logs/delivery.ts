@@ -117,14 +117,14 @@ export class LogDelivery {
     }
   }
 
-  async #deliver({ stream, text, atMs, end }: WindowEntry): Promise<boolean> {
+  async #deliver({ stream, text, atMs, end, leftOut }: WindowEntry): Promise<boolean> {
     const goOn = await this.#options.send({
       stream,
       // The control plane refuses an empty line (contract: Tasks over HTTP).
       line: text === "" ? " " : text,
       timestamp: new Date(atMs).toISOString(),
     });
-    if (goOn) this.#options.spool.delivered(stream, end);
+    if (goOn) this.#options.spool.delivered(stream, end, leftOut);
     this.#gatheringSince = this.#options.now();
     return goOn;
   }

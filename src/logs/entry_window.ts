@@ -12,6 +12,8 @@ export interface WindowEntry {
   atMs: number;
   /** The position of the stream behind them. */
   end: number;
+  /** How many left out lines it tells of. */
+  leftOut: number;
 }
 
 /** The oldest undelivered lines, out of which the next log entry is made. */
@@ -69,6 +71,7 @@ export class EntryWindow {
         atMs: entry?.atMs ?? batch.atMs,
         // A note of lines left out stands where the stream was when it was made.
         end: Math.max(entry?.end ?? 0, batch.end - (batch.text.length - cut - 1)),
+        leftOut: (entry?.leftOut ?? 0) + (batch.leftOut ?? 0),
       };
       this.#units[stream] -= cut + 1;
       batch.text = batch.text.slice(cut + 1);

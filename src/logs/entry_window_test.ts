@@ -18,16 +18,40 @@ Deno.test("an entry ends where another stream takes its turn, or skips it", () =
   const texts: [LogStream, string][] = [["stdout", "a\nb\n"], ["stderr", "E\n"], ["stdout", "c\n"]];
   const ordered = windowOf(...texts);
   assert.equal(ordered.interrupted, true);
-  assert.deepEqual(ordered.take(false), { stream: "stdout", text: "a\nb", atMs: 1, end: 4 });
-  assert.deepEqual(ordered.take(false), { stream: "stderr", text: "E", atMs: 2, end: 2 });
+  assert.deepEqual(ordered.take(false), {
+    stream: "stdout",
+    text: "a\nb",
+    atMs: 1,
+    end: 4,
+    leftOut: 0,
+  });
+  assert.deepEqual(ordered.take(false), {
+    stream: "stderr",
+    text: "E",
+    atMs: 2,
+    end: 2,
+    leftOut: 0,
+  });
   assert.equal(ordered.interrupted, false);
-  assert.deepEqual(ordered.take(false), { stream: "stdout", text: "c", atMs: 3, end: 6 });
+  assert.deepEqual(ordered.take(false), {
+    stream: "stdout",
+    text: "c",
+    atMs: 3,
+    end: 6,
+    leftOut: 0,
+  });
   assert(ordered.empty);
   assert.equal(ordered.take(false), undefined);
 
   const across = windowOf(...texts);
-  assert.deepEqual(across.take(true), { stream: "stdout", text: "a\nb\nc", atMs: 1, end: 6 });
-  assert.deepEqual(across.take(true), { stream: "stderr", text: "E", atMs: 2, end: 2 });
+  assert.deepEqual(across.take(true), {
+    stream: "stdout",
+    text: "a\nb\nc",
+    atMs: 1,
+    end: 6,
+    leftOut: 0,
+  });
+  assert.deepEqual(across.take(true), { stream: "stderr", text: "E", atMs: 2, end: 2, leftOut: 0 });
   assert(across.empty);
 });
 
@@ -44,8 +68,20 @@ Deno.test("a full stream may go before an older line of another", () => {
 Deno.test("a batch is shared out among entries, and each says how far its stream has come", () => {
   const window = windowOf(["stdout", "x".repeat(2_999) + "\n" + "y".repeat(1_999) + "\nz\n"]);
   const full = "x".repeat(2_999) + "\n" + "y".repeat(1_999);
-  assert.deepEqual(window.take(false), { stream: "stdout", text: full, atMs: 1, end: 5_000 });
-  assert.deepEqual(window.take(false), { stream: "stdout", text: "z", atMs: 1, end: 5_002 });
+  assert.deepEqual(window.take(false), {
+    stream: "stdout",
+    text: full,
+    atMs: 1,
+    end: 5_000,
+    leftOut: 0,
+  });
+  assert.deepEqual(window.take(false), {
+    stream: "stdout",
+    text: "z",
+    atMs: 1,
+    end: 5_002,
+    leftOut: 0,
+  });
 });
 
 Deno.test("5000 code points always fit, however many units they take", () => {
@@ -65,14 +101,15 @@ Deno.test("blank lines are lines", () => {
   assert.equal(brim.take(true)?.text, "a");
 });
 
-Deno.test("a note that stands at an older place does not take its stream back", () => {
+Deno.test("a note that stands at an older place does not take its stream back, and is counted", () => {
   const window = new EntryWindow();
   window.add({ stream: "system", text: "said\n", atMs: 1, end: 100 });
-  window.add({ stream: "system", text: "left out\n", atMs: 2, end: 50 });
+  window.add({ stream: "system", text: "left out\n", atMs: 2, end: 50, leftOut: 7 });
   assert.deepEqual(window.take(true), {
     stream: "system",
     text: "said\nleft out",
     atMs: 1,
     end: 100,
+    leftOut: 7,
   });
 });

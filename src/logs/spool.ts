@@ -1,5 +1,5 @@
 import { LogStream } from "../control_plane/schemas.ts";
-import type { Batch, StreamPositions } from "./batch.ts";
+import { type Batch, countLines, type StreamPositions } from "./batch.ts";
 import { BatchQueue } from "./batch_queue.ts";
 import { parseSegment, segmentRecord } from "./segment.ts";
 import {
@@ -34,6 +34,8 @@ interface Segment {
   end: StreamPositions;
   /** Whether its batches are, or were, in memory. */
   loaded: boolean;
+  /** Whether an earlier agent left out lines that lay somewhere behind it. */
+  beforeGap: boolean;
 }
 
 /**
@@ -57,6 +59,8 @@ export class Spool implements AsyncDisposable {
   #memory = new BatchQueue();
   /** What came when the backlog was on disk already and the disk refused it. */
   #overflow = new BatchQueue();
+  /** Of the lines left out, those that a note not delivered yet tells of. */
+  #leftOutNoted = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** Files are named `<prefix>.log.N` and made when the first line comes. */
@@ -84,6 +88,7 @@ export class Spool implements AsyncDisposable {
   static async recover(
     prefix: string,
     options: {
+      limits?: Partial<SpoolLimits>;
       onDiskError: (error: unknown) => void;
       onBatch: (batch: Batch) => void;
       onDamaged: (path: string) => Promise<void>;
@@ -91,7 +96,7 @@ export class Spool implements AsyncDisposable {
   ): Promise<Spool> {
     const { onDiskError, onBatch, onDamaged } = options;
     const cursor = await CursorFile.read(cursorPath(prefix), onDamaged);
-    const spool = new Spool(prefix, { onDiskError, cursor });
+    const spool = new Spool(prefix, { ...options, cursor });
     for (const path of await listSegments(prefix)) {
       const content = await Deno.readTextFile(path).catch((error) => {
         onDiskError(error);
@@ -103,14 +108,17 @@ export class Spool implements AsyncDisposable {
         spool.#end[batch.stream] = Math.max(spool.#end[batch.stream], batch.end);
         onBatch(batch);
       }
+      const number = Number(path.slice(path.lastIndexOf(".") + 1));
+      if (number > spool.#nextNumber) spool.#segments.forEach((each) => each.beforeGap = true);
+      spool.#nextNumber = number + 1;
       spool.#segments.push({
         path,
         bytes: content.length,
-        lines: 0,
+        lines: countLines(parseSegment(content, cursor.delivered).batches),
         end: { ...spool.#end },
         loaded: false,
+        beforeGap: false,
       });
-      spool.#nextNumber = Number(path.slice(path.lastIndexOf(".") + 1)) + 1;
     }
     return spool;
   }
@@ -139,9 +147,10 @@ export class Spool implements AsyncDisposable {
   shift(): Promise<Batch | undefined> {
     return this.#exclusively(async () => {
       while (this.#memory.empty) {
-        // What was given up lay behind all that has been in memory so far.
-        if (this.cursor.leftOut > 0) return this.#leftOutNote();
         const next = this.#segments.find(({ loaded }) => !loaded);
+        // What was given up lay behind all that has been in memory so far.
+        const leftOut = this.cursor.leftOut - this.#leftOutNoted;
+        if (leftOut > 0 && !next?.beforeGap) return this.#leftOutNote(leftOut);
         if (next) await this.#load(next);
         else if (this.#overflow.empty) return undefined;
         else [this.#memory, this.#overflow] = [this.#overflow, this.#memory];
@@ -150,11 +159,16 @@ export class Spool implements AsyncDisposable {
     });
   }
 
-  /** Notes that the control plane has everything of `stream` up to `end`, in one more entry. */
-  delivered(stream: LogStream, end: number): void {
+  /**
+   * Notes that the control plane has everything of `stream` up to `end`, in one more entry, and
+   * knows of `leftOut` lines that it will not get.
+   */
+  delivered(stream: LogStream, end: number, leftOut = 0): void {
     this.cursor.delivered[stream] = Math.max(this.cursor.delivered[stream], end);
     this.cursor.entries++;
-    if (this.#nextNumber > 1) this.#cursorFile.write(this.cursor);
+    this.cursor.leftOut -= leftOut;
+    this.#leftOutNoted -= leftOut;
+    this.#writeCursor();
     const oldest = this.#segments[0];
     if (oldest?.loaded && oldest.path !== this.#writer?.path && this.#isDelivered(oldest)) {
       void this.#exclusively(() => this.#drop(oldest));
@@ -194,7 +208,7 @@ export class Spool implements AsyncDisposable {
       await this.#writer?.append(segmentRecord(batch));
       segment.bytes = this.#writer?.bytes ?? 0;
       segment.end = { ...this.#end };
-      if (!loaded) segment.lines += countLines(batch.text);
+      if (!loaded) segment.lines += countLines([batch]);
       return true;
     } catch (error) {
       // The next batch begins a new file: a gap inside one would shift what follows it.
@@ -214,7 +228,8 @@ export class Spool implements AsyncDisposable {
     const from = { ...this.#end, [batch.stream]: batch.end - batch.text.length };
     const path = segmentPath(this.#prefix, this.#nextNumber++);
     this.#writer = await SegmentWriter.create(path, from);
-    const segment = { path, bytes: this.#writer.bytes, lines: 0, end: { ...from }, loaded };
+    const { bytes } = this.#writer;
+    const segment = { path, bytes, lines: 0, end: { ...from }, loaded, beforeGap: false };
     this.#segments.push(segment);
     return segment;
   }
@@ -224,7 +239,7 @@ export class Spool implements AsyncDisposable {
     segment.loaded = true;
     const content = await Deno.readTextFile(segment.path).catch((error) => {
       this.#onDiskError(error);
-      this.cursor.leftOut += segment.lines;
+      this.#leaveOut(segment.lines);
       return "";
     });
     const { batches } = parseSegment(content, this.cursor.delivered);
@@ -237,20 +252,30 @@ export class Spool implements AsyncDisposable {
     for (const oldest of waiting) {
       if (bytes <= this.#limits.total || oldest.path === this.#writer?.path) break;
       bytes -= oldest.bytes;
-      this.cursor.leftOut += oldest.lines;
+      this.#leaveOut(oldest.lines);
       await this.#drop(oldest);
     }
     while (this.#overflow.units > this.#limits.total) {
       const oldest = this.#overflow.shift();
       if (!oldest) break;
-      this.cursor.leftOut += countLines(oldest.text);
+      this.#leaveOut(countLines([oldest]));
     }
   }
 
-  #leftOutNote(): Batch {
-    const text = `[… ${this.cursor.leftOut} lines left out: more than could be delivered …]\n`;
-    this.cursor.leftOut = 0;
-    return { stream: "system", atMs: Date.now(), text, end: this.cursor.delivered.system };
+  /** Counted on disk before they go: a kill must not turn them into lines nobody knows of. */
+  #leaveOut(lines: number): void {
+    this.cursor.leftOut += lines;
+    this.#writeCursor();
+  }
+
+  #writeCursor(): void {
+    if (this.#nextNumber > 1) this.#cursorFile.write(this.cursor);
+  }
+
+  #leftOutNote(leftOut: number): Batch {
+    const text = `[… ${leftOut} lines left out: more than could be delivered …]\n`;
+    this.#leftOutNoted += leftOut;
+    return { stream: "system", atMs: Date.now(), text, end: this.cursor.delivered.system, leftOut };
   }
 
   #isDelivered({ end }: Segment): boolean {
@@ -270,10 +295,4 @@ export class Spool implements AsyncDisposable {
     this.#writer?.[Symbol.dispose]();
     this.#writer = undefined;
   }
-}
-
-function countLines(text: string): number {
-  let lines = 0;
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
-  return lines;
 }

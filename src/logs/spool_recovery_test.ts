@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import {
   filesIn,
+  leftOutOf,
   linesOf,
+  numbered,
   pushNumbers,
   recover,
   SMALL,
@@ -161,6 +163,67 @@ Deno.test("a gap between two files, where the disk refused, shifts nothing behin
       assert.deepEqual(linesOf(batches), expected.map((line) => `stdout: ${line}`));
       await spool[Symbol.asyncDispose]();
     }
+  }));
+
+Deno.test("lines left out before a kill are told of after it, and where they lay", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    const before = new Spool(prefix, { limits: { ...SMALL, total: 2_000 } });
+    await pushNumbers(before, 0, 500);
+    await before[Symbol.asyncDispose]();
+    const { spool } = await recover(prefix);
+    const lines = linesOf(await takeAll(spool));
+    const note = lines.findIndex((line) => line.startsWith("system: "));
+    assert(note > 0, "a head");
+    const leftOut = leftOutOf(lines);
+    assert.deepEqual(lines.slice(0, note), numbered(0, note));
+    assert.deepEqual(lines.slice(note + 1), numbered(note + leftOut, 500));
+    await spool.discard();
+  }));
+
+Deno.test("a note of lines left out that was on its way at a kill comes again", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    const before = new Spool(prefix, { limits: { memory: 0, segment: 300, total: 2_000 } });
+    await pushNumbers(before, 0, 300);
+    const [head, note, passing] = [
+      await before.shift(),
+      await before.shift(),
+      await before.shift(),
+    ];
+    assert(head && note && passing);
+    assert.equal(note.stream, "system");
+    // Full entries of another stream pass it, and more has to be left out meanwhile.
+    for (const { stream, end } of [head, passing]) before.delivered(stream, end);
+    await pushNumbers(before, 300, 600);
+    await before[Symbol.asyncDispose]();
+    const { spool } = await recover(prefix);
+    const lines = linesOf(await takeAll(spool));
+    const printed = lines.filter((line) => line.startsWith("stdout: "));
+    assert.equal(printed.at(-1), "stdout: 599");
+    assert.equal(linesOf([head, passing]).length + leftOutOf(lines) + printed.length, 600);
+    await spool.discard();
+  }));
+
+Deno.test("lines of an earlier agent that have to be left out are counted", () =>
+  withFolder(async (folder) => {
+    const prefix = join(folder, "t");
+    const before = new Spool(prefix, { limits: SMALL });
+    await pushNumbers(before, 0, 300);
+    const first = await before.shift();
+    if (first) before.delivered(first.stream, first.end);
+    await before[Symbol.asyncDispose]();
+    const { spool } = await recover(prefix, () => {}, { ...SMALL, total: 1_000 });
+    await spool.push("stdout", "300\n", 300);
+    const lines = linesOf(await takeAll(spool));
+    const leftOut = leftOutOf(lines);
+    assert(leftOut > 0);
+    assert.deepEqual(
+      lines.slice(1),
+      numbered(1 + leftOut, 301),
+      "the one delivered is not among them",
+    );
+    await spool.discard();
   }));
 
 Deno.test("a cursor that cannot be read costs lines that come twice, and none that is lost", () =>

@@ -19,6 +19,7 @@ export class EndedTasks {
   readonly #path: string;
   readonly #tasks = new Map<string, EndedTask>();
   #linesInFile = 0;
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** `path` is a file of JSON lines. */
   constructor(path: string) {
@@ -52,9 +53,16 @@ export class EndedTasks {
    *
    * @throws what the disk answers; the task is remembered in memory all the same.
    */
-  async add(taskId: string, { output: _, result: __, ...outcome }: Completion): Promise<void> {
+  add(taskId: string, { output: _, result: __, ...outcome }: Completion): Promise<void> {
     const ended = { id: taskId, atMs: Date.now(), outcome };
     this.#tasks.set(taskId, ended);
+    // One after the other: a line would be lost in a file that another write replaces.
+    const written = this.#turn.then(() => this.#write(ended));
+    this.#turn = written.catch(() => {});
+    return written;
+  }
+
+  async #write(ended: EndedTask): Promise<void> {
     if (this.#linesInFile >= 2 * MAX_REMEMBERED) {
       this.#expire();
       const lines = [...this.#tasks.values()].map((task) => JSON.stringify(task) + "\n");

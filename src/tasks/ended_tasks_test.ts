@@ -110,11 +110,33 @@ Deno.test("a disk that refuses is thrown; in memory and from the next success on
     assert(again.get("a") && again.get("b"));
   }));
 
-Deno.test("tasks that end at the same time are all remembered", () =>
+Deno.test("tasks that end at the same time are all remembered, also while the file is cleaned up", () =>
+  withFile(async (path) => {
+    const now = Date.now();
+    const ids = Array.from({ length: 50 }, (_, i) => `t${i}`);
+    for (const before of ["", line("a", now) + line("torn", now).slice(0, 9)]) {
+      await Deno.writeTextFile(path, before);
+      const ended = await load(path);
+      await Promise.all(ids.map(async (id, steps) => {
+        // Each begins while the others are at another step of theirs.
+        for (let step = 0; step < steps; step++) await Deno.lstat(path);
+        await ended.add(id, { status: "success" });
+      }));
+      const again = await load(path);
+      assert.deepEqual(ids.filter((id) => !again.get(id)), []);
+    }
+  }));
+
+Deno.test("a task is remembered at once, and one that the disk refuses does not keep out the next", () =>
   withFile(async (path) => {
     const ended = await load(path);
-    const ids = Array.from({ length: 50 }, (_, i) => `t${i}`);
-    await Promise.all(ids.map((id) => ended.add(id, { status: "success" })));
+    await Deno.mkdir(path);
+    const adding = ["a", "b"].map((id) => ended.add(id, { status: "success" }));
+    assert(ended.get("a") && ended.get("b"));
+    const results = await Promise.allSettled(adding);
+    assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected"]);
+    await Deno.remove(path);
+    await ended.add("c", { status: "success" });
     const again = await load(path);
-    for (const id of ids) assert(again.get(id), id);
+    assert(again.get("a") && again.get("b") && again.get("c"));
   }));

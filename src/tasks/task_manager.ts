@@ -176,9 +176,13 @@ export class TaskManager {
     const outcome = failed("the agent was restarted before the task ran");
     try {
       await this.#answerAgain(taskId, outcome);
-    } finally {
+    } catch (error) {
+      // Given up: the next start tries again.
+      if (error instanceof GivenUpError) throw error;
       await this.#deps.journal.forget(taskId);
+      throw error;
     }
+    await this.#deps.journal.forget(taskId);
   }
 
   #reportDamaged({ taskId, setAside }: DamagedRecord): Promise<void> {

@@ -185,7 +185,7 @@ const BASICS: Record<string, () => Promise<void>> = {
         const terminal = await openShell(fleet);
         const tookMs = performance.now() - sinceMs;
         tell(`without acknowledgements the first prompt took ${tookMs.toFixed()} ms`);
-        assert(tookMs < 15_000, `the first prompt took ${tookMs} ms`);
+        assert(tookMs < 60_000, `the first prompt took ${tookMs} ms`);
         await agent.waitForLog("control plane acknowledges nothing");
         terminal.input("seq 2000 | sed s/^/n/; exit 3\n");
         assert.equal((await exited(terminal))?.exitCode, 3);
@@ -231,13 +231,13 @@ Deno.test("Ctrl-C is answered at once, also in a flood", () =>
         const sinceMs = performance.now();
         const sinceBytes = terminal.byteLength;
         terminal.input("\x03");
-        await terminal.waitFor((t) => /\^C[^y]*[#$] $/.test(t.tail(200)));
+        await prompt(terminal);
         times.push(performance.now() - sinceMs);
         floods.push(terminal.byteLength - sinceBytes);
       }
       tell(`Ctrl-C in a flood: ${times.map((time) => time.toFixed()).join(", ")} ms`);
       tell(`what still came: ${floods.map((bytes) => (bytes / 1024).toFixed()).join(", ")} KiB`);
-      assert(times.every((time) => time < 15_000));
+      assert(times.every((time) => time < 60_000));
       // Where the handlers are slow a flood would have piled up much more than is to be buffered.
       assert((floods.at(-1) ?? NaN) < 5 * 1024 * 1024);
     },

@@ -25,14 +25,15 @@ export interface KeepAliveOptions {
 }
 
 /**
- * Pings in every interval, answered or not (contract: Realtime, `agent.ping`). A connection on which
- * answers stay away is noticed here; one that never had an answer is left to Engine.IO's own pings,
- * for the control plane may be one that does not acknowledge.
+ * Pings in every interval, answered or not (contract: Realtime, `agent.ping`), and warns of answers
+ * that are slow or stay away. A connection that is silent besides is given up; one that never had an
+ * answer is left to Engine.IO's own pings, for the control plane may be one that does not acknowledge.
  */
 export async function keepAlive(options: KeepAliveOptions): Promise<void> {
   const { connection, intervalMs, logger, signal, onDead, deadMs = DEAD_MS } = options;
   const told = new OnceAMinute();
   let acknowledges = false;
+  let mute = false;
 
   const ping = async () => {
     const sentMs = performance.now();
@@ -45,9 +46,13 @@ export async function keepAlive(options: KeepAliveOptions): Promise<void> {
     } catch (error) {
       if (!(error instanceof NoAckError)) return;
       if (!acknowledges) {
-        if (told.allows("mute")) logger.debug("control plane does not acknowledge pings");
+        // It will not change its ways on this connection: once is enough.
+        if (!mute) logger.warn("control plane does not acknowledge pings");
+        mute = true;
       } else if (connection.heardAtMs < sentMs) {
         onDead(`no ping was answered for ${deadMs / 1_000} s`);
+      } else if (told.allows("unanswered")) {
+        logger.warn("realtime ping is not answered", { waitedMs: deadMs });
       }
     }
   };

@@ -105,25 +105,25 @@ Deno.test("realtime_backoff_jitter is the part of a pause that is left to chance
 Deno.test("a request gives the acknowledgement, or says why there is none", async () => {
   await using server = await TestServer.start();
   await using test = new TestSession(server.url);
-  await assert.rejects(test.session.request("terminal.output", {}, 1_000), LinkDroppedError);
+  await assert.rejects(test.session.request("terminal.output", {}, 60_000), LinkDroppedError);
   await test.session.whenReady();
   server.acknowledge = () => ({ ok: true, sessionId: "s", seq: 7 });
-  const ack = await test.session.request("terminal.output", { sessionId: "s" }, 1_000);
+  const ack = await test.session.request("terminal.output", { sessionId: "s" }, 60_000);
   assert.deepEqual(ack, { ok: true, seq: 7 });
   assert.deepEqual(server.payloads("terminal.output"), [{
     type: "terminal.output",
     sessionId: "s",
   }]);
   server.acknowledge = () => ({ ok: false, eventType: "terminal.output", message: "no" });
-  assert.deepEqual(await test.session.request("terminal.output", {}, 1_000), {
+  assert.deepEqual(await test.session.request("terminal.output", {}, 60_000), {
     ok: false,
     message: "no",
   });
   server.acknowledge = () => null;
-  assert.deepEqual(await test.session.request("terminal.output", {}, 1_000), { ok: true });
+  assert.deepEqual(await test.session.request("terminal.output", {}, 60_000), { ok: true });
   server.acknowledge = () => undefined;
   await assert.rejects(test.session.request("terminal.output", {}, 50), NoAckError);
-  const dropped = test.session.request("terminal.output", { last: true }, 10_000);
+  const dropped = test.session.request("terminal.output", { last: true }, 60_000);
   const expectation = assert.rejects(dropped, LinkDroppedError);
   await server.until(() => server.received.at(-1)?.payload.last === true);
   server.agents.disconnectSockets(true);

@@ -17,7 +17,7 @@ export interface FakeLinkOptions {
   handlerMs?: () => number;
   /** Whether it acknowledges; looked at anew for each event. */
   acks?: boolean;
-  /** Called for each output before it is stored; what it returns is the acknowledgement. */
+  /** Called for each event before it is stored; what it returns is the acknowledgement. */
   answer?: (payload: Record<string, unknown>) => Ack | undefined;
 }
 
@@ -124,7 +124,7 @@ export class FakeLink implements RealtimeLink {
   }
 
   /** Resolves as soon as `condition` holds after some event. */
-  async until(condition: () => boolean, what: string, limitMs = 60_000): Promise<void> {
+  async until(condition: () => boolean, what: string, limitMs = 150_000): Promise<void> {
     const timer = setTimeout(() => this.#changed.reject(new Error(`not seen: ${what}`)), limitMs);
     try {
       while (!condition()) await this.#changed.promise;
@@ -140,12 +140,11 @@ export class FakeLink implements RealtimeLink {
 
   #handle(event: string, payload: Record<string, unknown>): Ack {
     const session = this.session(String(payload.sessionId));
-    let ack: Ack = { ok: true };
-    if (event === "terminal.output") {
-      ack = this.#options.answer?.(payload) ?? { ok: true, seq: ++session.seq };
-      if (ack.ok && ack.seq !== null) {
-        session.output.push(Uint8Array.fromBase64(String(payload.payload)));
-      }
+    const isOutput = event === "terminal.output";
+    const ack = this.#options.answer?.(payload) ??
+      { ok: true, ...(isOutput ? { seq: ++session.seq } : {}) };
+    if (isOutput && ack.ok && ack.seq !== null) {
+      session.output.push(Uint8Array.fromBase64(String(payload.payload)));
     }
     session.events.push({ event, payload });
     this.#changed.resolve();

@@ -5,15 +5,18 @@ import { OnceAMinute } from "../system/once_a_minute.ts";
 import { type Numbering, SequenceLedger } from "./sequence.ts";
 
 /**
- * How long the first acknowledgement of a realtime session may take before the server is taken to
- * send none, in milliseconds: a terminal's first output waits behind it.
+ * How long the very first acknowledgement may take before the server is taken to send none, in
+ * milliseconds: a terminal's first output waits behind it.
  */
 const FIRST_ACK_MS = 1_000;
-/** How long a later acknowledgement may take before it is taken to be lost, in milliseconds. */
+/**
+ * How long a later acknowledgement may take before it is taken to be lost, in milliseconds; if no
+ * other has come since a reconnect, the server is then taken to send none any more.
+ */
 const ACK_MS = 20_000;
 /** The pace of frames that nobody acknowledges, in milliseconds: faster ones would pile up. */
 const UNACKNOWLEDGED_PACE_MS = 10;
-/** The pauses before an output that is refused goes again, in milliseconds: it may be a mere mishap. */
+/** The pauses before what is refused goes again, in milliseconds: it may be a mere mishap. */
 const REFUSED_PAUSES_MS = [200, 600, 1_200];
 
 /** The server takes no more output of the session; the message says why. */
@@ -21,18 +24,29 @@ export class OutputRefusedError extends Error {}
 
 /** How the control plane acknowledges events: older ones do not. All sessions learn it together. */
 export class Acknowledgements {
-  /** Whether none came in time: none is waited for until one comes after all, or a reconnect. */
-  missing = false;
+  /** Whether they come; undefined until that could be seen. */
+  come: boolean | undefined;
   /** What the numbers in its acknowledgements count. */
   readonly numbering: Numbering = {};
   /** How long to wait for the first, in milliseconds. */
   readonly firstMs: number;
+  /** How long to wait for a later one, in milliseconds. */
+  readonly laterMs: number;
   /** Keeps what is logged about it short. */
   readonly told: OnceAMinute = new OnceAMinute();
 
   /** Makes one that knows nothing yet. */
-  constructor(firstMs = FIRST_ACK_MS) {
+  constructor(firstMs = FIRST_ACK_MS, laterMs = ACK_MS) {
     this.firstMs = firstMs;
+    this.laterMs = laterMs;
+  }
+
+  /**
+   * There is, or will be, another connection: where none came some may come now. Where some came
+   * they are still expected: the first may be late, for all nodes connect again at the same time.
+   */
+  lookAgain(): void {
+    this.come ||= undefined;
   }
 }
 
@@ -64,8 +78,8 @@ export class Delivery {
   }
 
   /**
-   * Sends an event that may arrive twice; resolves with the acknowledgement, or with undefined
-   * if the control plane sends none.
+   * Sends an event that may arrive twice, again for a while if it is refused; resolves with the
+   * acknowledgement, or with undefined if the control plane sends none.
    *
    * @throws the signal's reason when it aborts; nothing is sent from then on.
    */
@@ -74,9 +88,10 @@ export class Delivery {
     fields: Record<string, unknown>,
     signal: AbortSignal,
   ): Promise<Ack | undefined> {
-    for (;;) {
+    for (let refusals = 0;;) {
       const ack = await this.#request(event, fields, signal);
-      if (ack !== "lost") return ack;
+      if (ack === "lost") continue;
+      if (ack?.ok !== false || !await this.#mayGoAgain(refusals++, signal)) return ack;
     }
   }
 
@@ -116,10 +131,10 @@ export class Delivery {
   }
 
   /** Pauses before what was refused goes again; false when that was often enough. */
-  async #mayGoAgain(refusals: number): Promise<boolean> {
+  async #mayGoAgain(refusals: number, signal = this.#options.signal): Promise<boolean> {
     const pauseMs = REFUSED_PAUSES_MS[refusals];
     if (pauseMs === undefined) return false;
-    await delay(pauseMs, undefined, { signal: this.#options.signal });
+    await delay(pauseMs, undefined, { signal });
     return true;
   }
 
@@ -145,31 +160,35 @@ export class Delivery {
     const { link, acks, sessionId } = this.#options;
     signal.throwIfAborted();
     if (!link.ready) {
-      acks.missing = false;
+      acks.lookAgain();
       await link.whenReady(signal);
     }
     const payload = { type: event, sessionId, ...fields };
-    if (link.acknowledges) acks.missing = false;
-    if (acks.missing) return await this.#emit(event, payload, signal);
-    const answer = link.request(event, payload, ACK_MS);
+    if (link.acknowledges) acks.come = true;
+    if (acks.come === false) return await this.#emit(event, payload, signal);
+    const answer = link.request(event, payload, acks.laterMs);
+    answer.then(() => acks.come = true, () => {});
     try {
-      const early = await within(acks.firstMs, answer, signal);
-      if (early !== "late") return early;
-      if (!link.acknowledges) return this.#noteMissing(answer);
-      const ack = await within(ACK_MS, answer, signal);
+      if (!acks.come) {
+        const early = await within(acks.firstMs, answer, signal);
+        if (early !== "late") return early;
+        if (!link.acknowledges) return this.#noteMissing(answer);
+      }
+      const ack = await within(acks.laterMs, answer, signal);
       return ack === "late" ? "lost" : ack;
     } catch (error) {
-      if (error instanceof LinkDroppedError || error instanceof NoAckError) return "lost";
-      throw error;
+      if (error instanceof LinkDroppedError) return "lost";
+      if (!(error instanceof NoAckError)) throw error;
+      return link.acknowledges ? "lost" : this.#noteMissing(answer);
     }
   }
 
-  /** The answer is not waited for any more, but may still show that there are some. */
+  /** The answer is not waited for any more, but may still come: it then shows that there are some. */
   #noteMissing(answer: Promise<Ack>): undefined {
     const { acks, logger } = this.#options;
-    acks.missing = true;
-    answer.then(() => acks.missing = false, (error) => {
-      if (error instanceof LinkDroppedError) acks.missing = false;
+    acks.come = false;
+    answer.catch((error) => {
+      if (error instanceof LinkDroppedError) acks.lookAgain();
     });
     if (!acks.told.allows("missing")) return;
     logger.warn("control plane acknowledges nothing", {

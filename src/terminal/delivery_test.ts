@@ -4,20 +4,22 @@ import { Logger } from "../system/logger.ts";
 import { FakeLink, type FakeLinkOptions } from "./_fake_link.ts";
 import { Acknowledgements, Delivery, OutputRefusedError } from "./delivery.ts";
 
-/** One session's delivery to a server; the first acknowledgement may take 50 ms. */
+/** One session's delivery to a server; the first acknowledgement may take 50 ms, later ones 1 s. */
 function setUp(options: FakeLinkOptions) {
   const link = new FakeLink(options);
-  const { signal } = new AbortController();
+  const stop = new AbortController();
+  const { signal } = stop;
   const delivery = new Delivery({
     sessionId: "s",
     link,
-    acks: new Acknowledgements(50),
+    acks: new Acknowledgements(50, 1_000),
     inputs: () => 0,
     logger: new Logger({ write: () => {} }),
     signal,
   });
   return {
     link,
+    stop,
     output: (text: string) => delivery.output(new TextEncoder().encode(text)),
     opened: () => delivery.tell("terminal.opened", {}, signal),
   };
@@ -63,6 +65,31 @@ Deno.test("after a reconnect acknowledgements are asked for again", async () => 
   assert.deepEqual([link.text("s"), link.unasked], ["abcd", 1]);
 });
 
+Deno.test("where acknowledgements came, a slow one after a reconnect is waited for", async () => {
+  let slow = false;
+  const { link, output } = setUp({ handlerMs: () => slow ? 200 : 1 });
+  await output("a");
+  link.drop();
+  link.reconnect();
+  slow = true;
+  for (const text of ["b", "c"]) {
+    await output(text);
+    slow = false;
+  }
+  assert.deepEqual([link.text("s"), link.mostInFlight, link.unasked], ["abc", 1, 0]);
+});
+
+Deno.test("where acknowledgements came, their end after a reconnect is noticed", async () => {
+  const options = { acks: true };
+  const { link, output } = setUp(options);
+  await output("a");
+  link.drop();
+  options.acks = false;
+  link.reconnect();
+  for (const text of ["b", "c"]) await output(text);
+  assert.deepEqual([link.text("s"), link.unasked], ["abc", 1]);
+});
+
 Deno.test("the first frame is there once, also if its acknowledgement is lost", async () => {
   const { link, output } = setUp({
     answer: () => {
@@ -89,4 +116,20 @@ Deno.test("a frame that is refused goes again for two seconds", async () => {
     output("b"),
     new OutputRefusedError("the control plane refuses output: database is busy"),
   );
+});
+
+Deno.test("what is refused is told again, but not after a stop", async () => {
+  let refusals = 2;
+  const busy = { ok: false, message: "database is busy" };
+  const { link, opened, stop } = setUp({ answer: () => refusals-- > 0 ? busy : { ok: true } });
+  assert.deepEqual(await opened(), { ok: true });
+  assert.equal(link.session("s").events.length, 3);
+  refusals = Infinity;
+  assert.deepEqual(await opened(), busy);
+  assert.equal(link.session("s").events.length, 7);
+  const refused = assert.rejects(opened());
+  await link.until(() => link.session("s").events.length === 8, "another one");
+  stop.abort();
+  await refused;
+  assert.equal(link.session("s").events.length, 8);
 });

@@ -10,6 +10,8 @@ export interface Libc extends Disposable {
   closeOnExec(fd: number): void;
   /** The path of the terminal that a descriptor belongs to; undefined if it belongs to none. */
   terminalName(fd: number): string | undefined;
+  /** Makes Backspace take a whole character of UTF-8 back where the kernel edits the line. */
+  editUtf8(fd: number): void;
   /** Writes what fits now; returns the number of bytes, 0 when nothing fits. */
   write(fd: number, bytes: Uint8Array<ArrayBuffer>): number;
   /** Closes a descriptor. */
@@ -19,6 +21,10 @@ export interface Libc extends Disposable {
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const NAME_BYTES = 64;
+/** Of glibc's `struct termios`, which begins with its input flags. */
+const TERMIOS_BYTES = 60;
+const TCSANOW = 0;
+const IUTF8 = 0o40000;
 
 /**
  * Opens the C library.
@@ -29,6 +35,8 @@ export function openLibc(): Libc {
   const library = Deno.dlopen("libc.so.6", {
     fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
     ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+    tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
+    tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
     write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     close: { parameters: ["i32"], result: "i32" },
   });
@@ -39,6 +47,12 @@ export function openLibc(): Libc {
       const name = new Uint8Array(NAME_BYTES);
       if (symbols.ttyname_r(fd, name, BigInt(NAME_BYTES)) !== 0) return undefined;
       return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
+    },
+    editUtf8: (fd) => {
+      const termios = new Uint32Array(TERMIOS_BYTES / 4);
+      if (symbols.tcgetattr(fd, termios) !== 0) return;
+      termios[0] = (termios[0] ?? 0) | IUTF8;
+      symbols.tcsetattr(fd, TCSANOW, termios);
     },
     write: (fd, bytes) => Math.max(0, Number(symbols.write(fd, bytes, BigInt(bytes.length)))),
     close: (fd) => void symbols.close(fd),

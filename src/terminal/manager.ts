@@ -14,7 +14,7 @@ import {
   TerminalStart,
   TerminalStop,
 } from "./payloads.ts";
-import { type SessionEnd, TerminalSession } from "./session.ts";
+import { type SessionEnd, shortReason, TerminalSession } from "./session.ts";
 
 /** How many terminals may be open at a time. */
 export const MAX_SESSIONS = 32;
@@ -200,7 +200,7 @@ export class TerminalManager implements AsyncDisposable {
   }
 
   #remember(sessionId: string, end: SessionEnd): void {
-    this.#ended.set(sessionId, end);
+    this.#ended.set(sessionId, { ...end, reason: shortReason(end.reason) });
     const [oldest] = this.#ended.keys();
     if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
   }

@@ -65,15 +65,24 @@ export class Pty implements Disposable {
   #isDisposed = false;
 
   /**
-   * Opens a pseudo terminal that reads at once.
+   * Opens a pseudo terminal that reads at once; `loadLibc` is for tests.
    *
    * @throws when node-pty or the C library cannot be loaded, or the machine has no terminal left.
    */
-  static async open(size: Size, onData: (bytes: Uint8Array<ArrayBuffer>) => void): Promise<Pty> {
+  static async open(
+    size: Size,
+    onData: (bytes: Uint8Array<ArrayBuffer>) => void,
+    loadLibc: () => Libc = openLibc,
+  ): Promise<Pty> {
     // In a bundle what the package exports is in its default export alone.
     const { default: nodePty } = await import("node-pty");
     const { open } = NodePty.parse(nodePty);
-    return new Pty(open({ ...size, encoding: null }), openLibc(), onData);
+    using opened = new DisposableStack();
+    const libc = opened.use(loadLibc());
+    const pty = opened.adopt(open({ ...size, encoding: null }), ({ master }) => master.destroy());
+    const made = new Pty(pty, libc, onData);
+    opened.move();
+    return made;
   }
 
   private constructor(
@@ -87,6 +96,7 @@ export class Pty implements Disposable {
     // node-pty would read from the shell's side too and take its input away.
     pty.slave.destroy();
     libc.closeOnExec(pty.fd);
+    libc.editUtf8(pty.fd);
     this.#terminalFd = this.#findTerminal();
     libc.closeOnExec(this.#terminalFd);
     pty.master.on("data", (bytes) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "./_fake_link.ts";
+import { openLibc } from "./libc.ts";
 import { MAX_WAITING_INPUT, Pty } from "./pty.ts";
 
 const SIZE = { cols: 80, rows: 24 };
@@ -47,6 +48,15 @@ Deno.test("a large input is read completely, although the program starts late", 
   }
 });
 
+Deno.test("Backspace takes a whole character back, not its last byte", async () => {
+  const chunks: Uint8Array[] = [];
+  const pty = await Pty.open(SIZE, (bytes) => chunks.push(bytes));
+  pty.write(new TextEncoder().encode("aü\x7fb\n"));
+  await runOn(pty, "head -n 1 | od -An -tx1").status;
+  await pty.finish();
+  assert.match(new TextDecoder().decode(join(chunks)), /61 62 0a/);
+});
+
 Deno.test("input that nobody reads is bounded", async () => {
   using pty = await Pty.open(SIZE, () => {});
   assert.equal(pty.write(new Uint8Array(MAX_WAITING_INPUT / 2 + 100_000)), true);
@@ -81,5 +91,19 @@ Deno.test("no descriptor of a closed terminal is left", async () => {
     left.push(await descriptors(`${Deno.pid}`, pty.path));
   }
   // A test beside this one may have got the number of one of them at once, but not of all.
+  assert(left.includes(0), `${left}`);
+});
+
+Deno.test("of a terminal that cannot be used no descriptor is left", async () => {
+  const left: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    let path = "";
+    const blind = () => ({ ...openLibc(), terminalName: () => undefined });
+    await assert.rejects(Pty.open(SIZE, () => {}, blind), ({ message }: Error) => {
+      path = /\/dev\/pts\/\d+/.exec(message)?.[0] ?? "";
+      return /cannot be found/.test(message);
+    });
+    left.push(await descriptors(`${Deno.pid}`, path));
+  }
   assert(left.includes(0), `${left}`);
 });

@@ -16,7 +16,7 @@ const START_MS = 12_000;
 const HANGUP_GRACE_MS = 2_000;
 /** How long a stopped session's last output may take, in milliseconds: the server waits for 10 s. */
 const STOP_DELIVERY_MS = 4_000;
-/** The longest reason of an end, in characters (contract: Realtime). */
+/** The longest reason of `terminal.exited`, in characters (contract: Realtime). */
 const MAX_REASON = 500;
 
 /** What a session needs of its surroundings. */
@@ -43,6 +43,11 @@ export interface SessionEnd {
   exitCode?: number;
   /** Why, in words. */
   reason: string;
+}
+
+/** A reason as `terminal.exited` may carry it, whoever gave it. */
+export function shortReason(reason: string): string {
+  return reason.slice(0, MAX_REASON).toWellFormed();
 }
 
 /** One terminal from `terminal.start` to `terminal.exited`. */
@@ -122,7 +127,7 @@ export class TerminalSession {
   /** Ends the session; only the first reason counts. */
   stop(reason: string): void {
     if (this.#closed || this.#reason !== undefined) return;
-    this.#reason = reason.slice(0, MAX_REASON).toWellFormed();
+    this.#reason = shortReason(reason);
     this.#stopped.abort();
   }
 

@@ -22,14 +22,15 @@ const TERMINAL_ENV = { TERM: "xterm-256color", PAGER: "cat" };
  * `COLUMNS` and `LINES` would hide the terminal's real size.
  */
 const ENVIRONMENT = `
-unset COLUMNS LINES OLDPWD TMUX TMUX_PANE STY WINDOW
+unset COLUMNS LINES TMUX TMUX_PANE STY WINDOW
 unset NOTIFY_SOCKET LISTEN_FDS LISTEN_FDNAMES LISTEN_PID WATCHDOG_PID WATCHDOG_USEC
 unset INVOCATION_ID JOURNAL_STREAM AGENT_TOKEN ENROLLMENT_TOKEN NODE_ID
 unset $(env | sed -n 's/^\\(NODERAX_[A-Za-z0-9_]*\\)=.*/\\1/p')
 : "\${USER:=$(id -un)}" "\${LOGNAME:=$USER}"
 : "\${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
 export USER LOGNAME HOME
-cd "$HOME" 2>/dev/null || cd /`;
+cd "$HOME" 2>/dev/null || cd /
+unset OLDPWD`;
 
 /**
  * Behind the terminal may come the program to run in place of the user's shell; it is tried before

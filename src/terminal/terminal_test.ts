@@ -90,10 +90,11 @@ Deno.test("the environment is a user's: no secrets, no fixed size", async () => 
     NODERAX_AGENT_TOKEN: "s3cret",
     AGENT_TOKEN: "s3cret",
     COLUMNS: "55",
+    OLDPWD: "/tmp",
   };
   await using harness = new Harness({}, {}, own);
   const sessionId = await harness.open();
-  harness.type(sessionId, "env; pwd; echo do''ne; exit\n");
+  harness.type(sessionId, "env; pwd; echo o''ld=$OLDPWD; echo do''ne; exit\n");
   const text = await harness.see(sessionId, "done");
   assert.match(text, /^TERM=xterm-256color\r$/m);
   assert.match(text, /^PAGER=cat\r$/m);
@@ -101,6 +102,7 @@ Deno.test("the environment is a user's: no secrets, no fixed size", async () => 
   const home = /^HOME=(.*)\r$/m.exec(text)?.[1];
   assert.ok(home && text.includes(`\n${home}\r\n`), "it starts in the home");
   assert.doesNotMatch(text, /s3cret|^COLUMNS=|^LINES=/m);
+  assert.match(text, /^old=\r$/m);
 });
 
 Deno.test("a shell that refuses to run is passed over", async () => {

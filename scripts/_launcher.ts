@@ -30,6 +30,8 @@ export function launcher(): string {
 # The Noderax agent: starts lib/agent.js on lib/deno, with no more permissions than it needs.
 program=$(readlink -f "$0") || exit
 folder=\${program%/*}/lib
+# Deno does not start in a folder that has been removed.
+[ -n "$(pwd -P 2>/dev/null)" ] || cd /
 # With a cache it starts quicker and stays smaller; without, nothing is written to anybody's home.
 DENO_DIR=${INSTALLED.cacheFolder}
 [ -w "$DENO_DIR" ] || DENO_DIR=/dev/null

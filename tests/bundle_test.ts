@@ -109,6 +109,18 @@ Deno.test("the portable bundle", async (t) => {
     assert.deepEqual(await Array.fromAsync(Deno.readDir(home)), []);
   });
 
+  await t.step("it starts in a folder that has been removed", async () => {
+    const script = 'mkdir "$1/gone" && cd "$1/gone" && rmdir "$1/gone" && exec "$0" config path';
+    const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+      args: ["-c", script, join(scratch, "link"), scratch],
+    }).output();
+    const decoder = new TextDecoder();
+    // Shells complain of the folder before they read the first line of a script.
+    const said = decoder.decode(stderr).split("\n").filter((line) => !/getcwd/.test(line));
+    assert.equal(said.filter((line) => !line.includes("there is no such file")).join(), "");
+    assert.deepEqual([code, decoder.decode(stdout).startsWith("/")], [0, true]);
+  });
+
   await t.step("its permissions are those of the set `agent`", () => samePermissions(bundle));
 
   await t.step("it runs tasks and terminals", () => works(bundle));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import example from "../config.example.json" with { type: "json" };
 import project from "../deno.json" with { type: "json" };
+import { AGENT_TASK } from "./_agent.ts";
 import { Desk } from "./_cli.ts";
 
 /** How each of these is asked for, and its subcommands. */
@@ -108,6 +109,8 @@ Deno.test("wrong use is one sentence that suggests the nearest, and exit code 2"
       "status --json --check",
       "option '--check' cannot be used with option '--json'; see `noderax-agent status --help`.",
     ],
+    ["status --json=1", "option '--json' takes no value; see `noderax-agent status --help`."],
+    ["status --help=1", "option '--help' takes no value; see `noderax-agent status --help`."],
     ["logs -V", "unknown option '-V'; see `noderax-agent logs --help`."],
     [
       "run extra",
@@ -178,11 +181,13 @@ Deno.test("every key can be set, and what is set is shown without its secrets", 
     const path = await desk.write(`${key}.json`, { colour: 1, [key]: "bad\u00e9 @", shape: {} });
     const said = await desk.says(["config", "set", key, text], { NODERAX_CONFIG_FILE: path });
     const shown = key.endsWith("_token") ? "***" : value;
-    assert.deepEqual(said, {
-      code: 0,
-      stdout: `Saved ${key} = ${shown} in ${path}.\n`,
-      stderr: "",
-    });
+    const { stderr, ...rest } = said;
+    assert.deepEqual(rest, { code: 0, stdout: `Saved ${key} = ${shown} in ${path}.\n` });
+    if (key !== "api_tls_ca_file") assert.equal(stderr, "");
+    else {assert.match(
+        stderr,
+        /^\S+ api_tls_ca_file is .*: name a PEM .* does not start before\.\n$/,
+      );}
     const saved = JSON.stringify({ colour: 1, [key]: value, shape: {} }, null, 2);
     assert.equal(await Deno.readTextFile(path), `${saved}\n`);
     assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
@@ -276,16 +281,18 @@ Deno.test("setting says what did not happen or does not count", async () => {
   const weak = await desk.write("weak.json", {});
   const ca = await desk.write("ca.json", {});
   const below = `${ca}/config.json`;
-  const [unwritable, spoilt, gone, overridden, url, secrets] = await Promise.all([
+  const lines = await desk.write("lines.json", {});
+  const [unwritable, spoilt, gone, overridden, url, twoLines, secrets] = await Promise.all([
     desk.says(["config", "set", "log_level", "info"], within(below)),
     desk.says(["config", "set", "log_level", "info"], within(broken)),
     desk.says(["config", "set", "node_id", ""], within(removed)),
     desk.says(["config", "set", "log_level", "info"], within(weak, { LOG_LEVEL: "error" })),
     desk.says(["config", "set", "state_file", "ftp://me:SECRET@host/x"], within(ca)),
+    desk.says(["config", "set", "state_file", "/a\nb\x1b[31m"], within(lines)),
     desk.says(["config", "show", "--reveal"]),
   ]);
   assert.equal(unwritable.code, 1);
-  assert(unwritable.stderr.startsWith(`noderax-agent: ${below} cannot be written: `));
+  assert(unwritable.stderr.startsWith(`noderax-agent: ${below} cannot be written (`));
   assert.equal(spoilt.code, 1);
   assert.match(spoilt.stderr, /^noderax-agent: .* is not valid JSON: correct it at line 1/);
   assert.equal(await Deno.readTextFile(broken), "{");
@@ -296,9 +303,40 @@ Deno.test("setting says what did not happen or does not count", async () => {
     "noderax-agent: the environment variable LOG_LEVEL is set and has the last word on log_level.\n",
   );
   assert.equal(url.stdout, `Saved state_file = ftp://***@host/x in ${ca}.\n`);
+  assert.equal(twoLines.stdout, `Saved state_file = "/a\\nb\\u001b[31m" in ${lines}.\n`);
   assert.deepEqual(secrets, {
     code: 1,
     stdout: "",
     stderr: "noderax-agent: This needs root: run `sudo noderax-agent config show --reveal`.\n",
   });
+});
+
+Deno.test("output that cannot be written is a failure, but not a reader that has seen enough", async () => {
+  await using desk = await Desk.set();
+  const path = await desk.write("config.json", { log_level: "debug" });
+  const to = async (script: string, args: string[]) => {
+    const { code, stderr } = await new Deno.Command("/bin/sh", {
+      args: ["-c", script, desk.file("fifo"), Deno.execPath(), ...AGENT_TASK, ...args],
+      cwd: new URL("..", import.meta.url),
+      env: { NODERAX_CONFIG_FILE: path, PATH: `${desk.file(".")}:${Deno.env.get("PATH")}` },
+      stdin: "null",
+    }).output();
+    return { code, stderr: new TextDecoder().decode(stderr).replace(/^.*experimental.*\n/m, "") };
+  };
+  const full = '"$@" >/dev/full';
+  await desk.tool("systemctl", "echo LoadState=loaded");
+  await desk.tool("journalctl", "echo a line");
+  const cases = [["completions", "bash"], ["config", "show", "--json"], ["help"], ["logs"]];
+  const stderr = "noderax-agent: The output could not be written: No space left on device " +
+    "(os error 28).\n";
+  await Promise.all(cases.map(async (args) => {
+    assert.deepEqual(await to(full, args), { code: 1, stderr }, args.join(" "));
+  }));
+  assert.deepEqual(await to(full, ["config", "set", "node_id", "n"]), { code: 1, stderr });
+  const saved: unknown = JSON.parse(await Deno.readTextFile(path));
+  assert.deepEqual(saved, { log_level: "debug", node_id: "n" });
+  // The reader closes the pipe before the command begins.
+  const gone = 'mkfifo "$0"; { read _ <"$0"; "$@"; echo "$?" >&3; } 3>&2 | ' +
+    '{ exec <&-; echo >"$0"; }';
+  assert.equal((await to(gone, ["completions", "bash"])).stderr, "0\n");
 });

@@ -202,7 +202,17 @@ Deno.test("doctor names what is wrong on the way to the control plane", async (t
     },
     "a CA file that is none": async () => {
       const { of } = await examineWith(fleet, { ...secure(tls), api_tls_ca_file: "/etc/hostname" });
-      assert.match(of("TLS"), /^fail: api_tls_ca_file is \/etc\/hostname.* \[name a PEM file/);
+      assert.match(of("CA file"), /^fail: api_tls_ca_file is \/etc\/hostname.* \[name a PEM file/);
+      assert.equal(of("TLS"), "skip: needs CA file");
+    },
+    "a CA file that is missing, whether the name is found or not": async () => {
+      const config = { api_url: "https://noderax.invalid", api_tls_ca_file: "/nonexistent.pem" };
+      const { of } = await examineWith(fleet, config);
+      assert.match(
+        of("CA file"),
+        /^fail: .*\/nonexistent\.pem, .*No such file.* \[name a PEM file/,
+      );
+      assert.match(of("DNS"), /^fail: /);
     },
     "a certificate that has expired": async () => {
       const { of } = await examineWith(fleet, { ...secure(expired), api_tls_ca_file });
@@ -212,16 +222,21 @@ Deno.test("doctor names what is wrong on the way to the control plane", async (t
       );
     },
     "a certificate for another name": async () => {
-      const api_url = `https://127.0.0.1:${tls.port}`;
+      const api_url = `https://127.0.0.1:${tls.port}/base`;
       const { of } = await examineWith(fleet, { api_url, api_tls_ca_file });
       assert.match(
         of("TLS"),
-        /^fail: .* is for another name.*config set api_url https:\/\/localhost:/,
+        new RegExp(`^fail: .* is for another name.*api_url https://localhost:${tls.port}/base\\]`),
       );
     },
     "http behind https": async () => {
-      const { of } = await examineWith(fleet, secure(fleet.controlPlane));
-      assert.match(of("TLS"), /^fail: localhost:\d+ does not speak TLS \[if it speaks http/);
+      const api_url = `https://localhost:${port}/base`;
+      const { of } = await examineWith(fleet, { api_url });
+      assert.equal(
+        of("TLS"),
+        `fail: localhost:${port} does not speak TLS ` +
+          `[if it speaks http: noderax-agent config set api_url http://localhost:${port}/base]`,
+      );
     },
     "a proxy that refuses": async () => {
       const env = { HTTPS_PROXY: `http://me:hidden@127.0.0.1:${refusing.port}` };
@@ -285,7 +300,8 @@ Deno.test("doctor names what the control plane does not like", async () => {
     },
   });
   controlPlane.fault({ path: /transport=websocket/, status: 403 });
-  const date = new Date(Date.now() + 600_000).toUTCString();
+  // 10 min, and half of the minute that doctor may take until it looks.
+  const date = new Date(Date.now() + 625_000).toUTCString();
   controlPlane.fault({ path: "/enrollments/", status: 404, headers: { date } });
   const { of } = await examineWith(fleet, {});
   assert.match(of("Socket.IO"), /^fail: t.*failure: .*\[check .*proxy/i);

@@ -30,6 +30,18 @@ Deno.test("one agent at a time has a state folder, which is made for its owner a
     using _again = await lockState(folder, logger);
   }));
 
+Deno.test("who only looks whether an agent runs keeps none from starting", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "agent.lock");
+    await Deno.writeTextFile(path, "");
+    const look = await Deno.open(path);
+    assert(await look.tryLock(false));
+    const logger = new Logger({ write: assert.fail });
+    const locking = lockState(folder, logger);
+    const looked = setTimeout(() => look.close(), 50);
+    using _lock = await locking.finally(() => clearTimeout(looked));
+  }));
+
 Deno.test("the lock goes with a process that is killed", () =>
   withFolder(async (folder) => {
     const child = new Deno.Command(Deno.execPath(), {

@@ -11,7 +11,7 @@ export class AgentCommand extends Command {
 
   /** Takes the parser's complaint. */
   override error(message: string): never {
-    const complaint = message
+    const complaint = this.#needlessValue(message) ?? message
       .replace(/^error: /, "")
       // What was typed may be a secret, and the complaint may land in a log.
       .replace(/(but got \d+): [^]*/, "$1")
@@ -21,6 +21,14 @@ export class AgentCommand extends Command {
       .replace(/\.$/, "");
     const sentence = `${complaint}; see \`${pathOf(this)} --help\`.`;
     throw new UserError(sentence, { exitCode: EXIT_USAGE });
+  }
+
+  /** An option that was given a value which it does not take is an unknown one to the parser. */
+  #needlessValue(message: string): string | undefined {
+    const [, name] = /^error: unknown option '([^=]+)=/.exec(message) ?? [];
+    const options = this.createHelp().visibleOptions(this);
+    const isKnown = name !== undefined && options.some(({ long }) => long === name);
+    return isKnown ? `option '${name}' takes no value` : undefined;
   }
 
   /** The parser would print this help when asked for that of a subcommand that does not exist. */

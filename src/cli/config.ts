@@ -10,7 +10,7 @@ import {
   locateConfig,
   masked,
 } from "../config/mod.ts";
-import { complain, print, PROGRAM } from "./output.ts";
+import { complain, print, PROGRAM, quoted } from "./output.ts";
 import { requireRoot } from "./root.ts";
 
 /** What is shown of one key. */
@@ -80,8 +80,7 @@ function printTable(
 function textOf({ value, problem }: Shown): string {
   if (problem) return "(bad)";
   if (value === null) return "(unset)";
-  const text = String(value);
-  return /\p{Cc}/u.test(text) ? JSON.stringify(text) : text;
+  return quoted(value);
 }
 
 function sourceText(source: ConfigSource): string {

@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import {
   CONFIG_KEYS,
   type ConfigKey,
@@ -9,13 +10,18 @@ import {
   parseValue,
   saveConfig,
 } from "../config/mod.ts";
+import { clientTrusting } from "../control_plane/connect.ts";
+import { readLaunches } from "../privileges/privileges.ts";
+import { Logger } from "../system/logger.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { nearest } from "./nearest.ts";
-import { complain, print, PROGRAM } from "./output.ts";
+import { complain, print, PROGRAM, quoted } from "./output.ts";
 import { changeService, type ServiceOutcome, tell } from "./service.ts";
+
+const FILES = new Set(["api_tls_ca_file", "state_file"]);
 
 /**
  * Changes one key of the configuration file, or removes it, and restarts the service if that is the
@@ -24,11 +30,14 @@ import { changeService, type ServiceOutcome, tell } from "./service.ts";
 export async function configSet(key: string, text: string): Promise<number> {
   const row = CONFIG_KEYS.find((row) => row.key === key);
   if (!row) throw unknownKey(key);
-  const value = text.trim() === "" ? null : parse(row, text);
-
   const { path } = await locateConfig();
+  const value = text.trim() === ""
+    ? null
+    : await checked(key, parse(row, text), path === INSTALLED.config);
   const { warnings } = await saveConfig(path, { [key]: value });
-  const what = value === null ? `Removed ${key} from` : `Saved ${key} = ${masked(row, value)} in`;
+  const what = value === null
+    ? `Removed ${key} from`
+    : `Saved ${key} = ${quoted(masked(row, value))} in`;
   print(`${what} ${path}.\n`);
   warnings.forEach(complain);
 
@@ -64,6 +73,29 @@ export async function restartIfInUse(
   }
   const { done, text } = await changeService("restart", run);
   return { done, text: done ? `Restarted: ${text}` : `the value is saved, but ${text}` };
+}
+
+/**
+ * The value as it is to be saved. One with which the agent would not start on this machine as it is
+ * now is complained of, or thrown if it is for the service, which must not be lost by it.
+ *
+ * @throws {UserError} the agent's own sentence about the value.
+ */
+export async function checked(
+  key: string,
+  value: ConfigValue,
+  forService: boolean,
+): Promise<ConfigValue> {
+  const text = String(value);
+  try {
+    if (key === "run_as_user") await readLaunches(text, new Logger({ write: () => {} }));
+    if (key === "api_tls_ca_file") (await clientTrusting(text)).close();
+  } catch (error) {
+    if (forService) throw error;
+    complain(`${messageOf(error)} The agent does not start before.`);
+  }
+  // The service starts in another folder.
+  return forService && FILES.has(key) ? resolve(text) : value;
 }
 
 function parse(row: ConfigKey, text: string): ConfigValue {

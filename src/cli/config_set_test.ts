@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { join, resolve } from "@std/path";
 import type { RunTool } from "../system/tool.ts";
-import { restartIfInUse } from "./config_set.ts";
+import { checked, restartIfInUse } from "./config_set.ts";
 
 const PATH = "/etc/agent.json";
 
@@ -53,4 +54,24 @@ Deno.test("a restart that fails is said, and that the value is saved", async () 
     text: "the value is saved, but restart failed, noderax-agent.service is active (running): " +
       "Job failed.\nMore of it: `noderax-agent logs`.",
   });
+});
+
+Deno.test("a value with which the service would not start is refused for it", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "config_set_" });
+  try {
+    const noPem = join(folder, "no.pem");
+    await Deno.writeTextFile(noPem, "-----BEGIN CERTIFICATE-----\nno\n");
+    const bad: [key: string, value: string, sentence: RegExp][] = [
+      ["api_tls_ca_file", join(folder, "away.pem"), /^api_tls_ca_file is .*No such .*: name a PEM/],
+      ["api_tls_ca_file", noPem, /^api_tls_ca_file is .* which cannot be used .*: name a PEM/],
+      ["run_as_user", "nobody-here", /^run_as_user is "nobody-here", but .* no such user: create/],
+    ];
+    for (const [key, value, message] of bad) {
+      await assert.rejects(checked(key, value, true), { name: "UserError", message });
+    }
+    assert.equal(await checked("state_file", "a/identity.json", true), resolve("a/identity.json"));
+    assert.equal(await checked("state_file", "a/identity.json", false), "a/identity.json");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -1,5 +1,5 @@
 import { SERVICE } from "../system/paths.ts";
-import { EXIT_USAGE, UserError } from "../system/user_error.ts";
+import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { readLines } from "./lines.ts";
 import { formatEvent, isEvent } from "./log_format.ts";
 import { installedService } from "./service.ts";
@@ -25,7 +25,7 @@ export async function logs(
   }
   await installedService();
   const args = ["-u", SERVICE, "-n", lines, "-o", "cat", "--no-pager", ...(follow ? ["-f"] : [])];
-  const journal = readJournal(args);
+  await using journal = readJournal(args);
   const color = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   const encoder = new TextEncoder();
   try {
@@ -36,9 +36,8 @@ export async function logs(
     }
   } catch (error) {
     // The reader has seen enough.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-    journal.kill();
-    return 0;
+    if (error instanceof Deno.errors.BrokenPipe) return 0;
+    throw new UserError(`The output could not be written: ${messageOf(error)}.`, { cause: error });
   }
   return (await journal.status).code;
 }

@@ -1,12 +1,16 @@
 import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
-import { complain } from "./output.ts";
+import { complain, unwritten } from "./output.ts";
 
 /** Runs what `args` (without the program's name) ask for; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
   // The agent takes its variables out of the environment when it starts.
   const debugging = Deno.env.get("LOG_LEVEL") === "debug";
   try {
-    return await route(args);
+    const code = await route(args);
+    const problem = unwritten();
+    if (problem === undefined) return code;
+    complain(problem);
+    return code || EXIT_FAILED;
   } catch (error) {
     if (error instanceof UserError) {
       complain(error.message);

@@ -1,9 +1,15 @@
 import { dirname, resolve } from "@std/path";
-import { isConfigNamed, loadConfig, type LoadedConfig } from "../config/mod.ts";
+import {
+  inspectConfig,
+  type InspectedConfig,
+  isConfigNamed,
+  type LoadedConfig,
+} from "../config/mod.ts";
 import { connect } from "../control_plane/connect.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { AgentStatus } from "../local/agent_status.ts";
-import { askAgent } from "../local/client.ts";
+import { askAgent, type Asked } from "../local/client.ts";
+import type { Page } from "../local/pages.ts";
 import { socketPaths } from "../local/socket_path.ts";
 import { preflight } from "../realtime/preflight.ts";
 import { jsonOf } from "../system/json.ts";
@@ -23,10 +29,16 @@ export async function status(
   { json = false, check = false }: { json?: boolean; check?: boolean },
 ): Promise<number> {
   const { loaded, problem } = await readConfig();
-  const paths = socketPaths(loaded?.config.stateFile, isConfigNamed());
-  if (check) return await checkAgent(paths);
-  const [service, agent] = await Promise.all([serviceState(), askStatus(paths)]);
-  const known = agent.outcome === "answered" ? undefined : await lookAround(loaded);
+  const stateFile = loaded?.problems.state_file ? undefined : loaded?.config.stateFile;
+  const place = {
+    paths: socketPaths(stateFile, isConfigNamed()),
+    ...(stateFile === undefined && problem !== undefined ? { problem } : {}),
+  };
+  if (check) return await checkAgent(place);
+  const [service, agent] = await Promise.all([serviceState(), askStatus(place)]);
+  // What a bad value stands for is not known, nor what depends on it.
+  const isUseful = agent.outcome !== "answered" && problem === undefined;
+  const known = isUseful ? await lookAround(loaded) : undefined;
   const facts = {
     now: new Date(),
     service,
@@ -38,18 +50,31 @@ export async function status(
   return runs(facts) ? 0 : EXIT_FAILED;
 }
 
+/** Where the agent may be. */
+interface Place {
+  paths: string[];
+  /** Why there may be another place, which is not known. */
+  problem?: string;
+}
+
+type Told = Asked | { outcome: "unknown"; why: string };
+
+async function ask({ paths, problem }: Place, page: Page): Promise<Told> {
+  const asked = await askAgent(paths, page, ANSWER_MS);
+  // Nobody is where this command can look: that says something only if it can look everywhere.
+  if (asked.outcome !== "down" || problem === undefined) return asked;
+  return { outcome: "unknown", why: problem };
+}
+
 /** One line for monitors. */
-async function checkAgent(paths: string[]): Promise<number> {
-  const [alive, ready] = await Promise.all([
-    askAgent(paths, "/healthz", ANSWER_MS),
-    askAgent(paths, "/readyz", ANSWER_MS),
-  ]);
+async function checkAgent(place: Place): Promise<number> {
+  const [alive, ready] = await Promise.all([ask(place, "/healthz"), ask(place, "/readyz")]);
   const bad = [alive, ready].map(complaintOf).find((words) => words !== undefined);
   print(bad === undefined ? "ok: the agent is alive and ready\n" : `not well: ${bad}\n`);
   return bad === undefined ? 0 : EXIT_FAILED;
 }
 
-function complaintOf(asked: Awaited<ReturnType<typeof askAgent>>): string | undefined {
+function complaintOf(asked: Told): string | undefined {
   switch (asked.outcome) {
     case "answered":
       return asked.ok ? undefined : asked.text.trim();
@@ -59,11 +84,13 @@ function complaintOf(asked: Awaited<ReturnType<typeof askAgent>>): string | unde
       return "the agent may only be asked by its own user and root: use sudo";
     case "down":
       return "the agent does not run";
+    case "unknown":
+      return `the agent may run, but where is not known: ${asked.why.replaceAll("\n", " ")}`;
   }
 }
 
-async function askStatus(paths: string[]): Promise<StatusFacts["agent"]> {
-  const asked = await askAgent(paths, "/status", ANSWER_MS);
+async function askStatus(place: Place): Promise<StatusFacts["agent"]> {
+  const asked = await ask(place, "/status");
   if (asked.outcome !== "answered") return asked;
   const parsed = AgentStatus.safeParse(jsonOf(asked.text));
   return parsed.success
@@ -71,9 +98,12 @@ async function askStatus(paths: string[]): Promise<StatusFacts["agent"]> {
     : { outcome: "mute", why: "its answer is that of another version: restart it" };
 }
 
-async function readConfig(): Promise<{ loaded?: LoadedConfig; problem?: string }> {
+/** What of the configuration can be read, and what is wrong with it. */
+async function readConfig(): Promise<{ loaded?: InspectedConfig; problem?: string }> {
   try {
-    return { loaded: await loadConfig() };
+    const loaded = await inspectConfig();
+    const problem = Object.values(loaded.problems).join("\n");
+    return { loaded, ...(problem ? { problem } : {}) };
   } catch (error) {
     return { problem: messageOf(error) };
   }

@@ -30,7 +30,7 @@ export interface StatusFacts {
   agent:
     | { outcome: "answered"; status: AgentStatus }
     | { outcome: "mute"; why: string }
-    | { outcome: "denied" | "down" };
+    | { outcome: "denied" | "down" | "unknown" };
   /** Looked up where the agent says nothing. */
   known?: Known;
   /** Why the configuration cannot be read. */
@@ -75,6 +75,8 @@ function headline(facts: StatusFacts): string {
     }
     case "down":
       return `${PROGRAM} does not run.`;
+    case "unknown":
+      return `${PROGRAM} may run, but its configuration does not tell where.`;
   }
 }
 

@@ -152,7 +152,7 @@ Deno.test("status for somebody who must not ask says how to see more", () => {
     now: NOW,
     service: SERVICE,
     agent: { outcome: "denied" },
-    configProblem: "/etc/noderax-agent/config.json cannot be read: permission denied.",
+    configProblem: "/etc/noderax-agent/config.json cannot be read (permission denied): use root.",
   };
   const text = renderStatus(facts);
   assert.match(text, /^noderax-agent runs; only root .* sudo noderax-agent status\n/);

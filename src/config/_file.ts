@@ -25,7 +25,9 @@ export async function readConfigFile(path: string): Promise<RawConfig | undefine
   }
   const content = rawConfig.safeParse(JSON.parse(text));
   if (!content.success) {
-    throw new UserError(`${path} must hold one JSON object, such as {"api_url": "https://host"}.`);
+    throw new UserError(
+      `${path} holds no JSON object: write one into it, such as {"api_url":"https://host"}.`,
+    );
   }
   return content.data;
 }
@@ -37,15 +39,16 @@ async function readText(path: string): Promise<string | undefined> {
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return undefined;
     if (cause instanceof Deno.errors.NotADirectory) return undefined;
-    throw new UserError(`${path} cannot be read: ${fileProblem(cause)}.`, { cause });
+    throw new UserError(`${path} cannot be read ${fileProblem(cause)}.`, { cause });
   }
 }
 
-/** Why a file could not be used, and what to do: the end of a sentence. */
+/** Why a file could not be used, and what to do where that is known: the end of a sentence. */
 export function fileProblem(error: unknown): string {
-  if (error instanceof Deno.errors.IsADirectory) return "it is a folder, not a file";
+  if (error instanceof Deno.errors.IsADirectory) return "(it is a folder): name a file";
   if (error instanceof Deno.errors.PermissionDenied) {
-    return "permission denied; use the account that owns it, or root";
+    return "(permission denied): use the account that owns it, or root";
   }
-  return messageOf(error);
+  // Without the call: the sentence has named the file.
+  return `(${messageOf(error).replace(/: \w+ '[^]*$/, "")})`;
 }

@@ -182,15 +182,20 @@ Deno.test("a file that cannot be used is named, and what to do", async () => {
   for (const content of ["[]", "null", '"text"', "7"]) {
     await folder.write("config.json", content);
     assert.deepEqual(await folder.refusal(), [
-      `${path} must hold one JSON object, such as {"api_url": "https://host"}.`,
+      `${path} holds no JSON object: write one into it, such as {"api_url":"https://host"}.`,
     ]);
   }
   await Deno.remove(path);
   await Deno.mkdir(path);
-  assert.deepEqual(await folder.refusal(), [`${path} cannot be read: it is a folder, not a file.`]);
+  assert.deepEqual(await folder.refusal(), [
+    `${path} cannot be read (it is a folder): name a file.`,
+  ]);
   await Deno.remove(path);
   await Deno.symlink("config.json", path);
-  assert.match((await folder.refusal()).join(), /config\.json cannot be read: .*symbolic links/);
+  assert.match(
+    (await folder.refusal()).join(),
+    /config\.json cannot be read \(.*symbolic links.*\)\.$/,
+  );
 });
 
 Deno.test("every bad value is told in a sentence of its own", async () => {

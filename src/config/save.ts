@@ -2,6 +2,7 @@ import { writeFileAtomic } from "../system/atomic_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { processEnv, type ReadEnv, readSet } from "./_env.ts";
 import { fileProblem, readConfigFile } from "./_file.ts";
+import { lockFile } from "./_lock.ts";
 import type { ConfigValue } from "./schema.ts";
 
 /** What to change, by the key's name in the file; null removes the key. */
@@ -16,40 +17,50 @@ export interface SavedConfig {
 /**
  * Changes keys of the configuration file at `path`, which is made if it is missing.
  *
- * All other keys stay as they are and where they are. The file is replaced
- * atomically and has mode 0600 afterwards; with `NODERAX_CONFIG_MIRROR_FILE` set
+ * All other keys stay as they are and where they are, also when several save at
+ * the same time. The file is replaced atomically and has mode 0600 afterwards; with `NODERAX_CONFIG_MIRROR_FILE` set
  * a copy goes there in the same way. Throws a {@linkcode UserError} if the file
- * cannot be written, or is there and is no JSON object: it is left alone then.
+ * cannot be written, is being changed by somebody else for seconds, or is there
+ * and is no JSON object: it is left alone then.
  */
 export async function saveConfig(
   path: string,
   changes: ConfigChanges,
   { env = processEnv }: { readonly env?: ReadEnv } = {},
 ): Promise<SavedConfig> {
-  const content = await readConfigFile(path) ?? {};
-  for (const [key, value] of Object.entries(changes)) {
-    if (value === null) delete content[key];
-    else content[key] = value;
-  }
-  const text = JSON.stringify(content, null, 2) + "\n";
-  await writeConfigFile(path, text);
-
+  await change(path, changes);
   const mirror = readSet(env, "NODERAX_CONFIG_MIRROR_FILE");
   if (mirror === undefined) return { warnings: [] };
   try {
-    // What is not a configuration was named by mistake: reading it first protects it.
-    await readConfigFile(mirror);
-    await writeConfigFile(mirror, text);
+    await copy(path, mirror);
     return { warnings: [] };
   } catch (error) {
     return { warnings: [`The configuration was not mirrored: ${messageOf(error)}`] };
   }
 }
 
+async function change(path: string, changes: ConfigChanges): Promise<void> {
+  using _lock = await lockFile(path);
+  const content = await readConfigFile(path) ?? {};
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) delete content[key];
+    else content[key] = value;
+  }
+  await writeConfigFile(path, JSON.stringify(content, null, 2) + "\n");
+}
+
+/** Whoever comes last copies what was saved last: the file is read when it is their turn. */
+async function copy(path: string, mirror: string): Promise<void> {
+  using _lock = await lockFile(mirror);
+  // What is not a configuration was named by mistake: reading it first protects it.
+  await readConfigFile(mirror);
+  await writeConfigFile(mirror, await Deno.readTextFile(path));
+}
+
 async function writeConfigFile(path: string, text: string): Promise<void> {
   try {
     await writeFileAtomic(path, text);
   } catch (cause) {
-    throw new UserError(`${path} cannot be written: ${fileProblem(cause)}.`, { cause });
+    throw new UserError(`${path} cannot be written ${fileProblem(cause)}.`, { cause });
   }
 }

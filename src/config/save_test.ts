@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
 import { loadConfig } from "./load.ts";
+import { lockFile } from "./_lock.ts";
 import { saveConfig } from "./save.ts";
 
 const noEnv = () => undefined;
@@ -77,7 +78,7 @@ Deno.test("a file that cannot be written is named", () =>
     const saving = saveConfig(path, { node_id: "m" }, { env: noEnv });
     await assert.rejects(saving, (error) => {
       assert(error instanceof UserError);
-      return error.message.startsWith(`${path} cannot be written: `);
+      return error.message.startsWith(`${path} cannot be written (`);
     });
   }));
 
@@ -106,5 +107,53 @@ Deno.test("a mirror that fails is a warning, and what is no configuration stays"
       `The configuration was not mirrored: ${other} is not valid JSON: correct it at line 1, column 1.`,
     ]);
     assert.equal(await Deno.readTextFile(other), "important");
+    assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), { node_id: "n" });
+  }));
+
+Deno.test("what is saved at the same time is all saved, in the mirror too", () =>
+  withFolder(async (folder) => {
+    for (const there of [true, false]) {
+      const path = join(folder, `${there}/config.json`);
+      const mirror = join(folder, `${there}/mirror.json`);
+      if (there) await saveConfig(path, { colour: 1 }, { env: noEnv });
+      const keys = Array.from({ length: 12 }, (_, index) => `key_${index}`);
+      const env = mirrorTo(mirror);
+      const saved = await Promise.all(keys.map((key) => saveConfig(path, { [key]: 1 }, { env })));
+      assert.deepEqual(saved.flatMap(({ warnings }) => warnings), []);
+      const content = JSON.parse(await Deno.readTextFile(path));
+      assert.deepEqual(
+        Object.keys(content).toSorted(),
+        [...there ? ["colour"] : [], ...keys].toSorted(),
+      );
+      assert.equal(await Deno.readTextFile(mirror), await Deno.readTextFile(path));
+      assert.deepEqual(await namesIn(join(folder, String(there))), ["config.json", "mirror.json"]);
+    }
+  }));
+
+Deno.test("a lock that stays taken is told of, and goes with a process that is killed", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "config.json");
+    await Deno.writeTextFile(path, "{}");
+    const module = JSON.stringify(import.meta.resolve("./_lock.ts"));
+    const holder = new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        `import { lockFile } from ${module};
+         await lockFile(${JSON.stringify(path)});
+         console.log("locked");
+         setInterval(() => {}, 1000);`,
+      ],
+      stdout: "piped",
+    }).spawn();
+    const reader = holder.stdout.getReader();
+    await reader.read();
+    await assert.rejects(lockFile(path, 10), {
+      name: "UserError",
+      message: `${path} is being changed by another command: try again when that has ended.`,
+    });
+    holder.kill("SIGKILL");
+    await holder.status;
+    await reader.cancel();
+    await saveConfig(path, { node_id: "n" }, { env: noEnv });
     assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), { node_id: "n" });
   }));

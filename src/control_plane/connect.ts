@@ -16,9 +16,17 @@ export async function connect({ config, path }: LoadedConfig): Promise<HttpTrans
     );
   }
   const file = config.apiTlsCaFile;
-  if (!file) return new HttpTransport(config.apiUrl);
+  return new HttpTransport(config.apiUrl, file ? await clientTrusting(file) : undefined);
+}
+
+/**
+ * Makes a client that also trusts the authorities of `api_tls_ca_file`.
+ *
+ * @throws {UserError} when the file cannot be used.
+ */
+export async function clientTrusting(file: string): Promise<Deno.HttpClient> {
   try {
-    return new HttpTransport(config.apiUrl, createClient(await Deno.readTextFile(file)));
+    return createClient(await Deno.readTextFile(file));
   } catch (cause) {
     throw new UserError(
       `api_tls_ca_file is ${file}, which cannot be used (${messageOf(cause)}): name a PEM file ` +

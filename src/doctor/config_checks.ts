@@ -1,15 +1,17 @@
 import { resolve } from "@std/path";
 import { NAME } from "../system/paths.ts";
 import { CONFIG_KEYS, CONFIG_SEARCH_PATH } from "../config/mod.ts";
+import { clientTrusting } from "../control_plane/connect.ts";
 import { UserError } from "../system/user_error.ts";
 import { type Check, fail, failureOf, type Finding, ok, warn } from "./check.ts";
 import type { Subject } from "./subject.ts";
 
-/** The configuration, the control plane's address and the identity. */
+/** The configuration, the control plane's address, whom to trust there, and the identity. */
 export function configChecks(subject: Subject): Check[] {
   return [
     { name: "config", run: () => checkConfig(subject) },
     { name: "api_url", needs: ["config"], run: () => checkApiUrl(subject) },
+    { name: "CA file", needs: ["config"], run: () => checkCaFile(subject) },
     { name: "identity", needs: ["config"], run: () => checkIdentity(subject) },
   ];
 }
@@ -51,12 +53,21 @@ async function checkApiUrl({ loaded }: Subject): Promise<Finding> {
   if (protocol === "https:" || isLoopback(hostname)) return ok(apiUrl);
   return warn(
     `${apiUrl}: http shows the credentials to everybody on the way`,
-    `serve the control plane by https, and ${NAME} config set api_url https://${hostname}`,
+    `serve the control plane by https, and ${NAME} config set api_url ` +
+      apiUrl.replace(/^http:/, "https:"),
   );
 }
 
 function isLoopback(hostname: string): boolean {
   return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+async function checkCaFile({ loaded }: Subject): Promise<Finding> {
+  const { config: { apiTlsCaFile } } = await loaded();
+  if (!apiTlsCaFile) return ok("api_tls_ca_file is not set: the usual authorities are trusted");
+  // What it throws is the agent's own sentence.
+  (await clientTrusting(apiTlsCaFile)).close();
+  return ok(`${resolve(apiTlsCaFile)} is trusted too`);
 }
 
 async function checkIdentity({ loaded, identity }: Subject): Promise<Finding> {

@@ -13,7 +13,7 @@ const EXPIRES_SOON_DAYS = 7;
 export function tlsChecks(subject: Subject): Check[] {
   return [{
     name: "TLS",
-    needs: ["TCP"],
+    needs: ["TCP", "CA file"],
     limitMs: ANSWER_LIMIT_MS + 1_000,
     run: () => checkTls(subject),
   }];
@@ -32,7 +32,6 @@ async function checkTls({ way, answer }: Subject): Promise<Finding> {
   clearTimeout(timer);
   const peer = read.status === "fulfilled" ? read.value : undefined;
   if (asked.status === "rejected") {
-    // The agent's own sentence about api_tls_ca_file.
     if (!(asked.reason instanceof NoAnswerError)) throw asked.reason;
     const reason = asked.reason.message;
     if (read.status === "rejected" && read.reason instanceof ProxyRefusal) {
@@ -54,6 +53,8 @@ function distrust(reason: string, peer: Peer | undefined, url: URL): Finding {
   const shown = peer
     ? `; it is for ${peer.names.join(", ") || peer.subject}, by ${peer.issuer}`
     : "";
+  const port = url.port || "443";
+  const path = url.pathname.replace(/\/$/, "");
   const certificate = `the certificate of ${url.hostname}`;
   if (/expired/i.test(reason)) {
     return fail(
@@ -69,10 +70,9 @@ function distrust(reason: string, peer: Peer | undefined, url: URL): Finding {
   }
   if (/not valid for name|NotValidForName/i.test(reason)) {
     const [name = "<its name>"] = peer?.names ?? [];
-    const port = url.port ? `:${url.port}` : "";
     return fail(
       `${certificate} is for another name${shown}`,
-      `${NAME} config set api_url https://${name}${port}`,
+      `${NAME} config set api_url https://${name}:${port}${path}`,
     );
   }
   if (/UnknownIssuer|CaUsedAsEndEntity/.test(reason)) {
@@ -85,10 +85,10 @@ function distrust(reason: string, peer: Peer | undefined, url: URL): Finding {
   if (/InvalidContentType|InvalidMessage/.test(reason)) {
     return fail(
       `${url.host} does not speak TLS`,
-      `if it speaks http: ${NAME} config set api_url http://${url.host}`,
+      `if it speaks http: ${NAME} config set api_url http://${url.hostname}:${port}${path}`,
     );
   }
-  return fail(reason + shown, `try: openssl s_client -connect ${url.hostname}:${url.port || 443}`);
+  return fail(reason + shown, `try: openssl s_client -connect ${url.hostname}:${port}`);
 }
 
 /** What to do about a proxy that refuses. */

@@ -12,12 +12,12 @@ export function ownSocketPath(env: ReadEnv, stateFile: string): string {
 
 /**
  * Where a command looks for the agent, in this order. `stateFile` is undefined where the
- * configuration cannot be read: only the installed agent's is then. It counts also where nobody has
- * `named` the configuration: what lies in the working directory must not hide the service.
+ * configuration does not tell. The installed agent counts also where nobody has `named` the
+ * configuration: what lies in the working directory must not hide the service.
  */
 export function socketPaths(stateFile: string | undefined, named: boolean): string[] {
   const installed = join(INSTALLED.runtimeFolder, NAME);
-  if (stateFile === undefined) return [installed];
-  const folder = dirname(stateFile);
-  return [join(folder, NAME), ...!named || folder === INSTALLED.stateFolder ? [installed] : []];
+  const own = stateFile === undefined ? [] : [join(dirname(stateFile), NAME)];
+  const isInstalled = stateFile !== undefined && dirname(stateFile) === INSTALLED.stateFolder;
+  return [...own, ...!named || isInstalled ? [installed] : []];
 }

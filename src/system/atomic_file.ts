@@ -59,7 +59,8 @@ async function followLinks(path: string): Promise<string> {
   return followLinks(resolve(await Deno.realPath(dirname(path)), link));
 }
 
-async function makeFolder(folder: string, syncParents: boolean): Promise<void> {
+/** Makes a folder (0700) and those above it, unless it is there; synced unless told otherwise. */
+export async function makeFolder(folder: string, syncParents = true): Promise<void> {
   if (await exists(folder)) return;
   const parent = dirname(folder);
   await makeFolder(parent, syncParents);

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import { lockHolder } from "../src/doctor/kernel_locks.ts";
 import { runTool } from "../src/system/tool.ts";
-import { eventually, PATIENCE_MS } from "./_processes.ts";
+import { eventually, PATIENCE_MS, textOf } from "./_processes.ts";
 
 /** Whether packages can be built, installed and removed here; tests that do are ignored otherwise. */
 export const CAN_CHANGE_PACKAGES = Deno.uid() === 0 &&
@@ -14,6 +14,9 @@ export const HELD =
 /** What the names of all packages of the tests begin with. */
 const PREFIX = "noderax-test-";
 
+/** So much of what programs have said tells why one has failed, in UTF-16 units. */
+const MAX_SAID = 5_000;
+
 /** Locked by whoever changes packages. */
 const TURN_FILE = "/tmp/noderax-package-tests.lock";
 
@@ -24,6 +27,8 @@ export interface TinyPackage {
   version: string;
   /** The suffix of the package that it depends on. */
   depends?: string;
+  /** The names that it provides; suffixes, too. */
+  provides?: string[];
   /** The script that configures it; `$1` is not its own, but `$FOLDER` is the repository's. */
   postinst?: string;
 }
@@ -85,26 +90,34 @@ export class PackageRepository implements AsyncDisposable {
 
   /** Starts a program that sees only this repository. */
   spawn(program: string, ...args: string[]): Deno.ChildProcess {
-    const env = { ...this.env, DEBIAN_FRONTEND: "noninteractive" };
+    const env = { ...this.env, DEBIAN_FRONTEND: "noninteractive", LOG: this.path("log") };
+    const script = 'exec "$0" "$@" >>"$LOG" 2>&1';
     const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
-    const child = new Deno.Command(program, { args, env, ...quiet }).spawn();
+    const logged = ["-c", script, program, ...args];
+    const child = new Deno.Command("/bin/sh", { args: logged, env, ...quiet }).spawn();
     this.#spawned.push(child);
     return child;
   }
 
-  /** Runs a program that sees only this repository; it must succeed. */
-  async run(program: string, ...args: string[]): Promise<void> {
-    const { code } = await this.spawn(program, ...args).status;
-    if (code !== 0) throw new Error(`${program} ${args.join(" ")} exited with code ${code}`);
+  /** Waits for a program that was started so; it must succeed. */
+  async success(child: Deno.ChildProcess): Promise<void> {
+    const { code } = await child.status;
+    if (code !== 0) throw new Error(`a program exited with code ${code}\n${await this.story()}`);
   }
 
-  /** What holds dpkg's lock, and what dpkg knows of these packages. */
+  /** Runs a program that sees only this repository; it must succeed. */
+  async run(program: string, ...args: string[]): Promise<void> {
+    await this.success(this.spawn(program, ...args));
+  }
+
+  /** What holds dpkg's lock, what dpkg knows of these packages, what programs here have said. */
   async story(): Promise<string> {
     const [holder, { stdout }] = await Promise.all([
       lockHolder("/var/lib/dpkg/lock-frontend", runTool),
       runTool("dpkg-query", "-W", "-f", "${Package} ${Status}\\n", `${this.#prefix}*`),
     ]);
-    return `dpkg's lock is held by: ${holder?.pid} ${holder?.name}\n${stdout}`;
+    const said = (await textOf(this.path("log"))).slice(-MAX_SAID);
+    return `dpkg's lock is held by: ${holder?.pid} ${holder?.name}\n${stdout}\n${said}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,7 +130,7 @@ export class PackageRepository implements AsyncDisposable {
     }
   }
 
-  async #add({ suffix, version, depends, postinst }: TinyPackage): Promise<void> {
+  async #add({ suffix, version, depends, provides, postinst }: TinyPackage): Promise<void> {
     const name = this.name(suffix);
     this.#names.add(name);
     const root = join(this.folder, "build", `${name}-${version}`);
@@ -128,6 +141,7 @@ export class PackageRepository implements AsyncDisposable {
       "Architecture: all",
       "Maintainer: Tests <tests@example.com>",
       ...(depends ? [`Depends: ${this.name(depends)}`] : []),
+      ...(provides ? [`Provides: ${provides.map((name) => this.name(name)).join(", ")}`] : []),
       `Description: tiny ${suffix}`,
       " A package of the tests.",
       "",
@@ -162,6 +176,8 @@ export class PackageRepository implements AsyncDisposable {
       "Dir::Cache": this.path("cache"),
       "Dir::Log": this.path("cache"),
       "APT::Sandbox::User": "root",
+      // With apt's own -q this hides that it waits, which an apt may do by itself.
+      "quiet": "1",
       // Something else of the machine may change packages too.
       "DPkg::Lock::Timeout": "120",
     };

@@ -5,11 +5,10 @@ import { UserError } from "../../system/user_error.ts";
 import type { TaskContext } from "../task_type.ts";
 import type { DpkgRecord } from "./dpkg.ts";
 import { FirstLook } from "./first_look.ts";
+import { LOCK_WAIT_S, LockWait } from "./lock_wait.ts";
 import { asArgument, type ChangeRequest } from "./names.ts";
 import { needsApt, NO_SUCH_PROGRAM, PLAIN } from "./query.ts";
 
-/** How long apt waits for another one that holds dpkg's lock, in seconds. */
-const LOCK_WAIT_S = 120;
 /** Of standard error so much is looked at for reasons, in UTF-16 units. */
 const MAX_STDERR = 50_000;
 
@@ -72,13 +71,18 @@ export async function runApt(
 ): Promise<AptEnd> {
   const look = new FirstLook();
   const packages = request.names.map(asArgument);
-  const argv = [...APT_GET, "-o", look.aptOption, request.operation, "--", ...packages];
+  // Whoever names a version or a suite wants that one, even if it is older.
+  const downgrades = request.names.some((name) => /[=/]/.test(name)) ? ["--allow-downgrades"] : [];
+  const options = [...downgrades, "-o", look.aptOption];
+  const argv = [...APT_GET, ...options, request.operation, "--", ...packages];
   const sudoRefusal = new SudoRefusal();
   const lockWait = new LockWait(context.onLines);
   let stderr = "";
+  const command = packageCommand(context, argv, UNATTENDED);
+  await lockWait.look();
   const end = await runProcess({
     ...context,
-    ...packageCommand(context, argv, UNATTENDED),
+    ...command,
     onLines: (stream, lines) => {
       if (stream === "stderr") {
         if (context.privileges.sudo) sudoRefusal.push(lines);
@@ -109,29 +113,6 @@ async function interrupt(pid: number, context: TaskContext): Promise<void> {
     await runProcess({ ...context, ...root({ argv: ["kill", "-INT", String(pid)] }), signal });
   } catch {
     // It has just left.
-  }
-}
-
-/** Tells once, not once a second, that apt waits for dpkg's lock. */
-class LockWait {
-  readonly #onLines: TaskContext["onLines"];
-  #told = "";
-
-  constructor(onLines: TaskContext["onLines"]) {
-    this.#onLines = onLines;
-  }
-
-  async push(stream: "stdout" | "stderr" | "system", lines: string): Promise<void> {
-    const waits = [...lines.matchAll(/^Waiting for cache lock: .*\n/gm)];
-    for (const [wait] of waits) {
-      const holder = /held by (process [^.]*)/.exec(wait)?.[1] ?? "another process";
-      if (holder === this.#told) continue;
-      this.#told = holder;
-      const line = `[dpkg is busy: waiting up to ${LOCK_WAIT_S} s for ${holder}]\n`;
-      await this.#onLines("system", line);
-    }
-    const rest = waits.length > 0 ? lines.replaceAll(/^Waiting for cache lock: .*\n/gm, "") : lines;
-    if (rest !== "") await this.#onLines(stream, rest);
   }
 }
 

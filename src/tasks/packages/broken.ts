@@ -10,26 +10,24 @@ const BROKEN = new Set([
   "triggers-pending",
   "triggers-awaited",
 ]);
+/** So many packages are told by name; dpkg's audit in the log has all of them. */
+const MAX_NAMES = 10;
 /** How dpkg's audit begins while somebody else changes packages. */
 const LOCKED = "Another process has locked the database";
 
-/** The packages that a change between two looks at dpkg's database has left unfinished. */
-export function brokenBetween(before: DpkgRecord[], after: DpkgRecord[]): DpkgRecord[] {
-  const was = new Map(before.map(({ id, status }) => [id, status]));
-  return after.filter(({ id, status }) => BROKEN.has(status) && was.get(id) !== status);
-}
-
 /**
- * Has dpkg say in the log what is wrong with these packages; the sentence returned says how to mend
- * it. There is none if nothing is broken, or if somebody else may be about to finish it.
+ * Has dpkg say in the log what is unfinished, whoever has left it so: apt fails over it again and
+ * again. The sentence returned says how to mend it. There is none if nothing is broken, or if
+ * somebody else may be about to finish it.
  */
 export async function tellBroken(
-  broken: DpkgRecord[],
+  records: DpkgRecord[],
   query: Query,
   onLines: TaskContext["onLines"],
 ): Promise<string | undefined> {
+  const broken = records.filter(({ status }) => BROKEN.has(status));
   if (broken.length === 0) return undefined;
-  const { stdout } = await query("dpkg", "--audit", ...broken.map(({ id }) => id));
+  const { stdout } = await query("dpkg", "--audit");
   const sentence = stdout.includes(LOCKED) ? undefined : mendingSentence(broken);
   await onLines("system", sentence === undefined ? stdout : `${stdout}[${sentence}]\n`);
   return sentence;
@@ -40,8 +38,11 @@ function mendingSentence(broken: DpkgRecord[]): string {
   const lost = broken.filter(({ status }) => status === "half-installed").map(({ id }) => id);
   const commands = [
     ...(lost.length < broken.length ? ['"dpkg --configure -a"'] : []),
-    ...(lost.length > 0 ? [`"apt-get install --reinstall ${lost.join(" ")}"`] : []),
+    ...(lost.length > 0
+      ? [`"apt-get install --reinstall ${lost.slice(0, MAX_NAMES).join(" ")}"`]
+      : []),
   ];
-  const names = broken.map(({ id }) => id).join(", ");
+  const more = broken.length > MAX_NAMES ? ` and ${broken.length - MAX_NAMES} more packages` : "";
+  const names = broken.slice(0, MAX_NAMES).map(({ id }) => id).join(", ") + more;
   return `dpkg has left ${names} half done: run ${commands.join(", then ")} to mend it`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answer } from "./_test_query.ts";
-import { brokenBetween, tellBroken } from "./broken.ts";
+import { tellBroken } from "./broken.ts";
 import type { DpkgRecord } from "./dpkg.ts";
 
 function record(name: string, status: string): DpkgRecord {
@@ -15,25 +15,31 @@ async function told(audit: string, ...broken: DpkgRecord[]) {
     asked.push(argv);
     return Promise.resolve(answer(audit));
   }, (_, lines) => Promise.resolve(void (log += lines)));
-  assert.deepEqual(asked, [["dpkg", "--audit", ...broken.map(({ id }) => id)]]);
+  assert.deepEqual(asked, [["dpkg", "--audit"]]);
   return { sentence, log };
 }
 
-Deno.test("what is unfinished is broken, unless it was so before", () => {
-  const broken = [
-    "half-installed",
-    "unpacked",
-    "half-configured",
-    "triggers-pending",
-    "triggers-awaited",
-  ];
-  const after = ["installed", "config-files", "not-installed", ...broken]
-    .map((status) => record(status, status));
-  const names = (before: DpkgRecord[]) => brokenBetween(before, after).map(({ name }) => name);
-  assert.deepEqual(names([]), broken);
-  assert.deepEqual(
-    names([record("unpacked", "unpacked"), record("half-configured", "installed")]),
-    broken.filter((name) => name !== "unpacked"),
+Deno.test("what is unfinished is broken", async () => {
+  for (const status of ["unpacked", "half-configured", "triggers-pending", "triggers-awaited"]) {
+    assert.match(
+      (await told("", record("a", status))).sentence ?? "",
+      /^dpkg has left a half done/,
+    );
+  }
+  const whole = ["installed", "config-files", "not-installed"].map((status) => record("b", status));
+  assert.match(
+    (await told("", ...whole, record("a", "unpacked"), ...whole)).sentence ?? "",
+    /^dpkg has left a half done/,
+  );
+});
+
+Deno.test("of very many broken packages only the first are told by name", async () => {
+  const names = Array.from({ length: 300 }, (_, index) => `p${index}`);
+  const { sentence } = await told("", ...names.map((name) => record(name, "half-installed")));
+  assert.equal(
+    sentence,
+    "dpkg has left p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 290 more packages half done: " +
+      'run "apt-get install --reinstall p0 p1 p2 p3 p4 p5 p6 p7 p8 p9" to mend it',
   );
 });
 
@@ -64,5 +70,6 @@ Deno.test("while another process changes packages nobody is blamed", async () =>
 });
 
 Deno.test("where nothing is broken dpkg is not asked", async () => {
-  assert.equal(await tellBroken([], assert.fail, assert.fail), undefined);
+  const records = [record("a", "installed"), record("b", "config-files")];
+  assert.equal(await tellBroken(records, assert.fail, assert.fail), undefined);
 });

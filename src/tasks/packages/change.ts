@@ -1,6 +1,6 @@
 import type { TaskContext, TaskOutcome, TaskType } from "../task_type.ts";
 import { runApt } from "./apt.ts";
-import { brokenBetween, tellBroken } from "./broken.ts";
+import { tellBroken } from "./broken.ts";
 import { changesBetween, readDpkg } from "./dpkg.ts";
 import { type ChangeRequest, type Operation, parseRequest, refuseUnknown } from "./names.ts";
 import { needsApt, queriesOf } from "./query.ts";
@@ -46,13 +46,13 @@ async function change(
   await refuseUnknown(request.names, query);
   const { exitCode, error, before = [] } = await runApt(request, context, leaveMs);
   return await afterAll(context, async (later) => {
-    const after = (before.length > 0 ? await readDpkg(queriesOf(later)) : undefined) ?? before;
-    const result = { ...request, changed: changesBetween(before, after) };
+    const after = await readDpkg(queriesOf(later)) ?? [];
+    const changed = before.length > 0 ? changesBetween(before, after) : [];
+    const result = { ...request, changed };
     if (error === undefined && !context.signal.aborted) {
       return { status: "success", exitCode, result };
     }
-    const broken = brokenBetween(before, after);
-    const aftermath = await tellBroken(broken, queriesOf(later), later.onLines);
+    const aftermath = await tellBroken(after, queriesOf(later), later.onLines);
     return {
       status: "failed",
       exitCode,
@@ -77,9 +77,7 @@ async function afterAll<T>(
   }
 }
 
-/** Nobody knows any more how things were before, so that all that is broken is told. */
 async function lookAfterOrphan(context: TaskContext): Promise<string | undefined> {
   const query = queriesOf(context);
-  const after = await readDpkg(query) ?? [];
-  return await tellBroken(brokenBetween([], after), query, context.onLines);
+  return await tellBroken(await readDpkg(query) ?? [], query, context.onLines);
 }

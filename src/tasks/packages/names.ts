@@ -72,8 +72,19 @@ export async function refuseUnknown(names: string[], query: Query): Promise<void
   if (doubtful.length === 0) return;
   const { stdout } = await query("apt-cache", "pkgnames");
   const known = new Set(stdout.split("\n"));
-  const unknown = doubtful.filter((name) => !known.has(name));
+  const unreal = doubtful.filter((name) => !known.has(name));
+  if (unreal.length === 0) return;
+  const provided = await providedAmong(unreal, query);
+  const unknown = unreal.filter((name) => !provided.has(name));
   if (unknown.length > 0) throw new UserError(`Unable to locate package ${unknown.join(", ")}`);
+}
+
+/** Those of the names that no package has, but some package provides. */
+async function providedAmong(names: string[], query: Query): Promise<Set<string | undefined>> {
+  const exactly = ["-o", "APT::Cmd::Pattern-Only=true"];
+  const { stdout } = await query("apt-cache", ...exactly, "showpkg", "--", ...names);
+  const told = stdout.split(/^Package: /m).filter((text) => /^Reverse Provides: *\n\S/m.test(text));
+  return new Set(told.map((text) => text.split("\n")[0]));
 }
 
 /** A checked name as apt takes it for nothing else: with an architecture, `+` and `-` do not end it. */

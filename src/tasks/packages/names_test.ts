@@ -161,17 +161,29 @@ Deno.test("a payload that names nothing, or not by text, is refused", () => {
   }
 });
 
+/** What apt-cache shows of a name that is only provided, one that is only depended on, and another. */
+const SHOWN = ["api-1.0", "api-1.1", "zsh"].map((name) =>
+  `Package: ${name}\nVersions: \n\nReverse Depends: \n  top,${name}\nDependencies: \nProvides: \n` +
+  `Reverse Provides: \n${name === "api-1.1" ? "" : "base 1.0 (= )\n"}`
+).join("");
+
 Deno.test("a name that apt would take for something else must be known exactly", async () => {
   const asked: string[][] = [];
   const query = (...argv: string[]) => {
     asked.push(argv);
+    if (argv.includes("showpkg")) return Promise.resolve(answer(SHOWN));
     return Promise.resolve(answer("zsh\ng++\nodd-\npython3.11\n"));
   };
   await refuseUnknown(["zsh", "no-such-package", "zsh:i386", "zsh=1.0+b1"], query);
   assert.deepEqual(asked, []);
   await refuseUnknown(["g++", "odd-", "python3.11:amd64", "g++=1.0"], query);
   assert.deepEqual(asked, [["apt-cache", "pkgnames"]]);
-  for (const name of ["zsh-", "zsh+", "z.h", "g+", "zsh-:amd64", "z.h=1.0", "z+/stable"]) {
+  await refuseUnknown(["api-1.0", "g++"], query);
+  const show = ["apt-cache", "-o", "APT::Cmd::Pattern-Only=true", "showpkg", "--", "api-1.0"];
+  assert.deepEqual(asked.slice(1), [["apt-cache", "pkgnames"], show]);
+  for (
+    const name of ["zsh-", "zsh+", "z.h", "g+", "zsh-:amd64", "z.h=1.0", "z+/stable", "api-1.1"]
+  ) {
     const bare = name.replace(/[:=/].*/, "");
     await assert.rejects(refuseUnknown(["zsh", name], query), {
       message: `Unable to locate package ${bare}`,

@@ -6,6 +6,8 @@ import { needsApt, NO_SUCH_PROGRAM, queriesOf, type Query } from "./query.ts";
 
 /** A search may hit half of the archive; the page waits 10 s and nobody reads on (contract: Types). */
 const MAX_RESULTS = 200;
+/** How long a search may take, in milliseconds; apt has no limit of its own. */
+const LIMIT_MS = 30_000;
 
 const Term = z.string().refine((text) => !text.includes("\0"), "must not contain NUL").nullish();
 const PackageSearch = z.looseObject({ query: Term, term: Term })
@@ -20,17 +22,44 @@ const PackageSearch = z.looseObject({ query: Term, term: Term })
 const EMPTY = "must hold at least one word to search for";
 
 /** `packageSearch`: packages whose name or description holds every word (contract: Types). */
-export const packageSearch: TaskType = {
-  prepare(payload) {
-    const words = PackageSearch.parse(payload);
-    return async (context): Promise<TaskOutcome> => {
-      const { found, results } = await searchPackages(words, queriesOf(context));
-      const cut = found > results.length ? `, the first ${results.length} are listed` : "";
-      await context.onLines("stdout", `${found} packages match${cut}\n`);
-      return { status: "success", exitCode: 0, result: { results } };
-    };
-  },
-};
+export const packageSearch: TaskType = packageSearchWithin(LIMIT_MS);
+
+/** {@linkcode packageSearch} with a limit of its own. */
+export function packageSearchWithin(limitMs: number): TaskType {
+  return {
+    prepare(payload) {
+      const words = PackageSearch.parse(payload);
+      return async (context): Promise<TaskOutcome> => {
+        const limit = new AbortController();
+        const tooLong = `the search takes more than ${limitMs / 1_000} s: use longer or more words`;
+        const timer = setTimeout(() => limit.abort(new UserError(tooLong)), limitMs);
+        const signal = AbortSignal.any([context.signal, limit.signal]);
+        try {
+          const found = await searchPackages(words, queriesOf({ ...context, signal }));
+          await context.onLines("stdout", `${summary(found)}\n`);
+          return { status: "success", exitCode: 0, result: { results: found.results } };
+        } finally {
+          clearTimeout(timer);
+        }
+      };
+    },
+  };
+}
+
+function summary({ found, byName, results }: Found): string {
+  const cut = found > results.length ? `, the first ${results.length} are listed` : "";
+  return `${found} packages match${byName ? " by their name" : ""}${cut}`;
+}
+
+/** What a search has found. */
+export interface Found {
+  /** How many packages. */
+  found: number;
+  /** Whether there are so many names with all the words that no description was looked at. */
+  byName: boolean;
+  /** The first of them. */
+  results: Package[];
+}
 
 interface Hit {
   name: string;
@@ -39,24 +68,29 @@ interface Hit {
 
 /**
  * Searches apt's cache. Packages that are called by a word come first, then those that have all
- * words in their name.
+ * words in their name. If these are more than are told, descriptions are not searched: where apt
+ * keeps its lists compressed, it takes 10 ms for every package that it finds so.
  *
  * @throws {UserError} where there is no apt-cache, or it fails.
  */
 export async function searchPackages(
   words: string[],
   query: Query,
-): Promise<{ found: number; results: Package[] }> {
-  const hits = parseHits(await ask(query, "search", "--", ...words.map(literally)));
+): Promise<Found> {
+  const patterns = words.map(literally);
+  let hits = parseHits(await ask(query, "search", "--names-only", "--", ...patterns));
+  // Others are in there too: those that provide such a name.
+  const byName = hits.filter((hit) => rank(hit, words) < 2).length >= MAX_RESULTS;
+  if (!byName) hits = parseHits(await ask(query, "search", "--", ...patterns));
   const ranked = hits.sort((a, b) => rank(a, words) - rank(b, words)).slice(0, MAX_RESULTS);
-  if (ranked.length === 0) return { found: 0, results: [] };
+  if (ranked.length === 0) return { found: 0, byName, results: [] };
   const names = ranked.map(({ name }) => name);
   const records = parseRecords(await ask(query, "show", "--no-all-versions", "--", ...names));
   const results = ranked.map(({ name, description }) => {
     const { version = "", architecture = "" } = records.get(name) ?? {};
     return { name: name.replace(/:.*/, ""), version, architecture, description };
   });
-  return { found: hits.length, results };
+  return { found: hits.length, byName, results };
 }
 
 async function ask(query: Query, ...args: string[]): Promise<string> {

@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import { describeBadPayload } from "../task_type.ts";
-import { answer } from "./_test_query.ts";
-import { packageSearch, searchPackages } from "./search.ts";
+import { asAgent } from "../../privileges/launch.ts";
+import type { ProcessGroup } from "../../process/process_table.ts";
+import { SecretMask } from "../../process/secret_mask.ts";
+import { answer, HAS_APT } from "./_test_query.ts";
+import { packageSearch, packageSearchWithin, searchPackages } from "./search.ts";
 
-/** A cache with these hits; asked words are noted. */
-function cache(hits: string[], asked: string[][] = []) {
+/** A cache with these hits, which may be less by name only; what is asked is noted. */
+function cache(hits: string[], asked: string[][] = [], named = hits) {
   return (...argv: string[]) => {
     asked.push(argv);
+    if (argv[2] === "--names-only") return Promise.resolve(answer(named.join("\n") + "\n"));
     if (argv[1] === "search") return Promise.resolve(answer(hits.join("\n") + "\n"));
     const records = argv.slice(4).filter((name) => name !== "recordless").map((name) =>
       `Package: ${name}\nVersion: 1-${name}\nArchitecture: all\nDescription-en: x\n Version: 9\n`
@@ -16,9 +20,9 @@ function cache(hits: string[], asked: string[][] = []) {
   };
 }
 
-Deno.test("a search takes one call for the hits and one for all versions", async () => {
+Deno.test("a search takes two calls for the hits and one for all versions", async () => {
   const asked: string[][] = [];
-  const query = cache(["zsh - shell - with features", "recordless - is virtual"], asked);
+  const query = cache(["zsh - shell - with features", "recordless - is virtual"], asked, []);
   const { found, results } = await searchPackages(["shell"], query);
   assert.equal(found, 2);
   assert.deepEqual(results, [
@@ -26,6 +30,7 @@ Deno.test("a search takes one call for the hits and one for all versions", async
     { name: "recordless", version: "", architecture: "", description: "is virtual" },
   ]);
   assert.deepEqual(asked, [
+    ["apt-cache", "search", "--names-only", "--", "shell"],
     ["apt-cache", "search", "--", "shell"],
     ["apt-cache", "show", "--no-all-versions", "--", "zsh", "recordless"],
   ]);
@@ -34,7 +39,9 @@ Deno.test("a search takes one call for the hits and one for all versions", async
 Deno.test("words are taken literally", async () => {
   const asked: string[][] = [];
   await searchPackages(["g++", "a.b", "^x$", "(y|z)*", "[q]{2}?", "back\\slash"], cache([], asked));
-  assert.deepEqual(asked[0]?.slice(3), [
+  const [byName = [], whole = []] = asked;
+  assert.deepEqual(byName.slice(4), whole.slice(3));
+  assert.deepEqual(whole.slice(3), [
     "g\\+\\+",
     "a\\.b",
     "\\^x\\$",
@@ -53,8 +60,41 @@ Deno.test("of many hits the first 200 are told, those with the name first", asyn
   assert.deepEqual(results.slice(0, 3).map(({ name }) => name), ["nginx", "libnginx-x", "other-0"]);
 });
 
+Deno.test("descriptions are left alone where enough packages have the words in their name", async () => {
+  const named = Array.from({ length: 250 }, (_, i) => `Lib${i}x - about`.toLowerCase());
+  const asked: string[][] = [];
+  const query = (count: number) => cache([], asked, [...named.slice(0, count), "other - provides"]);
+  const { found, byName, results } = await searchPackages(["LIB", "x"], query(250));
+  assert.deepEqual([found, byName, results.length, results[0]?.name], [251, true, 200, "lib0x"]);
+  assert.deepEqual(asked.map((argv) => argv[1]), ["search", "show"]);
+  assert.equal((await searchPackages(["LIB", "x"], query(199))).byName, false);
+});
+
+Deno.test({
+  name: "a search that takes too long is ended, and says what to do",
+  ignore: !HAS_APT,
+  async fn() {
+    const begun: ProcessGroup[] = [];
+    const search = packageSearchWithin(1).prepare({ query: "a" });
+    const outcome = search({
+      taskId: crypto.randomUUID(),
+      privileges: { usual: asAgent, root: asAgent, sudo: false, allows: () => undefined },
+      signal: new AbortController().signal,
+      mask: new SecretMask([]),
+      onSpawn: (group) => Promise.resolve(void begun.push(group)),
+      onLines: assert.fail,
+    });
+    await assert.rejects(outcome, {
+      name: "UserError",
+      message: "the search takes more than 0.001 s: use longer or more words",
+    });
+    assert.equal(begun.length, 1);
+  },
+});
+
 Deno.test("no hit is no failure; no apt-cache, or one that fails, is", async () => {
-  assert.deepEqual(await searchPackages(["x"], cache([])), { found: 0, results: [] });
+  const none = { found: 0, byName: false, results: [] };
+  assert.deepEqual(await searchPackages(["x"], cache([])), none);
   const fails = (code: number) => () => Promise.resolve(answer("", code, "E: no cache\n"));
   await assert.rejects(searchPackages(["x"], fails(127)), /need dpkg and apt/);
   await assert.rejects(searchPackages(["x"], fails(100)), /^UserError: apt-cache failed: E: no/);

@@ -1,0 +1,47 @@
+import { lockHolder } from "../../doctor/kernel_locks.ts";
+import { type RunTool, runTool } from "../../system/tool.ts";
+import type { TaskContext } from "../task_type.ts";
+
+/** How long apt waits for another one that holds dpkg's lock, in seconds. */
+export const LOCK_WAIT_S = 120;
+/** What apt takes first of all, and keeps to its end. */
+const LOCK = "/var/lib/dpkg/lock-frontend";
+/** apt writes this once a second; the line ends when the next one begins. */
+const WAITING = /^Waiting for cache lock: .*\n/gm;
+
+/**
+ * Tells once, not once a second, that apt waits for dpkg's lock. What apt says of it is not enough:
+ * whether it says anything is left to chance when its output is no terminal, and to its settings.
+ */
+export class LockWait {
+  readonly #onLines: TaskContext["onLines"];
+  readonly #run: RunTool;
+  #told = "";
+
+  /** `run` is for a look at who holds the lock. */
+  constructor(onLines: TaskContext["onLines"], run: RunTool = runTool) {
+    this.#onLines = onLines;
+    this.#run = run;
+  }
+
+  /** Looks whether apt, which is about to begin, will have to wait. */
+  async look(): Promise<void> {
+    const holder = await lockHolder(LOCK, this.#run);
+    if (holder) await this.#tell(`process ${holder.pid}${holder.name && ` (${holder.name})`}`);
+  }
+
+  /** Passes on apt's lines, but for those that say that it waits. */
+  async push(stream: "stdout" | "stderr" | "system", lines: string): Promise<void> {
+    for (const [wait] of lines.matchAll(WAITING)) {
+      await this.#tell(/held by (process .*)\.{3}$/m.exec(wait)?.[1] ?? "another process");
+    }
+    const rest = lines.replaceAll(WAITING, "");
+    if (rest !== "") await this.#onLines(stream, rest);
+  }
+
+  async #tell(holder: string): Promise<void> {
+    if (holder === this.#told) return;
+    this.#told = holder;
+    await this.#onLines("system", `[dpkg is busy: waiting up to ${LOCK_WAIT_S} s for ${holder}]\n`);
+  }
+}

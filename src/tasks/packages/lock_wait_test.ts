@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { LockWait } from "./lock_wait.ts";
+
+/** What is logged of these batches of apt's lines; `locks` and `name` are what the kernel tells. */
+async function logged(batches: string[], locks = "", name = ""): Promise<string[]> {
+  const log: string[] = [];
+  const answers: Record<string, string> = { stat: "5678", "/proc/locks": locks };
+  const run = (program: string, ...args: string[]) =>
+    Promise.resolve({
+      code: 0,
+      stdout: answers[args[0] ?? ""] ?? answers[program] ?? name,
+      stderr: "",
+    });
+  const wait = new LockWait((stream, lines) => {
+    log.push(`${stream}: ${lines}`);
+    return Promise.resolve();
+  }, run);
+  await wait.look();
+  for (const lines of batches) await wait.push("stdout", lines);
+  return log;
+}
+
+const HELD = "Waiting for cache lock: Could not get lock /x/lock-frontend. It is held by ";
+const told = (holder: string) => `system: [dpkg is busy: waiting up to 120 s for ${holder}]\n`;
+
+Deno.test("that apt waits is told once for each holder, and its own lines are left out", async () => {
+  const a = `${HELD}process 12 (apt-get)...\n`;
+  const b = `${HELD}process 13 (python3.11)...\n`;
+  assert.deepEqual(await logged([a, a, `before\n${a}${b}after\n`, b]), [
+    told("process 12 (apt-get)"),
+    told("process 13 (python3.11)"),
+    "stdout: before\nafter\n",
+  ]);
+  const nameless = "Waiting for cache lock: Could not get lock /x - open (11: busy)...\n";
+  assert.deepEqual(await logged([nameless, nameless]), [told("another process")]);
+  assert.deepEqual(await logged([`${HELD}process 14...\n`]), [told("process 14")]);
+});
+
+Deno.test("who holds the lock is told although apt says nothing, and not again if it does", async () => {
+  const locks = "1: POSIX  ADVISORY  WRITE 12 fd:01:5678 0 EOF\n";
+  assert.deepEqual(await logged([], locks, "apt-get"), [told("process 12 (apt-get)")]);
+  assert.deepEqual(await logged([`${HELD}process 12 (apt-get)...\n`], locks, "apt-get"), [
+    told("process 12 (apt-get)"),
+  ]);
+  assert.deepEqual(await logged([], locks), [told("process 12")]);
+});

@@ -7,20 +7,20 @@ import { together } from "./_together.ts";
 
 const RESTARTED = "the agent was restarted while the task ran";
 const QUICK = { task_poll_interval: "500ms" };
-/** Claims of an agent that was killed may still be given a task, which comes again after a second. */
-const LEASES = { leaseMs: 1_000 };
 
 /** Holds a call of a task's life with a fault, kills the agent there, and starts the next one. */
 async function killAt(
-  { fault, command, until, expected }: {
+  { fault, leaseMs = 60_000, command, until, expected }: {
     fault: FaultSpec;
+    /** How long the claims of the agent that is killed hold. */
+    leaseMs?: number;
     command: (file: string) => string;
     /** What the agent must have written down before it is killed. */
     until?: { name: string; holds: string };
     expected: { status: string; error?: string; stdout: string };
   },
 ): Promise<void> {
-  await using fleet = await Fleet.start(QUICK, LEASES);
+  await using fleet = await Fleet.start(QUICK, { leaseMs });
   const { controlPlane: cp } = fleet;
   const held = cp.fault(fault);
   const file = join(fleet.folder, "runs");
@@ -35,6 +35,9 @@ async function killAt(
     await agent.kill();
   }
   held.remove();
+  // A claim of an agent that is gone may still be given the task.
+  await eventually("the end of its claims", () => Promise.resolve(cp.heldClaims === 0));
+  cp.options.leaseMs = 60_000;
   await using _next = await fleet.agent();
   const { status, completion } = await fleet.ended(id);
   assert.equal(status, expected.status, cp.describe(id));
@@ -51,15 +54,18 @@ Deno.test("a task outlives its agent, wherever that is killed", () => {
   const lines = Array.from({ length: 50 }, (_, i) => i + 1).join("\n");
   const short = (file: string) => `echo run >>${file}; seq 50`;
   const long = (file: string) =>
-    `echo run >>${file}; for i in $(seq 50); do echo $i; sleep 0.02; done; sleep 100`;
+    `echo run >>${file}; for i in $(seq 50); do echo $i; sleep 0.02; done; sleep 1000`;
   const succeeds = { status: "success", stdout: lines };
   const restarted = { status: "failed", error: RESTARTED, stdout: lines };
   const printed = { name: ".log.1", holds: "\n50\n" };
   const outcomeKnown = { name: ".json", holds: '"outcome"' };
-  const at = (fault: FaultSpec) => () => killAt({ fault, command: short, expected: succeeds });
+  const at = (fault: FaultSpec, leaseMs?: number) => () =>
+    killAt({ fault, ...(leaseMs ? { leaseMs } : {}), command: short, expected: succeeds });
+  // What is not begun by then comes again to the next agent, which has it already.
+  const shortMs = 1_000;
   return together({
-    "before it is accepted": at({ path: "/accepted", hang: true }),
-    "before it is started": at({ path: "/started", hang: true }),
+    "before it is accepted": at({ path: "/accepted", hang: true }, shortMs),
+    "before it is started": at({ path: "/started", hang: true }, shortMs),
     "when it is started, but the agent has not heard it": at({ path: "/started", hang: "after" }),
     "while it is reported": at({ path: "/completed", hang: true }),
     "when its end is known, but the agent has not heard it": at({
@@ -90,14 +96,46 @@ Deno.test("a task outlives its agent, wherever that is killed", () => {
   });
 });
 
+Deno.test("a promise of long ago is reported, if not by this start then by the next", async () => {
+  await using fleet = await Fleet.start({ ...QUICK, shutdown_timeout: "100ms" });
+  const { controlPlane: cp } = fleet;
+  const accepting = cp.fault({ path: "/accepted", hang: true });
+  const file = join(fleet.folder, "runs");
+  const id = fleet.shell(`echo run >>${file}`);
+  const record = join(fleet.tasksFolder, `${id}.json`);
+  {
+    await using _agent = await fleet.agent();
+    await cp.waitFor(() => accepting.hits > 0, { what: "the task to be promised" });
+  }
+  accepting.remove();
+  const promised = JSON.parse(await Deno.readTextFile(record));
+  await Deno.writeTextFile(
+    record,
+    JSON.stringify({ ...promised, claimedAt: "2025-01-01T00:00:00Z" }),
+  );
+
+  const away = cp.fault({ path: `/${id}/`, status: 503 });
+  {
+    await using agent = await fleet.agent();
+    await cp.waitFor(() => away.hits > 0, { what: "a report" });
+    assert.equal((await agent.stop()).code, 0);
+  }
+  away.remove();
+  await using _next = await fleet.agent();
+  const { completion } = await fleet.ended(id);
+  assert.equal(completion?.error, "the agent was restarted before the task ran");
+  assert.equal(await textOf(file), "");
+  await fleet.closed(id);
+});
+
 Deno.test("orphans of a killed agent are ended, however they have detached themselves", async () => {
-  await using fleet = await Fleet.start(QUICK, LEASES);
+  await using fleet = await Fleet.start(QUICK);
   const { controlPlane: cp } = fleet;
   const ids = [
-    "echo ready; sleep 100",
+    "echo ready; sleep 1000",
     `trap "" TERM; echo ready; while :; do sleep 0.2; done`,
-    "setsid sleep 100 & echo ready; wait",
-    "(setsid sh -c '(sleep 100 &)' &); echo ready; sleep 100",
+    "setsid sleep 1000 & echo ready; wait",
+    "(setsid sh -c '(sleep 1000 &)' &); echo ready; sleep 1000",
   ].map((command) => fleet.shell(command));
   {
     await using agent = await fleet.agent();
@@ -114,9 +152,9 @@ Deno.test("orphans of a killed agent are ended, however they have detached thems
 });
 
 Deno.test("an innocent process that has got a task's process id is left alone", async () => {
-  await using fleet = await Fleet.start(QUICK, LEASES);
+  await using fleet = await Fleet.start(QUICK);
   const { controlPlane: cp } = fleet;
-  const id = fleet.shell("echo ready; sleep 100");
+  const id = fleet.shell("echo ready; sleep 1000");
   const innocent = new Deno.Command("sleep", { args: ["1000"], detached: true }).spawn();
   try {
     {
@@ -139,11 +177,11 @@ Deno.test("an innocent process that has got a task's process id is left alone", 
 });
 
 Deno.test("a damaged journal file is set aside and named, and its task is reported", async () => {
-  await using fleet = await Fleet.start(QUICK, LEASES);
+  await using fleet = await Fleet.start(QUICK);
   const { controlPlane: cp } = fleet;
-  const torn = fleet.shell("echo ready; sleep 100");
-  const empty = fleet.shell("echo ready; sleep 100");
-  const whole = fleet.shell("echo ready; sleep 100");
+  const torn = fleet.shell("echo ready; sleep 1000");
+  const empty = fleet.shell("echo ready; sleep 1000");
+  const whole = fleet.shell("echo ready; sleep 1000");
   {
     await using agent = await fleet.agent();
     for (const id of [torn, empty, whole]) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
@@ -188,11 +226,11 @@ Deno.test("a second agent on the same state folder is refused", async () => {
 });
 
 Deno.test("damage to lines, cursor or memory of ended tasks is named, and a copy is kept", async () => {
-  await using fleet = await Fleet.start(QUICK, LEASES);
+  await using fleet = await Fleet.start(QUICK);
   const { controlPlane: cp } = fleet;
   const before = fleet.shell("true");
   const refusing = cp.fault({ path: "/logs", status: 503 });
-  const id = fleet.shell("echo first; sleep 0.2; echo second; sleep 100");
+  const id = fleet.shell("echo first; sleep 0.2; echo second; sleep 1000");
   {
     await using agent = await fleet.agent();
     await fleet.ended(before);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "@std/async";
 import { Fleet } from "./_agent.ts";
 import { assertKept, countingCommand, seeded } from "./_chaos.ts";
-import { livingWith } from "./_processes.ts";
+import { eventually, livingWith } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
 const LINES = 40;
@@ -13,7 +13,8 @@ Deno.test("killed again and again, the agent neither loses a task nor runs one t
   const random = seeded(seed);
   await using fleet = await Fleet.start(
     { task_poll_interval: "500ms" },
-    { leaseMs: 1_000 },
+    // What an agent was given that was killed comes again soon, however long all of it takes.
+    { leaseMs: 1_000, queueTimeoutMs: 3_600_000 },
   );
   const { controlPlane: cp } = fleet;
   cp.fault({ path: "/tasks/", latencyMs: () => random() * 20 });
@@ -26,6 +27,8 @@ Deno.test("killed again and again, the agent neither loses a task nor runs one t
     await delay(random() * 700);
     await agent.kill();
   }
+  await eventually("the end of their claims", () => Promise.resolve(cp.heldClaims === 0));
+  cp.options.leaseMs = 60_000;
   await using agent = await fleet.agent();
   for (const id of ids) {
     const task = await fleet.ended(id);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
 import type { AgentProcess, Fleet } from "./_agent.ts";
-import { textOf } from "./_processes.ts";
+import { PATIENCE_MS, textOf } from "./_processes.ts";
 import {
   authenticated,
   epochMs,
@@ -30,11 +30,22 @@ function received({ controlPlane: cp }: Fleet, event: string, socketId?: string)
   );
 }
 
+/**
+ * Checks times that the agent has taken: none comes sooner than its interval, and the quickest are
+ * not as late as the 2 s that would be the default. The others may be, on a machine that stood still.
+ */
+function inTheirInterval(times: number[], intervalMs: number): string {
+  const paces = times.slice(1).map((at, i) => at - (times[i] ?? NaN));
+  const told = paces.map((pace) => pace.toFixed()).join(", ");
+  assert(Math.min(...paces) > intervalMs / 2 && Math.min(...paces) < 1_500, told);
+  return told;
+}
+
 Deno.test("a session is up soon after the start, and gone at once after the end", async () => {
   const times: number[] = [];
   const endTimes: number[] = [];
   for (let i = 0; i < 3; i++) {
-    await using fleet = await realtimeFleet({ log_level: "debug" });
+    await using fleet = await realtimeFleet({ log_level: "debug", shutdown_timeout: "10m" });
     const { controlPlane: cp } = fleet;
     const startedAt = epochMs();
     await using agent = spawnLive(fleet);
@@ -62,11 +73,16 @@ Deno.test("a session is up soon after the start, and gone at once after the end"
     const stoppedAt = epochMs();
     await leavesWell(fleet, agent);
     endTimes.push(epochMs() - stoppedAt);
-    assert.deepEqual(agent.events.filter(({ level }) => level === "warn" || level === "error"), []);
+    // That a slow machine is slow is no failure.
+    const complaints = agent.events.filter(({ level, msg }) =>
+      ["warn", "error"].includes(level) && !msg.startsWith("realtime ping is ")
+    );
+    assert.deepEqual(complaints, []);
   }
   tell(`start to authenticated: ${times.map((time) => time.toFixed()).join(", ")} ms`);
   tell(`SIGTERM to the end: ${endTimes.map((time) => time.toFixed()).join(", ")} ms`);
-  assert(Math.min(...times) < 15_000 && Math.min(...endTimes) < 15_000);
+  // Neither a second try, which the requests would show, nor the time of tasks was waited for.
+  assert(Math.max(...times, ...endTimes) < PATIENCE_MS);
 });
 
 const SESSIONS: Record<string, () => Promise<void>> = {
@@ -110,15 +126,14 @@ const SESSIONS: Record<string, () => Promise<void>> = {
       const { controlPlane: cp } = fleet;
       const pings = () => received(fleet, "agent.ping");
       await cp.waitFor(() => pings().length >= 10);
-      const times = pings().slice(0, 10).map(({ at }) => at);
-      const meanMs = ((times.at(-1) ?? NaN) - (times[0] ?? NaN)) / 9;
-      tell(`pings every 200 ms: every ${meanMs.toFixed()} ms`);
-      assert(meanMs > 100 && meanMs < 1_500, `every ${meanMs} ms`);
-      for (const { payload } of pings()) {
+      const times = pings().slice(0, 10).map(({ at, payload }) => {
         const { timestamp, ...rest } = z.record(z.string(), z.string()).parse(payload);
         assert.deepEqual(rest, { type: "agent.ping" });
-        assert(Math.abs(Date.parse(timestamp ?? "") - Date.now()) < 30_000);
-      }
+        const sentAt = Date.parse(timestamp ?? "");
+        assert(Math.abs(sentAt - at) < 30_000);
+        return sentAt;
+      });
+      tell(`pings every 200 ms: ${inTheirInterval(times, 200)} ms`);
       cp.options.realtimeHandlerMs = () => 2_100;
       const { tookMs, level } = await agent.waitForLog("realtime ping is slow");
       assert.equal(level, "warn");
@@ -133,11 +148,9 @@ const SESSIONS: Record<string, () => Promise<void>> = {
       await cp.waitFor(() => cp.realtime.metrics().length >= 5);
       const metrics = cp.realtime.metrics();
       const firstMs = (metrics[0]?.at ?? NaN) - at;
-      const meanMs = ((metrics[4]?.at ?? NaN) - (metrics[0]?.at ?? NaN)) / 4;
-      tell(
-        `metrics every 300 ms: first ${firstMs.toFixed()} ms, then every ${meanMs.toFixed()} ms`,
-      );
-      assert(meanMs > 150 && meanMs < 1_500, `every ${meanMs} ms`);
+      const times = metrics.map(({ collectedAt }) => Date.parse(collectedAt ?? ""));
+      const paces = inTheirInterval(times, 300);
+      tell(`metrics every 300 ms: first ${firstMs.toFixed()} ms, then ${paces} ms`);
       const { total } = Deno.systemMemoryInfo();
       for (const snapshot of metrics) {
         for (const usage of ["cpuUsage", "memoryUsage", "diskUsage"] as const) {

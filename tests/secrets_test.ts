@@ -76,7 +76,7 @@ Deno.test("operators see no secret of a task's environment, nor the agent's toke
         working_dir: `/no/${PASSWORD}`,
       }),
     "in the reason of a cancellation": async () => {
-      const id = fleet.shell("echo up; sleep 30", { environment: ENVIRONMENT });
+      const id = fleet.shell("echo up; sleep 1000", { environment: ENVIRONMENT });
       await cp.waitFor(() => cp.streamText(id, "stdout") === "up", { what: "the task to run" });
       cp.cancelTask(id, `it has shown ${PASSWORD}`);
       const { completion } = await fleet.ended(id);
@@ -100,10 +100,10 @@ Deno.test("operators see no secret of a task's environment, nor the agent's toke
 });
 
 Deno.test("what is kept on disk for the next agent is masked", async () => {
-  await using fleet = await Fleet.start({}, { leaseMs: 1_000 });
+  await using fleet = await Fleet.start();
   const { controlPlane: cp, tasksFolder } = fleet;
   const held = cp.fault({ path: "/logs", hang: true });
-  const id = fleet.shell('echo "it is $DB_PASSWORD"; sleep 100', { environment: ENVIRONMENT });
+  const id = fleet.shell('echo "it is $DB_PASSWORD"; sleep 1000', { environment: ENVIRONMENT });
   {
     await using agent = await fleet.agent();
     const spool = join(tasksFolder, `${id}.log.1`);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { AgentProcess, Fleet } from "./_agent.ts";
+import { PATIENCE_MS } from "./_processes.ts";
 import { outputOf } from "./_shell.ts";
 import { together } from "./_together.ts";
 
-const QUICK = { request_timeout: "1s", task_poll_interval: "500ms", heartbeat_interval: "1s" };
+const QUICK = { task_poll_interval: "500ms", heartbeat_interval: "1s" };
 
 /** Binds a datagram socket and prints what comes, with the sender's process, as JSON lines. */
 const LISTENER = `
@@ -51,7 +52,7 @@ class Manager implements AsyncDisposable {
   }
 
   /** Waits until somebody has said something that begins so; gives who. */
-  async hears(start: string, limitMs = 15_000): Promise<Word> {
+  async hears(start: string, limitMs = PATIENCE_MS): Promise<Word> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       late.reject(new Error(`"${start}" was not heard: ${JSON.stringify(this.words)}`));
@@ -87,18 +88,18 @@ class Manager implements AsyncDisposable {
 
 const CASES = {
   "the service manager hears of an agent's whole life, from the agent itself": async () => {
-    await using fleet = await Fleet.start({ ...QUICK, shutdown_timeout: "2s" });
+    await using fleet = await Fleet.start({ ...QUICK, shutdown_timeout: "5s" });
     const { controlPlane } = fleet;
     await using manager = await Manager.listen(join(fleet.folder, "notify.sock"));
     await using agent = await fleet.agent({
       NOTIFY_SOCKET: manager.name,
-      WATCHDOG_USEC: "600000",
+      WATCHDOG_USEC: "1500000",
     });
     const { pid } = await manager.hears("READY=1");
     assert.equal(pid, agent.pid, "its main process says so");
     await manager.hears("WATCHDOG=1");
     await manager.hears("STATUS=connected, 0 tasks");
-    const task = fleet.shell("sleep 60");
+    const task = fleet.shell("sleep 1000");
     await manager.hears("STATUS=connected, 1 task");
     await controlPlane.stop();
     await manager.hears("STATUS=control plane away (");
@@ -130,7 +131,7 @@ const CASES = {
       await using manager = await Manager.listen(`@noderax-test-${crypto.randomUUID()}`);
       await using agent = fleet.spawnAgent({
         NOTIFY_SOCKET: manager.name,
-        WATCHDOG_USEC: "600000",
+        WATCHDOG_USEC: "1500000",
       });
       await manager.hears("READY=1");
       await manager.hears("STATUS=waiting for approval");

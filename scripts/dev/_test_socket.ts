@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { io, type Socket } from "socket.io-client";
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control_plane.ts";
+import { PATIENCE_MS } from "./_ledger.ts";
 
 type Json = Record<string, unknown>;
 
@@ -79,7 +80,7 @@ export class RealtimeTest implements AsyncDisposable {
 
   /** Resolves when the condition holds, looked at often: clients tell nobody of their changes. */
   async until(condition: () => boolean, what = `${condition}`): Promise<void> {
-    const limit = performance.now() + 3000;
+    const limit = performance.now() + PATIENCE_MS;
     while (!condition()) {
       if (performance.now() > limit) throw new Error(`waited in vain for ${what}`);
       await delay(2);

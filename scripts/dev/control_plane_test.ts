@@ -6,7 +6,7 @@ Deno.test("a claim is held until there is a task, its time is over or maintenanc
   const began = performance.now();
   assert.equal((await t.claim({ waitMs: 50 })).body.task, null);
   assert.ok(performance.now() - began >= 45);
-  const held = t.claim({ waitMs: 5000 });
+  const held = t.claim({ waitMs: 30_000 });
   await t.cp.waitFor(() => t.cp.heldClaims === 1);
   t.cp.maintenance(t.node.nodeId, true);
   const id = t.cp.queueTask({ type: "shell.exec", payload: {} });
@@ -17,7 +17,7 @@ Deno.test("a claim is held until there is a task, its time is over or maintenanc
 
 Deno.test("a held claim that polls finds the task at its next look", async () => {
   await using t = await setUp({ claimPollMs: 500 });
-  const held = t.claim({ waitMs: 5000 });
+  const held = t.claim({ waitMs: 30_000 });
   await t.cp.waitFor(() => t.cp.heldClaims === 1);
   const id = t.cp.queueTask({ type: "shell.exec", payload: {} });
   await held;
@@ -27,7 +27,7 @@ Deno.test("a held claim that polls finds the task at its next look", async () =>
 
 Deno.test("two claims in flight get the same task and are a violation", async () => {
   await using t = await setUp();
-  const claims = [t.claim({ waitMs: 5000 }), t.claim({ waitMs: 5000 })];
+  const claims = [t.claim({ waitMs: 30_000 }), t.claim({ waitMs: 30_000 })];
   await t.cp.waitFor(() => t.cp.heldClaims === 2);
   const id = t.cp.queueTask({ type: "shell.exec", payload: {} });
   for (const claim of claims) assert.partialDeepStrictEqual((await claim).body.task, { id });
@@ -38,9 +38,9 @@ Deno.test("two claims in flight get the same task and are a violation", async ()
 });
 
 Deno.test("a claim whose caller hung up leases the next task to nobody", async () => {
-  await using t = await setUp({ leaseMs: 1_000 });
+  await using t = await setUp({ leaseMs: 5_000 });
   const caller = new AbortController();
-  const claim = t.claim({ waitMs: 5000 }, { signal: caller.signal });
+  const claim = t.claim({ waitMs: 30_000 }, { signal: caller.signal });
   await t.cp.waitFor(() => t.cp.heldClaims === 1);
   caller.abort();
   await assert.rejects(claim);
@@ -55,7 +55,7 @@ Deno.test("a claim whose caller hung up leases the next task to nobody", async (
 Deno.test("two writing calls for one task in flight are a violation; control is none", async () => {
   await using t = await setUp();
   const id = await t.running();
-  t.cp.fault({ path: "/logs", latencyMs: 1_000 });
+  t.cp.fault({ path: "/logs", latencyMs: 3_000 });
   const log = t.task(id, "logs", { stream: "stdout", line: "x" });
   await t.cp.waitFor(() => t.cp.requests.at(-1)?.path.endsWith("/logs"));
   await t.control(id);
@@ -119,7 +119,7 @@ Deno.test("stop resets connections, start listens on the same port with the stat
   await using t = await setUp();
   const { port } = t.cp;
   const id = await t.running();
-  const held = t.claim({ waitMs: 5000 });
+  const held = t.claim({ waitMs: 30_000 });
   await t.cp.waitFor(() => t.cp.heldClaims === 1);
   const rejected = assert.rejects(held);
   await t.cp.stop();

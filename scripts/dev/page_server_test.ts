@@ -134,7 +134,7 @@ Deno.test("a page is told of the node, tasks and telemetry, and what it asks for
 });
 
 Deno.test("a page that comes back finds its terminal; one that stays away loses it", async () => {
-  await using t = await setUpRealtime({ detachedMs: 50 });
+  await using t = await setUpRealtime();
   await using server = serve(t);
   const agent = await t.agent();
   const terminal = t.cp.realtime.openTerminal({ cols: 80, rows: 24 });
@@ -145,6 +145,7 @@ Deno.test("a page that comes back finds its terminal; one that stays away loses 
     await using page = new TestPage(new URL(server.url));
     await t.until(() => page.output.get(sessionId) === "before");
     assert.equal(page.last("terminal")?.isNew, true);
+    if (visit === 1) t.cp.options.detachedMs = 50;
   }
   await terminal.waitFor(({ stopReason }) => stopReason === "controller-detached-timeout");
 });

@@ -85,7 +85,8 @@ export class LogDelivery {
       const entry = this.#nextEntry();
       if (entry && !await this.#deliver(entry)) return false;
     }
-    return false;
+    await this.#fill();
+    return this.#window.empty;
   }
 
   /** A full entry goes first, but not again and again while older lines of another stream wait. */

@@ -126,7 +126,8 @@ export class TaskRun {
       if (!gone) void this.#report.note(`[${why}]`);
       this.#end.abort(cause);
     } else if (cause.kind === "cancelled") {
-      this.#report.limitDrain(CANCEL_DRAIN_MS);
+      // A task that was cancelled before has its limit, which begins when its end is on disk.
+      if (this.#cause?.kind !== "cancelled") this.#report.limitDrain(CANCEL_DRAIN_MS);
     } else {
       this.#report.giveUp();
     }

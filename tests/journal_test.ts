@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import type { FaultSpec } from "../scripts/dev/control_plane.ts";
+import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
 import { Fleet } from "./_agent.ts";
 import { eventually, killIfThere, livingWith, textOf } from "./_processes.ts";
 import { together } from "./_together.ts";
 
 const RESTARTED = "the agent was restarted while the task ran";
 const QUICK = { task_poll_interval: "500ms" };
+
+/** A claim of an agent that is gone may still be given a task, which comes again a lease later. */
+async function claimsAreOver(cp: ControlPlane): Promise<void> {
+  await eventually("the end of its claims", () => Promise.resolve(cp.heldClaims === 0));
+}
 
 /** Holds a call of a task's life with a fault, kills the agent there, and starts the next one. */
 async function killAt(
@@ -35,8 +40,7 @@ async function killAt(
     await agent.kill();
   }
   held.remove();
-  // A claim of an agent that is gone may still be given the task.
-  await eventually("the end of its claims", () => Promise.resolve(cp.heldClaims === 0));
+  await claimsAreOver(cp);
   cp.options.leaseMs = 60_000;
   await using _next = await fleet.agent();
   const { status, completion } = await fleet.ended(id);
@@ -187,6 +191,7 @@ Deno.test("a damaged journal file is set aside and named, and its task is report
     for (const id of [torn, empty, whole]) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
     await agent.kill();
   }
+  await claimsAreOver(cp);
   const fileOf = (id: string) => join(fleet.tasksFolder, `${id}.json`);
   await Deno.truncate(fileOf(torn), 40);
   await Deno.truncate(fileOf(empty), 0);

@@ -36,6 +36,8 @@ Deno.test("a command runs in a login shell, with nothing to read and nobody to p
   const { status, exitCode, stdout } = await run({
     command: 'echo "$PAGER $COLUMNS"; cat; echo $-; shopt -q login_shell && echo login',
     shell: "/bin/bash",
+    // Nobody's own settings: those may take their time.
+    environment: { HOME: "/nonexistent" },
   });
   assert.equal(status, "success");
   assert.equal(exitCode, 0);

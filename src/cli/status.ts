@@ -4,6 +4,7 @@ import {
   type InspectedConfig,
   isConfigNamed,
   type LoadedConfig,
+  locateConfig,
 } from "../config/mod.ts";
 import { connect } from "../control_plane/connect.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
@@ -13,6 +14,7 @@ import type { Page } from "../local/pages.ts";
 import { socketPaths } from "../local/socket_path.ts";
 import { preflight } from "../realtime/preflight.ts";
 import { jsonOf } from "../system/json.ts";
+import { INSTALLED } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { EXIT_FAILED, messageOf } from "../system/user_error.ts";
 import { print } from "./output.ts";
@@ -31,7 +33,7 @@ export async function status(
   const { loaded, problem } = await readConfig();
   const stateFile = loaded?.problems.state_file ? undefined : loaded?.config.stateFile;
   const place = {
-    paths: socketPaths(stateFile, isConfigNamed()),
+    paths: socketPaths(stateFile, await isOther()),
     ...(stateFile === undefined && problem !== undefined ? { problem } : {}),
   };
   if (check) return await checkAgent(place);
@@ -48,6 +50,11 @@ export async function status(
   };
   print(json ? asJson(facts) : renderStatus(facts));
   return runs(facts) ? 0 : EXIT_FAILED;
+}
+
+/** Whether a configuration is named that is not the installed agent's. */
+async function isOther(): Promise<boolean> {
+  return isConfigNamed() && (await locateConfig()).path !== INSTALLED.config;
 }
 
 /** Where the agent may be. */

@@ -31,19 +31,23 @@ export async function endTaskProcesses(
     pids.forEach((pid) => signalled.add(pid));
   };
   const asked = new Set<number>();
-  const kill = ({ pids }: TaskProcesses) => sendSignals(pids, "SIGKILL", asked);
+  const kill = async ({ pids, hasGroup }: TaskProcesses) => {
+    if (group && hasGroup) killGroupNow(group);
+    await sendSignals(pids, "SIGKILL", asked);
+  };
   const seen: SeenProcesses = new Map();
   let hadGroup = false;
   const find = async () => {
     const found = await findTaskProcesses(taskId, group, seen);
-    hadGroup ||= found.hasGroup;
+    // Who forks fast enough is never there when it is looked for, but the kernel knows the group;
+    // later its id might be another's.
+    if (group && hadGroup && !found.hasGroup) killGroupNow(group);
+    hadGroup = found.hasGroup;
     return found;
   };
-  let left = await signalUntilGone(find, graceMs, gentle);
-  if (left > 0) left = await signalUntilGone(find, KILL_MS, kill);
-  // Who forks fast enough is never there when it is looked for: the kernel ends all at one stroke.
-  if (group && hadGroup) killGroupNow(group);
-  return left;
+  const left = await signalUntilGone(find, graceMs, gentle);
+  if (left === 0) return 0;
+  return await signalUntilGone(find, KILL_MS, kill);
 }
 
 /** Waits until a task's processes have left by themselves, for at most `limitMs` milliseconds. */

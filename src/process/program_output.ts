@@ -7,6 +7,8 @@ export const LINGER_MS = 2_000;
 const LAST_LOOK_MS = 50;
 /** The largest pipe that a user may make, in bytes: no more of what was written in time can be left. */
 const MAX_PIPE_BYTES = 1 << 20;
+/** So much of it comes at once, if there is as much. */
+const CHUNK_BYTES = 1 << 16;
 
 /** One stream of a program's output, read into lines until its end, or until it is let go. */
 export class ProgramOutput {
@@ -37,7 +39,10 @@ export class ProgramOutput {
       const lines = done ? this.#decoder.end() : this.#decoder.push(value);
       if (lines !== "") await this.#onLines(lines);
       if (done) return;
-      if (performance.now() > this.#letGoMs + LINGER_MS) this.#mayReadBytes -= value.length;
+      if (performance.now() > this.#letGoMs + LINGER_MS) {
+        // Less than it could have been is what somebody goes on writing, never ending perhaps.
+        this.#mayReadBytes -= Math.max(value.length, CHUNK_BYTES);
+      }
       if (this.#mayReadBytes <= 0) this.#cancel();
     }
   }
@@ -65,7 +70,7 @@ export class ProgramOutput {
   #limitWait(): void {
     this.#timer = setTimeout(() => {
       this.#timer = setTimeout(() => this.#cancel(), LAST_LOOK_MS);
-    }, this.#mayWaitMs - LAST_LOOK_MS);
+    }, Math.max(0, this.#mayWaitMs - LAST_LOOK_MS));
   }
 
   #cancel(): void {

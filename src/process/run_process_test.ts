@@ -184,6 +184,15 @@ Deno.test("a background child that holds the output delays the end by 2 s and is
     assert.equal(output.stdout, afterEnd, "nothing is read any more");
   }));
 
+Deno.test("a background child that never stops printing delays the end not much longer", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "pid");
+    const script = '$| = 1; while (1) { print "tick\\n"; select undef, undef, undef, 0.02 }';
+    const { ended } = run(`perl -e '${script}' & echo $! >"$1"`, { args: [file] });
+    await ended;
+    Deno.kill(Number(await Deno.readTextFile(file)), "SIGKILL");
+  }));
+
 Deno.test("a background child that has let go of the output delays nothing", async () => {
   const tookMs = await quickestMs(LINGER_MS, async () => {
     const { ended, taskId } = run("sleep 1000 >/dev/null 2>&1 & echo out");

@@ -46,7 +46,7 @@ async function change(
   await refuseUnknown(request.names, query);
   const { exitCode, error, before = [] } = await runApt(request, context, leaveMs);
   return await afterAll(context, async (later) => {
-    const after = await readDpkg(queriesOf(later)) ?? [];
+    const after = await readDpkg(queriesOf(later)) ?? before;
     const changed = before.length > 0 ? changesBetween(before, after) : [];
     const result = { ...request, changed };
     if (error === undefined && !context.signal.aborted) {

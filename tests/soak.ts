@@ -11,6 +11,8 @@ import { livingWith } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
 const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];
+/** How late the control plane may handle a call, in milliseconds. */
+const LATENCY_MS = 300;
 const FAULTS: Omit<FaultSpec, "path">[] = [
   { status: 500 },
   { status: 429 },
@@ -19,7 +21,7 @@ const FAULTS: Omit<FaultSpec, "path">[] = [
   { hang: true },
   { hang: "after" },
   { badJson: true },
-  { latencyMs: 300 },
+  { latencyMs: LATENCY_MS },
 ];
 
 class Soak {
@@ -103,12 +105,15 @@ class Soak {
     await delay(this.#between(50, 4_000));
     if (this.#random() < 0.7) {
       this.kills++;
-      return await agent.kill();
+      await agent.kill();
+    } else {
+      this.stops++;
+      agent.signal("SIGTERM");
+      if (this.#random() < 0.3) setTimeout(() => agent.signal("SIGTERM"), 200);
+      await agent.ended();
     }
-    this.stops++;
-    agent.signal("SIGTERM");
-    if (this.#random() < 0.3) setTimeout(() => agent.signal("SIGTERM"), 200);
-    await agent.ended();
+    // A late call of this agent would be held against the next one, which may have ended the task.
+    await delay(2 * LATENCY_MS);
   }
 }
 

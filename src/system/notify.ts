@@ -1,4 +1,5 @@
 import type { ReadEnv } from "../config/mod.ts";
+import { openLibc } from "./libc.ts";
 import type { Logger } from "./logger.ts";
 import { messageOf } from "./user_error.ts";
 
@@ -63,10 +64,11 @@ class LibcNotifier implements Notifier {
   constructor(address: Uint8Array<ArrayBuffer>, complain: () => void) {
     this.#address = address;
     this.#complain = complain;
-    this.#socket = this.#libc.symbols.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (this.#socket >= 0) return;
-    this.#libc.close();
-    throw new Error("no socket can be made");
+    using opened = new DisposableStack();
+    const libc = opened.use(this.#libc);
+    const socket = libc.symbols.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    this.#socket = libc.check(socket, "no socket can be made");
+    opened.move();
   }
 
   tell(state: string): void {
@@ -86,17 +88,6 @@ class LibcNotifier implements Notifier {
 
   [Symbol.dispose](): void {
     this.#libc.symbols.close(this.#socket);
-    this.#libc.close();
+    this.#libc[Symbol.dispose]();
   }
-}
-
-function openLibc() {
-  return Deno.dlopen("libc.so.6", {
-    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
-    sendto: {
-      parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"],
-      result: "isize",
-    },
-    close: { parameters: ["i32"], result: "i32" },
-  });
 }

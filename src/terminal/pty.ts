@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "@std/async";
 import * as z from "@zod/zod";
-import { type Libc, openLibc } from "./libc.ts";
+import { openTty, type Tty } from "./tty.ts";
 
 /** How many columns and rows a terminal shows. */
 export interface Size {
@@ -52,7 +52,7 @@ export class Pty implements Disposable {
   /** Where a shell opens its side. */
   readonly path: string;
   readonly #pty: OpenedPty;
-  readonly #libc: Libc;
+  readonly #tty: Tty;
   /** Held until the shell has ended: without it the first process to leave would end the reading. */
   #terminalFd: number | undefined;
   #input: Uint8Array<ArrayBuffer>[] = [];
@@ -65,40 +65,40 @@ export class Pty implements Disposable {
   #isDisposed = false;
 
   /**
-   * Opens a pseudo terminal that reads at once; `loadLibc` is for tests.
+   * Opens a pseudo terminal that reads at once; `loadTty` is for tests.
    *
    * @throws when node-pty or the C library cannot be loaded, or the machine has no terminal left.
    */
   static async open(
     size: Size,
     onData: (bytes: Uint8Array<ArrayBuffer>) => void,
-    loadLibc: () => Libc = openLibc,
+    loadTty: () => Tty = openTty,
   ): Promise<Pty> {
     // In a bundle what the package exports is in its default export alone.
     const { default: nodePty } = await import("node-pty");
     const { open } = NodePty.parse(nodePty);
     using opened = new DisposableStack();
-    const libc = opened.use(loadLibc());
+    const tty = opened.use(loadTty());
     const pty = opened.adopt(open({ ...size, encoding: null }), ({ master }) => master.destroy());
-    const made = new Pty(pty, libc, onData);
+    const made = new Pty(pty, tty, onData);
     opened.move();
     return made;
   }
 
   private constructor(
     pty: OpenedPty,
-    libc: Libc,
+    tty: Tty,
     onData: (bytes: Uint8Array<ArrayBuffer>) => void,
   ) {
     this.#pty = pty;
-    this.#libc = libc;
+    this.#tty = tty;
     this.path = pty.ptsName;
     // node-pty would read from the shell's side too and take its input away.
     pty.slave.destroy();
-    libc.closeOnExec(pty.fd);
-    libc.editUtf8(pty.fd);
+    tty.closeOnExec(pty.fd);
+    tty.editUtf8(pty.fd);
     this.#terminalFd = this.#findTerminal();
-    libc.closeOnExec(this.#terminalFd);
+    tty.closeOnExec(this.#terminalFd);
     pty.master.on("data", (bytes) => {
       this.#lastReadMs = performance.now();
       onData(bytes);
@@ -116,7 +116,7 @@ export class Pty implements Disposable {
   #findTerminal(): number {
     const { fd } = this.#pty;
     for (let other = 0; other <= fd + MAX_DESCRIPTORS_BEHIND; other++) {
-      if (other !== fd && this.#libc.terminalName(other) === this.path) return other;
+      if (other !== fd && this.#tty.terminalName(other) === this.path) return other;
     }
     throw new Error(`the descriptor of ${this.path} cannot be found`);
   }
@@ -135,7 +135,7 @@ export class Pty implements Disposable {
   #flush(): void {
     this.#retry = undefined;
     for (let head = this.#input[0]; head !== undefined; head = this.#input[0]) {
-      const written = this.#isClosed ? head.length : this.#libc.write(this.#pty.fd, head);
+      const written = this.#isClosed ? head.length : this.#tty.write(this.#pty.fd, head);
       if (written === 0) {
         this.#retry = setTimeout(() => this.#flush(), this.#retryMs);
         this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
@@ -188,12 +188,12 @@ export class Pty implements Disposable {
     clearTimeout(this.#retry);
     this.#input = [];
     this.#releaseTerminal();
-    this.#libc[Symbol.dispose]();
+    this.#tty[Symbol.dispose]();
     this.#pty.master.destroy();
   }
 
   #releaseTerminal(): void {
-    if (this.#terminalFd !== undefined) this.#libc.close(this.#terminalFd);
+    if (this.#terminalFd !== undefined) this.#tty.close(this.#terminalFd);
     this.#terminalFd = undefined;
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "./_fake_link.ts";
-import { openLibc } from "./libc.ts";
 import { MAX_WAITING_INPUT, Pty } from "./pty.ts";
+import { openTty } from "./tty.ts";
 
 const SIZE = { cols: 80, rows: 24 };
 
@@ -98,7 +98,7 @@ Deno.test("of a terminal that cannot be used no descriptor is left", async () =>
   const left: number[] = [];
   for (let i = 0; i < 5; i++) {
     let path = "";
-    const blind = () => ({ ...openLibc(), terminalName: () => undefined });
+    const blind = () => ({ ...openTty(), terminalName: () => undefined });
     await assert.rejects(Pty.open(SIZE, () => {}, blind), ({ message }: Error) => {
       path = /\/dev\/pts\/\d+/.exec(message)?.[0] ?? "";
       return /cannot be found/.test(message);

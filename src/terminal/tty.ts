@@ -1,11 +1,13 @@
+import { openLibc } from "../system/libc.ts";
+
 /**
- * The C library's part of a terminal: what neither Deno nor node-pty does for an open descriptor.
+ * What neither Deno nor node-pty does for an open descriptor of a terminal.
  *
  * node-pty leaves its descriptors open in every child that is started later, and Deno's stream on
  * a PTY stops writing for good when the terminal's input is full for a moment. All functions take
  * descriptors of terminals that this process opened.
  */
-export interface Libc extends Disposable {
+export interface Tty extends Disposable {
   /** Keeps a descriptor out of the children that are started from now on. */
   closeOnExec(fd: number): void;
   /** The path of the terminal that a descriptor belongs to; undefined if it belongs to none. */
@@ -27,20 +29,13 @@ const TCSANOW = 0;
 const IUTF8 = 0o40000;
 
 /**
- * Opens the C library.
+ * Opens them.
  *
- * @throws when it is not there (no glibc) or `--allow-ffi` was not given.
+ * @throws when the C library cannot be used.
  */
-export function openLibc(): Libc {
-  const library = Deno.dlopen("libc.so.6", {
-    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
-    ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
-    tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
-    tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
-    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-    close: { parameters: ["i32"], result: "i32" },
-  });
-  const { symbols } = library;
+export function openTty(): Tty {
+  const libc = openLibc();
+  const { symbols } = libc;
   return {
     closeOnExec: (fd) => void symbols.fcntl(fd, F_SETFD, FD_CLOEXEC),
     terminalName: (fd) => {
@@ -56,6 +51,6 @@ export function openLibc(): Libc {
     },
     write: (fd, bytes) => Math.max(0, Number(symbols.write(fd, bytes, BigInt(bytes.length)))),
     close: (fd) => void symbols.close(fd),
-    [Symbol.dispose]: () => library.close(),
+    [Symbol.dispose]: () => libc[Symbol.dispose](),
   };
 }

@@ -1,0 +1,107 @@
+/**
+ * Every function of the C library that the agent calls, and the one place that opens it. Deno's own
+ * operations come first: this is for what they do not reach. A module wraps the functions that it
+ * needs, under names of its own, and passes every result that may be -1 through {@linkcode Libc.check}.
+ *
+ * `fcntl`, `open`, `openat` and `syscall` take a varying number of arguments in C. Here they have
+ * the number that is used, as integers, which the calling conventions of x64 and arm64 pass alike.
+ */
+const SYMBOLS = {
+  __errno_location: { parameters: [], result: "pointer" },
+  strerror: { parameters: ["i32"], result: "pointer" },
+  syscall: { parameters: ["i64", "i64", "i64", "i64", "i64"], result: "i64" },
+  // Descriptors.
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // Terminals.
+  ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
+  tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // Sockets.
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
+
+/** The C library, open until it is disposed of. */
+export interface Libc extends Disposable {
+  /** Its functions, as they are in C. */
+  readonly symbols: Library["symbols"];
+  /**
+   * Gives the result of a call back as a number. It has to be called before any other function of
+   * the library is; `call` says in words what was tried.
+   *
+   * @throws {LibcError} when the result is negative.
+   */
+  check(result: number | bigint, call: string): number;
+}
+
+/** A function of the C library has failed. */
+export class LibcError extends Error {
+  /** Always "LibcError". */
+  override readonly name = "LibcError";
+  /** Why, as a number of the kernel's (`errno`). */
+  readonly errno: number;
+
+  /** `reason` is the system's text for `errno`. */
+  constructor(call: string, errno: number, reason: string) {
+    super(`${call}: ${reason}`);
+    this.errno = errno;
+  }
+}
+
+/** Those who have it open share one. */
+let shared: { library: Library; users: number } | undefined;
+
+/**
+ * Opens the C library, which costs nothing where it is open already.
+ *
+ * @throws {Error} when the machine has no glibc, or `--allow-ffi` was not given.
+ */
+export function openLibc(): Libc {
+  const open = shared ??= { library: load(), users: 0 };
+  open.users++;
+  let isOpen = true;
+  const { symbols } = open.library;
+  return {
+    symbols,
+    check: (result, call) => {
+      const value = Number(result);
+      if (value < 0) throw lastError(symbols, call);
+      return value;
+    },
+    [Symbol.dispose]: () => {
+      if (!isOpen) return;
+      isOpen = false;
+      if (--open.users > 0) return;
+      shared = undefined;
+      open.library.close();
+    },
+  };
+}
+
+/** Text as C takes it. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  if (text.includes("\0")) throw new TypeError("text for the C library contains NUL");
+  return new TextEncoder().encode(`${text}\0`);
+}
+
+function load(): Library {
+  try {
+    return Deno.dlopen("libc.so.6", SYMBOLS);
+  } catch (cause) {
+    throw new Error("the C library of this machine cannot be used: it has to be glibc", { cause });
+  }
+}
+
+function lastError(symbols: Library["symbols"], call: string): LibcError {
+  const place = symbols.__errno_location();
+  const errno = place ? new Deno.UnsafePointerView(place).getInt32() : 0;
+  const text = symbols.strerror(errno);
+  const reason = text ? Deno.UnsafePointerView.getCString(text) : `errno ${errno}`;
+  return new LibcError(call, errno, reason);
+}

@@ -23,7 +23,8 @@ async function checkInstance({ loaded, run }: Subject): Promise<Finding> {
   const lock = join(folder, "agent.lock");
   if (!await isLocked(lock)) return ok(`no agent runs with ${folder}`);
   const holder = await lockHolder(lock, run);
-  const found = `an agent runs with ${folder}${holder ? `, process ${holder.pid}` : ""}`;
+  const process = holder ? `, ${holder.certain ? "" : "perhaps "}process ${holder.pid}` : "";
+  const found = `an agent runs with ${folder}${process}`;
 
   const { config } = await loaded();
   const asked = await askAgent(

@@ -22,7 +22,8 @@ async function checkPackages({ run }: Subject): Promise<Finding> {
   for (const lock of DPKG_LOCKS) {
     const holder = await lockHolder(lock, run);
     if (!holder) continue;
-    const found = `${holder.name || "a process"} (process ${holder.pid}) changes packages now`;
+    const who = `${holder.name || "a process"} (process ${holder.pid})`;
+    const found = `${holder.certain ? "" : "perhaps "}${who} changes packages now`;
     return warn(found, "wait for it; package tasks wait up to 120 s");
   }
   const audit = await run("dpkg", "--audit");

@@ -23,7 +23,7 @@ Deno.test("packages: a clean dpkg, a broken one, a busy one, none", async () => 
   });
   const busy = await packages({
     ...DEBIAN,
-    "stat -L -c %i -- /var/lib/dpkg/lock-frontend": "5678",
+    "stat -L -c %i %d -- /var/lib/dpkg/lock-frontend": "5678 64769",
     "cat /proc/locks": "1: FLOCK  ADVISORY  WRITE 9 fd:01:15678 0 EOF\n" +
       "2: POSIX  ADVISORY  WRITE 4321 fd:01:5678 0 EOF\n",
     "cat /proc/4321/comm": "apt-get",

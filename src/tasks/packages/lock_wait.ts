@@ -27,7 +27,11 @@ export class LockWait {
   /** Looks whether apt, which is about to begin, will have to wait. */
   async look(): Promise<void> {
     const holder = await lockHolder(LOCK, this.#run);
-    if (holder) await this.#tell(`process ${holder.pid}${holder.name && ` (${holder.name})`}`);
+    if (!holder) return;
+    const who = `process ${holder.pid}${holder.name && ` (${holder.name})`}`;
+    if (holder.certain) await this.#tell(who);
+    // Whether apt waits at all is then for its own lines to tell.
+    else await this.#onLines("system", `[dpkg is busy perhaps: ${who} may hold its lock]\n`);
   }
 
   /** Passes on apt's lines, but for those that say that it waits. */

@@ -2,9 +2,14 @@ import assert from "node:assert/strict";
 import { LockWait } from "./lock_wait.ts";
 
 /** What is logged of these batches of apt's lines; `locks` and `name` are what the kernel tells. */
-async function logged(batches: string[], locks = "", name = ""): Promise<string[]> {
+async function logged(
+  batches: string[],
+  locks = "",
+  name = "",
+  device = "64769",
+): Promise<string[]> {
   const log: string[] = [];
-  const answers: Record<string, string> = { stat: "5678", "/proc/locks": locks };
+  const answers: Record<string, string> = { stat: `5678 ${device}`, "/proc/locks": locks };
   const run = (program: string, ...args: string[]) =>
     Promise.resolve({
       code: 0,
@@ -43,4 +48,14 @@ Deno.test("who holds the lock is told although apt says nothing, and not again i
     told("process 12 (apt-get)"),
   ]);
   assert.deepEqual(await logged([], locks), [told("process 12")]);
+});
+
+Deno.test("a holder that is uncertain is told as such, and apt's own word is still passed on", async () => {
+  const locks = "1: FLOCK  ADVISORY  WRITE 12 00:1c:5678 0 EOF\n";
+  const perhaps = "system: [dpkg is busy perhaps: process 12 (apt-get) may hold its lock]\n";
+  assert.deepEqual(await logged([`${HELD}process 12 (apt-get)...\n`], locks, "apt-get", "45"), [
+    perhaps,
+    told("process 12 (apt-get)"),
+  ]);
+  assert.deepEqual(await logged([], locks, "apt-get"), []);
 });

@@ -1,33 +1,20 @@
-import * as z from "@zod/zod";
 import project from "../deno.json" with { type: "json" };
 import { INSTALLED } from "../src/system/paths.ts";
 import { RUNTIME_FLAGS } from "./_program.ts";
 
-const Names = z.union([z.boolean(), z.array(z.string())]);
-const Permission = z.union([
-  Names.transform((allow) => ({ allow })),
-  z.strictObject({ allow: Names, deny: Names, ignore: Names }).partial(),
-]);
-const Permissions = z.record(z.string(), Permission);
-
-/** What keeps Deno from looking for anything but the program. */
-const ALONE = ["--no-config", "--no-lock", "--no-npm", "--no-remote"];
-
-/** The flags of `deno run` that give the permissions of a set as deno.json states it. */
-function permissionFlags(set: unknown): string[] {
-  return Object.entries(Permissions.parse(set)).flatMap(([name, rules]) =>
-    Object.entries(rules).flatMap(([rule, names]) => {
-      if (!names) return [];
-      return names === true ? `--${rule}-${name}` : `--${rule}-${name}=${names.join(",")}`;
-    })
-  );
+/**
+ * What Deno reads of the bundle's program, in `deno.json` beside it: its permissions, which would
+ * fill several screens of a process list. A workspace of its own, it looks for no other above it.
+ */
+export function launcherConfig(): string {
+  const permissions = { default: project.permissions.agent };
+  return `${JSON.stringify({ workspace: [], lock: false, permissions }, null, 2)}\n`;
 }
 
 /** The script that is the bundle's program: it starts the agent on the Deno beside it. */
 export function launcher(): string {
-  const flags = [...RUNTIME_FLAGS, ...ALONE, ...permissionFlags(project.permissions.agent)];
   return `#!/bin/sh
-# The Noderax agent: starts lib/agent.js on lib/deno, with no more permissions than it needs.
+# The Noderax agent: starts lib/agent.js on lib/deno, with the permissions that lib/deno.json states.
 program=$(readlink -f "$0") || exit
 folder=\${program%/*}/lib
 # Deno does not start in a folder that has been removed.
@@ -35,11 +22,10 @@ folder=\${program%/*}/lib
 # With a cache it starts quicker and stays smaller; without, nothing is written to anybody's home.
 DENO_DIR=${INSTALLED.cacheFolder}
 [ -w "$DENO_DIR" ] || DENO_DIR=/dev/null
-# Without one Deno would complain of that to whoever sits at a terminal.
-export DENO_DIR DENO_LOG=info,deno::cache::cache_db=off
+# Deno warns that permissions in a file are new to it, and complains at a terminal of a missing cache.
+export DENO_DIR DENO_LOG=error,deno::cache::cache_db=off
 # Nor is Deno to pass for Node where there is none.
 export DENO_DISABLE_NODE_SHIM=1 DENO_NO_UPDATE_CHECK=1
-exec "$folder/deno" run \\
-${flags.map((flag) => `  '${flag}' \\\n`).join("")}  "$folder/agent.js" "$@"
+exec "$folder/deno" run -P ${RUNTIME_FLAGS.join(" ")} "$folder/agent.js" "$@"
 `;
 }

@@ -117,7 +117,7 @@ export class StagedProgram implements AsyncDisposable {
     const entry = join(this.folder, "socket_io.ts");
     const bundled = join(this.folder, "socket_io.js");
     await Deno.writeTextFile(entry, `export * from "${from}";\n`);
-    const flags = ["--platform", "browser", "--minify", "--config", join(ROOT, "deno.json")];
+    const flags = ["--platform", "browser", "--config", join(ROOT, "deno.json")];
     await mustRun(Deno.execPath(), "bundle", ...flags, "--output", bundled, entry);
     await Deno.remove(entry);
     const code = await Deno.readTextFile(bundled);

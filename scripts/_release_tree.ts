@@ -4,7 +4,7 @@ import project from "../deno.json" with { type: "json" };
 import { NAME } from "../src/system/paths.ts";
 import { UserError } from "../src/system/user_error.ts";
 import { licensesOf } from "./_licenses.ts";
-import { launcher } from "./_launcher.ts";
+import { launcher, launcherConfig } from "./_launcher.ts";
 import { type NpmPackage, unpackNpmPackage } from "./_npm_package.ts";
 import { StagedProgram } from "./_program.ts";
 import type { Revision } from "./_revision.ts";
@@ -86,6 +86,7 @@ export class ReleaseTree implements AsyncDisposable {
     const runtime = join(program.folder, "runtime");
     await unpackNpmPackage(deno, runtime);
     await Deno.rename(join(runtime, "deno"), join(lib, "deno"));
+    await Deno.writeTextFile(join(lib, "deno.json"), launcherConfig());
     await Deno.writeTextFile(join(folder, NAME), launcher());
     await Deno.chmod(join(folder, NAME), 0o755);
     await Deno.copyFile(
@@ -111,8 +112,9 @@ export class ReleaseTree implements AsyncDisposable {
  * depend on where all that is bundled lies, as seen from the current folder: so it lies in there.
  */
 async function bundleProgram(program: StagedProgram, folder: string): Promise<void> {
-  // With --keep-names too, node-pty's calls of require() would be left without one.
-  const flags = ["--platform=deno", "--minify", "--code-splitting", "--node-modules-dir=auto"];
+  // Not minified: that inlines what is read once, which then is never disposed of. And with
+  // --keep-names, node-pty's calls of require() would be left without one.
+  const flags = ["--platform=deno", "--code-splitting", "--node-modules-dir=auto"];
   const bundle = [Deno.execPath(), "bundle", ...flags, "--outdir", folder, "mod.ts"];
   await mustRun("env", `--chdir=${program.folder}`, ...bundle);
   await Deno.rename(join(folder, "mod.js"), join(folder, "agent.js"));

@@ -7,7 +7,7 @@ export { PATIENCE_MS };
 const MIN_LOOKS = 100;
 
 /** The output of a small program; what may not be read directly is read by a child. */
-async function outputOf(program: string, ...args: string[]): Promise<string> {
+export async function outputOf(program: string, ...args: string[]): Promise<string> {
   const options = { args, stdin: "null", stdout: "piped", stderr: "null" } as const;
   const { stdout } = await new Deno.Command(program, options).output();
   return new TextDecoder().decode(stdout);

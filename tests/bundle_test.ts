@@ -1,19 +1,22 @@
 import assert from "node:assert/strict";
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import * as z from "@zod/zod";
 import project from "../deno.json" with { type: "json" };
 import { AgentProcess } from "./_agent.ts";
 import { build } from "./_build.ts";
+import { footprint } from "./_footprint.ts";
+import { eventually } from "./_processes.ts";
 import { exited, leavesWell, openShell, realtimeFleet } from "./_realtime.ts";
 import { SecondUser, sh } from "./_second_user.ts";
 import { outputOf } from "./_shell.ts";
 
-const CONFIG = join(import.meta.dirname ?? "", "..", "deno.json");
+const ROOT = dirname(import.meta.dirname ?? "");
+const CONFIG = join(ROOT, "deno.json");
 const ARCH = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
 const NAME = `noderax-agent-${project.version}-linux-${ARCH}`;
 const ADDON = `lib/node_modules/@lydell/node-pty-linux-${ARCH === "arm64" ? "arm64" : "x64"}`;
 const FILES = new RegExp(
-  `^(LICENSE|LICENSES-OF-OTHERS|noderax-agent|lib/(deno|[\\w.-]+\\.js)|${ADDON}/(README.md|package.json|pty.node))$`,
+  `^(LICENSE|LICENSES-OF-OTHERS|noderax-agent|lib/(deno|deno\\.json|[\\w.-]+\\.js)|${ADDON}/(README.md|package.json|pty.node))$`,
 );
 const DEVELOPMENT = /node:assert|startControlPlane|playwright|@xterm|@david\/dax|Deno\.test/;
 
@@ -89,6 +92,16 @@ Deno.test("the portable bundle", async (t) => {
     assert.deepEqual(foreign, []);
   });
 
+  await t.step("what the program declares to be disposed of is so in the bundle", async () => {
+    const modules = await modulesOf("mod.ts");
+    assert.deepEqual(
+      await disposals(join(folder, "lib"), await namesIn(join(folder, "lib"), ".js")),
+      await disposals(ROOT, modules),
+    );
+  });
+
+  await t.step("tasks leave no descriptor open", () => closesAll(bundle));
+
   await t.step("it knows what it was built from, and writes nothing anywhere", async () => {
     const home = await Deno.makeTempDir({ dir: scratch });
     const { stdout, stderr } = await new Deno.Command(join(scratch, "link"), {
@@ -123,6 +136,8 @@ Deno.test("the portable bundle", async (t) => {
 
   await t.step("its permissions are those of the set `agent`", () => samePermissions(bundle));
 
+  await t.step("its command line is a row of a process list", () => shortCommandLine(bundle));
+
   await t.step("it runs tasks and terminals", () => works(bundle));
 
   const ignore = Deno.uid() !== 0;
@@ -137,6 +152,58 @@ Deno.test("the portable bundle", async (t) => {
   });
 });
 
+/** The project's own modules that one of them needs, as paths within the checkout. */
+async function modulesOf(main: string): Promise<string[]> {
+  const info = await sh('cd "$1" && "$2" info --json "$3"', ROOT, Deno.execPath(), main);
+  const { modules } = z.object({ modules: z.array(z.object({ specifier: z.string() })) })
+    .parse(JSON.parse(info));
+  const root = new URL(`file://${ROOT}/`).href;
+  return modules.flatMap(({ specifier: it }) => it.startsWith(root) ? it.slice(root.length) : []);
+}
+
+async function namesIn(folder: string, ending: string): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  return names.filter((name) => name.endsWith(ending));
+}
+
+/** Every declaration with `using`; a bundler may have put a number behind the name. */
+async function disposals(folder: string, files: string[]): Promise<string[]> {
+  const texts = await Promise.all(files.map((file) => Deno.readTextFile(join(folder, file))));
+  return texts.flatMap((text) => text.match(/^ *(await )?using [A-Za-z_]+(?=\d* = )/gm) ?? [])
+    .map((declaration) => declaration.trim()).sort();
+}
+
+/** Runs tasks one after the other; what the agent has open afterwards is what it had before. */
+async function closesAll(bundle: Bundle): Promise<void> {
+  await using fleet = await realtimeFleet();
+  await using agent = bundle.agent(fleet.configFile, ["env", `HOME=${fleet.folder}`]);
+  const runTasks = async (count: number) => {
+    for (let i = 0; i < count; i++) await fleet.closed((await fleet.ended(fleet.shell("true"))).id);
+    return (await footprint(agent.pid)).descriptors;
+  };
+  const before = await runTasks(3);
+  const after = await runTasks(12);
+  await eventually(
+    `descriptors to be closed again: ${before} before 12 tasks, ${after} after`,
+    async () => (await footprint(agent.pid)).descriptors <= before + 2,
+    5_000,
+  );
+  await leavesWell(fleet, agent);
+}
+
+/** Where it is installed, its command line has fewer than 120 characters. */
+async function shortCommandLine(bundle: Bundle): Promise<void> {
+  await using fleet = await realtimeFleet();
+  await using agent = bundle.agent(fleet.configFile, ["env", `HOME=${fleet.folder}`]);
+  await agent.waitForLog("agent started");
+  const line = (await sh('tr "\\0" " " <"/proc/$1/cmdline"', String(agent.pid))).trim();
+  const installed = line.replaceAll(bundle.folder, "/opt/noderax-agent");
+  assert.match(installed, /^\/opt\/noderax-agent\/lib\/deno run .*agent\.js run$/);
+  assert.ok(installed.length < 120, `${installed.length} characters: ${installed}`);
+  await leavesWell(fleet, agent);
+  assert.deepEqual(agent.otherOutput, []);
+}
+
 /** Asks for each permission once under the launcher's flags and once under the set. */
 async function samePermissions({ scratch, folder, program }: Bundle): Promise<void> {
   const { env, sys } = project.permissions.agent;
@@ -150,8 +217,10 @@ async function samePermissions({ scratch, folder, program }: Bundle): Promise<vo
     { name: "run", command: "sh" },
   ];
   const probe = join(scratch, "probe", "lib", "agent.js");
-  await sh('mkdir -p "$1/lib" && cp "$2" "$1"', join(scratch, "probe"), program);
-  await Deno.symlink(join(folder, "lib", "deno"), join(scratch, "probe", "lib", "deno"));
+  const lib = join(folder, "lib");
+  const copy = 'mkdir -p "$1/lib" && cp "$2" "$1" && cp "$3/deno.json" "$1/lib"';
+  await sh(copy, join(scratch, "probe"), program, lib);
+  await Deno.symlink(join(lib, "deno"), join(scratch, "probe", "lib", "deno"));
   await Deno.writeTextFile(
     probe,
     `const states = ${JSON.stringify(wanted)}

@@ -109,6 +109,8 @@ export class ControlPlaneServer {
 
   /** Upgrades are recorded and take the faults that need no body. */
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+    // node:http listens to it no longer; whoever takes it over does so later, or never.
+    socket.on("error", () => socket.destroy());
     const record = this.#record(request);
     const plan = this.#parts.faults.take(record);
     this.#parts.waits.touched();

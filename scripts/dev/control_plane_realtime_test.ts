@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { setUpRealtime } from "./_test_socket.ts";
 
 const percentages = { cpuUsage: 1, memoryUsage: 2.5, diskUsage: 100 };
@@ -162,6 +164,26 @@ Deno.test("upgrades are recorded and take faults", async () => {
   await t.agent();
   assert.deepEqual([fault.hits, reset.hits], [1, 1]);
   assert.deepEqual(t.cp.requests.map((it) => it.status ?? it.outcome), [503, "reset", 101]);
+});
+
+Deno.test("a client that resets its upgrade disturbs nobody", async () => {
+  await using t = await setUpRealtime();
+  const path = "/socket.io/?EIO=4&transport=websocket";
+  for (
+    const fault of [{ latencyMs: 50 }, { status: 503, latencyMs: 50 }, { hang: true }] as const
+  ) {
+    t.cp.fault({ path, times: 1, ...fault });
+    const client = connect(t.cp.port, "127.0.0.1").on("error", () => {});
+    await once(client, "connect");
+    client.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n`);
+    client.write("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    client.write("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    const before = t.cp.requests.length;
+    await t.cp.waitFor(() => t.cp.requests.length > before, { what: "the upgrade" });
+    client.resetAndDestroy();
+    await t.cp.waitFor(() => t.cp.requests.every(({ outcome }) => outcome !== "pending"));
+  }
+  await t.agent();
 });
 
 Deno.test("an older control plane acknowledges nothing", async () => {

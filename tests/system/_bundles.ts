@@ -60,9 +60,9 @@ export class Bundles implements AsyncDisposable {
     for await (const { name } of Deno.readDir(lib)) {
       if (!name.endsWith(".js")) continue;
       const program = await Deno.readTextFile(join(lib, name));
-      const parts = program.split(`version:"${VERSION}"`);
+      const parts = program.split(`version: "${VERSION}"`);
       places += parts.length - 1;
-      await Deno.writeTextFile(join(lib, name), parts.join(`version:"${this.nextVersion}"`));
+      await Deno.writeTextFile(join(lib, name), parts.join(`version: "${this.nextVersion}"`));
     }
     if (places !== 1) throw new Error(`the bundle has its version in ${places} places`);
   }

@@ -60,7 +60,10 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const launches = await readLaunches(loaded.config.runAsUser, logger);
   using transport = await connect(loaded);
   const rootAccess = await RootAccess.open(join(folder, "root_access.json"), logger);
-  const privileges: Privileges = { ...launches, allows: (scope) => rootAccess.allows(scope) };
+  const privileges: Privileges = {
+    ...launches,
+    allows: (scope, signal) => rootAccess.allowsNow(scope, signal),
+  };
   const { journal, unfinished } = await TaskJournal.open(join(folder, "tasks"), logger);
 
   const agent = new Agent({ ...options, transport, journal, privileges, rootAccess });

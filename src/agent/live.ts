@@ -49,14 +49,22 @@ export class Live implements AsyncDisposable {
         onDispatch: options.onTask,
         onRootAccess: (wish) => rootAccess.apply(wish),
       },
-      onReady: () => sampler.sampleNow(),
+      onReady: () => {
+        rootAccess.heard();
+        sampler.sampleNow();
+      },
     });
     this.#terminals = new TerminalManager({
       link: this.#session,
-      authorize: ({ runAsRoot }) => runAsRoot ? privileges.allows("terminal") : undefined,
+      authorize: ({ runAsRoot }) => runAsRoot ? rootAccess.allows("terminal") : undefined,
       launch: ({ runAsRoot }) => runAsRoot ? privileges.root : privileges.usual,
       logger,
     });
+    rootAccess.onApplied = () => {
+      this.#terminals.reauthorize();
+      // What is reported as applied has to outlive the agent.
+      void rootAccess.kept().then(() => this.#session.authenticateAgain());
+    };
     const reader = new SnapshotReader({ logger });
     const sampler = new TelemetrySampler({
       read: (signal) => reader.read(signal),

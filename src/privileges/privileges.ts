@@ -16,8 +16,11 @@ export interface Launches {
 
 /** Who runs what, and who may be root. */
 export interface Privileges extends Launches {
-  /** Says in a sentence why root is refused for this; undefined if it is not. */
-  allows: (scope: RootScope) => string | undefined;
+  /**
+   * Says in a sentence why root is refused for this; undefined if it is not. It may wait for the
+   * control plane's word; what aborts the wait is a refusal.
+   */
+  allows: (scope: RootScope, signal: AbortSignal) => Promise<string | undefined>;
 }
 
 /**

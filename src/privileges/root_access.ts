@@ -1,12 +1,21 @@
 import * as z from "@zod/zod";
 import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schemas.ts";
-import { writeFileAtomic } from "../system/atomic_file.ts";
+import { FixedRecord } from "../system/fixed_record.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Profile, refusalOf, type RootScope } from "./root_scopes.ts";
 
 /** Of the name of a profile that is unknown, no more is kept, in characters. */
 const MAX_NAME = 100;
+/** Of what went wrong, no more is kept, in characters: the record has a fixed size. */
+const MAX_KEPT_ERROR = 300;
+/**
+ * How long work as root waits for the control plane's first word, in milliseconds: a promise holds
+ * for 60 s (contract: Tasks over HTTP).
+ */
+const FIRST_WORD_MS = 45_000;
+const NO_WORD = "nothing is run as root before the control plane has said which root access " +
+  "this node has, and it has not said so since the agent was started";
 
 /** What is applied, and what was wished: an unknown wish is applied as `off`. */
 const Applied = z.object({
@@ -16,13 +25,23 @@ const Applied = z.object({
   error: z.string().optional(),
 });
 type Applied = z.infer<typeof Applied>;
+/** What the record holds: the room for a profile is taken before the first one is wished. */
+const Kept = z.union([Applied, z.object({ known: z.literal(false) })]);
 
 /**
  * The root access that the control plane wishes: applied at once, kept over restarts, reported back
  * (contract: Root access profiles). Where it never wished any, nothing is restricted.
+ *
+ * It is kept in a record that is written in place, so that a full disk cannot hold on to an older
+ * and wider profile. An empty file beside it says that a profile was known here: without a record,
+ * or with one that cannot be read, root access is `off` then.
  */
 export class RootAccess {
+  /** Called each time that another profile has been applied. */
+  onApplied: () => void = () => {};
   readonly #path: string;
+  readonly #record: FixedRecord;
+  readonly #heard = Promise.withResolvers<void>();
   readonly #logger: Logger;
   readonly #now: () => Date;
   #applied: Applied | undefined;
@@ -33,6 +52,7 @@ export class RootAccess {
 
   private constructor(path: string, logger: Logger, now: () => Date) {
     this.#path = path;
+    this.#record = new FixedRecord(path);
     this.#logger = logger;
     this.#now = now;
   }
@@ -45,9 +65,8 @@ export class RootAccess {
   ): Promise<RootAccess> {
     const access = new RootAccess(path, logger, now);
     try {
-      access.#applied = Applied.parse(JSON.parse(await Deno.readTextFile(path)));
+      await access.#takeUp();
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return access;
       const problem = `${path} cannot be used, so root access is off until it is set again`;
       logger.error("root access that was kept is lost", { problem, error: messageOf(error) });
       access.#set("", "off", problem);
@@ -73,6 +92,24 @@ export class RootAccess {
     return this.#applied && refusalOf(this.#applied.profile, scope);
   }
 
+  /**
+   * The same for work that may have been promised before the agent was started: it waits until the
+   * control plane has been heard, since it may have changed its mind meanwhile. A control plane that
+   * says nothing for too long is a refusal.
+   */
+  async allowsNow(
+    scope: RootScope,
+    signal: AbortSignal,
+    limitMs = FIRST_WORD_MS,
+  ): Promise<string | undefined> {
+    return await this.#isHeard(signal, limitMs) ? this.allows(scope) : NO_WORD;
+  }
+
+  /** Notes that the control plane has answered: what it did not say then, it does not wish. */
+  heard(): void {
+    this.#heard.resolve();
+  }
+
   /** What a claim that begins now tells, see {@linkcode RootAccess.report}. */
   reportForClaim(): RootAccessReport | undefined {
     this.#lastWish = -Infinity;
@@ -80,11 +117,12 @@ export class RootAccess {
   }
 
   /**
-   * Applies the wish in a claim's answer. An answer that was held may be older than what was pushed
+   * Applies the wish in a claim's answer, if there is one. An answer that was held may be older than what was pushed
    * since the claim began, and is left alone then.
    */
-  applyClaimed(wish: DesiredRootAccess): void {
-    if (!(timeOf(wish) < this.#lastWish)) this.apply(wish);
+  applyClaimed(wish: DesiredRootAccess | undefined): void {
+    if (wish && !(timeOf(wish) < this.#lastWish)) this.apply(wish);
+    this.heard();
   }
 
   /** Applies a wish; an unknown profile as `off`. */
@@ -97,8 +135,11 @@ export class RootAccess {
       const error = `this agent knows no root access profile ${JSON.stringify(wished)}: it is off`;
       this.#set(wished, profile, known.success ? undefined : error);
       this.#logger.info("root access applied", { ...this.report });
-    } else if (this.#keepError === undefined) return;
-    this.#keeping = this.#keeping.then(() => this.#keep());
+      this.#keeping = this.#keeping.then(() => this.#keep());
+      this.onApplied();
+    } else if (this.#keepError !== undefined) {
+      this.#keeping = this.#keeping.then(() => this.#keep());
+    }
   }
 
   /** Resolves when what was applied so far has been written, or could not be. */
@@ -111,14 +152,59 @@ export class RootAccess {
     this.#applied = { wished, profile, appliedAt, ...(error === undefined ? {} : { error }) };
   }
 
-  async #keep(): Promise<void> {
+  async #takeUp(): Promise<void> {
+    let kept: z.infer<typeof Kept>;
     try {
-      await writeFileAtomic(this.#path, JSON.stringify(this.#applied) + "\n");
+      kept = Kept.parse(JSON.parse(await this.#record.read()));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) || await this.#wasKnown()) throw error;
+      // Without it a disk that is full by then would not keep the first wish, which is told then.
+      await this.#record.create('{"known":false}').catch(() => {});
+      return;
+    }
+    if ("profile" in kept) this.#applied = kept;
+    else if (await this.#wasKnown()) throw new Error("a profile was known, and it holds none");
+  }
+
+  async #keep(): Promise<void> {
+    const error = this.#applied?.error?.slice(0, MAX_KEPT_ERROR);
+    try {
+      await this.#record.write(JSON.stringify({ ...this.#applied, error }));
       this.#keepError = undefined;
     } catch (error) {
-      const problem = `it is applied, but a restart of the agent forgets it: ${messageOf(error)}`;
+      const problem = `it is applied, but a restart of the agent may forget it: ${
+        messageOf(error)
+      }`;
       if (!this.#keepError) this.#logger.warn("root access cannot be kept", { problem });
       this.#keepError = problem;
+    }
+    // The record says so as well, so nothing is lost where this fails.
+    await Deno.writeFile(this.#knownPath, new Uint8Array(), { mode: 0o600 }).catch(() => {});
+  }
+
+  async #wasKnown(): Promise<boolean> {
+    try {
+      await Deno.lstat(this.#knownPath);
+      return true;
+    } catch (error) {
+      return !(error instanceof Deno.errors.NotFound);
+    }
+  }
+
+  get #knownPath(): string {
+    return `${this.#path}.known`;
+  }
+
+  async #isHeard(signal: AbortSignal, limitMs: number): Promise<boolean> {
+    const { promise: over, resolve } = Promise.withResolvers<boolean>();
+    const giveUp = () => resolve(false);
+    const timer = setTimeout(giveUp, limitMs);
+    signal.addEventListener("abort", giveUp);
+    try {
+      return await Promise.race([this.#heard.promise.then(() => true), over]);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", giveUp);
     }
   }
 }

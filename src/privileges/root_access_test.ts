@@ -115,15 +115,59 @@ Deno.test("a wish from the future locks nothing out: the next push and the next 
 Deno.test("what cannot be kept is in force, told, and tried again", () =>
   withFile(async (path, open) => {
     const access = await open();
+    await Deno.remove(join(path, ".."), { recursive: true });
     // A file in the place of the folder.
     await Deno.writeTextFile(join(path, ".."), "");
     access.apply({ profile: "task" });
     await access.kept();
     assert.match(access.allows("terminal") ?? "", /"task"/);
-    assert.match(access.report?.lastError ?? "", /a restart of the agent forgets it/);
+    assert.match(access.report?.lastError ?? "", /a restart of the agent may forget it/);
     await Deno.remove(join(path, ".."));
     access.apply({ profile: "task" });
     await access.kept();
     assert.deepEqual(access.report, { appliedProfile: "task", lastAppliedAt });
     assert.deepEqual((await open()).report, access.report);
+  }));
+
+Deno.test("the room for every profile is taken at the first start", () =>
+  withFile(async (path, open) => {
+    const access = await open();
+    const { size, ino } = await Deno.stat(path);
+    for (const profile of ["all", `\0"${"x".repeat(1_000)}`, "off"]) {
+      access.apply({ profile });
+      await access.kept();
+      const now = await Deno.stat(path);
+      assert.deepEqual([now.size, now.ino], [size, ino]);
+      assert.deepEqual((await open()).report, access.report);
+    }
+  }));
+
+Deno.test("a small record of an earlier version counts", () =>
+  withFile(async (path, open) => {
+    await Deno.mkdir(join(path, ".."));
+    const kept = { wished: "task", profile: "task", appliedAt: lastAppliedAt };
+    await Deno.writeTextFile(path, JSON.stringify(kept) + "\n");
+    assert.deepEqual((await open()).report, { appliedProfile: "task", lastAppliedAt });
+  }));
+
+Deno.test("promised work waits for the control plane's first word, and for no longer than it may", () =>
+  withFile(async (path, open) => {
+    const words = {
+      wish: /"terminal"/,
+      silence: /^$/,
+      cancel: /not said so/,
+      never: /not said so/,
+    };
+    for (const [word, expected] of Object.entries(words)) {
+      const access = await open();
+      const cancel = new AbortController();
+      const answer = access.allowsNow("task", cancel.signal, word === "never" ? 1 : 60_000);
+      if (word === "wish") access.applyClaimed({ profile: "terminal" });
+      if (word === "silence") access.applyClaimed(undefined);
+      if (word === "cancel") cancel.abort();
+      await access.kept();
+      assert.match(await answer ?? "", expected, word);
+      await Deno.remove(path);
+      await Deno.remove(`${path}.known`).catch(() => {});
+    }
   }));

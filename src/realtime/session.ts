@@ -134,6 +134,11 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     this.#flush();
   }
 
+  /** Tells who this node is once more on the connection that is there, with what has changed. */
+  authenticateAgain(): void {
+    if (this.#connection?.ready) this.#connection.send("agent.auth", this.#auth());
+  }
+
   /** Closes the session for good. What still waits in it is lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new LinkDroppedError("the realtime session is closed"));
@@ -178,8 +183,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   /** One connection from its dialling to its end; gives the pause after it, in milliseconds. */
   async #serve(io: SocketIo): Promise<number> {
-    const { network, config, identity, facts, rootAccess, logger } = this.#options;
-    const { agentVersion, platformVersion, kernelVersion } = facts;
+    const { network, config, logger } = this.#options;
     const startedMs = performance.now();
     try {
       await using connection = new Connection({
@@ -190,15 +194,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
         onEvent: (event, payload) => this.#inbox.take(event, payload),
       });
       this.#connection = connection;
-      const applied = rootAccess?.();
-      const ack = await connection.open({
-        type: "agent.auth",
-        ...identity,
-        agentVersion,
-        platformVersion,
-        kernelVersion,
-        ...(applied ? { rootAccess: applied } : {}),
-      }, this.#signal);
+      const ack = await connection.open(this.#auth(), this.#signal);
       logger.info("realtime session is up", { tookMs: Math.round(performance.now() - startedMs) });
       return await this.#live(connection, ack);
     } catch (error) {
@@ -207,6 +203,21 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     } finally {
       this.#connection = undefined;
     }
+  }
+
+  /** The payload of `agent.auth`. */
+  #auth(): Record<string, unknown> {
+    const { identity, facts, rootAccess } = this.#options;
+    const { agentVersion, platformVersion, kernelVersion } = facts;
+    const applied = rootAccess?.();
+    return {
+      type: "agent.auth",
+      ...identity,
+      agentVersion,
+      platformVersion,
+      kernelVersion,
+      ...(applied ? { rootAccess: applied } : {}),
+    };
   }
 
   /** An authenticated connection until its end. */

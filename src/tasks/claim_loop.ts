@@ -16,8 +16,8 @@ export interface ClaimLoopOptions {
   waitMs: () => number;
   /** Gets each task; false if it is not a new one. */
   onTask: (task: Task) => boolean;
-  /** Gets the root access that the control plane wishes, where it knows any. */
-  onRootAccess?: (wish: DesiredRootAccess) => void;
+  /** Hears of each answer, with the root access that the control plane wishes, where it knows any. */
+  onRootAccess?: (wish: DesiredRootAccess | undefined) => void;
   /** The root access that is in force, where the control plane has wished any. */
   rootAccess?: () => RootAccessReport | undefined;
   /** The agent's log. */
@@ -46,7 +46,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
         outage.succeeded();
         tally?.answered();
-        if (rootAccess) onRootAccess?.(rootAccess);
+        onRootAccess?.(rootAccess ?? undefined);
         const news = task ? onTask(task) : false;
         const held = performance.now() - startedMs >= waitMs / 2;
         if (news || held) {

@@ -35,8 +35,8 @@ export const shellExec: TaskType = {
   prepare(payload) {
     const request = ShellExec.parse(payload);
     return async (context): Promise<TaskOutcome> => {
-      const { allows } = context.privileges;
-      const refusal = request.runAsRoot ? allows(request.rootScope) : undefined;
+      const { privileges: { allows }, signal } = context;
+      const refusal = request.runAsRoot ? await allows(request.rootScope, signal) : undefined;
       if (refusal !== undefined) return { status: "failed", error: refusal };
       try {
         const { usual, root } = context.privileges;

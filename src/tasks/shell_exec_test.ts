@@ -10,7 +10,7 @@ const PRIVILEGES: Privileges = {
   usual: asAgent,
   root: asAgent,
   sudo: false,
-  allows: () => undefined,
+  allows: () => Promise.resolve(undefined),
 };
 
 async function run(

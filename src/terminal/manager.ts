@@ -45,6 +45,12 @@ export interface TerminalManagerOptions {
   modes?: readonly PtyMode[];
 }
 
+interface OpenSession {
+  request: TerminalStart;
+  session: TerminalSession;
+  done: Promise<void>;
+}
+
 /** A request that cannot be met; the message is told to the operator. */
 class RefusedRequest extends Error {}
 
@@ -52,7 +58,7 @@ class RefusedRequest extends Error {}
 export class TerminalManager implements AsyncDisposable {
   readonly #options: TerminalManagerOptions;
   readonly #acks: Acknowledgements;
-  readonly #sessions = new Map<string, { session: TerminalSession; done: Promise<void> }>();
+  readonly #sessions = new Map<string, OpenSession>();
   readonly #ended = new Map<string, SessionEnd>();
   readonly #told = new OnceAMinute();
   #stopping = false;
@@ -89,6 +95,14 @@ export class TerminalManager implements AsyncDisposable {
         error: message,
       });
       if (sessionId !== undefined) this.#tellError(sessionId, message);
+    }
+  }
+
+  /** Ends the sessions that would not be opened any more, with the reason. */
+  reauthorize(): void {
+    for (const { request, session } of this.#sessions.values()) {
+      const refusal = this.#options.authorize?.(request);
+      if (refusal !== undefined) session.stop(refusal);
     }
   }
 
@@ -160,7 +174,7 @@ export class TerminalManager implements AsyncDisposable {
       modes,
       logger,
     });
-    this.#sessions.set(sessionId, { session, done: this.#run(sessionId, session) });
+    this.#sessions.set(sessionId, { request, session, done: this.#run(sessionId, session) });
     this.#watch ??= this.#watchLink();
   }
 

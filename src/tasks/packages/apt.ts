@@ -38,12 +38,12 @@ const UNATTENDED = {
  *
  * @throws {UserError} if this node's root access profile does not allow it.
  */
-function packageCommand(
-  { privileges }: TaskContext,
+async function packageCommand(
+  { privileges, signal }: TaskContext,
   argv: string[],
   env: Record<string, string>,
-): ReturnType<Launch> {
-  const refusal = privileges.allows("operational");
+): Promise<ReturnType<Launch>> {
+  const refusal = await privileges.allows("operational", signal);
   if (refusal !== undefined) throw new UserError(refusal);
   return privileges.root({ argv, env });
 }
@@ -78,7 +78,7 @@ export async function runApt(
   const sudoRefusal = new SudoRefusal();
   const lockWait = new LockWait(context.onLines);
   let stderr = "";
-  const command = packageCommand(context, argv, UNATTENDED);
+  const command = await packageCommand(context, argv, UNATTENDED);
   await lockWait.look();
   const end = await runProcess({
     ...context,

@@ -78,7 +78,12 @@ Deno.test({
     const search = packageSearchWithin(1).prepare({ query: "a" });
     const outcome = search({
       taskId: crypto.randomUUID(),
-      privileges: { usual: asAgent, root: asAgent, sudo: false, allows: () => undefined },
+      privileges: {
+        usual: asAgent,
+        root: asAgent,
+        sudo: false,
+        allows: () => Promise.resolve(undefined),
+      },
       signal: new AbortController().signal,
       mask: new SecretMask([]),
       onSpawn: (group) => Promise.resolve(void begun.push(group)),

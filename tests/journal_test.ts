@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
+import { TaskRecord } from "../src/tasks/journal.ts";
 import { Fleet } from "./_agent.ts";
 import { eventually, killIfThere, livingWith, textOf } from "./_processes.ts";
 import { together } from "./_together.ts";
@@ -112,10 +113,15 @@ Deno.test("a promise of long ago is reported, if not by this start then by the n
     await cp.waitFor(() => accepting.hits > 0, { what: "the task to be promised" });
   }
   accepting.remove();
-  const promised = JSON.parse(await Deno.readTextFile(record));
+  const { claimed, ...promised } = JSON.parse(await Deno.readTextFile(record));
   await Deno.writeTextFile(
     record,
-    JSON.stringify({ ...promised, claimedAt: "2025-01-01T00:00:00Z" }),
+    JSON.stringify({
+      ...promised,
+      claimed: { ...claimed, ms: claimed.ms - 120_000 },
+      // As it looks after the clock has been set back.
+      claimedAt: new Date(Date.now() + 60 * 60_000).toISOString(),
+    }),
   );
 
   const away = cp.fault({ path: `/${id}/`, status: 503 });
@@ -130,6 +136,61 @@ Deno.test("a promise of long ago is reported, if not by this start then by the n
   assert.equal(completion?.error, "the agent was restarted before the task ran");
   assert.equal(await textOf(file), "");
   await fleet.closed(id);
+});
+
+Deno.test("a promise holds whatever the clock says, but not over a boot", () => {
+  const promise = async (change: (record: TaskRecord) => unknown, expected: string) => {
+    await using fleet = await Fleet.start(QUICK);
+    const { controlPlane: cp } = fleet;
+    const accepting = cp.fault({ path: "/accepted", hang: true });
+    const id = fleet.shell("true");
+    {
+      await using _agent = await fleet.agent();
+      await cp.waitFor(() => accepting.hits > 0, { what: "the task to be promised" });
+    }
+    accepting.remove();
+    const path = join(fleet.tasksFolder, `${id}.json`);
+    const record = TaskRecord.parse(JSON.parse(await Deno.readTextFile(path)));
+    await Deno.writeTextFile(path, JSON.stringify({ ...record, ...Object(change(record)) }));
+    await using _next = await fleet.agent();
+    assert.equal((await fleet.ended(id)).status, expected);
+  };
+  const at = (hours: number) => new Date(Date.now() + hours * 60 * 60_000).toISOString();
+  return together({
+    "a clock that was two days behind": () => promise(() => ({ claimedAt: at(-48) }), "success"),
+    "another boot": () =>
+      promise(({ claimed }) => ({ claimed: { ...claimed, bootId: "another" } }), "failed"),
+    "a record of an earlier version": () => promise(() => ({ claimed: undefined }), "failed"),
+  });
+});
+
+Deno.test("a task that comes again days later by the clock is not run again", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { controlPlane: cp } = fleet;
+  const file = join(fleet.folder, "runs");
+  const payload = { command: `echo run >>${file}` };
+  const id = fleet.shell(payload.command);
+  {
+    await using agent = await fleet.agent();
+    await fleet.ended(id);
+    await fleet.closed(id);
+    assert.equal((await agent.stop()).code, 0);
+  }
+  const ended = join(fleet.tasksFolder, "ended.jsonl");
+  const jumped = Date.now() - 48 * 60 * 60_000;
+  const text = await Deno.readTextFile(ended);
+  await Deno.writeTextFile(ended, text.replace(/"atMs":\d+/, `"atMs":${jumped}`));
+  // A control plane that knows nothing of its end any more.
+  const task = { id, type: "shell.exec", payload };
+  const claimed = { task, outputTruncated: false, rootAccess: null };
+  const stored = { id, taskId: id, status: "running", cancelRequested: false };
+  cp.fault({ path: "/tasks/claim", times: 1, status: 200, body: claimed });
+  const again = cp.fault({ path: `/${id}/completed`, status: 200, body: stored });
+  cp.fault({ path: `/${id}/`, status: 200, body: stored });
+  await using agent = await fleet.agent();
+  await cp.waitFor(() => again.hits > 0, { what: "its end to be reported again" });
+  assert.equal(await textOf(file), "run\n");
+  await agent.waitForLog("task came again after it has ended here");
 });
 
 Deno.test("orphans of a killed agent are ended, however they have detached themselves", async () => {

@@ -3,17 +3,23 @@ import { Completion } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { writeAll } from "../system/write_all.ts";
 
-/** How long an ended task is remembered, in milliseconds. */
-const REMEMBER_MS = 24 * 60 * 60 * 1_000;
 /** How many are remembered at most; the file may hold twice as many between two clean-ups. */
 const MAX_REMEMBERED = 10_000;
+/** Of an error no more is remembered, in UTF-16 units. */
+const MAX_ERROR_UNITS = 1_000;
 
-const EndedTask = z.object({ id: z.string(), atMs: z.number(), outcome: Completion });
+const EndedTask = z.object({
+  id: z.string(),
+  /** The wall clock, for people: it decides nothing. */
+  atMs: z.number(),
+  outcome: Completion,
+});
 type EndedTask = z.infer<typeof EndedTask>;
 
 /**
- * The tasks that have ended here within a day, so that one that comes again is answered with its
- * outcome and not run twice (contract: Tasks over HTTP). Output is not kept.
+ * The tasks that have ended here last, so that one that comes again is answered with its outcome
+ * and not run twice (contract: Tasks over HTTP). They are forgotten by their number and never by a
+ * clock, which may be set at any time. Output is not kept.
  */
 export class EndedTasks {
   readonly #path: string;
@@ -34,12 +40,12 @@ export class EndedTasks {
     for (const line of text.split("\n").filter((line) => line !== "" && line !== torn)) {
       this.#linesInFile++;
       const ended = EndedTask.safeParse(parseLine(line));
-      if (ended.success) this.#tasks.set(ended.data.id, ended.data);
+      if (ended.success) this.#remember(ended.data);
       else readable = false;
     }
     // A last line that a crash cut short would spoil the next one: write the file anew first.
     if (!readable || torn !== "") this.#linesInFile = Infinity;
-    this.#expire();
+    this.#forgetOldest();
     return readable;
   }
 
@@ -54,8 +60,9 @@ export class EndedTasks {
    * @throws what the disk answers; the task is remembered in memory all the same.
    */
   add(taskId: string, { output: _, result: __, ...outcome }: Completion): Promise<void> {
+    if (outcome.error) outcome.error = outcome.error.slice(0, MAX_ERROR_UNITS).toWellFormed();
     const ended = { id: taskId, atMs: Date.now(), outcome };
-    this.#tasks.set(taskId, ended);
+    this.#remember(ended);
     // One after the other: a line would be lost in a file that another write replaces.
     const written = this.#turn.then(() => this.#write(ended));
     this.#turn = written.catch(() => {});
@@ -64,7 +71,7 @@ export class EndedTasks {
 
   async #write(ended: EndedTask): Promise<void> {
     if (this.#linesInFile >= 2 * MAX_REMEMBERED) {
-      this.#expire();
+      this.#forgetOldest();
       const lines = [...this.#tasks.values()].map((task) => JSON.stringify(task) + "\n");
       await writeFileAtomic(this.#path, lines.join(""));
       this.#linesInFile = this.#tasks.size;
@@ -88,12 +95,17 @@ export class EndedTasks {
     await file.syncData();
   }
 
-  #expire(): void {
-    const oldest = Date.now() - REMEMBER_MS;
+  /** As the newest, also when it has ended before. */
+  #remember(ended: EndedTask): void {
+    this.#tasks.delete(ended.id);
+    this.#tasks.set(ended.id, ended);
+  }
+
+  #forgetOldest(): void {
     let surplus = this.#tasks.size - MAX_REMEMBERED;
-    for (const [id, { atMs }] of this.#tasks) {
-      if (atMs < oldest || surplus > 0) this.#tasks.delete(id);
-      surplus--;
+    for (const id of this.#tasks.keys()) {
+      if (surplus-- <= 0) return;
+      this.#tasks.delete(id);
     }
   }
 }

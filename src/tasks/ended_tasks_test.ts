@@ -43,16 +43,25 @@ Deno.test("an ended task is remembered across restarts, without its output", () 
     assert(!(await Deno.readTextFile(path)).includes("long"));
   }));
 
-Deno.test("it is remembered for a day", () =>
+Deno.test("it is remembered whatever the clock says, before and after it was set", () =>
   withFile(async (path) => {
     const now = Date.now();
-    await Deno.writeTextFile(
-      path,
-      line("old", now - 25 * HOUR_MS) + line("new", now - 23 * HOUR_MS),
-    );
+    const times = [0, now - 48 * HOUR_MS, now, now + 48 * HOUR_MS];
+    await Deno.writeTextFile(path, times.map((atMs, i) => line(`t${i}`, atMs)).join(""));
     const ended = await load(path);
-    assert.equal(ended.get("old"), undefined);
-    assert.deepEqual(ended.get("new"), { status: "success" });
+    times.forEach((_, i) => assert.deepEqual(ended.get(`t${i}`), { status: "success" }));
+  }));
+
+Deno.test("of a long error the beginning is remembered", () =>
+  withFile(async (path) => {
+    const ended = await load(path);
+    await ended.add("a", {
+      status: "failed",
+      error: `${"x".repeat(999)}\u{1f600}${"y".repeat(9_000)}`,
+    });
+    const error = (await load(path)).get("a")?.error ?? "";
+    assert.equal(error.length, 1_000);
+    assert(error.isWellFormed());
   }));
 
 Deno.test("the newest 10 000 are remembered, and the file is cleaned up before it doubles", () =>

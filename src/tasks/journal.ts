@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import * as z from "@zod/zod";
 import { Completion, Task } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { BootTime } from "../system/boot_time.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { EndedTasks } from "./ended_tasks.ts";
@@ -10,7 +11,10 @@ import { EndedTasks } from "./ended_tasks.ts";
 export const TaskRecord = z.object({
   version: z.literal(1),
   task: Task,
+  /** For people: whoever decides by it can be deceived by a clock that is set. */
   claimedAt: z.string(),
+  /** When the promise was made; unknown in records of earlier versions. */
+  claimed: BootTime.optional(),
   /** The process group, written before its program begins. */
   process: z.object({ pid: z.int().positive(), startTicks: z.string(), bootId: z.string() })
     .optional(),

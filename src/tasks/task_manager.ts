@@ -4,6 +4,7 @@ import { OutputSummary } from "../logs/output_summary.ts";
 import { Spool } from "../logs/spool.ts";
 import { awaitTaskProcesses, endTaskProcesses } from "../process/end_processes.ts";
 import { SecretMask } from "../process/secret_mask.ts";
+import { bootTime, msSince } from "../system/boot_time.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
 import type { DamagedRecord, TaskRecord, Unfinished } from "./journal.ts";
@@ -66,17 +67,18 @@ export class TaskManager {
       this.#track(task.id, () => this.#answerAgain(task.id, ended));
       return false;
     }
-    this.#start({ version: 1, task, claimedAt: new Date().toISOString() });
+    const claimedAt = new Date().toISOString();
+    this.#start({ version: 1, task, claimedAt, claimed: bootTime() });
     return true;
   }
 
   /** Takes up what an earlier run of the agent left. */
   recover({ records, damaged }: Unfinished): void {
     for (const record of records) {
-      const { task: { id }, claimedAt } = record;
+      const { task: { id } } = record;
       if (record.process || record.outcome) {
         this.#track(id, () => this.#reportRecovered(record));
-      } else if (Date.now() - Date.parse(claimedAt) < LEASE_MS) {
+      } else if (isPromised(record)) {
         this.#start(record);
       } else {
         this.#track(id, () => this.#reportStale(id));
@@ -200,6 +202,12 @@ export class TaskManager {
     await report("started", started, signal, logger);
     await report("completed", completed, signal, logger);
   }
+}
+
+/** A promise of which nobody can say how old it is does not hold any more. */
+function isPromised({ claimed }: TaskRecord): boolean {
+  const ageMs = claimed && msSince(claimed);
+  return ageMs !== undefined && ageMs < LEASE_MS;
 }
 
 function failed(error: string, output = ""): Completion {

@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { loadConfig } from "../config/mod.ts";
+import { loadConfig, locateConfig } from "../config/mod.ts";
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import type { InitiatedEnrollment } from "../control_plane/schemas.ts";
 import {
@@ -11,8 +11,11 @@ import {
   type WaitingReport,
 } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
+import { findPackage } from "../install/packaged.ts";
 import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
 import { oneLine } from "../system/one_line.ts";
+import { INSTALLED } from "../system/paths.ts";
+import { isRunning, serviceState } from "../system/systemd.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { connect } from "../control_plane/connect.ts";
 import { ask } from "./ask.ts";
@@ -32,9 +35,16 @@ export interface EnrollOptions {
   again?: boolean;
 }
 
-/** Enrolls this machine, or says that it is; gives the exit code. */
+/**
+ * Enrolls this machine, or says that it is; gives the exit code. Where a package has installed a
+ * service that does not run, it is `install`, which also asks for the address and starts it.
+ */
 export async function enroll({ email, again = false }: EnrollOptions): Promise<number> {
   checkEmail(email);
+  if (!again && await isForPackagedService()) {
+    const { install } = await import("./install.ts");
+    return await install(email === undefined ? {} : { email });
+  }
   const loaded = await loadConfig();
   loaded.warnings.forEach(complain);
   const known = await knownIdentity(loaded.config);
@@ -62,6 +72,14 @@ export async function enroll({ email, again = false }: EnrollOptions): Promise<n
       `Now start the agent with \`${PROGRAM} run\`.\n`,
   );
   return 0;
+}
+
+async function isForPackagedService(): Promise<boolean> {
+  if ((await locateConfig()).path !== INSTALLED.config || !await findPackage(INSTALLED)) {
+    return false;
+  }
+  const state = await serviceState();
+  return state?.load === "loaded" && !isRunning(state);
 }
 
 /** What is known of the person whom {@linkcode converse} speaks with. */

@@ -36,6 +36,7 @@ export class TestMachine implements Machine, AsyncDisposable {
       identity: at(INSTALLED.identity),
       runtimeFolder: at(INSTALLED.runtimeFolder),
       unit: at(INSTALLED.unit),
+      packageMark: at(INSTALLED.packageMark),
     };
   }
 

@@ -8,6 +8,7 @@ import { account } from "./account.ts";
 import { enrollment, type EnrollmentOptions } from "./enrollment.ts";
 import { link } from "./link.ts";
 import { type Machine, removeAll } from "./machine.ts";
+import { findPackage } from "./packaged.ts";
 import { preflight } from "./preflight.ts";
 import { oldProgram, program } from "./program.ts";
 import type { Release } from "./release.ts";
@@ -17,7 +18,7 @@ import { StageReporter } from "./stages.ts";
 import { stateFolder } from "./state_folder.ts";
 import { runSteps, type Step, type StepsOptions } from "./steps.ts";
 import { renderUnit } from "./unit.ts";
-import { unitFile } from "./unit_file.ts";
+import { packagedUnit, unitFile } from "./unit_file.ts";
 
 /** A web app that shows nothing must not hold the installation up for long. */
 const REPORT_TIMEOUT_MS = 5_000;
@@ -51,7 +52,10 @@ export async function installAgent(machine: Machine, options: InstallOptions): P
 }
 
 async function install(machine: Machine, options: InstallOptions): Promise<void> {
-  const unit = async () => renderUnit((await loadConfig({ env: options.env })).config);
+  const config = async () => (await loadConfig({ env: options.env })).config;
+  const unit = await findPackage(machine.places)
+    ? packagedUnit(config, options.warn)
+    : unitFile(machine, async () => renderUnit(await config()));
   const steps: Step[] = [
     preflight(machine, options.release),
     account(machine),
@@ -59,7 +63,7 @@ async function install(machine: Machine, options: InstallOptions): Promise<void>
     link(machine),
     stateFolder(machine),
     settings(machine, options),
-    unitFile(machine, unit),
+    unit,
     enrollment(options),
     service(machine, options),
   ];

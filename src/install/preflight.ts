@@ -5,6 +5,7 @@ import { serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";
 import { refuseForeignLink } from "./link.ts";
 import { isThere, type Machine, must, requireOwnLife } from "./machine.ts";
+import { refuseOverPackage } from "./packaged.ts";
 import type { Release } from "./release.ts";
 import type { Step } from "./steps.ts";
 
@@ -34,6 +35,7 @@ export function preflight(machine: Machine, release: Release): Step {
       }
       await requireOwnLife(run, `${release.parts[0]?.from ?? NAME} install`);
       await refuseForeignLink(places);
+      await refuseOverPackage(places, release);
       const free = await requireSpace(machine, release);
       const [version = "systemd"] = (await must(run, "systemctl", "--version")).split(" (");
       const told = `${version}, ${free} MB free in ${dirname(places.programFolder)}`;

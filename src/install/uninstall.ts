@@ -4,6 +4,7 @@ import { messageOf } from "../system/user_error.ts";
 import { findAccount, removeAccount } from "./account.ts";
 import { removeLink } from "./link.ts";
 import { isThere, type Machine, must, removeAll, requireOwnLife } from "./machine.ts";
+import { refuseToRemovePackage } from "./packaged.ts";
 import { newProgram, oldProgram } from "./program.ts";
 
 /** What {@linkcode uninstallAgent} is told. */
@@ -18,7 +19,8 @@ export interface UninstallOptions {
 
 /**
  * Stops the service and removes what install has made, a half of it too, saying what was removed
- * and what is kept. Gives whether something could not be removed.
+ * and what is kept. Gives whether something could not be removed. Throws a {@linkcode UserError} where
+ * a package has installed the agent.
  */
 export async function uninstallAgent(
   machine: Machine,
@@ -26,6 +28,7 @@ export async function uninstallAgent(
 ): Promise<boolean> {
   const { places } = machine;
   const { purge, print, warn } = options;
+  await refuseToRemovePackage(places);
   await requireOwnLife(machine.run, `${NAME} uninstall`);
   let failed = false;
   const remove = async (what: string, body: () => Promise<boolean>) => {

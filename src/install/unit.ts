@@ -16,15 +16,23 @@ const PAUSE = [
   'sleep "$s"',
 ].join("; \\\n    ").replaceAll("$", () => "$$");
 
+/** How long systemd waits for the end of an agent with this shutdown_timeout, in seconds. */
+export function stopSeconds({ shutdownTimeoutMs }: { shutdownTimeoutMs: number }): number {
+  return Math.ceil(Math.max(LEAST_STOP_MS, shutdownTimeoutMs + AFTER_SHUTDOWN_MS) / 1000);
+}
+
 /**
- * The text of the service's unit file for an agent with this shutdown_timeout.
+ * The text of the service's unit file for an agent with this shutdown_timeout; `maker` is named in it
+ * as who made it.
  *
  * There is little hardening in it: what is asked of tasks is an administrator's work on the whole
  * machine, and they inherit all that binds the agent. The README tells each option that is left out.
  */
-export function renderUnit({ shutdownTimeoutMs }: { shutdownTimeoutMs: number }): string {
-  const stopMs = Math.max(LEAST_STOP_MS, shutdownTimeoutMs + AFTER_SHUTDOWN_MS);
-  return `# Made by \`${NAME} install\`, which makes it anew with each upgrade.
+export function renderUnit(
+  { shutdownTimeoutMs }: { shutdownTimeoutMs: number },
+  maker = `\`${NAME} install\``,
+): string {
+  return `# Made by ${maker}, which makes it anew with each upgrade.
 # What you want otherwise belongs into a drop-in: systemctl edit ${NAME}
 
 [Unit]
@@ -61,7 +69,7 @@ RestartSec=1s
 WatchdogSec=3min
 TimeoutStartSec=2min
 # Longer than shutdown_timeout and what reporting the ended tasks takes.
-TimeoutStopSec=${Math.ceil(stopMs / 1000)}s
+TimeoutStopSec=${stopSeconds({ shutdownTimeoutMs })}s
 # The agent is told, and ends and reports its tasks; what it leaves behind is killed.
 KillMode=mixed
 

@@ -1,7 +1,10 @@
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import type { Config } from "../config/mod.ts";
+import { NAME } from "../system/paths.ts";
 import { isThere, type Machine, must } from "./machine.ts";
 import { keepFile } from "./kept_file.ts";
 import type { Step } from "./steps.ts";
+import { stopSeconds } from "./unit.ts";
 
 /** The unit file; systemd is told of it. `render` gives its text when the configuration is there. */
 export function unitFile({ places, run }: Machine, render: () => Promise<string>): Step {
@@ -17,6 +20,23 @@ export function unitFile({ places, run }: Machine, render: () => Promise<string>
       await writeFileAtomic(places.unit, text, { mode: 0o644 });
       await reload();
       return { told: places.unit, changed: true };
+    },
+  };
+}
+
+/** The unit file of a package, which stays as it is: it is for a shutdown_timeout of minutes. */
+export function packagedUnit(config: () => Promise<Config>, warn: (text: string) => void): Step {
+  return {
+    name: "Unit",
+    async run() {
+      const needed = stopSeconds(await config());
+      if (needed > stopSeconds({ shutdownTimeoutMs: 0 })) {
+        warn(
+          `shutdown_timeout is longer than systemd waits: put TimeoutStopSec=${needed}s into ` +
+            `[Service] by \`sudo systemctl edit ${NAME}\`.`,
+        );
+      }
+      return { told: "the package's", changed: false };
     },
   };
 }

@@ -29,4 +29,6 @@ export const INSTALLED = {
   runtimeFolder: "/run/noderax-agent",
   /** The unit file. */
   unit: "/etc/systemd/system/noderax-agent.service",
+  /** Where a package has installed the agent: the package's kind, `deb` or `rpm`. */
+  packageMark: "/opt/noderax-agent/package",
 } as const;

@@ -1,0 +1,10 @@
+case $1 in
+  remove)
+    stop_service "apt-get remove noderax-agent"
+    ;;
+  upgrade | deconfigure | failed-upgrade) ;;
+  *)
+    complain "prerm is called with an unknown argument: $1"
+    exit 1
+    ;;
+esac

@@ -1,0 +1,7 @@
+make_user
+make_link
+forget_old
+reload_systemd
+restart_service
+bring_service_back
+say_what_is_next

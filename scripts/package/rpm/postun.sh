@@ -1,0 +1,4 @@
+if [ "$1" = 0 ]; then
+  forget_service
+fi
+reload_systemd

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { dirname, join } from "@std/path";
+import { UserError } from "../system/user_error.ts";
+import { makeBundle, TestMachine } from "./_test_machine.ts";
+import { refuseOverPackage, refuseToRemovePackage } from "./packaged.ts";
+import { findRelease } from "./release.ts";
+import { uninstallAgent } from "./uninstall.ts";
+import { packagedUnit } from "./unit_file.ts";
+import { configSchema } from "../config/mod.ts";
+
+/** A machine on which a package has installed the agent. */
+async function packagedMachine(kind: string): Promise<TestMachine> {
+  const machine = await TestMachine.make();
+  await makeBundle(machine.places.programFolder, "packaged");
+  await Deno.writeTextFile(machine.places.packageMark, `${kind}\n`);
+  return machine;
+}
+
+Deno.test("another release is not put over what a package has installed", async () => {
+  await using machine = await packagedMachine("deb");
+  const other = await findRelease(await makeBundle(join(machine.root, "run/other"), "other"));
+  await assert.rejects(
+    refuseOverPackage(machine.places, other),
+    (error) =>
+      error instanceof UserError &&
+      /apt-get install --only-upgrade noderax-agent.*apt-get remove/.test(error.message),
+  );
+  const { programFolder } = machine.places;
+  await refuseOverPackage(machine.places, {
+    folder: await Deno.realPath(programFolder),
+    parts: [],
+  });
+  await Deno.remove(machine.places.packageMark);
+  await refuseOverPackage(machine.places, other);
+});
+
+Deno.test("uninstall leaves a package to its package manager", async () => {
+  for (
+    const [kind, remove] of [["deb", /`sudo apt-get remove/], ["rpm", /`sudo dnf remove/]] as const
+  ) {
+    await using machine = await packagedMachine(kind);
+    const before = await machine.content();
+    const options = { purge: true, print: () => {}, warn: () => {} };
+    await assert.rejects(uninstallAgent(machine, options), { name: "UserError", message: remove });
+    assert.deepEqual(await machine.content(), before);
+  }
+});
+
+Deno.test("a mark of an unknown kind is a sentence", async () => {
+  await using machine = await packagedMachine("egg");
+  await assert.rejects(refuseToRemovePackage(machine.places), /names no kind of package: "egg"/);
+});
+
+Deno.test("the unit of a package stays, and says so when it does not wait long enough", async () => {
+  await using machine = await TestMachine.make();
+  for (const [shutdown_timeout, warnings] of [["20s", 0], ["1h", 1]] as const) {
+    const said: string[] = [];
+    const config = () =>
+      Promise.resolve(configSchema.parse({ shutdownTimeoutMs: shutdown_timeout }));
+    const { shown } = await machine.take(packagedUnit(config, (text) => said.push(text)));
+    assert.equal(shown, "Unit: the package's, as it is\n");
+    assert.equal(said.length, warnings);
+    assert.match(said[0] ?? "TimeoutStopSec=3720s", /TimeoutStopSec=3720s/);
+  }
+  await assert.rejects(Deno.lstat(machine.places.unit));
+  await assert.rejects(Deno.lstat(dirname(machine.places.program)));
+});

@@ -1,12 +1,7 @@
 import { join } from "@std/path";
-import project from "../deno.json" with { type: "json" };
 import { type ControlPlane, startControlPlane, type Task } from "../scripts/dev/control_plane.ts";
+import { agentCommand, type AgentOptions } from "./_command.ts";
 import { eventually, killIfThere, livingWith, PATIENCE_MS, peakMemoryMib } from "./_processes.ts";
-
-const ROOT = new URL("..", import.meta.url);
-
-/** What `deno task agent` gives to Deno. */
-export const AGENT_TASK = project.tasks.agent.command.split(" ").slice(1);
 
 /** One line of the agent's log. */
 export interface LogEvent {
@@ -27,19 +22,11 @@ export class AgentProcess implements AsyncDisposable {
   #waiting: { fits: (event: LogEvent) => boolean; resolve: (event: LogEvent) => void }[] = [];
   readonly #read: Promise<unknown>;
 
-  /** `through` is a program, with its arguments, that starts the agent in its place. */
-  constructor(
-    configFile: string,
-    options: { args?: string[]; env?: Record<string, string>; through?: string[] } = {},
-  ) {
-    const [program = "", ...before] = [...(options.through ?? []), Deno.execPath()];
-    this.child = new Deno.Command(program, {
-      args: [...before, ...AGENT_TASK, ...(options.args ?? ["run"])],
-      cwd: ROOT,
-      env: { NODERAX_CONFIG_FILE: configFile, ...options.env },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
+  constructor(configFile: string, options: AgentOptions & { args?: string[] } = {}) {
+    const { args = ["run"], env, ...others } = options;
+    this.child = agentCommand(args, {
+      env: { NODERAX_CONFIG_FILE: configFile, ...env },
+      ...others,
     }).spawn();
     this.#read = Promise.all([
       eachLine(this.child.stdout, (line) => this.#onLine(line)),

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import { AGENT_TASK } from "./_agent.ts";
-
-const ROOT = new URL("..", import.meta.url);
+import { agentCommand } from "./_command.ts";
 
 /** What a command has said and how it has ended. */
 export interface Said {
@@ -44,13 +42,8 @@ export class Desk implements AsyncDisposable {
   /** The agent's program, about to be started. */
   command(args: string[], env: Record<string, string> = {}): Deno.Command {
     const path = `${this.#folder}:${Deno.env.get("PATH")}`;
-    return new Deno.Command(Deno.execPath(), {
-      args: [...AGENT_TASK, ...args],
-      cwd: ROOT,
+    return agentCommand(args, {
       env: { NODERAX_CONFIG_FILE: this.file("config.json"), PATH: path, ...env },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
     });
   }
 

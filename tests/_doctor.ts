@@ -3,10 +3,9 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
-import { AGENT_TASK, Fleet } from "./_agent.ts";
+import { Fleet } from "./_agent.ts";
+import { agentCommand } from "./_command.ts";
 import { sh } from "./_second_user.ts";
-
-const ROOT = new URL("..", import.meta.url);
 
 const Report = z.object({
   checks: z.array(z.strictObject({
@@ -41,12 +40,9 @@ export interface ExamineOptions {
 /** Runs doctor as its users do. */
 export async function examine(configFile: string, options: ExamineOptions = {}): Promise<Examined> {
   const { args = ["--json"], env = {}, through = [] } = options;
-  const [program = "", ...before] = [...through, Deno.execPath()];
-  const { code, stdout: bytes, stderr } = await new Deno.Command(program, {
-    args: [...before, ...AGENT_TASK, "doctor", ...args],
-    cwd: ROOT,
+  const { code, stdout: bytes, stderr } = await agentCommand(["doctor", ...args], {
     env: { NODERAX_CONFIG_FILE: configFile, DENO_NO_UPDATE_CHECK: "1", ...env },
-    stdin: "null",
+    through,
   }).output();
   const stdout = new TextDecoder().decode(bytes);
   if (!args.includes("--json")) return { code, stdout, of: () => "", failed: [] };

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import example from "../config.example.json" with { type: "json" };
 import project from "../deno.json" with { type: "json" };
-import { AGENT_TASK } from "./_agent.ts";
 import { Desk } from "./_cli.ts";
+import { agentCommand } from "./_command.ts";
 
 /** How each of these is asked for, and its subcommands. */
 const COMMANDS = [
@@ -315,11 +315,9 @@ Deno.test("output that cannot be written is a failure, but not a reader that has
   await using desk = await Desk.set();
   const path = await desk.write("config.json", { log_level: "debug" });
   const to = async (script: string, args: string[]) => {
-    const { code, stderr } = await new Deno.Command("/bin/sh", {
-      args: ["-c", script, desk.file("fifo"), Deno.execPath(), ...AGENT_TASK, ...args],
-      cwd: new URL("..", import.meta.url),
+    const { code, stderr } = await agentCommand(args, {
       env: { NODERAX_CONFIG_FILE: path, PATH: `${desk.file(".")}:${Deno.env.get("PATH")}` },
-      stdin: "null",
+      through: ["/bin/sh", "-c", script, desk.file("fifo")],
     }).output();
     return { code, stderr: new TextDecoder().decode(stderr).replace(/^.*experimental.*\n/m, "") };
   };

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { type ControlPlane, startControlPlane } from "../scripts/dev/control_plane.ts";
-import { AGENT_TASK } from "./_agent.ts";
+import { agentCommand } from "./_command.ts";
 
-const ROOT = new URL("..", import.meta.url);
 const ADDRESS = "me@example.com";
 
 interface Ended {
@@ -37,13 +36,9 @@ class Machine implements AsyncDisposable {
 
   /** Starts the real command. */
   start(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
-    return new Deno.Command(Deno.execPath(), {
-      args: [...AGENT_TASK, ...args],
-      cwd: ROOT,
+    return agentCommand(args, {
       env: { NODERAX_CONFIG_FILE: this.config, ...env },
       stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
     }).spawn();
   }
 

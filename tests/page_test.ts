@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Browser, Page as BrowserPage } from "playwright-core";
 import { startPage } from "../scripts/dev/_page.ts";
 import { Fleet } from "./_agent.ts";
+import { FROM_SOURCE } from "./_command.ts";
 import { PATIENCE_MS } from "./_processes.ts";
 
 /** Debian's package. */
@@ -15,7 +16,8 @@ Deno.test({
   name: hasBrowser
     ? "the page in a browser: node, charts, commands, terminals"
     : `the page in a browser: NOT TESTED, there is no ${BROWSER} (apt-get install chromium)`,
-  ignore: !hasBrowser,
+  // The page is no part of a release.
+  ignore: !hasBrowser || !FROM_SOURCE,
   // The driver keeps its own timers and pipes.
   sanitizeOps: false,
   sanitizeResources: false,

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
-import project from "../deno.json" with { type: "json" };
+import project from "../../deno.json" with { type: "json" };
 import { build } from "./_build.ts";
-import { sh } from "./_second_user.ts";
-import { together } from "./_together.ts";
+import { sh } from "../_second_user.ts";
+import { together } from "../_together.ts";
 
 /** What the agent needs of npm besides the PTY's machine code; Socket.IO's client is bundled. */
 const PACKAGES = ["@lydell/node-pty", "commander", "fastest-levenshtein", "zod"];

@@ -1,6 +1,6 @@
-import project from "../deno.json" with { type: "json" };
+import project from "../../deno.json" with { type: "json" };
 
-const ROOT = new URL("..", import.meta.url);
+const ROOT = new URL("../..", import.meta.url);
 
 /** What a build has printed and how it has ended. */
 export interface Built {

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "@std/path";
 import * as z from "@zod/zod";
-import project from "../deno.json" with { type: "json" };
-import { AgentProcess } from "./_agent.ts";
+import project from "../../deno.json" with { type: "json" };
+import { AgentProcess } from "../_agent.ts";
 import { build } from "./_build.ts";
-import { footprint } from "./_footprint.ts";
-import { eventually } from "./_processes.ts";
-import { exited, leavesWell, openShell, realtimeFleet } from "./_realtime.ts";
-import { SecondUser, sh } from "./_second_user.ts";
-import { outputOf } from "./_shell.ts";
+import { footprint } from "../_footprint.ts";
+import { eventually } from "../_processes.ts";
+import { exited, leavesWell, openShell, realtimeFleet } from "../_realtime.ts";
+import { SecondUser, sh } from "../_second_user.ts";
+import { outputOf } from "../_shell.ts";
 
-const ROOT = dirname(import.meta.dirname ?? "");
+const ROOT = dirname(dirname(import.meta.dirname ?? ""));
 const CONFIG = join(ROOT, "deno.json");
 const ARCH = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
 const NAME = `noderax-agent-${project.version}-linux-${ARCH}`;
@@ -55,10 +55,7 @@ class Bundle implements AsyncDisposable {
 
   /** Starts it by a link and from another folder; `through` starts it, with its environment. */
   agent(configFile: string, through: string[]): AgentProcess {
-    const link = join(this.scratch, "link");
-    // What AgentProcess adds, the agent from source, is what the script does not use.
-    const instead = ["sh", "-c", 'exec "$0" run', link];
-    return new AgentProcess(configFile, { through: [...through, ...instead] });
+    return new AgentProcess(configFile, { through, command: [join(this.scratch, "link")] });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

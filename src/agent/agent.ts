@@ -28,6 +28,9 @@ import { listenToSignals, type SignalHandlers } from "./signals.ts";
  */
 const REPORT_MS = 45_000;
 
+/** How long the log may take when the agent leaves at once, in milliseconds. */
+const LAST_WORDS_MS = 200;
+
 /** What an agent is started with. */
 export interface AgentOptions {
   /** The configuration and where it came from. */
@@ -126,8 +129,10 @@ class Agent implements SignalHandlers {
     this.#stopping.abort();
   }
 
-  onStopNow(): void {
+  async onStopNow(): Promise<void> {
     this.#parts.logger.warn("stopping at once");
+    // Before the kills: what they end is not to be seen, and reported, by this agent.
+    await this.#parts.logger.flush(LAST_WORDS_MS);
     this.tasks.killAllNow();
     this.#live?.killTerminalsNow();
     Deno.exit(1);

@@ -9,6 +9,7 @@ import { knownIdentity } from "../identity/known_identity.ts";
 import { Vitals } from "../local/vitals.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
+import { LogSink } from "../system/log_sink.ts";
 import { UserError } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
@@ -23,6 +24,15 @@ export async function run(): Promise<number> {
   const loaded = await loadConfig({ env });
   const { config } = loaded;
   const logger = openLog(config.logLevel);
+  try {
+    return await runLogged(env, loaded, logger);
+  } finally {
+    await logger.flush();
+  }
+}
+
+async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Promise<number> {
+  const { config } = loaded;
   logger.hide(config.enrollmentToken);
   logger.hide(config.agentToken);
   for (const warning of loaded.warnings) logger.warn("configuration warning", { warning });
@@ -101,7 +111,17 @@ async function finishEnrollment(
 
 function openLog(level: LoadedConfig["config"]["logLevel"]): Logger {
   const pretty = Deno.stdout.isTerminal();
-  return new Logger({ level, pretty, color: pretty && !Deno.env.get("NO_COLOR") });
+  const sink = new LogSink();
+  const logger = new Logger({
+    level,
+    pretty,
+    color: pretty && !Deno.env.get("NO_COLOR"),
+    write: (line) => sink.write(line),
+    flush: (limitMs) => sink.flush(limitMs),
+  });
+  sink.onDropped = (count) =>
+    logger.warn("log lines were dropped: nobody has read them", { count });
+  return logger;
 }
 
 /** Tells of a wait once a minute, and of each new problem. */

@@ -7,6 +7,8 @@ export type LogFields = Record<string, unknown>;
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 const COLOR: Record<LogLevel, string> = { debug: "2", info: "36", warn: "33", error: "31" };
 const REDACTED = "[redacted]";
+/** How long the last lines may take, in milliseconds. */
+const FLUSH_MS = 1_000;
 
 /** Where a {@linkcode Logger} writes and how. */
 export interface LoggerOptions {
@@ -17,7 +19,9 @@ export interface LoggerOptions {
   /** ANSI colours in pretty lines. */
   color?: boolean;
   /** Takes one finished line, newline included. */
-  write?: (line: string) => void;
+  write: (line: string) => void;
+  /** Resolves when all lines have been written, at the latest after so many milliseconds. */
+  flush?: (limitMs: number) => Promise<void>;
   /** The wall clock. */
   now?: () => Date;
 }
@@ -36,13 +40,14 @@ export class Logger {
   readonly #shared: Shared;
   readonly #fields: LogFields;
 
-  /** Makes the root logger; standard output is the default sink. */
-  constructor(options: LoggerOptions = {}, parent?: { shared: Shared; fields: LogFields }) {
+  /** Makes the root logger. */
+  constructor(options: LoggerOptions, parent?: { shared: Shared; fields: LogFields }) {
     this.#shared = parent?.shared ?? {
       level: options.level ?? "info",
       pretty: options.pretty ?? false,
       color: options.color ?? false,
-      write: options.write ?? writeToStdout,
+      write: options.write,
+      flush: options.flush ?? (() => Promise.resolve()),
       now: options.now ?? (() => new Date()),
       secrets: new Set(),
     };
@@ -51,7 +56,15 @@ export class Logger {
 
   /** A logger that adds `fields` to each of its events. */
   with(fields: LogFields): Logger {
-    return new Logger({}, { shared: this.#shared, fields: { ...this.#fields, ...fields } });
+    return new Logger(this.#shared, {
+      shared: this.#shared,
+      fields: { ...this.#fields, ...fields },
+    });
+  }
+
+  /** Waits until what was logged has been written, for a limited time: before the process ends. */
+  async flush(limitMs = FLUSH_MS): Promise<void> {
+    await this.#shared.flush(limitMs);
   }
 
   /** Changes the level of this logger and all of its relatives. */
@@ -126,13 +139,4 @@ function plainErrors(_key: string, value: unknown): unknown {
   if (!(value instanceof Error)) return value;
   const cause = value.cause instanceof Error ? `: ${value.cause.message}` : "";
   return value.message + (value.message.includes(cause) ? "" : cause);
-}
-
-function writeToStdout(line: string): void {
-  const bytes = new TextEncoder().encode(line);
-  try {
-    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
-  } catch {
-    // The reader of our log is gone (a closed pipe): work goes on without it.
-  }
 }

@@ -3,7 +3,7 @@ import { Logger, type LoggerOptions, type LogLevel } from "./logger.ts";
 
 const NOW = new Date("2025-03-04T05:06:07.089Z");
 
-function makeLogger(options: LoggerOptions = {}) {
+function makeLogger(options: Partial<LoggerOptions> = {}) {
   const lines: string[] = [];
   const logger = new Logger({ write: (line) => lines.push(line), now: () => NOW, ...options });
   return { logger, lines };

@@ -15,7 +15,7 @@ export const AGENT: readonly string[] = GIVEN
   : [Deno.execPath(), ...project.tasks.agent.command.split(" ").slice(1)];
 
 /** How {@linkcode agentCommand} is started, besides what every command can be told. */
-export interface AgentOptions extends Omit<Deno.CommandOptions, "args" | "cwd"> {
+export interface AgentOptions extends Omit<Deno.CommandOptions, "args"> {
   /** A program, with its arguments, that starts the agent in its place. */
   through?: readonly string[];
   /** Another agent's command line than {@linkcode AGENT}. */

@@ -29,7 +29,8 @@ export async function configShow(
 ): Promise<number> {
   if (reveal) await requireRoot("config show --reveal");
   const inspected = await inspectConfig();
-  const { path, exists, unknownKeys, problems } = inspected;
+  const { path, exists, unknownKeys, problems, passedOver } = inspected;
+  passedOver.forEach(complain);
   const values = Object.fromEntries(
     CONFIG_KEYS.map((row) => [row.key, shownOf(row, inspected, reveal)]),
   );
@@ -42,7 +43,8 @@ export async function configShow(
 
 /** Prints the path of the configuration file, be there one or not; gives the exit code. */
 export async function configPath(): Promise<number> {
-  const { path, exists } = await locateConfig();
+  const { path, exists, passedOver } = await locateConfig();
+  passedOver.forEach(complain);
   print(`${path}\n`);
   if (!exists) complain(`there is no such file yet: \`${PROGRAM} config set\` makes it.`);
   return 0;

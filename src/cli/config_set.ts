@@ -4,9 +4,9 @@ import {
   type ConfigKey,
   type ConfigValue,
   inspectConfig,
-  isConfigNamed,
   locateConfig,
   masked,
+  namedConfig,
   parseValue,
   saveConfig,
 } from "../config/mod.ts";
@@ -30,7 +30,8 @@ const FILES = new Set(["api_tls_ca_file", "state_file"]);
 export async function configSet(key: string, text: string): Promise<number> {
   const row = CONFIG_KEYS.find((row) => row.key === key);
   if (!row) throw unknownKey(key);
-  const { path } = await locateConfig();
+  const { path, passedOver } = await locateConfig();
+  passedOver.forEach(complain);
   const value = text.trim() === ""
     ? null
     : await checked(key, parse(row, text), path === INSTALLED.config);
@@ -62,8 +63,8 @@ export interface RestartOptions {
 /** Restarts the service if it runs and `path` is its configuration; undefined if it need not. */
 export async function restartIfInUse(
   path: string,
-  { run = runTool, installedConfig = INSTALLED.config, named = isConfigNamed() }: RestartOptions =
-    {},
+  { run = runTool, installedConfig = INSTALLED.config, named = namedConfig() !== undefined }:
+    RestartOptions = {},
 ): Promise<ServiceOutcome | undefined> {
   const isOther = path !== installedConfig;
   if (isOther && named) return undefined;

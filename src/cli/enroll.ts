@@ -23,6 +23,7 @@ import { Interruption } from "./interruption.ts";
 import { readLines } from "./lines.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { clock, Progress } from "./progress.ts";
+import { tellWhichConfig } from "./which_config.ts";
 
 const QUESTION = "Email address of whoever approves this machine: ";
 const Email = z.email();
@@ -46,8 +47,8 @@ export async function enroll({ email, again = false }: EnrollOptions): Promise<n
     return await install(email === undefined ? {} : { email });
   }
   const loaded = await loadConfig();
-  loaded.warnings.forEach(complain);
-  const known = await knownIdentity(loaded.config);
+  tellWhichConfig({ ...loaded, passedOver: loaded.warnings });
+  const known = await knownIdentity(loaded);
   if (known && !again) {
     print(
       `This machine is already enrolled as node ${known.nodeId}.\n` +

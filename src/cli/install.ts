@@ -83,11 +83,10 @@ export async function completeWishes(
   lines: AsyncIterator<string> = readLines(Deno.stdin.readable),
 ): Promise<Pick<InstallOptions, "apiUrl" | "converse" | "env" | "token">> {
   const env = installEnv(places, processEnv);
-  const { config } = await loadConfig({ env });
-  const identity = await knownIdentity({
-    ...config,
-    stateFile: installedStateFile(config, places),
-  });
+  const loaded = await loadConfig({ env });
+  const { config } = loaded;
+  const stateFile = installedStateFile(config, places);
+  const identity = await knownIdentity({ ...loaded, config: { ...config, stateFile } });
   const enrolled = identity !== undefined ||
     config.enrollmentToken !== undefined;
   const needsUrl = !given.apiUrl && !config.apiUrl;

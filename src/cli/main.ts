@@ -1,4 +1,4 @@
-import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
+import { EXIT_FAILED, EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { complain, unwritten } from "./output.ts";
 
 /** Runs what `args` (without the program's name) ask for; gives the exit code. */
@@ -22,8 +22,29 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
+/**
+ * Takes `--config FILE` out of the arguments, wherever it stands: it is NODERAX_CONFIG_FILE for one
+ * command. Without a file it stays, for the parser to complain of.
+ */
+function takeConfigOption(args: string[]): string[] {
+  const end = args.indexOf("--");
+  const at = args.findIndex((arg, index) =>
+    (end < 0 || index < end) &&
+    (arg.startsWith("--config=") || (arg === "--config" && index + 1 < args.length))
+  );
+  if (at < 0) return args;
+  const [option = "", next = ""] = args.slice(at);
+  const [file, length] = option === "--config" ? [next, 2] : [option.slice("--config=".length), 1];
+  if (file.trim() === "") {
+    throw new UserError("--config needs the path of a file.", { exitCode: EXIT_USAGE });
+  }
+  Deno.env.set("NODERAX_CONFIG_FILE", file);
+  return args.toSpliced(at, length);
+}
+
 /** The daemon does without the argument parser: it starts quicker and stays smaller. */
-async function route(args: string[]): Promise<number> {
+async function route(given: string[]): Promise<number> {
+  const args = takeConfigOption(given);
   if (args.length === 0 || (args.length === 1 && args[0] === "run")) {
     const { run } = await import("./run.ts");
     return await run();

@@ -42,6 +42,7 @@ function describe(exit: Exit): Command {
     })
     .enablePositionalOptions()
     .option("-V, --version", "print name and version")
+    .option("--config <file>", "the configuration, for any command; as NODERAX_CONFIG_FILE")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
     .addHelpText("after", examples(["enroll", "run", "status", "doctor"]))

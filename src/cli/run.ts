@@ -14,6 +14,7 @@ import { UserError } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { PROGRAM } from "./output.ts";
+import { isUsualConfig } from "./which_config.ts";
 
 /** While the approval is waited for, the log says so this often, in milliseconds. */
 const WAITING_LOG_INTERVAL_MS = 60_000;
@@ -35,9 +36,10 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
   const { config } = loaded;
   logger.hide(config.enrollmentToken);
   logger.hide(config.agentToken);
+  if (!isUsualConfig(loaded, env)) logger.info("configuration was found", { file: loaded.path });
   for (const warning of loaded.warnings) logger.warn("configuration warning", { warning });
 
-  const known = await knownIdentity(config);
+  const known = await knownIdentity(loaded);
   if (!known && !config.enrollmentToken) {
     throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
   }

@@ -2,9 +2,8 @@ import { dirname, resolve } from "@std/path";
 import {
   inspectConfig,
   type InspectedConfig,
-  isConfigNamed,
   type LoadedConfig,
-  locateConfig,
+  namedConfig,
 } from "../config/mod.ts";
 import { connect } from "../control_plane/connect.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
@@ -19,6 +18,7 @@ import { serviceState } from "../system/systemd.ts";
 import { EXIT_FAILED, messageOf } from "../system/user_error.ts";
 import { print } from "./output.ts";
 import { type Known, renderStatus, runs, type StatusFacts } from "./status_view.ts";
+import { tellWhichConfig } from "./which_config.ts";
 
 /** How long the agent may take to answer, in milliseconds. */
 const ANSWER_MS = 2_000;
@@ -31,9 +31,10 @@ export async function status(
   { json = false, check = false }: { json?: boolean; check?: boolean },
 ): Promise<number> {
   const { loaded, problem } = await readConfig();
+  if (loaded) tellWhichConfig(loaded);
   const stateFile = loaded?.problems.state_file ? undefined : loaded?.config.stateFile;
   const place = {
-    paths: socketPaths(stateFile, await isOther()),
+    paths: socketPaths(stateFile, isOther()),
     ...(stateFile === undefined && problem !== undefined ? { problem } : {}),
   };
   if (check) return await checkAgent(place);
@@ -53,8 +54,9 @@ export async function status(
 }
 
 /** Whether a configuration is named that is not the installed agent's. */
-async function isOther(): Promise<boolean> {
-  return isConfigNamed() && (await locateConfig()).path !== INSTALLED.config;
+function isOther(): boolean {
+  const named = namedConfig();
+  return named !== undefined && named !== INSTALLED.config;
 }
 
 /** Where the agent may be. */
@@ -89,6 +91,8 @@ function complaintOf(asked: Told): string | undefined {
       return `the agent does not answer: ${asked.why}`;
     case "denied":
       return "the agent may only be asked by its own user and root: use sudo";
+    case "stranger":
+      return `what answers is not believed, because ${asked.why}`;
     case "down":
       return "the agent does not run";
     case "unknown":
@@ -121,7 +125,7 @@ async function lookAround(loaded: LoadedConfig | undefined): Promise<Known | und
   if (!loaded) return undefined;
   const { config, path, exists } = loaded;
   const { apiUrl, stateFile, enrollmentToken } = config;
-  const identity = await knownIdentity(config).catch(() => undefined);
+  const identity = await knownIdentity(loaded).catch(() => undefined);
   const problem = apiUrl === undefined ? undefined : await controlPlaneProblem(loaded);
   return {
     ...(exists ? { configFile: path } : {}),
@@ -144,7 +148,9 @@ async function controlPlaneProblem(loaded: LoadedConfig): Promise<string | undef
 
 function asJson({ service, agent, known, configProblem, ...rest }: StatusFacts): string {
   const told = agent.outcome === "answered" ? agent.status : null;
-  const problem = agent.outcome === "mute" ? agent.why : configProblem;
+  const problem = agent.outcome === "mute" || agent.outcome === "stranger"
+    ? agent.why
+    : configProblem;
   return `${
     JSON.stringify(
       {

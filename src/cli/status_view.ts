@@ -29,7 +29,7 @@ export interface StatusFacts {
   /** What the agent says, or why it says nothing. */
   agent:
     | { outcome: "answered"; status: AgentStatus }
-    | { outcome: "mute"; why: string }
+    | { outcome: "mute" | "stranger"; why: string }
     | { outcome: "denied" | "down" | "unknown" };
   /** Looked up where the agent says nothing. */
   known?: Known;
@@ -73,6 +73,8 @@ function headline(facts: StatusFacts): string {
       const seen = runs(facts) ? "runs" : "may run";
       return `${PROGRAM} ${seen}; only root may ask it how it is: sudo ${PROGRAM} status`;
     }
+    case "stranger":
+      return `${PROGRAM} may run, but what answers is not believed, because ${agent.why}.`;
     case "down":
       return `${PROGRAM} does not run.`;
     case "unknown":

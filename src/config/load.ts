@@ -1,4 +1,6 @@
-import { resolve } from "@std/path";
+import { dirname, resolve } from "@std/path";
+import { INSTALLED } from "../system/paths.ts";
+import { isRoot, trustedOwners, whoElseWrites } from "../system/trust.ts";
 import { UserError } from "../system/user_error.ts";
 import { processEnv, type ReadEnv, readSet } from "./_env.ts";
 import { type RawConfig, readConfigFile } from "./_file.ts";
@@ -28,11 +30,18 @@ export interface LoadedConfig {
   readonly path: string;
   /** Whether there is a file at `path`. */
   readonly exists: boolean;
+  /**
+   * Says of a file that was found, not named, that it is somebody else's; what is in it is then
+   * used with nothing that is not.
+   */
+  readonly foreign?: string;
+  /** Sentences about the files that root does not believe. */
+  readonly passedOver: readonly string[];
   /** Where each value came from, by the key's name in the file. */
   readonly sources: Readonly<Record<string, ConfigSource>>;
   /** Keys of the file that mean nothing to this agent. */
   readonly unknownKeys: readonly string[];
-  /** Sentences to be logged once; the unknown keys are among them. */
+  /** Sentences to be logged once; the unknown keys are among them, and the files passed over. */
   readonly warnings: readonly string[];
 }
 
@@ -44,7 +53,12 @@ export interface LoadConfigOptions {
   readonly cwd?: string;
   /** {@linkcode CONFIG_SEARCH_PATH} unless told. */
   readonly searchPath?: readonly string[];
+  /** The service's configuration, which comes first for root. */
+  readonly installed?: string;
 }
+
+/** Where the configuration is. */
+export type LocatedConfig = Pick<LoadedConfig, "path" | "exists" | "foreign" | "passedOver">;
 
 /** What {@linkcode inspectConfig} found. */
 export interface InspectedConfig extends LoadedConfig {
@@ -55,7 +69,7 @@ export interface InspectedConfig extends LoadedConfig {
 /**
  * Finds and reads the configuration.
  *
- * `NODERAX_CONFIG_FILE` names the only file to read, which need not exist yet.
+ * `NODERAX_CONFIG_FILE` names the only file to read, which need not exist yet; `--config` sets it.
  * Throws a {@linkcode UserError} if the file cannot be used, or with one line for
  * each bad value: key, value (masked if secret), source, and what is allowed.
  */
@@ -69,7 +83,8 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
 /** Like {@linkcode loadConfig}, but bad values are reported beside the good ones. */
 export async function inspectConfig(options: LoadConfigOptions = {}): Promise<InspectedConfig> {
   const { env = processEnv } = options;
-  const { path, exists } = await locateConfig(options);
+  const located = await locateConfig(options);
+  const { path, exists, passedOver } = located;
   const content = exists ? await readConfigFile(path) ?? {} : {};
 
   const values: RawConfig = {};
@@ -84,27 +99,80 @@ export async function inspectConfig(options: LoadConfigOptions = {}): Promise<In
   }
   const config = configSchema.parse(values);
   const unknownKeys = Object.keys(content).filter((key) => !Object.hasOwn(sources, key));
-  const warnings = unknownKeys.length === 0
-    ? []
-    : [`${path} has unknown keys, which are ignored: ${unknownKeys.join(", ")}.`];
-  return { config, path, exists, sources, unknownKeys, warnings, problems };
+  const warnings = [
+    ...passedOver,
+    ...unknownKeys.length === 0
+      ? []
+      : [`${path} has unknown keys, which are ignored: ${unknownKeys.join(", ")}.`],
+  ];
+  return { config, ...located, sources, unknownKeys, warnings, problems };
 }
 
-/** Whether `NODERAX_CONFIG_FILE` names the file; else it is searched for. */
-export function isConfigNamed(env: ReadEnv = processEnv): boolean {
-  return readSet(env, "NODERAX_CONFIG_FILE") !== undefined;
-}
-
-/** Where the configuration file is or, if there is none, is to be made; it is not read. */
-export async function locateConfig(
-  { env = processEnv, cwd = Deno.cwd(), searchPath = CONFIG_SEARCH_PATH }: LoadConfigOptions = {},
-): Promise<Pick<LoadedConfig, "path" | "exists">> {
+/** The file that `NODERAX_CONFIG_FILE` names; undefined if it is to be searched for. */
+export function namedConfig(
+  { env = processEnv, cwd = Deno.cwd() }: LoadConfigOptions = {},
+): string | undefined {
   const named = readSet(env, "NODERAX_CONFIG_FILE");
-  for (const candidate of named === undefined ? searchPath : [named]) {
+  return named === undefined ? undefined : resolve(cwd, named);
+}
+
+/**
+ * Where the configuration file is or, if there is none, is to be made; it is not read.
+ *
+ * For root the service's own comes first, and a file that somebody else could have written is passed
+ * over: whoever writes the configuration decides what root runs, and where its token goes.
+ *
+ * @throws {UserError} when root is to read a named file that somebody else can write.
+ */
+export async function locateConfig(options: LoadConfigOptions = {}): Promise<LocatedConfig> {
+  const { cwd = Deno.cwd(), searchPath = CONFIG_SEARCH_PATH } = options;
+  const { installed = INSTALLED.config } = options;
+  const named = namedConfig(options);
+  if (named !== undefined) return await locateNamed(named);
+  const passedOver: string[] = [];
+  for (const candidate of isRoot() ? [installed, ...searchPath] : searchPath) {
     const path = resolve(cwd, candidate);
-    if (await isThere(path)) return { path, exists: true };
+    if (!await isThere(path)) continue;
+    if (!isRoot()) {
+      const foreign = await strangerOf(path);
+      return { path, exists: true, passedOver, ...(foreign ? { foreign } : {}) };
+    }
+    const problem = await whyNotRoots(path);
+    if (problem === undefined) return { path, exists: true, passedOver };
+    passedOver.push(`${path} is passed over, because ${problem}: root believes only root's files.`);
   }
-  return { path: resolve(cwd, named ?? NEW_CONFIG_FILE), exists: false };
+  return { path: resolve(cwd, NEW_CONFIG_FILE), exists: false, passedOver };
+}
+
+async function locateNamed(path: string): Promise<LocatedConfig> {
+  const exists = await isThere(path);
+  const problem = exists && isRoot() ? await whyNotRoots(path) : undefined;
+  if (problem === undefined) return { path, exists, passedOver: [] };
+  throw new UserError(
+    `${path} is not read as root, because ${problem}: make the file and its folders root's alone, ` +
+      "or name another with --config FILE.",
+  );
+}
+
+async function whyNotRoots(path: string): Promise<string | undefined> {
+  try {
+    return await whoElseWrites(path);
+  } catch (error) {
+    // Root's own links: reading tells what is wrong with them.
+    if (error instanceof Deno.errors.FilesystemLoop) return undefined;
+    throw error;
+  }
+}
+
+/** Whose the file or its folder is, if neither root's nor one's own. */
+async function strangerOf(path: string): Promise<string | undefined> {
+  for (const each of [path, dirname(path)]) {
+    const uid = (await Deno.stat(each).catch(() => undefined))?.uid;
+    if (typeof uid === "number" && !trustedOwners().includes(uid)) {
+      return `${each} belongs to user ${uid}`;
+    }
+  }
+  return undefined;
 }
 
 /** What cannot be looked at is there: reading it tells why. */

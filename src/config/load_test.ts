@@ -69,6 +69,40 @@ Deno.test("the files are looked for in their order", async () => {
   }
 });
 
+const root = Deno.uid() === 0;
+Deno.test({
+  name: "for root the service's own comes first, and what others can write is passed over" +
+    (root ? "" : " (ignored: only root can give files away)"),
+  ignore: !root,
+  fn: async () => {
+    await using folder = await Folder.make();
+    const load = (installed: string) =>
+      loadConfig({ cwd: folder.path, searchPath: SEARCH_PATH, installed, env: () => undefined });
+    const [local, plain, service] = [
+      await folder.write("config.local.json", { node_id: "local" }),
+      await folder.write("config.json", { node_id: "plain" }),
+      await folder.write("service.json", { node_id: "service" }),
+    ];
+    assert.equal((await load(service)).config.nodeId, "service");
+    assert.equal((await load("none.json")).config.nodeId, "local");
+    await Deno.chmod(local, 0o664);
+    const { config, passedOver } = await load("none.json");
+    assert.equal(config.nodeId, "plain");
+    assert.deepEqual(passedOver, [
+      `${local} is passed over, because ${local} can be written by others than its owner (mode ` +
+      "0664): root believes only root's files.",
+    ]);
+    // A link leads out of root's hands as well as a folder does.
+    const away = await folder.write("away/real.json", { node_id: "away" });
+    await Deno.chown(dirname(away), 12_345, 12_345);
+    await Deno.remove(plain);
+    await Deno.symlink("away/real.json", plain);
+    assert.equal((await load("none.json")).exists, false);
+    await Deno.chown(dirname(away), 0, 0);
+    assert.equal((await load("none.json")).config.nodeId, "away");
+  },
+});
+
 Deno.test("a file in the place of a folder of the search path is no file found", async () => {
   await using folder = await Folder.make();
   await folder.write("config", "a file");

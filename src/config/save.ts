@@ -1,9 +1,10 @@
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { isRoot, whoElseWrites } from "../system/trust.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { processEnv, type ReadEnv, readSet } from "./_env.ts";
-import { fileProblem, readConfigFile } from "./_file.ts";
+import { fileProblem, type RawConfig, readConfigFile } from "./_file.ts";
 import { lockFile } from "./_lock.ts";
-import type { ConfigValue } from "./schema.ts";
+import { CONFIG_KEYS, type ConfigValue } from "./schema.ts";
 
 /** What to change, by the key's name in the file; null removes the key. */
 export type ConfigChanges = Readonly<Record<string, ConfigValue | null>>;
@@ -21,7 +22,7 @@ export interface SavedConfig {
  * the same time. The file is replaced atomically and has mode 0600 afterwards; with `NODERAX_CONFIG_MIRROR_FILE` set
  * a copy goes there in the same way. Throws a {@linkcode UserError} if the file
  * cannot be written, is being changed by somebody else for seconds, or is there
- * and is no JSON object: it is left alone then.
+ * and is no JSON object, or one of another program's: it is left alone then.
  */
 export async function saveConfig(
   path: string,
@@ -40,8 +41,15 @@ export async function saveConfig(
 }
 
 async function change(path: string, changes: ConfigChanges): Promise<void> {
+  // What a user could have put there is not to get root's tokens.
+  const problem = isRoot() ? await whoElseWrites(path).catch(() => undefined) : undefined;
+  if (problem !== undefined) {
+    throw new UserError(
+      `${path} is not written as root, because ${problem}: name the agent's own with --config FILE.`,
+    );
+  }
   using _lock = await lockFile(path);
-  const content = await readConfigFile(path) ?? {};
+  const content = await readOurs(path);
   for (const [key, value] of Object.entries(changes)) {
     if (value === null) delete content[key];
     else content[key] = value;
@@ -53,8 +61,19 @@ async function change(path: string, changes: ConfigChanges): Promise<void> {
 async function copy(path: string, mirror: string): Promise<void> {
   using _lock = await lockFile(mirror);
   // What is not a configuration was named by mistake: reading it first protects it.
-  await readConfigFile(mirror);
+  await readOurs(mirror);
   await writeConfigFile(mirror, await Deno.readTextFile(path));
+}
+
+/** What holds other keys alone is another program's file, whatever its name is. */
+async function readOurs(path: string): Promise<RawConfig> {
+  const content = await readConfigFile(path) ?? {};
+  const isOurs = CONFIG_KEYS.some(({ key }) => Object.hasOwn(content, key));
+  if (isOurs || Object.keys(content).length === 0) return content;
+  throw new UserError(
+    `${path} is not written, because no key in it is the agent's: it belongs to another program. ` +
+      "Name the agent's own with --config FILE.",
+  );
 }
 
 async function writeConfigFile(path: string, text: string): Promise<void> {

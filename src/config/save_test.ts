@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
 import { loadConfig } from "./load.ts";
+import { CONFIG_KEYS } from "./schema.ts";
 import { lockFile } from "./_lock.ts";
 import { saveConfig } from "./save.ts";
 
@@ -86,7 +87,7 @@ Deno.test("the mirror gets what was saved", () =>
   withFolder(async (folder) => {
     const path = join(folder, "config.json");
     const mirror = join(folder, "mirror/config.json");
-    await Deno.writeTextFile(path, '{"colour": 1}');
+    await Deno.writeTextFile(path, '{"colour": 1, "node_id": "n0"}');
     for (const node_id of ["n1", "n2"]) {
       assert.deepEqual(await saveConfig(path, { node_id }, { env: mirrorTo(mirror) }), {
         warnings: [],
@@ -115,8 +116,8 @@ Deno.test("what is saved at the same time is all saved, in the mirror too", () =
     for (const there of [true, false]) {
       const path = join(folder, `${there}/config.json`);
       const mirror = join(folder, `${there}/mirror.json`);
-      if (there) await saveConfig(path, { colour: 1 }, { env: noEnv });
-      const keys = Array.from({ length: 12 }, (_, index) => `key_${index}`);
+      if (there) await saveConfig(path, { colour: 1, node_id: 2 }, { env: noEnv });
+      const keys = CONFIG_KEYS.map(({ key }) => key).slice(0, 12);
       const env = mirrorTo(mirror);
       const saved = await Promise.all(keys.map((key) => saveConfig(path, { [key]: 1 }, { env })));
       assert.deepEqual(saved.flatMap(({ warnings }) => warnings), []);

@@ -25,7 +25,11 @@ async function checkConfig({ loaded }: Subject): Promise<Finding> {
     if (!(error instanceof UserError) || !isAboutValues(error.message)) return finding;
     return fail(error.message, `${NAME} config set <key> <value>`);
   }
-  const { path, exists, unknownKeys, sources } = found;
+  const { path, exists, unknownKeys, sources, passedOver } = found;
+  if (passedOver.length > 0) {
+    const used = exists ? `${path} is used` : "there is no other";
+    return warn([used, ...passedOver].join("\n"), "name yours with --config FILE");
+  }
   const set = Object.values(sources).filter((source) => source !== "default").length;
   if (!exists) {
     const names = set === 0 ? "nothing is set" : `${set} values come from the environment`;

@@ -35,6 +35,9 @@ async function checkInstance({ loaded, run }: Subject): Promise<Finding> {
   if (asked.outcome === "mute") {
     return warn(`${found}; its socket: ${asked.why}`, `sudo ${NAME} restart`);
   }
+  if (asked.outcome === "stranger") {
+    return warn(`${found}; its socket is not believed: ${asked.why}`, `chmod 0700 ${folder}`);
+  }
   if (asked.outcome !== "answered") return ok(found);
   const status = AgentStatus.safeParse(jsonOf(asked.text));
   if (!status.success || status.data.version !== VERSION) {

@@ -63,7 +63,7 @@ export function thisMachine(env: ReadEnv, run: RunTool = runTool): Subject {
     way,
     transport,
     accounts,
-    identity: once(async () => await knownIdentity(await config())),
+    identity: once(async () => await knownIdentity(await loaded())),
     addresses: once(async () => {
       const { host } = await way();
       if (isIP(host)) return [host];

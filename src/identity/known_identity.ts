@@ -1,7 +1,11 @@
-import type { Config } from "../config/mod.ts";
+import { resolve } from "@std/path";
+import type { LoadedConfig } from "../config/mod.ts";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import { UserError } from "../system/user_error.ts";
 import { readIdentity } from "./identity_file.ts";
+
+/** What of the configuration tells who this machine is, or who may know it. */
+export type IdentitySources = Pick<LoadedConfig, "config" | "path" | "sources" | "foreign">;
 
 /**
  * Who this machine is, without asking anybody: a pair of node_id and agent_token in the
@@ -9,8 +13,28 @@ import { readIdentity } from "./identity_file.ts";
  *
  * The identity file is looked at in any case. Throws a {@linkcode UserError} if it is damaged, or if
  * half a pair cannot be completed; `undefined` means that the machine is not enrolled.
+ *
+ * A configuration of somebody else's that was found, not named, never gets an identity that it does
+ * not hold itself: it says where the token is sent.
  */
-export async function knownIdentity(config: Config): Promise<Credentials | undefined> {
+export async function knownIdentity(loaded: IdentitySources): Promise<Credentials | undefined> {
+  const known = await lookUp(loaded);
+  const { foreign, path, sources, config: { stateFile } } = loaded;
+  if (!known || !foreign) return known;
+  const apart = ["node_id", "agent_token"].some((key) => {
+    const source = sources[key] ?? "default";
+    return source === "default" || "env" in source;
+  });
+  if (!apart) return known;
+  throw new UserError(
+    `The identity in ${
+      resolve(stateFile)
+    } or the environment is not used with ${path}, which says ` +
+      `where it is sent, because ${foreign}: name the file with --config if you trust it.`,
+  );
+}
+
+async function lookUp({ config }: IdentitySources): Promise<Credentials | undefined> {
   const stored = await readIdentity(config.stateFile);
   const { nodeId, agentToken } = config;
   if (nodeId && agentToken) return { nodeId, agentToken };

@@ -22,8 +22,7 @@ async function known(
     if (typeof stored === "string") await Deno.writeTextFile(state_file, stored);
     else if (stored) await writeIdentity(state_file, { ...stored, registeredAt: "2026-01-01" });
     const variables: Record<string, string> = { ...env, NODERAX_CONFIG_FILE: path };
-    const { config } = await loadConfig({ env: (name) => variables[name] });
-    return await knownIdentity(config);
+    return await knownIdentity(await loadConfig({ env: (name) => variables[name] }));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

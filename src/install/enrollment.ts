@@ -30,7 +30,7 @@ export function enrollment({ env, warn, token, converse }: EnrollmentOptions): S
     talks: true,
     async run(undos) {
       const loaded = await loadConfig({ env });
-      const known = await knownIdentity(loaded.config);
+      const known = await knownIdentity(loaded);
       if (known) {
         const unused = token ? " (the bootstrap token is not used)" : "";
         return { told: `node ${known.nodeId}${unused}`, changed: false };

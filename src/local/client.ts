@@ -1,3 +1,5 @@
+import { dirname } from "@std/path";
+import { folderProblem, lookAt, problemOf } from "../system/trust.ts";
 import type { Page } from "./pages.ts";
 
 /** What came of asking the agent: its answer, or why there is none. */
@@ -5,6 +7,8 @@ export type Asked =
   | { outcome: "answered"; ok: boolean; text: string }
   /** There may be an agent, but this user must not ask it. */
   | { outcome: "denied" }
+  /** What listens there may be anybody's, and is not asked. */
+  | { outcome: "stranger"; why: string }
   /** There is one, but it does not answer. */
   | { outcome: "mute"; why: string }
   /** There is none. */
@@ -20,7 +24,7 @@ export async function askAgent(
   for (const path of paths) {
     const asked = await withinLimit(timeoutMs, (signal) => ask(path, page, signal));
     if (asked.outcome === "answered" || asked.outcome === "mute") return asked;
-    if (asked.outcome === "denied") last = asked;
+    if (asked.outcome !== "down") last = asked;
   }
   return last;
 }
@@ -36,6 +40,8 @@ async function ask(path: string, page: Page, signal: AbortSignal): Promise<Asked
     if (error instanceof Deno.errors.WouldBlock) return { outcome: "mute", why: "it is too busy" };
     return { outcome: "down" };
   }
+  const why = await strangerAt(path);
+  if (why !== undefined) return { outcome: "stranger", why };
   try {
     using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
     const response = await fetch(`http://localhost${page}`, { client, signal });
@@ -43,6 +49,17 @@ async function ask(path: string, page: Page, signal: AbortSignal): Promise<Asked
   } catch {
     return { outcome: "mute", why: "it hung up" };
   }
+}
+
+/**
+ * Says why what listens at `path` may be neither root's nor one's own: who has made the socket
+ * listens there, unless others may put their own in its place.
+ */
+async function strangerAt(path: string): Promise<string | undefined> {
+  const problem = await folderProblem(dirname(path));
+  if (problem !== undefined) return problem;
+  const info = await lookAt(path);
+  return info && problemOf(path, { uid: info.uid, mode: 0 });
 }
 
 async function withinLimit(

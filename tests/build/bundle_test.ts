@@ -209,7 +209,7 @@ async function samePermissions({ scratch, folder, program }: Bundle): Promise<vo
     ...["/etc/shadow", "."].flatMap((path) => [{ name: "read", path }, { name: "write", path }]),
     ...[...env.allow, "HOME", "PATH", "NODERAX_X", "LD_PRELOAD"]
       .map((variable) => ({ name: "env", variable })),
-    ...[...sys, "uid", "loadavg", "networkInterfaces"].map((kind) => ({ name: "sys", kind })),
+    ...[...sys, "gid", "loadavg", "networkInterfaces"].map((kind) => ({ name: "sys", kind })),
     ...["example.com", "127.0.0.1:80"].map((host) => ({ name: "net", host })),
     { name: "run", command: "sh" },
   ];

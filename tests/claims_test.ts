@@ -29,6 +29,27 @@ Deno.test("tasks run side by side, one claim and one writing call of a task at a
   assert.deepEqual(cp.violations, []);
 });
 
+Deno.test("beyond max_tasks nothing is claimed until a task has ended", async () => {
+  await using fleet = await Fleet.start({ max_tasks: 2, task_poll_interval: "500ms" });
+  const { controlPlane: cp } = fleet;
+  await using _agent = await fleet.agent();
+  const go = join(fleet.folder, "go");
+  const running = [1, 2].map(() => fleet.shell(`echo up; ${untilThere(go)}`));
+  for (const id of running) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
+  const next = fleet.shell("echo late");
+  const claims = () => cp.requests.filter(({ path }) => path.endsWith("/claim")).length;
+  const before = claims();
+  // Both are asked about meanwhile: the agent is not asleep.
+  const controls = () => cp.requests.filter(({ path }) => path.endsWith("/control")).length;
+  const asked = controls();
+  await cp.waitFor(() => controls() >= asked + 4, { what: "the tasks to be asked about" });
+  assert.equal(claims(), before);
+  assert.equal(cp.task(next).status, "queued");
+  await Deno.writeTextFile(go, "");
+  assert.equal((await fleet.ended(next)).status, "success");
+  assert.deepEqual(cp.violations, []);
+});
+
 Deno.test("a task that is claimed again while it is being started is run once", async () => {
   await using fleet = await Fleet.start({}, { leaseMs: 300 });
   const { controlPlane: cp } = fleet;

@@ -206,6 +206,23 @@ Deno.test("a backlog waits on disk while the control plane is away", async () =>
   await fleet.closed(id);
 });
 
+Deno.test("what many tasks print together waits on disk as well", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  await using agent = await fleet.agent();
+  cp.fault({ path: "/logs", status: 503 });
+  const line = "x".repeat(99);
+  const ids = Array.from({ length: 24 }, () => fleet.shell(`yes ${line} | head -n 40000`));
+  for (const id of ids) {
+    await eventually(`the end of ${id}`, async () => {
+      return (await textOf(join(fleet.tasksFolder, `${id}.json`))).includes('"outcome"');
+    });
+  }
+  const peakMib = await agent.peakMemoryMib();
+  tell(`24 tasks that print 4 MB each: peak memory ${peakMib.toFixed(0)} MiB`);
+  assert(peakMib < 256);
+});
+
 Deno.test("of a backlog over 64 MB the tail is kept, and an entry tells what is missing", async () => {
   await using fleet = await Fleet.start();
   const { controlPlane: cp, tasksFolder } = fleet;

@@ -7,6 +7,7 @@ import type { HostFacts, Task } from "../control_plane/schemas.ts";
 import { type Privileges, readLaunches } from "../privileges/privileges.ts";
 import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
+import { LogMemory } from "../logs/log_memory.ts";
 import type { Vitals } from "../local/vitals.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
@@ -111,6 +112,8 @@ class Agent implements SignalHandlers {
       types: TASK_TYPES,
       secrets: [identity.agentToken, ...enrollmentToken ? [enrollmentToken] : []],
       defaultLimitMs: () => this.#config.taskTimeoutMs,
+      maxTasks: () => this.#config.maxTasks,
+      logMemory: new LogMemory(() => this.#config.logMemoryLimitBytes),
       onEnded: (status) => vitals.taskEnded(status),
     });
     vitals.ask({
@@ -159,6 +162,7 @@ class Agent implements SignalHandlers {
       ...shared,
       tally: vitals.claims,
       waitMs: () => this.#config.taskPollIntervalMs,
+      full: () => this.tasks.full,
       onTask: (task) => this.#take(task),
       onRootAccess: (wish) => rootAccess.applyClaimed(wish),
       rootAccess: () => rootAccess.reportForClaim(),
@@ -181,13 +185,21 @@ class Agent implements SignalHandlers {
     return isNew;
   }
 
+  /** What is pushed beyond the limit stays queued at the control plane, which a claim asks later. */
+  #takePushed(task: Task): boolean {
+    if (!this.tasks.full) return this.#take(task);
+    const { maxTasks } = this.#config;
+    this.#parts.logger.info("pushed task is not accepted", { taskId: task.id, maxTasks });
+    return false;
+  }
+
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
   async #goLive(): Promise<Live> {
     const options: LiveOptions = {
       ...this.#parts,
       network: this.#parts.transport,
       config: () => this.#config,
-      onTask: (task) => !this.#stopping.signal.aborted && this.#take(task),
+      onTask: (task) => !this.#stopping.signal.aborted && this.#takePushed(task),
     };
     const { Live } = await import("./live.ts");
     return new Live(options);

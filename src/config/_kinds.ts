@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import { HeaderText } from "../system/header_text.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
+import { formatSize, parseSize } from "./size.ts";
 
 /** What values of a key may look like. */
 export interface Kind<T> {
@@ -24,6 +25,16 @@ export function duration(minMs: number): Kind<number> {
     schema: z.string().trim()
       .transform((text) => parseDuration(text) ?? NaN)
       .pipe(z.number().min(minMs).max(MAX_DURATION_MS)),
+  };
+}
+
+/** A size from `min` to `max` bytes. */
+export function size(min: number, max: number): Kind<number> {
+  return {
+    allowed: `a size from ${formatSize(min)} to ${formatSize(max)}, such as "64MiB"`,
+    schema: z.string().trim()
+      .transform((text) => parseSize(text) ?? NaN)
+      .pipe(z.number().min(min).max(max)),
   };
 }
 

@@ -147,10 +147,11 @@ Deno.test("every environment variable is read, an earlier name over a later one"
       assert.deepEqual((await folder.load()).sources[key], { env: name });
     }
   }
-  const prefixed = ["API_URL", "API_TLS_CA_FILE", "RUN_AS_USER", "METRICS_LISTEN"];
+  const prefixed = ["API_URL", "API_TLS_CA_FILE", "RUN_AS_USER", "METRICS_LISTEN", "MAX_TASKS"];
   for (const part of ["NAMESPACE", "PATH", "PING_INTERVAL", "METRICS_INTERVAL"]) {
     prefixed.push(`REALTIME_${part}`);
   }
+  prefixed.push("LOG_MEMORY_LIMIT");
   for (const part of ["ENABLED", "QUEUE_SIZE", "BACKOFF_JITTER"]) prefixed.push(`REALTIME_${part}`);
   const single = ["AGENT_TOKEN", "ENROLLMENT_TOKEN", "HEARTBEAT_INTERVAL", "LOG_LEVEL"];
   single.push("METRICS_INTERVAL", "NODE_ID", "REQUEST_TIMEOUT", "SHUTDOWN_TIMEOUT", "STATE_FILE");

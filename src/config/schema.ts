@@ -9,6 +9,7 @@ import {
   type Kind,
   logLevel,
   loopbackAddress,
+  size,
   urlPath,
   userName,
   whole,
@@ -111,6 +112,16 @@ export const configSchema = z.object({
     key: "task_timeout",
     env: ["TASK_TIMEOUT"],
     doc: "How long a task may run that sets no limit itself.",
+  }),
+  maxTasks: key(whole(0, 10_000), 64, {
+    key: "max_tasks",
+    env: ["NODERAX_MAX_TASKS", "MAX_TASKS"],
+    doc: "How many tasks may be unfinished before no further one is claimed; 0 for no limit.",
+  }),
+  logMemoryLimitBytes: key(size(2 ** 20, 2 ** 40), "64MiB", {
+    key: "log_memory_limit",
+    env: ["NODERAX_LOG_MEMORY_LIMIT", "LOG_MEMORY_LIMIT"],
+    doc: "How much memory the undelivered output of all tasks may take; the rest waits on disk.",
   }),
   shutdownTimeoutMs: key(timeout, "20s", {
     key: "shutdown_timeout",

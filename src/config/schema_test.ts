@@ -20,6 +20,8 @@ Deno.test("the defaults are those of the documentation", () => {
     taskPollIntervalMs: 15_000,
     requestTimeoutMs: 10_000,
     taskTimeoutMs: 600_000,
+    maxTasks: 64,
+    logMemoryLimitBytes: 64 * 2 ** 20,
     shutdownTimeoutMs: 20_000,
     realtimeEnabled: true,
     realtimePingIntervalMs: 2_000,
@@ -35,7 +37,7 @@ Deno.test("the defaults are those of the documentation", () => {
 Deno.test("the table names every key once and no environment variable twice", () => {
   const names = CONFIG_KEYS.flatMap((row) => row.env);
   assert.equal(CONFIG_KEYS.length, Object.keys(configSchema.shape).length);
-  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 21);
+  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 23);
   assert.equal(new Set(names).size, names.length);
   assert.deepEqual(
     CONFIG_KEYS.filter((row) => row.secret).map((row) => row.key),

@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import { UserError } from "../system/user_error.ts";
 import { formatDuration } from "./duration.ts";
+import { formatSize } from "./size.ts";
 import type { Config, ConfigKey, ConfigValue } from "./schema.ts";
 
 const Value = z.union([z.string(), z.number(), z.boolean()]);
@@ -37,8 +38,9 @@ export function badValueSentence(row: ConfigKey, value: unknown, source: string)
 }
 
 function written(row: ConfigKey, value: unknown): ConfigValue {
-  const duration = row.property.endsWith("Ms") && typeof value === "number";
-  return duration ? formatDuration(value) : Value.parse(value);
+  if (typeof value === "number" && row.property.endsWith("Ms")) return formatDuration(value);
+  if (typeof value === "number" && row.property.endsWith("Bytes")) return formatSize(value);
+  return Value.parse(value);
 }
 
 function showValue(value: unknown): string {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import type { Batch } from "./batch.ts";
+import type { Batch, StreamPositions } from "./batch.ts";
+import { SegmentParser } from "./segment.ts";
 import { Spool, type SpoolLimits } from "./spool.ts";
 
 /** So small that a few dozen lines go through every part. */
-export const SMALL: SpoolLimits = { memory: 1_000, segment: 300, total: 1_000_000 };
+export const SMALL: SpoolLimits = { memory: 1_000, segment: 250, total: 1_000_000 };
 
 export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "spool_" });
@@ -33,6 +34,20 @@ export function linesOf(batches: Batch[]): string[] {
     assert(text.endsWith("\n"), "only whole lines come out");
     return text.split("\n").slice(0, -1).map((line) => `${stream}: ${line}`);
   });
+}
+
+/** Reads a whole segment; in pieces of so many characters, if they are given. */
+export function parseSegment(
+  content: string,
+  delivered: StreamPositions,
+  pieceUnits = content.length,
+): { batches: Batch[]; damaged: boolean } {
+  const parser = new SegmentParser(delivered);
+  const batches: Batch[] = [];
+  for (let at = 0; at < content.length; at += pieceUnits) {
+    batches.push(...parser.push(content.slice(at, at + pieceUnits)));
+  }
+  return { batches, damaged: parser.damaged };
 }
 
 /** How many lines the notes among them say were left out. */

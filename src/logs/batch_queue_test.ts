@@ -19,7 +19,7 @@ Deno.test("batches come out in the order in which they went in, and cost nothing
   }
   while (!queue.empty) assert.equal(queue.shift()?.atMs, shifted++);
   assert.equal(shifted, pushed);
-  assert.equal(queue.units, 0);
+  assert.equal(queue.bytes, 0);
   assert.equal(queue.shift(), undefined);
 });
 

@@ -19,7 +19,9 @@ export class OutputSummary {
     const text = stream === "stderr" ? markLines(lines) : lines;
     const room = HEAD - this.#head.length;
     this.#head += text.slice(0, room);
-    if (text.length > room) this.#tail = (this.#tail + text.slice(room)).slice(-TAIL);
+    // The beginning of a long text would be copied to be thrown away.
+    const rest = text.slice(Math.max(room, text.length - TAIL));
+    if (rest !== "") this.#tail = (this.#tail + rest).slice(-TAIL);
     this.#units += text.length;
   }
 

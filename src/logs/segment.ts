@@ -13,42 +13,72 @@ export function segmentHeader(from: StreamPositions): string {
   return `spool ${from.stdout} ${from.stderr} ${from.system}\n`;
 }
 
-/** One batch as it stands in the file. */
-export function segmentRecord({ stream, atMs, text }: Omit<Batch, "end">): string {
-  return `${stream} ${atMs} ${text.length}\n${text}`;
-}
-
-/** What a segment holds. */
-export interface ParsedSegment {
-  /** Its batches, up to where it can be read. */
-  batches: Batch[];
-  /** Whether something stands in it that no agent has written. */
-  damaged: boolean;
+/** One batch as it stands in the file: its line and its text. */
+export function segmentRecord({ stream, atMs, text }: Omit<Batch, "end">): [string, string] {
+  return [`${stream} ${atMs} ${text.length}\n`, text];
 }
 
 /**
- * Reads a segment back, without what was delivered before. Of a last batch that was cut short by
- * the agent's death the whole lines count; that is no damage.
+ * Reads a segment back that comes in pieces, without what was delivered before. Of a batch that is
+ * not there to its end yet, or was cut short by the agent's death, the whole lines count.
  */
-export function parseSegment(content: string, delivered: StreamPositions): ParsedSegment {
-  const header = HEADER.exec(content);
-  if (!header) return { batches: [], damaged: content.includes("\n") };
-  const position: StreamPositions = {
-    stdout: Number(header[1]),
-    stderr: Number(header[2]),
-    system: Number(header[3]),
-  };
-  const batches: Batch[] = [];
-  let read = RECORD.lastIndex = header[0].length;
-  for (let match = RECORD.exec(content); match; match = RECORD.exec(content)) {
-    const stream = LogStream.parse(match[1]);
-    const start = RECORD.lastIndex;
-    const whole = content.slice(start, start + Number(match[3]));
-    const text = whole.slice(0, whole.lastIndexOf("\n") + 1);
-    const fresh = text.slice(Math.max(0, delivered[stream] - position[stream]));
-    position[stream] += text.length;
-    if (fresh) batches.push({ stream, atMs: Number(match[2]), text: fresh, end: position[stream] });
-    read = RECORD.lastIndex = start + whole.length;
+export class SegmentParser {
+  /** Whether something stands in it that no agent has written; what comes behind it is not read. */
+  damaged = false;
+  readonly #delivered: StreamPositions;
+  #position: StreamPositions | undefined;
+  #rest = "";
+  /** The batch that is being read. */
+  #record: { stream: LogStream; atMs: number; left: number } | undefined;
+
+  /** `position` is where the streams are, for one that begins behind the header. */
+  constructor(delivered: StreamPositions, position?: StreamPositions) {
+    this.#delivered = delivered;
+    this.#position = position && { ...position };
   }
-  return { batches, damaged: content.slice(read).includes("\n") };
+
+  /** Takes the next piece; returns the batches in it. */
+  push(piece: string): Batch[] {
+    if (this.damaged) return [];
+    const content = this.#rest + piece;
+    const batches: Batch[] = [];
+    let at = this.#position ? 0 : this.#readHeader(content);
+    while (this.#position && at < content.length) {
+      const begun = this.#record ? at : this.#readRecord(content, at);
+      if (!this.#record) break;
+      const { stream, atMs, left } = this.#record;
+      const there = content.slice(begun, begun + left);
+      const isWhole = there.length === left;
+      const text = there.slice(0, there.lastIndexOf("\n") + 1);
+      at = begun + (isWhole ? left : text.length);
+      const fresh = text.slice(Math.max(0, this.#delivered[stream] - this.#position[stream]));
+      const end = this.#position[stream] += text.length;
+      if (fresh) batches.push({ stream, atMs, text: fresh, end });
+      this.#record = isWhole ? undefined : { stream, atMs, left: left - text.length };
+      if (!isWhole) break;
+    }
+    this.#rest = content.slice(at);
+    if (!this.#record) this.damaged = this.#rest.includes("\n");
+    return batches;
+  }
+
+  #readHeader(content: string): number {
+    const header = HEADER.exec(content);
+    if (!header) return 0;
+    const [stdout = 0, stderr = 0, system = 0] = header.slice(1).map(Number);
+    this.#position = { stdout, stderr, system };
+    return header[0].length;
+  }
+
+  #readRecord(content: string, at: number): number {
+    RECORD.lastIndex = at;
+    const match = RECORD.exec(content);
+    if (!match) return at;
+    this.#record = {
+      stream: LogStream.parse(match[1]),
+      atMs: Number(match[2]),
+      left: Number(match[3]),
+    };
+    return RECORD.lastIndex;
+  }
 }

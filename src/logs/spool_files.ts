@@ -1,5 +1,6 @@
 import { basename, dirname, join } from "@std/path";
 import type { StreamPositions } from "./batch.ts";
+import { ByteBuffer } from "./byte_buffer.ts";
 import { segmentHeader } from "./segment.ts";
 import { writeAll } from "../system/write_all.ts";
 
@@ -50,21 +51,31 @@ export class SegmentWriter implements Disposable {
   }
 
   /** Appends; what a full disk took only in part is taken back, and so is what it cannot keep. */
-  async append(record: string): Promise<void> {
-    const bytes = new TextEncoder().encode(record);
+  async append(...texts: string[]): Promise<void> {
+    const before = this.bytes;
     try {
-      await writeAll(this.#file, bytes);
+      for (const text of texts) await this.#write(text);
       await this.#syncNowAndThen();
     } catch (error) {
-      await this.#file.truncate(this.bytes).catch(() => {});
+      this.bytes = before;
+      await this.#file.truncate(before).catch(() => {});
       throw error;
     }
-    this.bytes += bytes.length;
   }
 
   /** Closes the file; what it holds stays. */
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+
+  async #write(text: string): Promise<void> {
+    using buffer = new ByteBuffer();
+    for (let at = 0; at < text.length;) {
+      const { read, written } = new TextEncoder().encodeInto(text.slice(at), buffer.bytes);
+      await writeAll(this.#file, buffer.bytes.subarray(0, written));
+      at += read;
+      this.bytes += written;
+    }
   }
 
   async #syncNowAndThen(): Promise<void> {

@@ -8,11 +8,13 @@ const LAST_LOOK_MS = 50;
 /** The largest pipe that a user may make, in bytes: no more of what was written in time can be left. */
 const MAX_PIPE_BYTES = 1 << 20;
 /** So much of it comes at once, if there is as much. */
-const CHUNK_BYTES = 1 << 16;
+const CHUNK_BYTES = 1 << 15;
 
 /** One stream of a program's output, read into lines until its end, or until it is let go. */
 export class ProgramOutput {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: ReadableStreamBYOBReader;
+  /** Read into again and again: with many tasks the garbage would be more than all they hold. */
+  #buffer: ArrayBufferLike = new ArrayBuffer(CHUNK_BYTES);
   readonly #decoder: LineDecoder;
   readonly #onLines: (lines: string) => Promise<void>;
   #letGoMs = Infinity;
@@ -27,7 +29,7 @@ export class ProgramOutput {
     mask: SecretMask,
     onLines: (lines: string) => Promise<void>,
   ) {
-    this.#reader = stream.getReader();
+    this.#reader = stream.getReader({ mode: "byob" });
     this.#decoder = new LineDecoder(mask);
     this.#onLines = onLines;
   }
@@ -36,9 +38,10 @@ export class ProgramOutput {
   async read(): Promise<void> {
     for (;;) {
       const { done, value } = await this.#next();
-      const lines = done ? this.#decoder.end() : this.#decoder.push(value);
+      const lines = done || !value ? this.#decoder.end() : this.#decoder.push(value);
+      if (value) this.#buffer = value.buffer;
       if (lines !== "") await this.#onLines(lines);
-      if (done) return;
+      if (done || !value) return;
       if (performance.now() > this.#letGoMs + LINGER_MS) {
         // Less than it could have been is what somebody goes on writing, never ending perhaps.
         this.#mayReadBytes -= Math.max(value.length, CHUNK_BYTES);
@@ -60,7 +63,7 @@ export class ProgramOutput {
     const startMs = performance.now();
     this.#isWaiting = true;
     if (this.#letGoMs < Infinity) this.#limitWait();
-    const chunk = await this.#reader.read();
+    const chunk = await this.#reader.read(new Uint8Array(this.#buffer));
     this.#isWaiting = false;
     clearTimeout(this.#timer);
     this.#mayWaitMs -= Math.max(0, performance.now() - Math.max(startMs, this.#letGoMs));

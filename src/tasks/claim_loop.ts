@@ -7,6 +7,8 @@ import type { Logger } from "../system/logger.ts";
 import type { OnceAMinute } from "../system/once_a_minute.ts";
 
 const FIRST_PAUSE_MS = 250;
+/** How often an agent that has enough to do looks whether it still has, in milliseconds. */
+const FULL_PAUSE_MS = 200;
 
 /** What the claim loop works with. */
 export interface ClaimLoopOptions {
@@ -14,6 +16,8 @@ export interface ClaimLoopOptions {
   api: Pick<AgentApi, "claim">;
   /** How long a claim may be held, in milliseconds; more than 30 s count as 30 s. */
   waitMs: () => number;
+  /** Whether no further task is to be claimed now; not if not given. */
+  full?: () => boolean;
   /** Gets each task; false if it is not a new one. */
   onTask: (task: Task) => boolean;
   /** Hears of each answer, with the root access that the control plane wishes, where it knows any. */
@@ -35,11 +39,17 @@ export interface ClaimLoopOptions {
  * is hung up on can still be given one (contract: Tasks over HTTP).
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
-  const { api, onTask, onRootAccess, logger, tally, signal } = options;
+  const { api, full, onTask, onRootAccess, logger, tally, signal } = options;
   const outage = new Outage({ what: "claim", logger, told: options.told });
   let idlePauseMs = FIRST_PAUSE_MS;
   try {
     while (!signal.aborted) {
+      if (full?.()) {
+        // Not to ask is what it is to do: it is alive.
+        tally?.begin();
+        await delay(FULL_PAUSE_MS, undefined, { signal });
+        continue;
+      }
       const waitMs = Math.min(Math.round(options.waitMs()), MAX_CLAIM_WAIT_MS);
       const startedMs = performance.now();
       try {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CallTally } from "../control_plane/call_tally.ts";
 import type { Claim } from "../control_plane/schemas.ts";
 import { Logger } from "../system/logger.ts";
 import { claimTasks } from "./claim_loop.ts";
@@ -35,6 +36,28 @@ Deno.test("tasks are claimed one after the other, never two at once, until the l
   });
   assert.deepEqual(taken, ["t1", "t2", "t3", "t4", "t5"]);
   assert.deepEqual(new Set(asked), new Set([30_000]), "whole milliseconds, 30 s at most");
+});
+
+Deno.test("nothing is claimed while the agent has enough to do, and no one worries", async () => {
+  const stop = new AbortController();
+  const tally = new CallTally(() => performance.now(), () => {});
+  let looks = 0;
+  await claimTasks({
+    api: {
+      claim: () => {
+        assert.equal(looks, 3, "two looks found it full");
+        stop.abort();
+        return Promise.resolve({ task: null });
+      },
+    },
+    full: () => ++looks < 3,
+    waitMs: () => 15_000,
+    onTask: () => assert.fail("there is none"),
+    tally,
+    logger,
+    signal: stop.signal,
+  });
+  assert(tally.silentMs < 10_000);
 });
 
 Deno.test("an end while the claim is held is no failure", async () => {

@@ -54,6 +54,12 @@ export class TaskManager {
     };
   }
 
+  /** Whether as many tasks are unfinished as there may be. */
+  get full(): boolean {
+    const max = this.#deps.maxTasks();
+    return max > 0 && this.count >= max;
+  }
+
   /** Runs a task that was claimed; false for one that is running, or has ended, here already. */
   take(task: Task): boolean {
     const { journal, logger } = this.#deps;
@@ -133,6 +139,7 @@ export class TaskManager {
     const output = new OutputSummary();
     let damaged = false;
     const spool = await Spool.recover(journal.spoolPrefix(id), {
+      memory: this.#deps.logMemory,
       onDiskError: (error) => journal.diskFailed(error),
       onBatch: ({ stream, text }) => output.push(stream, text),
       onDamaged: async (path) => {

@@ -2,6 +2,7 @@ import type { AgentApi } from "../control_plane/agent_api.ts";
 import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, LogEntry, LogStream } from "../control_plane/schemas.ts";
 import { LogDelivery } from "../logs/delivery.ts";
+import type { LogMemory } from "../logs/log_memory.ts";
 import { Spool } from "../logs/spool.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -18,6 +19,8 @@ export interface TaskReportOptions {
   api: AgentApi;
   /** What survives the agent. */
   journal: TaskJournal;
+  /** What the undelivered lines of all tasks may take. */
+  logMemory: LogMemory;
   /** The agent's log; it names the task already. */
   logger: Logger;
   /** Hears of it when the control plane has ended the task or wants it cancelled. */
@@ -47,8 +50,9 @@ export class TaskReport {
   /** Nothing is told yet. */
   constructor(options: TaskReportOptions) {
     this.#options = options;
-    const { journal, taskId, recovered } = options;
+    const { journal, logMemory: memory, taskId, recovered } = options;
     this.#spool = recovered ?? new Spool(journal.spoolPrefix(taskId), {
+      memory,
       onDiskError: (error) => journal.diskFailed(error),
     });
     this.#delivery = new LogDelivery({ spool: this.#spool, send: (entry) => this.#send(entry) });

@@ -4,6 +4,7 @@ import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
 import { storable } from "../process/line_decoder.ts";
 import { SecretMask } from "../process/secret_mask.ts";
+import type { LogMemory } from "../logs/log_memory.ts";
 import type { Spool } from "../logs/spool.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import { killTaskProcessesNow } from "../process/end_processes.ts";
@@ -42,6 +43,10 @@ export interface TaskRunDeps {
   privileges: Privileges;
   /** The limit of tasks that bring none, in milliseconds. */
   defaultLimitMs: () => number;
+  /** How many tasks may be unfinished before no further one is taken; 0 for any number. */
+  maxTasks: () => number;
+  /** What the undelivered lines of all tasks may take. */
+  logMemory: LogMemory;
   /** Hears of the outcome of each task that has ended, before it is reported. */
   onEnded?: (status: Completion["status"]) => void;
   /** The agent's log. */

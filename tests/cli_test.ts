@@ -3,7 +3,7 @@ import * as z from "@zod/zod";
 import example from "../config.example.json" with { type: "json" };
 import project from "../deno.json" with { type: "json" };
 import { Desk } from "./_cli.ts";
-import { agentCommand } from "./_command.ts";
+import { agentCommand, FROM_SOURCE } from "./_command.ts";
 
 /** How each of these is asked for, and its subcommands. */
 const COMMANDS = [
@@ -161,13 +161,15 @@ Deno.test("the version says what this is", async () => {
     desk.says(["version", "--json"]),
   ]);
   assert.equal(plain.code, 0);
-  assert(plain.stdout.startsWith(`noderax-agent ${project.version}\nfrom source, Deno `));
+  const built = JSON.parse(json.stdout);
+  const from = FROM_SOURCE ? "from source" : `commit ${built.commit} of ${built.date}`;
+  assert(plain.stdout.startsWith(`noderax-agent ${project.version}\n${from}, Deno `));
   assert.deepEqual([flag, short], [plain, plain]);
-  assert.deepEqual(JSON.parse(json.stdout), {
+  assert.deepEqual(built, {
     name: "noderax-agent",
     version: project.version,
-    commit: null,
-    date: null,
+    commit: FROM_SOURCE ? null : built.commit,
+    date: FROM_SOURCE ? null : built.date,
     deno: Deno.version.deno,
     target: Deno.build.target,
   });

@@ -223,8 +223,9 @@ Deno.test("a machine without dpkg and apt says so", async () => {
   await using fleet = await Fleet.start();
   const programs = join(fleet.folder, "bin");
   await Deno.mkdir(programs);
-  for (const program of ["sh", "cat", "grep", "id", "getent"]) {
-    await Deno.symlink(`/usr/bin/${program}`, join(programs, program));
+  // What is released needs some of the others to start.
+  for (const { name } of Deno.readDirSync("/usr/bin")) {
+    if (!/^(dpkg|apt)/.test(name)) await Deno.symlink(`/usr/bin/${name}`, join(programs, name));
   }
   await using _agent = await fleet.agent({ PATH: programs });
   const payloads = {

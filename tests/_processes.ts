@@ -13,6 +13,12 @@ export async function outputOf(program: string, ...args: string[]): Promise<stri
   return new TextDecoder().decode(stdout);
 }
 
+/** The paths of all files in a folder and those below it. */
+export async function filesIn(folder: string): Promise<string[]> {
+  return (await outputOf("find", folder, "-type", "f", "-printf", "%P\\n")).trim().split("\n")
+    .sort();
+}
+
 /** The living processes (zombies left out) whose environment holds `NAME=value`. */
 export async function livingWith(mark: string): Promise<number[]> {
   const script = 'grep -lsF -e "$1" /proc/[0-9]*/environ | cut -d/ -f3 | while read -r pid; do ' +

@@ -224,7 +224,7 @@ Deno.test("a machine without dpkg and apt says so", async () => {
   const programs = join(fleet.folder, "bin");
   await Deno.mkdir(programs);
   // What is released needs some of the others to start.
-  for (const { name } of Deno.readDirSync("/usr/bin")) {
+  for await (const { name } of Deno.readDir("/usr/bin")) {
     if (!/^(dpkg|apt)/.test(name)) await Deno.symlink(`/usr/bin/${name}`, join(programs, name));
   }
   await using _agent = await fleet.agent({ PATH: programs });

@@ -6,26 +6,15 @@
  * @module
  */
 import { join } from "@std/path";
-import { bundle } from "../scripts/_bundle.ts";
-import { ReleaseTree } from "../scripts/_release_tree.ts";
-import { targetOf } from "../scripts/_target.ts";
-import { mustRun } from "../scripts/_tool.ts";
-import { NAME } from "../src/system/paths.ts";
 import { AGENT, FROM_SOURCE } from "./_command.ts";
 import { ms } from "./_figures.ts";
+import { type Make, portableBundle, Release } from "./_release.ts";
 import { tell } from "./_together.ts";
 
 const HERE = import.meta.dirname ?? "";
 
-/** Makes an artefact of the tree in a folder; gives the command that starts the agent from it. */
-type Make = (tree: ReleaseTree, folder: string) => Promise<string>;
-
 const ARTEFACTS: Record<string, Make> = {
-  "the portable bundle": async (tree, folder) => {
-    const archive = await bundle(tree, folder);
-    await mustRun("tar", "--extract", "--gzip", "--file", archive, "--directory", folder);
-    return join(folder, tree.name, NAME);
-  },
+  "the portable bundle": portableBundle,
 };
 
 /** Tests one command; whether all is well. */
@@ -47,23 +36,16 @@ async function test(what: string, command: string): Promise<boolean> {
 }
 
 /** Builds the artefacts and tests each. */
-async function testArtefacts(): Promise<boolean[]> {
-  const folder = await Deno.makeTempDir({ prefix: "noderax-release-" });
-  const results: boolean[] = [];
-  try {
-    // Some tests run it as another user.
-    await Deno.chmod(folder, 0o755);
-    await using tree = await ReleaseTree.make(targetOf(Deno.build.target), folder);
-    for (const [what, make] of Object.entries(ARTEFACTS)) {
-      results.push(await test(what, await make(tree, folder)));
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+async function testArtefacts(): Promise<boolean> {
+  await using release = await Release.build();
+  let success = true;
+  for (const [what, make] of Object.entries(ARTEFACTS)) {
+    success = await test(what, await release.command(make)) && success;
   }
-  return results;
+  return success;
 }
 
-const results = FROM_SOURCE
+const success = FROM_SOURCE
   ? await testArtefacts()
-  : [await test("the given command", AGENT.join(" "))];
-Deno.exit(results.every(Boolean) ? 0 : 1);
+  : await test("the given command", AGENT.join(" "));
+Deno.exit(success ? 0 : 1);

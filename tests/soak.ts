@@ -1,134 +1,60 @@
 /**
- * Random tasks, faults, kills and restarts for a while: `deno task soak [seconds] [seed]`.
- * The seed repeats the choices, though not the moments at which they meet the agent.
+ * What is released, for a while: `deno task soak [--source] [seconds] [seed]`. One agent lives
+ * through tasks, terminals, drops and outages and must not grow; beside it others are killed and
+ * stopped while their control plane fails. `--source` takes the checkout's agent, and
+ * NODERAX_TEST_COMMAND any other. The seed repeats the choices, though not the moments at which they
+ * meet the agents.
+ *
+ * @module
  */
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "@std/async";
-import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
-import { type AgentProcess, Fleet } from "./_agent.ts";
-import { assertKept, countingCommand, seeded } from "./_chaos.ts";
-import { livingWith } from "./_processes.ts";
+import { Fleet } from "./_agent.ts";
+import { seeded } from "./_chaos.ts";
+import { AGENT, FROM_SOURCE } from "./_command.ts";
+import { filesIn } from "./_processes.ts";
+import { realtimeFleet } from "./_realtime.ts";
+import { portableBundle, Release } from "./_release.ts";
+import { Chaos } from "./_soak_chaos.ts";
+import { LongLife } from "./_soak_life.ts";
 import { tell } from "./_together.ts";
 
-const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];
-/** How late the control plane may handle a call, in milliseconds. */
-const LATENCY_MS = 300;
-const FAULTS: Omit<FaultSpec, "path">[] = [
-  { status: 500 },
-  { status: 429 },
-  { reset: "before" },
-  { reset: "after" },
-  { hang: true },
-  { hang: "after" },
-  { badJson: true },
-  { latencyMs: LATENCY_MS },
-];
+const fromSource = Deno.args.includes("--source");
+const numbers = Deno.args.filter((arg) => arg !== "--source");
 
-class Soak {
-  readonly lines = new Map<string, number>();
-  kills = 0;
-  stops = 0;
-  faults = 0;
-  readonly #fleet: Fleet;
-  readonly #controlPlane: ControlPlane;
-  readonly #random: () => number;
-
-  constructor(fleet: Fleet, random: () => number) {
-    this.#fleet = fleet;
-    this.#controlPlane = fleet.controlPlane;
-    this.#random = random;
-  }
-
-  /** Does everything at once until the time is over; then waits for the end of every task. */
-  async run(durationMs: number): Promise<void> {
-    const endMs = performance.now() + durationMs;
-    const again = async (fromMs: number, toMs: number, act: () => unknown) => {
-      while (performance.now() < endMs) {
-        await act();
-        await delay(this.#between(fromMs, toMs));
-      }
-    };
-    await Promise.all([
-      again(50, 400, () => this.#queue()),
-      again(100, 600, () => this.#break()),
-      again(5_000, 10_000, () => this.#goAway()),
-      again(0, 1, () => this.#live()),
-    ]);
-    this.#controlPlane.clearFaults();
-    await using agent = await this.#fleet.agent();
-    for (const [id, lines] of this.lines) {
-      await this.#fleet.ended(id, 60_000);
-      await this.#fleet.closed(id);
-      await assertKept(this.#fleet, this.#controlPlane.task(id), lines);
-      assert.deepEqual(await livingWith(id), []);
-    }
-    assert.equal((await agent.stop()).code, 0);
-  }
-
-  #between(from: number, to: number): number {
-    return from + this.#random() * (to - from);
-  }
-
-  #pick<T>(...choices: [T, ...T[]]): T {
-    return choices[Math.floor(this.#random() * choices.length)] ?? choices[0];
-  }
-
-  #queue(): void {
-    const lines = this.#pick(1, 30, 300, 20_000);
-    const pause = lines > 300 ? 0 : this.#pick(0, 0.002, 0.05);
-    const command = countingCommand(this.#fleet, lines, pause);
-    const stubborn = this.#random() < 0.2 ? 'trap "" TERM; ' : "";
-    const id = this.#fleet.shell(stubborn + command, { timeout: this.#pick("1s", "20s") });
-    this.lines.set(id, lines);
-    if (this.#random() < 0.15) {
-      setTimeout(() => this.#controlPlane.cancelTask(id), this.#between(0, 1_500));
-    }
-  }
-
-  #break(): void {
-    const [first = {}, ...others] = FAULTS;
-    const path = CALLS[Math.floor(this.#random() * CALLS.length)] ?? "";
-    this.#controlPlane.fault({ path, times: this.#pick(1, 2, 5), ...this.#pick(first, ...others) });
-    this.faults++;
-  }
-
-  async #goAway(): Promise<void> {
-    await delay(this.#between(0, 3_000));
-    await this.#controlPlane.stop();
-    await delay(this.#between(0, 2_000));
-    await this.#controlPlane.start();
-  }
-
-  /** One agent, from its start to one of its ends. */
-  async #live(): Promise<void> {
-    const agent: AgentProcess = this.#fleet.spawnAgent();
-    await delay(this.#between(50, 4_000));
-    if (this.#random() < 0.7) {
-      this.kills++;
-      await agent.kill();
-    } else {
-      this.stops++;
-      agent.signal("SIGTERM");
-      if (this.#random() < 0.3) setTimeout(() => agent.signal("SIGTERM"), 200);
-      await agent.ended();
-    }
-    // A late call of this agent would be held against the next one, which may have ended the task.
-    await delay(2 * LATENCY_MS);
-  }
+/** Builds the release and has this program run again with its command. */
+async function soakRelease(): Promise<number> {
+  await using release = await Release.build();
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "-P=test", import.meta.filename ?? "", ...numbers],
+    env: { NODERAX_TEST_COMMAND: await release.command(portableBundle) },
+    stdin: "null",
+  }).spawn().status;
+  return code;
 }
 
-const [seconds = 20, seed = Math.floor(Math.random() * 1e9)] = Deno.args.map(Number);
-tell(`soak: ${seconds} s, seed ${seed}`);
-await using fleet = await Fleet.start(
-  { task_poll_interval: "500ms", request_timeout: "1s", shutdown_timeout: "1s" },
-  { leaseMs: 2_000 },
-);
-const soak = new Soak(fleet, seeded(seed));
-await soak.run(seconds * 1_000);
-assert.deepEqual(fleet.controlPlane.violations, []);
-const ends = Map.groupBy(fleet.controlPlane.tasks, ({ status }) => status);
-const counts = [...ends].map(([status, tasks]) => `${tasks.length} ${status}`).join(", ");
-tell(
-  `soak: ${soak.lines.size} tasks (${counts}), ${soak.faults} faults, ${soak.kills} kills, ` +
-    `${soak.stops} stops: nothing lost, nothing run twice`,
-);
+async function soak(): Promise<void> {
+  const [seconds = 25, seed = Math.floor(Math.random() * 1e9)] = numbers.map(Number);
+  tell(`soak: ${seconds} s, seed ${seed}, ${AGENT.join(" ")}`);
+  await using fleet = await realtimeFleet({ task_poll_interval: "500ms" });
+  await using harmed = await Fleet.start(
+    { task_poll_interval: "500ms", request_timeout: "1s", shutdown_timeout: "1s" },
+    { leaseMs: 2_000 },
+  );
+  const life = new LongLife(fleet);
+  // Most of the processor is the long life's in a long run.
+  const chaos = new Chaos(harmed, seeded(seed), seconds > 120 ? 8 : 1);
+  await Promise.all([life.run(seconds * 1_000), chaos.run(seconds * 1_000)]);
+  for (const { controlPlane } of [fleet, harmed]) assert.deepEqual(controlPlane.violations, []);
+  const left = await filesIn(fleet.stateFolder);
+  const more = (await filesIn(harmed.stateFolder)).filter((file) => !left.includes(file));
+  assert.deepEqual(more, [], "left by agents that were harmed");
+  const ends = Map.groupBy(harmed.controlPlane.tasks, ({ status }) => status);
+  const counts = [...ends].map(([status, tasks]) => `${tasks.length} ${status}`).join(", ");
+  tell(
+    `soak: ${chaos.lines.size} more tasks (${counts}) on agents with ${chaos.faults} faults, ` +
+      `${chaos.kills} kills, ${chaos.stops} stops: nothing lost, nothing run twice, nothing grown`,
+  );
+}
+
+if (FROM_SOURCE && !fromSource) Deno.exit(await soakRelease());
+await soak();

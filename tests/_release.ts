@@ -1,0 +1,49 @@
+import { join } from "@std/path";
+import { bundle } from "../scripts/_bundle.ts";
+import { ReleaseTree } from "../scripts/_release_tree.ts";
+import { targetOf } from "../scripts/_target.ts";
+import { mustRun } from "../scripts/_tool.ts";
+import { NAME } from "../src/system/paths.ts";
+
+/** Makes an artefact of a release in a folder; gives the command that starts the agent from it. */
+export type Make = (tree: ReleaseTree, folder: string) => Promise<string>;
+
+/** The release of this checkout for this machine, in a folder of its own that everybody may read. */
+export class Release implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #tree: ReleaseTree;
+
+  private constructor(folder: string, tree: ReleaseTree) {
+    this.#folder = folder;
+    this.#tree = tree;
+  }
+
+  static async build(): Promise<Release> {
+    const folder = await Deno.makeTempDir({ prefix: "noderax-release-" });
+    try {
+      await Deno.chmod(folder, 0o755);
+      return new Release(folder, await ReleaseTree.make(targetOf(Deno.build.target), folder));
+    } catch (error) {
+      await Deno.remove(folder, { recursive: true });
+      throw error;
+    }
+  }
+
+  /** Makes one of its artefacts; gives the command that starts the agent from it. */
+  command(make: Make): Promise<string> {
+    return make(this.#tree, this.#folder);
+  }
+
+  /** Removes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tree[Symbol.asyncDispose]();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+/** The portable bundle, unpacked. */
+export async function portableBundle(tree: ReleaseTree, folder: string): Promise<string> {
+  const archive = await bundle(tree, folder);
+  await mustRun("tar", "--extract", "--gzip", "--file", archive, "--directory", folder);
+  return join(folder, tree.name, NAME);
+}

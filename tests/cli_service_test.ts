@@ -7,6 +7,24 @@ const EVENT = JSON.stringify({
   msg: "agent started",
   nodeId: "n1",
 });
+const INVOCATION = { _SYSTEMD_INVOCATION_ID: "i1", _SYSTEMD_UNIT: "noderax-agent.service" };
+
+/** An entry as `journalctl -o json` shows it; by default the agent has written it. */
+function entry(MESSAGE: unknown, fields: Record<string, unknown> = {}): string {
+  const stdout = { _TRANSPORT: "stdout", SYSLOG_IDENTIFIER: "noderax-agent" };
+  return JSON.stringify({ MESSAGE, _PID: "70", _UID: "0", ...INVOCATION, ...stdout, ...fields }) +
+    "\n";
+}
+
+/** What systemd says of the service's starts. */
+const STARTED = entry("Started the agent.", {
+  _PID: "1",
+  SYSLOG_IDENTIFIER: "systemd",
+  _SYSTEMD_UNIT: "init.scope",
+  _SYSTEMD_INVOCATION_ID: undefined,
+  _TRANSPORT: "journal",
+});
+const STARTED_LINE = "systemd[1]: Started the agent.";
 const PRETTY = "2026-01-02 03:04:05 INFO  agent started nodeId=n1";
 
 /** What systemd shows of a service in this state. */
@@ -30,7 +48,7 @@ exit 0`,
   await desk.write("uid", "0\n");
   await desk.write("state", shown("loaded", "inactive", "dead"));
   await desk.write("start", shown("loaded", "active", "running"));
-  await desk.write("journal", `${EVENT}\nStarted the agent.\n`);
+  await desk.write("journal", STARTED + entry(EVENT));
   return desk;
 }
 
@@ -59,7 +77,7 @@ Deno.test("a start that fails shows the end of the log", async () => {
   await desk.write("fails", "");
   const stderr =
     "noderax-agent: start failed, noderax-agent.service is inactive (dead): Job failed.\n" +
-    `The end of its log:\n  ${PRETTY}\n  Started the agent.\nMore of it: \`noderax-agent logs\`.\n`;
+    `The end of its log:\n  ${STARTED_LINE}\n  ${PRETTY}\nMore of it: \`noderax-agent logs\`.\n`;
   assert.deepEqual(await desk.says(["start"]), { code: 1, stdout: "", stderr });
 });
 
@@ -97,24 +115,64 @@ Deno.test("the log is shown for a person, or as the agent's own events", async (
     desk.says(["logs", "-n", "20"]),
     desk.says(["logs", "--json", "-n", "20"]),
   ]);
-  assert.deepEqual(plain, { code: 0, stdout: `${PRETTY}\nStarted the agent.\n`, stderr: "" });
+  assert.deepEqual(plain, { code: 0, stdout: `${STARTED_LINE}\n${PRETTY}\n`, stderr: "" });
   assert.deepEqual(json, { code: 0, stdout: `${EVENT}\n`, stderr: "" });
   const asked = (await Deno.readTextFile(desk.file("asked"))).split("\n");
-  assert.equal(asked[0], "-u noderax-agent.service -n 20 -o cat --no-pager");
+  assert(asked.some((args) => / -u noderax-agent\.service -n 20$/.test(args)), asked.join("\n"));
 
   await desk.tool("journalctl", "echo no access >&2; exit 1");
   assert.deepEqual(await desk.says(["logs"]), { code: 1, stdout: "", stderr: "no access\n" });
 });
 
+Deno.test("what a task writes to the journal passes for no event of the agent", async () => {
+  await using desk = await serviceDesk();
+  const forged = EVENT.replace("n1", "forged");
+  const task = { _PID: "71", SYSLOG_IDENTIFIER: "sh" };
+  const journal = [
+    STARTED,
+    entry(EVENT),
+    // systemd-cat, logger, another user's, a whole message of bytes, another unit's.
+    entry(forged, task),
+    entry(forged, { ...task, _PID: "70", _TRANSPORT: "syslog" }),
+    entry(forged, { ...task, _UID: "1000" }),
+    entry([...new TextEncoder().encode("\x1b[2Jgone")], task),
+    entry(forged, { ...task, _SYSTEMD_UNIT: "cron.service" }),
+    // A start of which the journal has dropped the beginning.
+    entry(forged, { ...task, _SYSTEMD_INVOCATION_ID: "i0" }),
+  ];
+  await desk.write("journal", journal.join(""));
+  await desk.tool(
+    "journalctl",
+    'case "$*" in *=i0) grep \'"i0"\' "$here/journal";; *) cat "$here/journal";; esac',
+  );
+  const [plain, json] = await Promise.all([desk.says(["logs"]), desk.says(["logs", "--json"])]);
+  assert.deepEqual(json, { code: 0, stdout: `${EVENT}\n`, stderr: "" });
+  const lines = plain.stdout.trimEnd().split("\n");
+  assert.deepEqual(lines.slice(0, 3), [STARTED_LINE, PRETTY, `sh[71]: ${forged}`]);
+  assert.equal(lines.filter((line) => line.endsWith(`]: ${forged}`)).length, 5);
+  assert(lines.includes("sh[71]: \\u001b[2Jgone"), plain.stdout);
+  // The service as it runs: its main process is known whatever the journal has dropped.
+  await desk.write(
+    "state",
+    `${shown("loaded", "active", "running")}MainPID=70\nInvocationID=i0\n`,
+  );
+  await desk.write(
+    "journal",
+    entry(forged, { ...task, _SYSTEMD_INVOCATION_ID: "i0" }) +
+      entry(EVENT, { _SYSTEMD_INVOCATION_ID: "i0" }),
+  );
+  assert.equal((await desk.says(["logs", "--json"])).stdout, `${EVENT}\n`);
+});
+
 Deno.test("a log that is followed ends with its reader, or quietly when interrupted", async () => {
   await using desk = await serviceDesk();
-  await desk.tool("journalctl", "while echo tick; do sleep 0.02; done");
+  await desk.tool("journalctl", 'while echo "{\\"MESSAGE\\":\\"tick\\"}"; do sleep 0.02; done');
   await Promise.all((["reader", "interrupt"] as const).map(async (end) => {
     await using child = desk.command(["logs", "-f"]).spawn();
     const stderr = new Response(child.stderr).text();
     const reader = child.stdout.getReader();
     const { value } = await reader.read();
-    assert(new TextDecoder().decode(value).startsWith("tick\n"));
+    assert(new TextDecoder().decode(value).startsWith("?: tick\n"));
     if (end === "reader") await reader.cancel();
     else child.kill("SIGINT");
     assert.equal((await child.status).code, end === "reader" ? 0 : 130);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Fleet } from "./_agent.ts";
 import { agentCommand } from "./_command.ts";
+import { killIfThere } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
 /** At debug they make more lines than there is room in a pipe that is nearly full. */
@@ -31,6 +32,7 @@ Deno.test("a log that nobody reads holds no task up, and no stop", async () => {
     );
     assert.deepEqual(cp.violations, []);
   } finally {
+    killIfThere(agent.pid);
     await Promise.all([agent.stdout.cancel(), agent.stderr.cancel()]);
     await agent.status;
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatEvent, isEvent } from "./log_format.ts";
+import { formatEvent, formatOther, isEvent } from "./log_format.ts";
 
 const EVENT = '{"time":"2026-01-02T03:04:05.678Z","level":"warn","msg":"slow","path":"a b","n":1}';
 
@@ -10,6 +10,16 @@ Deno.test("an event is shown with its day, time, level and fields", () => {
     '2026-01-02 03:04:05 \x1b[33mWARN \x1b[0m slow path="a b" n=1',
   );
   assert(isEvent(EVENT));
+});
+
+Deno.test("what others have written is shown with who it was, and steers no terminal", () => {
+  const entry = { MESSAGE: "a\x1b[2Jb\nc\u009bd\u202ee", SYSLOG_IDENTIFIER: "x\x07", _PID: "7" };
+  assert.equal(
+    formatOther(entry),
+    String.raw`x\u0007[7]: a\u001b[2Jb\u000ac\u009bd\u202ee`,
+  );
+  const event = JSON.stringify({ ...JSON.parse(EVENT), msg: "a\u009bb", path: "c\u009bd" });
+  assert(!/[\p{Cc}]/u.test(formatEvent(event)));
 });
 
 Deno.test("what is no event of the agent is shown as it is", () => {

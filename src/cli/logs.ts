@@ -1,7 +1,8 @@
 import { SERVICE } from "../system/paths.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
-import { readLines } from "./lines.ts";
-import { formatEvent, isEvent } from "./log_format.ts";
+import { visible } from "../system/visible.ts";
+import { entriesOf, spawnJournal } from "./journal_entry.ts";
+import { MainProcesses } from "./main_processes.ts";
 import { installedService } from "./service.ts";
 import { writeAll } from "../system/write_all.ts";
 
@@ -23,16 +24,16 @@ export async function logs(
     const message = `--lines is "${lines}", but must be a whole number such as 20.`;
     throw new UserError(message, { exitCode: EXIT_USAGE });
   }
-  await installedService();
-  const args = ["-u", SERVICE, "-n", lines, "-o", "cat", "--no-pager", ...(follow ? ["-f"] : [])];
-  await using journal = readJournal(args);
+  const mains = new MainProcesses(await installedService());
+  const args = ["-u", SERVICE, "-n", lines, ...(follow ? ["-f"] : [])];
+  await using journal = openJournal(args);
   const color = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   const encoder = new TextEncoder();
   try {
-    for await (const line of readLines(journal.stdout)) {
-      if (json && !isEvent(line)) continue;
-      const bytes = encoder.encode(`${json ? line : formatEvent(line, color)}\n`);
-      await writeAll(Deno.stdout, bytes);
+    for await (const entry of entriesOf(journal)) {
+      if (json && !await mains.wroteEvent(entry)) continue;
+      const shown = json ? visible(entry.MESSAGE ?? "") : await mains.describe(entry, color);
+      await writeAll(Deno.stdout, encoder.encode(`${shown}\n`));
     }
   } catch (error) {
     // The reader has seen enough.
@@ -42,10 +43,9 @@ export async function logs(
   return (await journal.status).code;
 }
 
-function readJournal(args: string[]): Deno.ChildProcess {
-  const options = { args, stdin: "null", stdout: "piped", stderr: "inherit" } as const;
+function openJournal(args: string[]): Deno.ChildProcess {
   try {
-    return new Deno.Command("journalctl", options).spawn();
+    return spawnJournal(args);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new UserError("There is no `journalctl` on this machine, so its log cannot be shown.");

@@ -2,7 +2,8 @@ import { SERVICE } from "../system/paths.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_FAILED, UserError } from "../system/user_error.ts";
-import { formatEvent } from "./log_format.ts";
+import { ENTRY_OPTIONS, parseEntry } from "./journal_entry.ts";
+import { MainProcesses } from "./main_processes.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { requireRoot } from "./root.ts";
 
@@ -63,11 +64,20 @@ export async function changeService(
   const state = await serviceState(run);
   const now = state ? `${SERVICE} is ${state.active} (${state.sub})` : `${SERVICE} is unknown`;
   if (code === 0) return { done: true, text: `${now}.` };
-  const tail = ["-u", SERVICE, "-n", String(LINES_AFTER_FAILURE), "-o", "cat", "--no-pager", "-q"];
-  const { stdout } = await run("journalctl", ...tail);
-  const log = stdout.split("\n").filter(Boolean).map((line) => `\n  ${formatEvent(line)}`).join("");
+  const log = state ? await endOfLog(state, run) : "";
   const why = stderr.split("\n")[0] || `systemctl ended with exit code ${code}`;
   const text = `${action} failed, ${now}: ${why}` +
     `${log && `\nThe end of its log:${log}`}\nMore of it: \`${PROGRAM} logs\`.`;
   return { done: false, text };
+}
+
+async function endOfLog(state: ServiceState, run: RunTool): Promise<string> {
+  const tail = ["-u", SERVICE, "-n", String(LINES_AFTER_FAILURE), "-q"];
+  const { stdout } = await run("journalctl", ...ENTRY_OPTIONS, ...tail);
+  const mains = new MainProcesses(state);
+  let log = "";
+  for (const line of stdout.split("\n").filter(Boolean)) {
+    log += `\n  ${await mains.describe(parseEntry(line))}`;
+  }
+  return log;
 }

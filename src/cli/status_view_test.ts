@@ -11,6 +11,7 @@ const SERVICE: ServiceState = {
   enabled: "enabled",
   since: new Date("2026-01-01T00:00:00Z"),
   pid: 42,
+  invocation: "0123",
   restarts: 0,
   result: "success",
 };

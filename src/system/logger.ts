@@ -1,3 +1,5 @@
+import { visible } from "./visible.ts";
+
 /** How much is logged: each level includes those to its right. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -127,11 +129,10 @@ export function prettyLine(
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => {
       const text = typeof value === "string" ? value : JSON.stringify(value, plainErrors);
-      return `${key}=${
-        /[\s"\p{Cc}]/u.test(text) && typeof value === "string" ? JSON.stringify(text) : text
-      }`;
+      const quoted = /[\s"\p{Cc}]/u.test(text) && typeof value === "string";
+      return visible(`${key}=${quoted ? JSON.stringify(text) : text}`);
     });
-  return [time.slice(11, 19), shown, msg, ...rest].join(" ");
+  return [time.slice(11, 19), shown, visible(msg), ...rest].join(" ");
 }
 
 /** Errors have no own enumerable properties: JSON would show `{}`. */

@@ -15,6 +15,8 @@ export interface ServiceState {
   since: Date | undefined;
   /** The process id of the agent; 0 when none runs. */
   pid: number;
+  /** What systemd calls this start of it; "" when none runs. */
+  invocation: string;
   /** How often systemd has started it again by itself. */
   restarts: number;
   /** How it ended last: `success`, `exit-code`, `signal`, `watchdog`, … */
@@ -28,6 +30,7 @@ const PROPERTIES = {
   enabled: "UnitFileState",
   since: "StateChangeTimestamp",
   pid: "MainPID",
+  invocation: "InvocationID",
   restarts: "NRestarts",
   result: "Result",
 } as const;
@@ -61,6 +64,7 @@ export async function serviceState(run: RunTool = runTool): Promise<ServiceState
     enabled: value("enabled"),
     since: day && time ? new Date(`${day}T${time}Z`) : undefined,
     pid: Number(value("pid")) || 0,
+    invocation: value("invocation"),
     restarts: Number(value("restarts")) || 0,
     result: value("result"),
   };

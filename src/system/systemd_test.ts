@@ -8,6 +8,7 @@ SubState=running
 UnitFileState=enabled
 StateChangeTimestamp=Mon 2026-11-23 18:55:07 UTC
 MainPID=208
+InvocationID=0123456789abcdef0123456789abcdef
 NRestarts=3
 Result=success`;
 
@@ -24,6 +25,7 @@ Deno.test("systemd's words about the service are understood", async () => {
     enabled: "enabled",
     since: new Date("2026-11-23T18:55:07Z"),
     pid: 208,
+    invocation: "0123456789abcdef0123456789abcdef",
     restarts: 3,
     result: "success",
   });

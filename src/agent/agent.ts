@@ -4,6 +4,7 @@ import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import type { HttpTransport } from "../control_plane/http.ts";
 import type { HostFacts, Task } from "../control_plane/schemas.ts";
+import { lookUpAccounts } from "../privileges/accounts.ts";
 import { type Privileges, readLaunches } from "../privileges/privileges.ts";
 import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
@@ -15,12 +16,12 @@ import { TaskJournal } from "../tasks/journal.ts";
 import { TaskManager } from "../tasks/task_manager.ts";
 import { TASK_TYPES } from "../tasks/task_types.ts";
 import { loadAddonWithin } from "./addon.ts";
-import { settlesWithin } from "./deadline.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { guardProcess } from "./last_guard.ts";
 import type { Live, LiveOptions } from "./live.ts";
 import { reload } from "./reload.ts";
-import { listenToSignals, type SignalHandlers } from "./signals.ts";
+import { listenToSignals, type SignalHandlers, untilStopped } from "./signals.ts";
 
 /**
  * How long ended tasks may take to be reported after shutdown_timeout, in milliseconds: the grace
@@ -61,7 +62,13 @@ export interface AgentOptions {
 export async function runAgent(options: AgentOptions): Promise<number> {
   const { loaded, identity, logger } = options;
   const folder = dirname(loaded.config.stateFile);
-  const launches = await readLaunches(loaded.config.runAsUser, logger);
+  const launches = await untilStopped((signal) =>
+    readLaunches(loaded.config.runAsUser, logger, (name) => lookUpAccounts(name, { signal }))
+  );
+  if (!launches) {
+    logger.info("agent stopped before its start was complete");
+    return 0;
+  }
   using transport = await connect(loaded);
   const rootAccess = await RootAccess.open(join(folder, "root_access.json"), logger);
   const privileges: Privileges = {

@@ -28,3 +28,24 @@ export function listenToSignals(handlers: SignalHandlers): Disposable {
     },
   };
 }
+
+/**
+ * Does what comes before there are services to be stopped. SIGTERM and SIGINT abort its signal;
+ * gives undefined then.
+ */
+export async function untilStopped<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T | undefined> {
+  const stop = new AbortController();
+  using _signals = listenToSignals({
+    onStop: () => stop.abort(),
+    onStopNow: () => Deno.exit(1),
+    onReload: () => {},
+  });
+  try {
+    return await work(stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    return undefined;
+  }
+}

@@ -4,14 +4,18 @@ import { runChecks } from "../doctor/run_checks.ts";
 import { thisMachine } from "../doctor/subject.ts";
 import { EXIT_FAILED } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
+import { Interruption } from "./interruption.ts";
 import { print } from "./output.ts";
 
 /** Checks all that the agent needs, and says how to mend what fails; gives the exit code. */
 export async function doctor({ json = false }: { json?: boolean }): Promise<number> {
-  const checks = allChecks(thisMachine(takeEnvironment()));
+  using interruption = new Interruption("The checks were interrupted.");
+  const { signal } = interruption;
+  const checks = allChecks(thisMachine(takeEnvironment(), signal));
   const columns = Math.max(...checks.map(({ name }) => name.length));
   const findings = await runChecks(checks, {
     onFinding: (finding) => json || print(findingText(finding, columns)),
+    signal,
   });
   const summary = summarize(findings);
   print(

@@ -15,7 +15,7 @@ export function tools(answers: Record<string, string | Partial<ToolResult>>): Ru
 
 /** A machine with this environment, these tools, and `parts` in place of what it would learn. */
 export function machine(run: RunTool, parts: Partial<Subject> = {}): Subject {
-  return { ...thisMachine(() => undefined, run), ...parts };
+  return { ...thisMachine(() => undefined), run, ...parts };
 }
 
 /** A configuration that the environment alone sets. */

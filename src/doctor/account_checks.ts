@@ -2,6 +2,7 @@ import * as z from "@zod/zod";
 import { endTaskProcesses } from "../process/end_processes.ts";
 import { Logger } from "../system/logger.ts";
 import { NAME, SERVICE_USER } from "../system/paths.ts";
+import { runChild } from "../system/run_child.ts";
 import { openTerminal } from "../terminal/terminal.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 import type { Subject } from "./subject.ts";
@@ -70,20 +71,11 @@ async function checkRunAsUser({ loaded, accounts, launches, run }: Subject): Pro
 
 /** Runs what a task would be. */
 async function checkShell({ launches }: Subject, signal: AbortSignal): Promise<Finding> {
-  const { argv: [program = "", ...args], cwd, env = {} } = (await launches()).usual({
-    argv: ["/bin/sh", "-lc", "id -un"],
-  });
-  const { code, stdout, stderr } = await new Deno.Command(program, {
-    args,
-    ...(cwd === undefined ? {} : { cwd }),
-    env,
-    signal,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  const said = decoder.decode(stdout).trimEnd().split("\n").at(-1) ?? "";
+  const { argv, env } = (await launches()).usual({ argv: ["/bin/sh", "-lc", "id -un"] });
+  const { code, stdout, stderr } = await runChild(argv, { env, signal });
+  const said = stdout.trimEnd().split("\n").at(-1) ?? "";
   if (code === 0) return ok(`/bin/sh -lc runs tasks as ${said}`);
-  const words = decoder.decode(stderr).trim() || `exit code ${code}`;
+  const words = stderr.trim() || `exit code ${code}`;
   return fail(`/bin/sh -lc cannot be run: ${words}`, SHELL_MEND);
 }
 

@@ -1,9 +1,12 @@
+import { settlesWithin } from "../system/deadline.ts";
 import { type Check, failureOf, type Finding, skip } from "./check.ts";
 
 /** How long a check may take unless it says otherwise, in milliseconds. */
 const CHECK_LIMIT_MS = 5_000;
 /** How long all of them may take together, in milliseconds. */
 const TOTAL_LIMIT_MS = 15_000;
+/** How long a check that is ended may take to end what it has started, in milliseconds. */
+const LEAVE_MS = 500;
 
 /** A check's name and what it has found. */
 export interface NamedFinding extends Finding {
@@ -17,6 +20,8 @@ export interface RunOptions {
   onFinding?: (finding: NamedFinding) => void;
   /** How long all checks may take together, in milliseconds. */
   totalMs?: number;
+  /** Ends all of them; its reason is thrown. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -25,17 +30,18 @@ export interface RunOptions {
  */
 export async function runChecks(
   checks: readonly Check[],
-  { onFinding = () => {}, totalMs = TOTAL_LIMIT_MS }: RunOptions = {},
+  { onFinding = () => {}, totalMs = TOTAL_LIMIT_MS, signal }: RunOptions = {},
 ): Promise<NamedFinding[]> {
   const endMs = performance.now() + totalMs;
   const outcomes = new Map<string, Promise<Outcome>>();
   for (const check of checks) {
     const needs = (check.needs ?? []).map((name) => ({ name, outcome: outcomes.get(name) }));
-    outcomes.set(check.name, runWhenPossible(check, needs, endMs));
+    outcomes.set(check.name, runWhenPossible(check, needs, endMs, signal));
   }
   const findings: NamedFinding[] = [];
   for (const [check, outcome] of outcomes) {
     const finding = { check, ...(await outcome).finding };
+    signal?.throwIfAborted();
     findings.push(finding);
     onFinding(finding);
   }
@@ -52,6 +58,7 @@ async function runWhenPossible(
   check: Check,
   needs: { name: string; outcome: Promise<Outcome> | undefined }[],
   endMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<Outcome> {
   for (const { name, outcome } of needs) {
     if (outcome && !(await outcome).passable) {
@@ -63,22 +70,32 @@ async function runWhenPossible(
   const finding = await runWithin(
     check,
     Math.min(check.limitMs ?? CHECK_LIMIT_MS, leftMs),
+    signal,
   );
   return { finding, passable: finding.status !== "fail" };
 }
 
-async function runWithin(check: Check, limitMs: number): Promise<Finding> {
+async function runWithin(
+  check: Check,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Finding> {
   const limit = new AbortController();
-  const late = Promise.withResolvers<Finding>();
-  const timer = setTimeout(() => {
-    const found = `no result within ${Math.round(limitMs / 100) / 10} s`;
-    late.resolve({ status: "fail", found, ...(check.lateMend ? { mend: check.lateMend } : {}) });
-    limit.abort();
-  }, limitMs);
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  limit.signal.addEventListener("abort", () => resolve());
+  const end = () => limit.abort();
+  const timer = setTimeout(end, limitMs);
+  signal?.addEventListener("abort", end, { once: true });
   const run = async () => await check.run(limit.signal);
+  const running = run().catch(failureOf);
   try {
-    return await Promise.race([run().catch(failureOf), late.promise]);
+    const finding = await Promise.race([running, ended]);
+    if (finding) return finding;
+    await settlesWithin(running, LEAVE_MS);
+    const found = `no result within ${Math.round(limitMs / 100) / 10} s`;
+    return { status: "fail", found, ...(check.lateMend ? { mend: check.lateMend } : {}) };
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
   }
 }

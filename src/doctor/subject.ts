@@ -8,7 +8,7 @@ import { knownIdentity } from "../identity/known_identity.ts";
 import { type Accounts, lookUpAccounts } from "../privileges/accounts.ts";
 import { type Launches, readLaunches } from "../privileges/privileges.ts";
 import { Logger } from "../system/logger.ts";
-import { type RunTool, runTool } from "../system/tool.ts";
+import { type RunTool, toolRunner } from "../system/tool.ts";
 import { type Answer, askApi } from "./answer.ts";
 import { type Proxy, proxyFor } from "./proxy.ts";
 
@@ -48,13 +48,18 @@ export interface Subject {
   launches(): Promise<Launches>;
 }
 
-/** This machine, with the configuration that the agent would find. */
-export function thisMachine(env: ReadEnv, run: RunTool = runTool): Subject {
+/** How long what a check asks may take, in milliseconds: less than a check has. */
+const QUESTION_LIMIT_MS = 4_500;
+
+/** This machine, with the configuration that the agent would find; `signal` ends what looks at it. */
+export function thisMachine(env: ReadEnv, signal?: AbortSignal): Subject {
+  const limits = { limitMs: QUESTION_LIMIT_MS, ...(signal ? { signal } : {}) };
+  const run = toolRunner(limits);
   const loaded = once(() => loadConfig({ env }));
   const config = async () => (await loaded()).config;
   const way = once(async () => wayTo(new URL((await config()).apiUrl ?? ""), env));
   const transport = once(async () => await connect(await loaded()));
-  const accounts = once(async () => await lookUpAccounts((await config()).runAsUser));
+  const accounts = once(async () => await lookUpAccounts((await config()).runAsUser, limits));
   const silent = new Logger({ write: () => {} });
   return {
     env,

@@ -1,3 +1,4 @@
+import { NoAnswerError, runChild, type RunChildOptions } from "../system/run_child.ts";
 import { UserError } from "../system/user_error.ts";
 
 /** An account of this machine, as its user database has it. */
@@ -32,19 +33,30 @@ command -v setpriv >/dev/null && setpriv --help 2>&1 | grep -q -e --init-groups 
 [ -z "$1" ] || getent passwd -- "$1" 2>/dev/null || grep -e "^$1:" /etc/passwd
 exit 0`;
 
+/** A directory service may be slow to answer for the first time, in milliseconds. */
+const LOOK_LIMIT_MS = 30_000;
+
 /**
  * Looks who the agent is, and for the account `name`.
  *
- * @throws {UserError} when the machine does not say who the agent is.
+ * @throws {UserError} when the machine does not say who the agent is, or does not answer in 30 s.
  */
-export async function lookUpAccounts(name = ""): Promise<Accounts> {
-  const { stdout } = await new Deno.Command("/bin/sh", {
-    args: ["-c", LOOK, "sh", name],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).output();
-  const [uid = "", switcher = "", passwd = ""] = new TextDecoder().decode(stdout).split("\n");
+export async function lookUpAccounts(
+  name = "",
+  { signal, limitMs = LOOK_LIMIT_MS }: Pick<RunChildOptions, "signal" | "limitMs"> = {},
+): Promise<Accounts> {
+  let stdout;
+  try {
+    ({ stdout } = await runChild(["/bin/sh", "-c", LOOK, "sh", name], { signal, limitMs }));
+  } catch (cause) {
+    if (!(cause instanceof NoAnswerError)) throw cause;
+    const message = "The user database of this machine does not answer: " +
+      `\`getent passwd ${
+        name || "root"
+      }\` shows how long it takes, /etc/nsswitch.conf whom it asks.`;
+    throw new UserError(message, { cause });
+  }
+  const [uid = "", switcher = "", passwd = ""] = stdout.split("\n");
   if (!/^\d+$/.test(uid)) throw new UserError("`id -u` does not say which user this is.");
   const found = parsePasswd(passwd);
   const account = found && [found.name, String(found.uid)].includes(name) ? found : undefined;

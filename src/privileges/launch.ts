@@ -1,13 +1,10 @@
-import { resolve } from "@std/path";
 import { TASK_ID_VARIABLE } from "../process/process_table.ts";
 import type { Account } from "./accounts.ts";
 
-/** A program to run, as whoever it is to be. */
+/** A program to run, as whoever it is to be, in the home of another user or the agent's own folder. */
 export interface Command {
   /** The program and its arguments. */
   argv: string[];
-  /** The folder to run in; the home of another user, else the agent's own, by default. */
-  cwd?: string | undefined;
   /** Additional environment. */
   env?: Record<string, string>;
   /**
@@ -18,17 +15,32 @@ export interface Command {
 }
 
 /** What the agent itself has to start. */
-export interface Start extends Pick<Command, "argv" | "cwd" | "env"> {
+export interface Start extends Pick<Command, "argv" | "env"> {
   /** Variables of the command that are left out, as no shell can set them. */
   leftOut?: string[];
 }
-/** Turns a command into what the agent itself has to start. */
+/** Turns a command into what the agent itself has to start, as the leader of a session. */
 export type Launch = (command: Command) => Start;
 
 /** Runs a command as the agent's own user, with the agent's environment. */
-export function asAgent({ argv, cwd, env = {} }: Command): Start {
-  return { argv, cwd, env };
+export function asAgent({ argv, env = {} }: Command): Start {
+  return { argv, env };
 }
+
+/**
+ * Another user's code must not share a session with root: it could type into root's terminal. So
+ * whoever starts this has to start it as the leader of a session, or nothing of that user's is run.
+ * In /proc/N/stat come id, name in brackets, state, parent, group and session.
+ */
+const OWN_SESSION = `
+  read -r stat </proc/$$/stat
+  stat=\${stat##*) }
+  stat=\${stat#? }
+  case \${stat#* } in
+    "$$ $$ "*) ;;
+    *) echo "another user's command was not started in a session of its own" >&2; exit 125 ;;
+  esac
+`;
 
 /**
  * What is run with the agent's rights. The command's environment comes as text in the `variables`
@@ -38,6 +50,7 @@ export function asAgent({ argv, cwd, env = {} }: Command): Start {
 const before = (variables: string[]) => `
 terminal=$1 owner=$2
 shift 2
+[ -z "$owner" ] || {${OWN_SESSION}}
 if [ -n "$terminal" ]; then
   chown "$owner" "$terminal" || exit
   # The leader of the session takes control of it, in case what follows is no leader any more.
@@ -54,13 +67,9 @@ ${variables.map((name) => `$${name}`).join("")}
 command export ${TASK_ID_VARIABLE}='$${TASK_ID_VARIABLE}'
 END`;
 
-/** What is run with the command's own rights; a folder that they do not open is not opened. */
+/** What is run with the command's own rights. */
 const AFTER = `
-case $1 in
-  "") ;;
-  \\~) cd 2>/dev/null || cd / ;;
-  *) cd "$1" || exit 126 ;;
-esac
+[ -z "$1" ] || cd 2>/dev/null || cd /
 shift
 unset OLDPWD
 eval "$(cat)"
@@ -80,30 +89,24 @@ export function asUser(account: Account, switcher: string): Launch {
     ? [switcher, "-u", name, "--"]
     : [switcher, `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
   const environment = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
-  return (command) =>
-    through([...environment, ...change], command, { owner: String(uid), home: "~" });
+  return (command) => through([...environment, ...change], command, String(uid));
 }
 
 /**
  * Runs commands as root for an agent that is not: sudo must allow it without a password. What brings
- * neither folder nor environment needs no shell: sudoers may allow such commands one by one. A
+ * no environment needs no shell: sudoers may allow such commands one by one. A
  * terminal is given to sudo itself, which makes one of root's of it.
  */
-export function bySudo({ argv, cwd, env = {}, terminal }: Command): Start {
+export function bySudo({ argv, env = {}, terminal }: Command): Start {
   if (terminal !== undefined) return { argv: [...argv, "sudo", "-n", "-i"], env };
   const sudo = ["sudo", "-n", "-H", "--"];
-  if (cwd !== undefined || Object.keys(env).length > 0) return through(sudo, { argv, cwd, env });
+  if (Object.keys(env).length > 0) return through(sudo, { argv, env });
   return { argv: [...sudo, ...argv] };
 }
 
-function through(
-  prefix: string[],
-  command: Command,
-  { owner, home }: { owner: string; home: "" | "~" } = { owner: "", home: "" },
-): Start {
-  const { argv, cwd, env = {}, terminal = "" } = command;
-  const folder = cwd === undefined ? home : resolve(cwd);
-  const after = ["/bin/sh", "-c", AFTER, "sh", folder, ...argv];
+/** `owner` is the other user's id, empty for root: that user's commands begin at home. */
+function through(prefix: string[], { argv, env = {}, terminal = "" }: Command, owner = ""): Start {
+  const after = ["/bin/sh", "-c", AFTER, "sh", owner, ...argv];
   // No variable may be longer than 128 KiB; this many characters have fewer than that.
   const parts = exportsOf(env).match(/[^]{1,30000}/gu) ?? [];
   const variables = parts.map((part, index) => [`AGENT_ENVIRONMENT_${index}`, part] as const);

@@ -3,9 +3,11 @@ import {
   findTaskProcesses,
   findTaskProcessesNow,
   type ProcessGroup,
+  type ProcessId,
   type SeenProcesses,
   type TaskProcesses,
 } from "./process_table.ts";
+import { killGroup, signalProcess, signalThroughSudo } from "./signal_process.ts";
 
 /** How long processes may take to leave after SIGTERM, in milliseconds. */
 const GRACE_MS = 5_000;
@@ -25,15 +27,16 @@ export async function endTaskProcesses(
   graceMs = GRACE_MS,
   signal: Deno.Signal = "SIGTERM",
 ): Promise<number> {
-  const signalled = new Set<number>();
-  const gentle = async ({ pids }: TaskProcesses) => {
-    await sendSignals(pids.filter((pid) => !signalled.has(pid)), signal, new Set());
-    pids.forEach((pid) => signalled.add(pid));
+  const signalled = new Set<string>();
+  const gentle = async ({ processes }: TaskProcesses) => {
+    const fresh = processes.filter((each) => !signalled.has(keyOf(each)));
+    await sendSignals(fresh, signal, new Set());
+    fresh.forEach((each) => signalled.add(keyOf(each)));
   };
-  const asked = new Set<number>();
-  const kill = async ({ pids, hasGroup }: TaskProcesses) => {
-    if (group && hasGroup) killGroupNow(group);
-    await sendSignals(pids, "SIGKILL", asked);
+  const asked = new Set<string>();
+  const kill = async ({ processes, hasGroup }: TaskProcesses) => {
+    if (group && hasGroup) killGroup(group);
+    await sendSignals(processes, "SIGKILL", asked);
   };
   const seen: SeenProcesses = new Map();
   let hadGroup = false;
@@ -41,7 +44,7 @@ export async function endTaskProcesses(
     const found = await findTaskProcesses(taskId, group, seen);
     // Who forks fast enough is never there when it is looked for, but the kernel knows the group;
     // later its id might be another's.
-    if (group && hadGroup && !found.hasGroup) killGroupNow(group);
+    if (group && hadGroup && !found.hasGroup) killGroup(group);
     hadGroup = found.hasGroup;
     return found;
   };
@@ -63,16 +66,13 @@ export async function awaitTaskProcesses(
 /** Kills every process of a task at once: the last act of an agent that must leave. */
 export function killTaskProcessesNow(taskId: string, group: ProcessGroup): void {
   try {
-    for (const pid of findTaskProcessesNow(taskId, group)) sendSignal(pid, "SIGKILL");
+    const { processes, hasGroup } = findTaskProcessesNow(taskId, group);
+    if (hasGroup) killGroup(group);
+    for (const each of processes) signalProcess(each, "SIGKILL");
   } catch {
     // A machine too full of processes to look for ours: the group is within reach all the same.
+    killGroup(group);
   }
-  killGroupNow(group);
-}
-
-/** Kills the group, which can be done even where no child can be started to look for the rest. */
-export function killGroupNow(group: ProcessGroup): void {
-  sendSignal(-group.pid, "SIGKILL");
 }
 
 /** A look takes time, in which a chain of forks may pass it by: only a second one proves that all are gone. */
@@ -85,10 +85,10 @@ async function signalUntilGone(
   let wereGone = false;
   for (let pauseMs = FIRST_LOOK_MS;; pauseMs = Math.min(pauseMs * 2, MAX_LOOK_MS)) {
     const found = await find();
-    const areGone = found.pids.length === 0;
+    const areGone = found.processes.length === 0;
     if (areGone && wereGone) return 0;
     wereGone = areGone;
-    if (!areGone && performance.now() >= end) return found.pids.length;
+    if (!areGone && performance.now() >= end) return found.processes.length;
     await signal(found);
     await delay(areGone ? FIRST_LOOK_MS : pauseMs);
   }
@@ -98,29 +98,19 @@ async function signalUntilGone(
  * Signals processes. Those that belong to somebody else may be root's, started through sudo by an
  * agent that is not root: sudo is asked to signal them, once for each (it may complain to people).
  */
-async function sendSignals(pids: number[], signal: Deno.Signal, asked: Set<number>): Promise<void> {
-  const refused = pids.filter((pid) => !sendSignal(pid, signal) && !asked.has(pid));
+async function sendSignals(
+  processes: readonly ProcessId[],
+  signal: Deno.Signal,
+  asked: Set<string>,
+): Promise<void> {
+  const refused = processes.filter((each) =>
+    signalProcess(each, signal) === "refused" && !asked.has(keyOf(each))
+  );
   if (refused.length === 0) return;
-  refused.forEach((pid) => asked.add(pid));
-  const numbers = [signal.slice("SIG".length), ...refused.map(String)];
-  await new Deno.Command("sudo", {
-    args: ["-n", "--", "/bin/sh", "-c", 'kill -s "$@"', "sh", ...numbers],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).output().catch(() => {
-    // There is no sudo: the next look tells what is left.
-  });
+  refused.forEach((each) => asked.add(keyOf(each)));
+  await signalThroughSudo(refused, signal);
 }
 
-/** False if the process belongs to somebody else. One that has just left is none to be signalled. */
-function sendSignal(pid: number, signal: Deno.Signal): boolean {
-  // To the kernel these are no process of a task but the agent, its group, or all there are.
-  if (pid === Deno.pid || !Number.isInteger(pid) || Math.abs(pid) <= 1) return true;
-  try {
-    Deno.kill(pid, signal);
-    return true;
-  } catch (error) {
-    return !(error instanceof Deno.errors.PermissionDenied);
-  }
+function keyOf({ pid, startTicks }: ProcessId): string {
+  return `${pid} ${startTicks}`;
 }

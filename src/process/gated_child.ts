@@ -1,20 +1,19 @@
-import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
+import { type ProcessGroup, startTicksOf, TASK_ID_VARIABLE } from "./process_table.ts";
 
-/** What to run and where. */
+/** What to run. */
 export interface ChildOptions {
   /** Marks the processes, see {@linkcode TASK_ID_VARIABLE}. */
   taskId: string;
   /** The program and its arguments. */
   argv: string[];
-  /** The folder to run in; the agent's own by default. */
-  cwd?: string | undefined;
   /** Additional environment. */
   env?: Record<string, string>;
-  /** Whether the child leads a session of its own, which it does by default. */
-  detached?: boolean;
 }
 
-/** A child that does not run its program before {@linkcode GatedChild.open}. */
+/**
+ * A child that does not run its program before {@linkcode GatedChild.open}. It leads a session of
+ * its own: who shares the agent's could type into the terminal that the agent was started on.
+ */
 export interface GatedChild {
   /** Names the child's group for as long as the machine runs. */
   group: ProcessGroup;
@@ -51,17 +50,19 @@ exec "$@" </dev/null`;
 export async function spawnGated(options: ChildOptions): Promise<GatedChild> {
   const child = new Deno.Command("/bin/sh", {
     args: ["-c", GATE, "sh", ...options.argv],
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...options.env, [TASK_ID_VARIABLE]: options.taskId },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    detached: options.detached ?? true,
+    detached: true,
   }).spawn();
   const introduction = await readIntroduction(child.stdout);
-  const fields = introduction.slice(introduction.lastIndexOf(")") + 2).split(" ");
   return {
-    group: { pid: child.pid, startTicks: fields[19] ?? "", bootId: fields.at(-1) ?? "" },
+    group: {
+      pid: child.pid,
+      startTicks: startTicksOf(introduction),
+      bootId: introduction.slice(introduction.lastIndexOf(" ") + 1),
+    },
     open: () => openGate(child.stdin),
     refuse: () => child.stdin.close().catch(() => {}),
     stdout: child.stdout,

@@ -1,22 +1,26 @@
+import { runChild } from "../system/run_child.ts";
+
 /** The variable that marks every process of a task, for those that leave its process group. */
 export const TASK_ID_VARIABLE = "AGENT_TASK_ID";
 
-/** Identifies a process group across restarts of the agent and of the machine. */
-export interface ProcessGroup {
-  /** Process id of the leader, which is the id of its group and session too. */
+/** Identifies a process while the machine runs. */
+export interface ProcessId {
+  /** Its id, which is used again. */
   pid: number;
-  /** When the leader started, in clock ticks since boot: a process id alone is used again. */
+  /** When it started, in clock ticks since boot. */
   startTicks: string;
+}
+
+/** Identifies a process group, by its leader, across restarts of the agent and of the machine. */
+export interface ProcessGroup extends ProcessId {
   /** The boot in which those ticks are counted. */
   bootId: string;
 }
 
-interface ProcessInfo {
-  pid: number;
+interface ProcessInfo extends ProcessId {
   parent: number;
   group: number;
   session: number;
-  startTicks: string;
 }
 
 /** What a look at the machine's processes showed. */
@@ -34,13 +38,15 @@ cat /proc/[0-9]*/stat 2>/dev/null
 grep -lszxF -e "$1" /proc/[0-9]*/environ
 exit 0`;
 
-function look(taskId: string): Deno.Command {
-  return new Deno.Command("/bin/sh", {
-    args: ["-c", LOOK, "sh", `${TASK_ID_VARIABLE}=${taskId}`],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  });
+/** The arguments of the shell that looks. */
+function lookFor(taskId: string): string[] {
+  return ["-c", LOOK, "sh", `${TASK_ID_VARIABLE}=${taskId}`];
+}
+
+/** When a process started, in ticks since boot, from all of its /proc/N/stat. */
+export function startTicksOf(stat: string): string {
+  // Behind its name, which may hold anything, come numbers alone.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
 /**
@@ -52,8 +58,7 @@ const STAT =
   /^(\d+) \([^]{0,64}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)(?: -?\d+){15} (\d+)(?: -?\d+)+$/gm;
 const ENVIRON = /^\/proc\/(\d+)\/environ$/gm;
 
-function parseLook({ stdout }: Deno.CommandOutput): Snapshot {
-  const text = new TextDecoder().decode(stdout);
+function parseLook(text: string): Snapshot {
   const processes: ProcessInfo[] = [];
   let end = 0;
   for (const match of text.matchAll(STAT)) {
@@ -77,8 +82,8 @@ export type SeenProcesses = Map<number, string>;
 
 /** The living processes of a task. */
 export interface TaskProcesses {
-  /** Their ids. */
-  pids: number[];
+  /** Each of them. */
+  processes: ProcessId[];
   /** Whether the group that was asked for is proven to be the task's still. */
   hasGroup: boolean;
 }
@@ -96,12 +101,18 @@ export async function findTaskProcesses(
   group?: ProcessGroup,
   seen: SeenProcesses = new Map(),
 ): Promise<TaskProcesses> {
-  return select(parseLook(await look(taskId).output()), group, seen);
+  const { stdout } = await runChild(["/bin/sh", ...lookFor(taskId)]);
+  return select(parseLook(stdout), group, seen);
 }
 
 /** The same without a wait, for an agent that must leave at once. */
-export function findTaskProcessesNow(taskId: string, group?: ProcessGroup): number[] {
-  return select(parseLook(look(taskId).outputSync()), group, new Map()).pids;
+export function findTaskProcessesNow(taskId: string, group?: ProcessGroup): TaskProcesses {
+  const { stdout } = new Deno.Command("/bin/sh", {
+    args: lookFor(taskId),
+    stdin: "null",
+    stderr: "null",
+  }).outputSync();
+  return select(parseLook(new TextDecoder().decode(stdout)), group, new Map());
 }
 
 function select(
@@ -126,5 +137,5 @@ function select(
   }
   const living = processes.filter(({ pid }) => found.has(pid));
   for (const { pid, startTicks } of living) seen.set(pid, startTicks);
-  return { pids: living.map(({ pid }) => pid), hasGroup };
+  return { processes: living, hasGroup };
 }

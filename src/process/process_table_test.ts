@@ -25,7 +25,7 @@ async function withChild(
 
 /** The ids alone. */
 async function find(...args: Parameters<typeof findTaskProcesses>): Promise<number[]> {
-  return (await findTaskProcesses(...args)).pids;
+  return (await findTaskProcesses(...args)).processes.map(({ pid }) => pid);
 }
 
 /** Resolves when the script has said something. */
@@ -125,7 +125,9 @@ Deno.test("an agent that was itself started by a task never finds itself", async
         JSON.stringify(import.meta.resolve("./process_table.ts"))
       };
        Deno.env.delete(${JSON.stringify(TASK_ID_VARIABLE)});
-       console.log(JSON.stringify((await findTaskProcesses(${JSON.stringify(taskId)})).pids));`,
+       console.log(JSON.stringify((await findTaskProcesses(${
+        JSON.stringify(taskId)
+      })).processes));`,
     ],
     env: { [TASK_ID_VARIABLE]: taskId },
   }).output();

@@ -1,9 +1,10 @@
 import type { LogStream } from "../control_plane/schemas.ts";
 import type { SecretMask } from "./secret_mask.ts";
-import { endTaskProcesses, killGroupNow } from "./end_processes.ts";
+import { endTaskProcesses } from "./end_processes.ts";
 import { type ChildOptions, type GatedChild, spawnGated } from "./gated_child.ts";
-import type { ProcessGroup } from "./process_table.ts";
+import type { ProcessGroup, ProcessId } from "./process_table.ts";
 import { ProgramOutput } from "./program_output.ts";
+import { killGroup } from "./signal_process.ts";
 
 const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIGKILL" };
 
@@ -19,8 +20,8 @@ export interface RunOptions extends ChildOptions {
   signal: AbortSignal;
   /** Hears of the end of the program, whose output may still be read then. */
   onExit?: (() => void) | undefined;
-  /** For a program that must not be cut short: `ask` gets its id, and it `graceMs` to leave. */
-  askFirst?: { ask: (pid: number) => Promise<void>; graceMs: number };
+  /** For a program that must not be cut short: `ask` asks it to leave, and it has `graceMs` to do so. */
+  askFirst?: { ask: (program: ProcessId) => Promise<void>; graceMs: number };
 }
 
 /** How a process ended. */
@@ -87,7 +88,7 @@ async function askToLeave(child: GatedChild, askFirst: RunOptions["askFirst"]): 
   if (!askFirst) return;
   const over = Promise.withResolvers<void>();
   const timer = setTimeout(over.resolve, askFirst.graceMs);
-  await Promise.race([askFirst.ask(child.group.pid).then(() => child.status), over.promise]);
+  await Promise.race([askFirst.ask(child.group).then(() => child.status), over.promise]);
   clearTimeout(timer);
 }
 
@@ -96,7 +97,7 @@ async function endAll(taskId: string, group: ProcessGroup): Promise<number> {
     return await endTaskProcesses(taskId, group);
   } catch {
     // Not even a look at the processes could be started: a machine full of them, perhaps ours.
-    killGroupNow(group);
+    killGroup(group);
     return await endTaskProcesses(taskId, group, 0).catch(() => 0);
   }
 }

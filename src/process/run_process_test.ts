@@ -248,7 +248,9 @@ Deno.test("a machine that cannot start even a look at its processes still ends t
     const { Command } = Deno;
     Object.assign(Deno, {
       Command: class {
-        output = () => Promise.reject(new Error("Resource temporarily unavailable"));
+        spawn = () => {
+          throw new Error("Resource temporarily unavailable");
+        };
       },
     });
     try {
@@ -278,7 +280,7 @@ Deno.test("a program that is asked first is alone in being asked, and ended when
       },
       signal: stop.signal,
       askFirst: {
-        ask: (pid) => Promise.resolve(Deno.kill(pid, "SIGINT")),
+        ask: ({ pid }) => Promise.resolve(Deno.kill(pid, "SIGINT")),
         graceMs: what === "leave" ? 60_000 : 1_500,
       },
     }));

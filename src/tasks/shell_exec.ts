@@ -1,6 +1,6 @@
 import { resolve } from "@std/path";
 import * as z from "@zod/zod";
-import type { Command, Launch, Start } from "../privileges/launch.ts";
+import type { Command, Start } from "../privileges/launch.ts";
 import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
 import { RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
@@ -41,9 +41,9 @@ export const shellExec: TaskType = {
       try {
         const { usual, root } = context.privileges;
         const launch = request.runAsRoot ? root : usual;
-        const command = await commandOf(request, launch);
+        const command = commandOf(request);
         if (typeof command === "string") return { status: "failed", error: command };
-        return await run(launch(command), request.runAsRoot, context);
+        return await run(launch(command), request, context);
       } catch (error) {
         return { status: "failed", error: `the command cannot be started: ${messageOf(error)}` };
       }
@@ -53,7 +53,7 @@ export const shellExec: TaskType = {
 
 async function run(
   { leftOut, ...start }: Start,
-  asRoot: boolean,
+  request: ShellExec,
   context: TaskContext,
 ): Promise<TaskOutcome> {
   if (leftOut) {
@@ -64,12 +64,16 @@ async function run(
     );
   }
   const sudoRefusal = new SudoRefusal();
+  let problem: string | undefined;
   const { exitCode, signal, unkillable } = await runProcess({
     ...context,
     ...start,
     onExit: context.endTimeLimit,
     onLines: (stream, lines) => {
-      if (asRoot && context.privileges.sudo && stream === "stderr") sudoRefusal.push(lines);
+      if (stream === "stderr") {
+        if (request.runAsRoot && context.privileges.sudo) sudoRefusal.push(lines);
+        problem ??= PLACE_PROBLEM.exec(lines)?.[1];
+      }
       return context.onLines(stream, lines);
     },
   });
@@ -77,6 +81,9 @@ async function run(
     await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
   }
   if (exitCode === 0) return { status: "success", exitCode };
+  if (exitCode === NOT_BEGUN && problem && isElsewhere(request)) {
+    return { status: "failed", error: sentenceOf(problem, request) };
+  }
   const error = signal
     ? `the command was ended by ${signal}`
     : sudoRefusal.sentence(exitCode) ?? `the command exited with code ${exitCode}`;
@@ -84,8 +91,8 @@ async function run(
 }
 
 /** What to run, or the sentence that says why it cannot be. */
-async function commandOf(request: ShellExec, launch: Launch): Promise<Command | string> {
-  const { command, shell = DEFAULT_SHELL, working_dir: cwd, environment } = request;
+function commandOf(request: ShellExec): Command | string {
+  const { command, shell = DEFAULT_SHELL, working_dir: folder, environment } = request;
   if (request.runAsRoot && request.rootScope === "operational") {
     const argv = operationalArgv(command);
     if (!argv) return NOT_OPERATIONAL;
@@ -96,40 +103,53 @@ async function commandOf(request: ShellExec, launch: Launch): Promise<Command | 
   const env = { ...UNATTENDED, ...environment };
   // A command that begins with "-" would be taken for an option of the shell.
   const safe = command.startsWith("-") ? ` ${command}` : command;
-  return await findProblem({ shell, cwd, env }, launch) ?? { argv: [shell, "-lc", safe], cwd, env };
+  const argv = [shell, "-lc", safe];
+  if (!isElsewhere(request)) return { argv, env };
+  const place = folder === undefined ? "" : resolve(folder);
+  return { argv: ["/bin/sh", "-c", IN_PLACE, "sh", shell, place, ...argv], env };
 }
 
-/** Looks with the rights and the search path of the command; the exit code names the problem. */
-const LOOK = `
-case $1 in
-  /*) [ -f "$1" ] || exit 101; [ -x "$1" ] || exit 102 ;;
-  */*) ;;
-  *) command -v -- "$1" >/dev/null || exit 101 ;;
-esac
-[ -d "$2" ] || exit 103
-[ -x "$2" ] || exit 104`;
+/** Whether the command has a shell or a folder of its own, which may not be there. */
+function isElsewhere({ shell, working_dir }: ShellExec): boolean {
+  return (shell ?? DEFAULT_SHELL) !== DEFAULT_SHELL || working_dir !== undefined;
+}
 
-/** The shell's own words for these would be lost among the command's output. */
-async function findProblem(
-  { shell, cwd, env }: { shell: string; cwd: string | undefined; env: Record<string, string> },
-  launch: Launch,
-): Promise<string | undefined> {
-  if (shell === DEFAULT_SHELL && cwd === undefined) return undefined;
-  const folder = cwd === undefined ? "/" : resolve(cwd);
-  const start = launch({ argv: ["/bin/sh", "-c", LOOK, "sh", shell, folder], env });
-  const [program = "", ...args] = start.argv;
-  const look = new Deno.Command(program, {
-    args,
-    ...(start.env ? { env: start.env } : {}),
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  });
-  const problems = new Map([
-    [101, `payload.shell: there is no program ${shell} on this machine`],
-    [102, `payload.shell: ${shell} is not executable`],
-    [103, `payload.working_dir: there is no folder ${cwd}`],
-    [104, `payload.working_dir: the user of this task may not enter ${cwd}`],
-  ]);
-  return problems.get((await look.output()).code);
+/** How a process ends that could not begin its command; it has said why on standard error. */
+const NOT_BEGUN = 126;
+const PLACE_PROBLEM =
+  /^noderax-agent: (no such shell|shell not executable|no such folder|folder not open)$/m;
+
+/**
+ * Goes to the folder `$2` and begins there, if `$1` is a shell. All of it happens in the process of
+ * the command, with its rights and its search path: a folder that does not answer (a dead network
+ * mount) holds nobody but the command, which has its time limit and can be cancelled.
+ */
+const IN_PLACE = `
+refuse() { echo "noderax-agent: $1" >&2; exit ${NOT_BEGUN}; }
+case $1 in
+  /*) [ -f "$1" ] || refuse "no such shell"; [ -x "$1" ] || refuse "shell not executable" ;;
+  */*) ;;
+  *) command -v -- "$1" >/dev/null || refuse "no such shell" ;;
+esac
+if [ -n "$2" ]; then
+  [ -d "$2" ] || refuse "no such folder"
+  cd -- "$2" 2>/dev/null || refuse "folder not open"
+  unset OLDPWD
+fi
+unset -f refuse
+shift 2
+exec "$@"`;
+
+/** What {@linkcode IN_PLACE} has refused, in the words of the payload. */
+function sentenceOf(problem: string, { shell, working_dir: folder }: ShellExec): string {
+  switch (problem) {
+    case "no such shell":
+      return `payload.shell: there is no program ${shell} on this machine`;
+    case "shell not executable":
+      return `payload.shell: ${shell} is not executable`;
+    case "no such folder":
+      return `payload.working_dir: there is no folder ${folder}`;
+    default:
+      return `payload.working_dir: the user of this task may not enter ${folder}`;
+  }
 }

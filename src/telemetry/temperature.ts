@@ -15,7 +15,7 @@ export async function findTemperatureFiles(
   signal?: AbortSignal,
   root = "/sys/class",
 ): Promise<string[]> {
-  const paths = await outputOf("/bin/sh", ["-c", FIND, "sh", root], signal);
+  const paths = await outputOf(["/bin/sh", "-c", FIND, "sh", root], signal);
   return paths.split("\n").filter((path) => path !== "");
 }
 

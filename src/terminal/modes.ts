@@ -1,9 +1,7 @@
-/** A way to put a shell on a pseudo terminal. */
+/** A way to put a shell, which leads a session of its own, on a pseudo terminal. */
 export interface PtyMode {
   /** Its name in the log. */
   name: "pty+ctty" | "pty-no-ctty" | "pty-minimal";
-  /** Whether the shell leads a session of its own. */
-  detached: boolean;
   /**
    * Puts `$@`, a shell, on `$pty`, having written `$shell`, its name, to standard output and let it
    * go; or writes to standard error why it cannot, and exits.
@@ -17,7 +15,6 @@ export interface PtyMode {
 export const PTY_MODES: readonly PtyMode[] = [
   {
     name: "pty+ctty",
-    detached: true,
     // The first terminal that the leader of a session opens becomes its controlling one.
     script: `
 exec 3>&1 4>&2 <"$pty" >"$pty" 2>&1
@@ -28,7 +25,6 @@ exec "$@"`,
   },
   {
     name: "pty-no-ctty",
-    detached: true,
     // Here it is not the leader that opens the terminal, but a process that it forks before.
     script: `
 (: <"$pty" >"$pty") || exit 1
@@ -41,12 +37,12 @@ exit $?`,
   },
   {
     name: "pty-minimal",
-    detached: false,
+    // The last resort tries nothing and needs no second process.
     script: `
-(: <"$pty" >"$pty") || exit 1
-echo "$shell"
-exec "$@" <"$pty" >"$pty" 2>&1`,
-    missing: "as pty-no-ctty, and the shell is in the agent's own process group: a signal to " +
-      "that group ends it too",
+exec 3>&1 <"$pty" >"$pty" 2>&1
+echo "$shell" >&3
+exec 3>&-
+exec "$@"`,
+    missing: "whether Ctrl-C, Ctrl-Z and job control reach programs is not known: it was not tried",
   },
 ];

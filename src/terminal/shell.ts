@@ -75,7 +75,6 @@ export async function startShell(
       env: TERMINAL_ENV,
       terminal: path,
     }),
-    detached: mode.detached,
   });
   const kills: Promise<unknown>[] = [];
   const kill = () => kills.push(endTaskProcesses(sessionId, child.group, 0).catch(() => {}));

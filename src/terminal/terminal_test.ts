@@ -41,20 +41,20 @@ Deno.test("pty-no-ctty: the shell has a group of its own, and the loss is logged
   assert.match(warning, /"mode":"pty-no-ctty".*Ctrl-C.*pty\+ctty: not on this machine/);
 });
 
-Deno.test("pty-minimal: the shell is a plain child of the agent", async () => {
+Deno.test("pty-minimal: the shell leads its session, and nothing else is promised", async () => {
   await using harness = new Harness({}, { modes: without("pty+ctty", "pty-no-ctty") });
-  const { its: [, , session], exitCode } = await look(harness);
-  const { stdout } = await new Deno.Command("ps", { args: ["-o", "sid=", "-p", `${Deno.pid}`] })
-    .output();
-  assert.equal(session, new TextDecoder().decode(stdout).trim());
+  const { its: [pid, , session], exitCode } = await look(harness);
+  assert.equal(session, pid);
   assert.equal(exitCode, 7);
-  assert.ok(harness.log.some((line) => line.includes('"mode":"pty-minimal"')));
+  const warning = harness.log.find((line) => line.includes("terminal opened with less")) ?? "";
+  assert.match(warning, /"mode":"pty-minimal".*not tried/);
 });
 
 Deno.test("pty+ctty is not taken when the terminal controls no session", async () => {
   const [first, ...rest] = PTY_MODES;
   assert.ok(first);
-  const modes = [{ ...first, detached: false }, ...rest];
+  // In a process that leads no session.
+  const modes = [{ ...first, script: `(${first.script}\n)\nexit` }, ...rest];
   await using harness = new Harness({}, { modes });
   const sessionId = await harness.open();
   assert.ok(harness.log.some((line) => line.includes('"mode":"pty-no-ctty"')));

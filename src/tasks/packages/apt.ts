@@ -1,6 +1,8 @@
 import type { Launch } from "../../privileges/launch.ts";
 import { SudoRefusal } from "../../privileges/sudo_refusal.ts";
 import { type ProcessResult, runProcess } from "../../process/run_process.ts";
+import type { ProcessId } from "../../process/process_table.ts";
+import { signalProcess, signalThroughSudo } from "../../process/signal_process.ts";
 import { UserError } from "../../system/user_error.ts";
 import type { TaskContext } from "../task_type.ts";
 import type { DpkgRecord } from "./dpkg.ts";
@@ -90,7 +92,7 @@ export async function runApt(
       }
       return lockWait.push(stream, look.take(lines));
     },
-    askFirst: { ask: (pid) => interrupt(pid, context), graceMs: leaveMs },
+    askFirst: { ask: (apt) => interrupt(apt, context), graceMs: leaveMs },
   });
   if (end.exitCode === NO_SUCH_PROGRAM) throw needsApt();
   if (end.unkillable > 0) {
@@ -104,16 +106,9 @@ export async function runApt(
 }
 
 /** Only apt gets the signal: it lets dpkg and the scripts of packages finish. */
-async function interrupt(pid: number, context: TaskContext): Promise<void> {
-  const { root, sudo } = context.privileges;
-  await context.onLines("system", "[apt is asked to stop, it may finish what dpkg is at]\n");
-  try {
-    if (!sudo) return Deno.kill(pid, "SIGINT");
-    const signal = new AbortController().signal;
-    await runProcess({ ...context, ...root({ argv: ["kill", "-INT", String(pid)] }), signal });
-  } catch {
-    // It has just left.
-  }
+async function interrupt(apt: ProcessId, { onLines }: TaskContext): Promise<void> {
+  await onLines("system", "[apt is asked to stop, it may finish what dpkg is at]\n");
+  if (signalProcess(apt, "SIGINT") === "refused") await signalThroughSudo([apt], "SIGINT");
 }
 
 /** What apt and dpkg give as their reasons, in one line. */

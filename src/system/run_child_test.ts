@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { NoAnswerError, runChild } from "./run_child.ts";
+import { runTool } from "./tool.ts";
+
+/** A script and its children; `$1` is a file that tells the id of the last one. */
+const HUNG = 'trap "" TERM INT HUP; sleep 1000 & echo $! >"$1"; wait';
+
+/** Runs {@linkcode HUNG}; `end` is called when it hangs. Its child must have gone in the end. */
+async function hang(end: () => void, options: Parameters<typeof runChild>[1]): Promise<unknown> {
+  const file = await Deno.makeTempFile();
+  const running = runChild(["/bin/sh", "-c", HUNG, "sh", file], options);
+  const outcome = running.then(() => undefined, (error) => error);
+  let pid = "";
+  while (pid === "" && options?.limitMs === undefined) pid = await Deno.readTextFile(file);
+  end();
+  const thrown = await outcome;
+  pid ||= await Deno.readTextFile(file);
+  await Deno.remove(file);
+  const { stdout } = await runChild(["ps", "-o", "stat=", "-p", pid.trim() || "0"]);
+  assert.match(stdout, /^(Z.*)?\s*$/, "its child has gone with it");
+  return thrown;
+}
+
+Deno.test("a child gives its code and both outputs, in a session of its own", async () => {
+  const script = 'echo "$A"; echo err >&2; ps -o pid=,sid= -p $$; cat; exit 3';
+  const { code, stdout, stderr } = await runChild(["/bin/sh", "-c", script], { env: { A: "a" } });
+  assert.equal(code, 3);
+  assert.match(stdout, /^a\n *(\d+) +\1\n$/);
+  assert.equal(stderr, "err\n");
+});
+
+Deno.test("an abort kills a child with all of its group, and gives its reason", async () => {
+  const stop = new AbortController();
+  const reason = new Error("stopped");
+  assert.equal(await hang(() => stop.abort(reason), { signal: stop.signal }), reason);
+  await assert.rejects(runChild(["/bin/false"], { signal: stop.signal }), reason);
+});
+
+Deno.test("a child that takes too long is killed with all of its group", async () => {
+  const thrown = await hang(() => {}, { limitMs: 300 });
+  assert(thrown instanceof NoAnswerError);
+  assert.equal(thrown.message, "`/bin/sh` has not ended after 0.3 s.");
+});
+
+Deno.test("output that is held open by what a child has left behind is not waited for", async () => {
+  const file = await Deno.makeTempFile();
+  const leave = 'setsid sleep 1000 & echo $! >"$1"';
+  const running = runChild(["/bin/sh", "-c", leave, "sh", file], { limitMs: 300 });
+  await assert.rejects(running, NoAnswerError);
+  // It has left the group, and with it the reach of a program that is no task's.
+  Deno.kill(Number(await Deno.readTextFile(file)), "SIGKILL");
+  await Deno.remove(file);
+});
+
+Deno.test("a program that is not there is an error, and of a tool the shell's exit code", async () => {
+  await assert.rejects(runChild(["/nowhere/cat"]), Deno.errors.NotFound);
+  assert.deepEqual(await runTool("/nowhere/cat"), {
+    code: 127,
+    stdout: "",
+    stderr: "/nowhere/cat: not found",
+  });
+  assert.equal((await runTool("date", "+%Z")).stdout, "UTC");
+});

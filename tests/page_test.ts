@@ -1,45 +1,66 @@
 import assert from "node:assert/strict";
-import type { Browser, Page as BrowserPage } from "playwright-core";
+import axe from "axe-core/axe.min.js" with { type: "text" };
+import * as z from "@zod/zod";
+import type { Browser, BrowserContextOptions, Page as BrowserPage } from "playwright-core";
 import { startPage } from "../scripts/dev/_page.ts";
+import type { ControlPlane, NewTask } from "../scripts/dev/control_plane.ts";
 import { Fleet } from "./_agent.ts";
 import { FROM_SOURCE } from "./_command.ts";
 import { PATIENCE_MS } from "./_processes.ts";
 
 /** Debian's package. */
 const BROWSER = "/usr/bin/chromium";
-/** Pictures go to files that begin like this, if it is set. */
+/** Pictures and figures go to files that begin like this, if it is set. */
 const PICTURES = Deno.env.get("PAGE_PICTURES");
+const SIZES = [[390, 844], [1280, 800], [1920, 1080]] as const;
+const MANY = 100_000;
+const MAX_BYTES = 150_000;
 
 const hasBrowser = await Deno.stat(BROWSER).then(() => true, () => false);
 
 Deno.test({
   name: hasBrowser
-    ? "the page in a browser: node, charts, commands, terminals"
+    ? "the page in a browser: log, tasks, terminals, faults, accessibility, touch"
     : `the page in a browser: NOT TESTED, there is no ${BROWSER} (apt-get install chromium)`,
   // The page is no part of a release.
   ignore: !hasBrowser || !FROM_SOURCE,
   // The driver keeps its own timers and pipes.
   sanitizeOps: false,
   sanitizeResources: false,
-  fn: async () => {
+  fn: async (t) => {
     await using fleet = await Fleet.start({ realtime_enabled: true, metrics_interval: "1s" });
     await using agent = await fleet.agent({ HISTFILE: "/dev/null" });
     // The page opens a terminal at once.
     await agent.waitForLog("realtime session is up");
-    const run = (command: string) => void fleet.shell(command);
-    await using page = startPage(fleet.controlPlane, { run });
+    const { controlPlane } = fleet;
+    const run = (task: NewTask) => void controlPlane.queueTask(task);
+    await using server = startPage(controlPlane, { run });
     const browser = await launch();
     try {
-      await visit(browser, page.url);
+      await using visit = await Visit.start(browser, server.url);
+      const { page } = visit;
+      const steps: Record<string, () => Promise<void>> = {
+        "what it weighs": () => weigh(page),
+        "the log": () => readLog(page),
+        "a log of many lines": () => readManyLines(page, controlPlane),
+        "tasks": () => useTasks(page),
+        "terminals": () => useTerminals(page),
+        "charts": () => readCharts(page),
+        "faults": () => switchFaults(page),
+        "accessibility, and pictures": () => checkAll(page),
+        "touch": () => touch(browser, server.url),
+      };
+      // Each goes on where the one before it ended.
+      for (const [name, step] of Object.entries(steps)) if (!await t.step(name, step)) return;
     } catch (cause) {
-      const terminals = fleet.controlPlane.realtime.terminals.map((terminal) =>
+      const terminals = controlPlane.realtime.terminals.map((terminal) =>
         `terminal ${terminal.status}, ${terminal.frames} frames: ${JSON.stringify(terminal.tail())}`
       );
       throw new Error(["as the control plane saw it:", ...terminals].join("\n"), { cause });
     } finally {
       await browser.close();
     }
-    assert.deepEqual(fleet.controlPlane.violations, []);
+    assert.deepEqual(controlPlane.violations, []);
     assert.equal((await agent.stop()).code, 0);
   },
 });
@@ -48,82 +69,308 @@ async function launch(): Promise<Browser> {
   // Else it looks below /proc while it is loaded, which needs all permissions there are.
   Deno.env.set("__IS_WSL_TEST__", "1");
   const { chromium } = await import("playwright-core");
-  return await chromium.launch({ executablePath: BROWSER, args: ["--no-sandbox"] });
+  const args = ["--no-sandbox", "--disable-gpu"];
+  return await chromium.launch({ executablePath: BROWSER, args });
 }
 
-async function visit(browser: Browser, url: string): Promise<void> {
-  const viewport = { width: 1360, height: 850 };
-  const page = await browser.newPage({ colorScheme: "light", viewport });
-  page.setDefaultTimeout(PATIENCE_MS);
-  const problems: string[] = [];
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  await page.goto(url);
-  await page.getByRole("status").getByText("online", { exact: true }).waitFor();
-  await runCommands(page);
-  await useTerminals(page);
-  await page.getByRole("img", { name: /^CPU: .* %.*, \d*[2-9] values/ }).waitFor();
-  await page.getByRole("img", { name: /^Network: .*\d \w*B\/s/ }).waitFor();
-  await takePictures(page);
-  assert.deepEqual(problems, []);
+/** A page that is open; what went wrong in it fails the test at its end. */
+class Visit implements AsyncDisposable {
+  readonly page: BrowserPage;
+  readonly #problems: string[] = [];
+
+  private constructor(page: BrowserPage) {
+    this.page = page;
+    page.on("pageerror", (error) => this.#problems.push(error.stack ?? error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.#problems.push(message.text());
+    });
+  }
+
+  static async start(
+    browser: Browser,
+    url: string,
+    options: BrowserContextOptions = {},
+  ): Promise<Visit> {
+    const context = await browser.newContext({
+      colorScheme: "light",
+      viewport: { width: 1280, height: 800 },
+      permissions: ["clipboard-read", "clipboard-write"],
+      ...options,
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    const visit = new Visit(page);
+    await page.goto(url);
+    await page.locator("#status").getByText("online", { exact: true }).waitFor();
+    return visit;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.page.context().close();
+    assert.deepEqual(this.#problems, []);
+  }
 }
 
-async function runCommands(page: BrowserPage): Promise<void> {
-  await page.keyboard.type("echo first && echo oops >&2");
-  await page.keyboard.press("Enter");
-  await page.getByLabel("Log of task 1").getByText("first").waitFor();
-  await page.getByText("exit 0 ·").waitFor();
-  await page.keyboard.type("seq 20; exit 3");
-  await page.keyboard.press("Enter");
-  await page.getByText("exit 3 ·").waitFor();
-  assert.match(await page.getByLabel("Log of task 2").textContent() ?? "", /^1\n2\n.*20\n$/s);
-  assert.equal(await page.getByLabel("Log of task 1").isVisible(), false, "older tasks are folded");
+/** Types a command into the box and waits for its end. */
+async function run(page: BrowserPage, command: string, end = "exit 0"): Promise<void> {
+  await page.getByLabel("Command").fill(command);
+  await page.getByLabel("Command").press("Enter");
+  await page.locator("#log-title").getByText(command).waitFor();
+  await page.locator("#log-state").getByText(end).waitFor();
+}
+
+const Weight = z.object({ bytes: z.number(), firstPaintMs: z.number() });
+
+async function weigh(page: BrowserPage): Promise<void> {
+  await page.locator(".xterm-rows").waitFor();
+  const weight = Weight.parse(
+    await page.evaluate(`({
+      bytes: [...performance.getEntriesByType("navigation"),
+        ...performance.getEntriesByType("resource")]
+        .reduce((sum, entry) => sum + entry.encodedBodySize, 0),
+      firstPaintMs: performance.getEntriesByName("first-paint")[0].startTime,
+    })`),
+  );
+  assert.ok(weight.bytes > 50_000 && weight.bytes < MAX_BYTES, JSON.stringify(weight));
+  await note("weight", weight);
+}
+
+async function readLog(page: BrowserPage): Promise<void> {
+  const lines = page.locator("#lines");
+  await run(page, String.raw`printf '\033[31mred\033[0m plain\n'; echo oops >&2; exit 3`, "exit 3");
+  const red = lines.getByText("red", { exact: true });
+  assert.equal(await red.evaluate((it) => it.style.color), "var(--ansi-1)");
+  assert.match(await lines.locator(".stream-stderr").textContent() ?? "", /oops/);
+  await run(page, String.raw`printf '10%%\r20%%\r100%%\nsee https://example.com/x.\n'`);
+  assert.equal(await lines.locator(".row").count(), 2, "progress is one line");
+  assert.equal(await lines.locator(".row .text").first().textContent(), "100%");
+  const link = lines.getByRole("link", { name: "https://example.com/x", exact: true });
+  assert.equal(await link.getAttribute("href"), "https://example.com/x");
+  await run(page, "true");
+  await page.getByText("Ended without output.").waitFor();
+  await run(page, "seq 300 | sed 's/7$/7 seven/'");
+  await lines.focus();
+  await page.keyboard.press("/");
+  await page.keyboard.type("seven");
+  await page.locator("#hits").getByText("1/30").waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("n");
+  await page.keyboard.press("n");
+  await page.keyboard.press("Shift+N");
+  await page.locator("#hits").getByText("2/30").waitFor();
+  assert.equal(await lines.locator(".current mark").textContent(), "seven");
+  assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "false");
+  await page.getByLabel("Search in the log").fill("");
+  await page.getByRole("button", { name: "Time: off" }).click();
+  assert.match(await lines.locator("time").first().textContent() ?? "", /^\+\d+\.\d{3}$/);
+  await page.getByRole("button", { name: "Time: since start" }).click();
+  assert.match(await lines.locator("time").first().textContent() ?? "", /^\d\d:\d\d:\d\d\.\d{3}$/);
+  await page.getByRole("button", { name: "Time: clock" }).click();
+  await page.locator("#copy").click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  const copied = z.string().parse(await page.evaluate("navigator.clipboard.readText()"));
+  assert.match(copied, /^1\n2\n.*\n7 seven\n.*300\n$/s);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.locator("#download").click(),
+  ]);
+  assert.match(download.suggestedFilename(), /^task-\d+\.log$/);
+  await lines.getByRole("link", { name: "line 20", exact: true }).click();
+  assert.match(page.url(), /#task=[0-9a-f-]{36}&line=20$/);
+  await page.reload();
+  await lines.locator(".current").getByText("20", { exact: true }).waitFor();
+  await wrap(page);
+}
+
+async function wrap(page: BrowserPage): Promise<void> {
+  await run(page, String.raw`printf '%02000d\n' 1; echo end`);
+  const first = page.locator("#lines .row").first();
+  const height = () => first.evaluate((it) => it.getBoundingClientRect().height);
+  const before = await height();
+  await page.locator("#wrap").click();
+  await page.waitForFunction("document.querySelector('#lines .row').offsetHeight > 50");
+  const space = page.locator(".space");
+  const rows = await height() / before;
+  const spaceHeight = await space.evaluate((it) => it.getBoundingClientRect().height);
+  assert.equal(spaceHeight, (rows + 1) * before, "the way to scroll is that of the rows");
+  await page.locator("#wrap").click();
+}
+
+async function readManyLines(page: BrowserPage, controlPlane: ControlPlane): Promise<void> {
+  await run(page, "echo many");
+  const task = controlPlane.tasks.at(-1);
+  assert.ok(task);
+  const receivedAt = Date.now();
+  for (let line = 1; line <= MANY; line++) {
+    const text = `\x1b[3${line % 8}mline\x1b[0m ${line} of many`;
+    task.logs.push({ stream: "stdout", line: text, timestamp: undefined, receivedAt });
+  }
+  controlPlane.touched();
+  await page.locator("#lines").getByText(`${MANY} of many`).waitFor();
+  // A person who scrolls up stays there, whatever comes.
+  const frames = z.array(z.number()).parse(await page.evaluate(SCROLL));
+  assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "false");
+  assert.ok(await page.locator("#lines .row").count() < 200, "only what is seen is there");
+  const sorted = frames.toSorted((a, b) => a - b);
+  const at = (part: number) =>
+    Math.round((sorted[Math.floor(sorted.length * part)] ?? 0) * 10) / 10;
+  await note("frames", { lines: MANY, medianMs: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) });
+  await page.getByLabel("Search in the log").fill(`${MANY - 1} of`);
+  await page.locator("#hits").getByText("1/1").waitFor();
+  await page.getByLabel("Search in the log").fill("");
+  await page.locator("#follow").click();
+  await page.locator("#lines").getByText(`${MANY} of many`).waitFor();
+}
+
+/** Scrolls through a whole log in 120 frames and tells how long each of them took. */
+const SCROLL = `(async () => {
+  const lines = document.querySelector("#lines");
+  const frames = [];
+  let before = await new Promise(requestAnimationFrame);
+  for (let step = 120; step >= 0; step--) {
+    lines.scrollTop = lines.scrollHeight * step / 121;
+    const now = await new Promise(requestAnimationFrame);
+    frames.push(now - before);
+    before = now;
+  }
+  return frames;
+})()`;
+
+async function useTasks(page: BrowserPage): Promise<void> {
+  await run(page, "exit 7", "exit 7");
+  await page.getByRole("button", { name: "Run again" }).click();
+  await page.locator(".task code").getByText("exit 7").nth(1).waitFor();
+  await page.locator("#announcement").getByText(/ended: failed, exit 7/).waitFor();
   const box = page.getByLabel("Command");
   await box.press("ArrowUp");
-  await box.press("ArrowUp");
-  assert.equal(await box.inputValue(), "echo first && echo oops >&2");
+  assert.equal(await box.inputValue(), "exit 7");
   await box.fill("sleep 100");
   await box.press("Enter");
-  await page.getByRole("listitem").getByText("running").waitFor();
+  await page.locator("#log-state").getByText("running").waitFor();
+  await page.getByText("No output yet.").waitFor();
   await page.keyboard.press("Alt+Shift+KeyC");
-  await page.getByRole("listitem").getByText("cancelled", { exact: true }).waitFor();
+  await page.locator("#log-state").getByText("cancelled").waitFor();
+  await page.getByLabel("Type of task").selectOption("other");
+  await box.fill('shell.exec {"command": "echo $WHO", "environment": {"WHO": "me"}}');
+  await box.press("Enter");
+  await page.locator("#lines").getByText("me", { exact: true }).waitFor();
+  await page.getByLabel("Type of task").selectOption("packageSearch");
+  await box.fill("no-such-package-anywhere");
+  await box.press("Enter");
+  await page.locator(".task code").getByText("packageSearch no-such-package-anywhere").waitFor();
+  await page.getByLabel("Type of task").selectOption("shell");
+  await page.getByLabel("Filter tasks").fill("exit 7");
+  assert.equal(await page.locator(".task:visible").count(), 2);
+  await page.getByLabel("Filter by state").selectOption("success");
+  await page.getByText("No task is like that.").waitFor();
+  await page.getByLabel("Filter by state").selectOption("");
+  await page.getByLabel("Filter tasks").fill("");
 }
 
 async function useTerminals(page: BrowserPage): Promise<void> {
   const rows = page.locator(".xterm-rows:visible");
   await rows.getByText(/[#$]/).first().waitFor();
-  await page.keyboard.press("Alt+Digit3");
+  await page.keyboard.press("Alt+Digit4");
   await page.keyboard.type("echo typed $((6 * 7)) ä€; stty size\n");
   await rows.getByText("typed 42 ä€").waitFor();
   await rows.getByText(/^\d+ \d+$/).waitFor();
   assert.doesNotMatch(await rows.textContent() ?? "", /34 120/, "it has the size of the pane");
   await page.keyboard.press("Alt+Shift+KeyT");
-  await page.getByRole("tab", { name: "Terminal 2", selected: true }).waitFor();
+  const second = page.getByRole("tab", { name: "Terminal 2", selected: true });
+  await second.waitFor();
+  await second.dblclick();
+  await page.keyboard.type("builds\n");
+  await page.getByRole("tab", { name: "builds", selected: true }).waitFor();
+  await rows.getByText(/[#$]/).first().waitFor();
   await page.keyboard.type("exit\n");
-  await rows.getByText("closed: exit code 0").waitFor();
-  await page.keyboard.press("Enter");
+  await page.getByText("builds ended: exit code 0").waitFor();
+  await page.locator("#reopen").click();
+  await page.getByRole("tab", { name: "Terminal 3", selected: true }).waitFor();
+  await page.getByTitle(/^Close Terminal 3/).click();
   await rows.getByText("typed 42 ä€").waitFor();
-  // What was shown before is there again after a reload.
+  await page.getByLabel("Search in the terminal").fill("typed 42");
+  await page.locator(".xterm-selection div").first().waitFor({ state: "attached" });
+  await page.getByLabel("Search in the terminal").fill("");
+  // What was shown before is there again after a reload, as wide as it was.
+  await page.setViewportSize({ width: 700, height: 800 });
   await page.reload();
   await rows.getByText("typed 42 ä€").waitFor();
   assert.equal(await page.getByRole("tab").count(), 1);
+  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
-async function takePictures(page: BrowserPage): Promise<void> {
-  if (!PICTURES) return;
-  await page.keyboard.type("cat /etc/os-release; ls /nonsense");
-  await page.keyboard.press("Enter");
-  await page.getByText("exit 2 ·").waitFor();
-  await page.keyboard.press("Alt+Digit3");
-  await page.keyboard.type("ls --color -l /\n");
-  await page.getByRole("img", { name: /^CPU: .*, 30 values/ }).waitFor({
-    timeout: 2 * PATIENCE_MS,
-  });
-  await page.screenshot({ path: `${PICTURES}_light.png` });
-  await page.emulateMedia({ colorScheme: "dark" });
-  await page.screenshot({ path: `${PICTURES}_dark.png` });
-  await page.setViewportSize({ width: 420, height: 900 });
-  await page.screenshot({ path: `${PICTURES}_narrow.png`, fullPage: true });
+async function readCharts(page: BrowserPage): Promise<void> {
+  await page.getByRole("img", { name: /^CPU: .* %.*, \d*[2-9] values/ }).waitFor();
+  await page.getByRole("img", { name: /^Network: .*\d \w*B\/s/ }).waitFor();
+  await page.locator(".u-over").first().hover();
+  await page.locator(".u-legend .u-value").getByText(/^\d+\.\d %$/).first().waitFor();
+  await page.getByRole("button", { name: "1 h" }).click();
+  assert.equal(
+    await page.getByRole("button", { name: "1 h" }).getAttribute("aria-pressed"),
+    "true",
+  );
+}
+
+async function switchFaults(page: BrowserPage): Promise<void> {
+  await page.locator("#faults summary").click();
+  await page.getByLabel("Outage").check();
+  await page.locator("#status").getByText("offline").waitFor();
+  await page.locator("#faults-on").getByText("1 on").waitFor();
+  await page.getByLabel("Outage").uncheck();
+  await page.locator("#status").getByText("online").waitFor();
+  await page.getByLabel("Maintenance").check();
+  await page.locator("dt").getByText("Maintenance").waitFor();
+  await page.getByLabel("Maintenance").uncheck();
+  await page.locator("dt").getByText("Maintenance").waitFor({ state: "detached" });
+  await page.locator("#faults summary").click();
+}
+
+async function checkAll(page: BrowserPage): Promise<void> {
+  await run(page, "cat /etc/os-release; ls --color=always -la /; ls /nonsense", "exit 2");
+  await page.locator("#faults summary").click();
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await page.evaluate(axe);
+      const found = await page.evaluate("axe.run().then(({ violations }) => violations)");
+      const violations = Violations.parse(found).map(({ id, nodes }) =>
+        `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n")}`
+      );
+      assert.deepEqual(violations, [], `${width} ${colorScheme}`);
+      if (!PICTURES) continue;
+      await page.screenshot({
+        path: `${PICTURES}_${width}_${colorScheme}.png`,
+        fullPage: width < 900,
+      });
+    }
+  }
+  await page.locator("#faults summary").click();
+}
+
+const Violations = z.array(z.object({
+  id: z.string(),
+  nodes: z.array(z.object({ html: z.string(), failureSummary: z.string() })),
+}));
+
+async function touch(browser: Browser, url: string): Promise<void> {
+  const viewport = { width: 390, height: 844 };
+  await using visit = await Visit.start(browser, url, { viewport, hasTouch: true, isMobile: true });
+  const { page } = visit;
+  const rows = page.locator(".xterm-rows:visible");
+  await rows.getByText(/[#$]/).first().waitFor();
+  await page.locator("#panes").tap();
+  await page.keyboard.type("sleep 100\n");
+  await page.getByRole("button", { name: "Control C" }).tap();
+  await rows.getByText("^C").waitFor();
+  await page.getByRole("button", { name: "Ctrl", exact: true }).tap();
+  await page.keyboard.press("d");
+  await page.getByText(/Terminal 1 ended/).waitFor();
+  const width = z.number().parse(await page.evaluate("document.documentElement.scrollWidth"));
+  assert.ok(width <= viewport.width, `nothing sticks out: ${width}`);
+}
+
+/** Keeps a figure beside the pictures. */
+async function note(name: string, figure: unknown): Promise<void> {
+  if (PICTURES) await Deno.writeTextFile(`${PICTURES}_${name}.json`, JSON.stringify(figure));
 }

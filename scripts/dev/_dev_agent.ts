@@ -8,7 +8,7 @@ const AGENT = project.tasks.agent.command.split(" ").slice(1);
 /** Longer than the shutdown_timeout in the configuration made for the agent. */
 const STOP_LIMIT_MS = 15_000;
 /** An editor that saves, or a checkout, changes several files within this time. */
-const SETTLE_MS = 200;
+const SETTLE_MS = 100;
 /** Deno says so at every start, and nobody can do anything about it. */
 const DENO_WARNING = "Permissions in the config file is an experimental feature";
 
@@ -20,18 +20,27 @@ export interface DevAgentOptions {
   apiUrl: string;
   stateFile: string;
   show(line: string): void;
+  /** A file has changed: resolves when nothing runs that a new start would kill. */
+  idle(signal: AbortSignal): Promise<void>;
+  /** It starts again, or is about to run for the first time. */
+  starting(): void;
 }
 
-/** Enrolls by the real command; false when it failed. */
+/** Enrolls by the real command; false when it failed. What it says is shown only then. */
 export async function enrollDevAgent(options: DevAgentOptions): Promise<boolean> {
-  const agent = new AgentProcess(options, ["enroll", "--email", "dev@example.com"]);
-  return (await agent.ended).success;
+  const said: string[] = [];
+  const quiet = { ...options, show: (line: string) => void said.push(line) };
+  const agent = new AgentProcess(quiet, ["enroll", "--email", "dev@example.com"]);
+  const { success } = await agent.ended;
+  if (!success) said.forEach(options.show);
+  return success;
 }
 
 /**
  * Runs the agent from the checkout until the signal is aborted, and again after each change of its
- * source. `deno run --watch` would do neither end: it ends the program without a SIGTERM, and
- * starts it again without the environment variables that the agent takes away from its tasks.
+ * source, as soon as it is idle. `deno run --watch` would do neither end: it ends the program
+ * without a SIGTERM, and starts it again without the environment variables that the agent takes
+ * away from its tasks.
  */
 export async function runDevAgent(options: DevAgentOptions, signal: AbortSignal): Promise<void> {
   using watcher = Deno.watchFs(["src", "mod.ts", "deno.json"].map((it) => `${options.root}/${it}`));
@@ -51,13 +60,14 @@ export async function runDevAgent(options: DevAgentOptions, signal: AbortSignal)
   })();
   while (!signal.aborted) {
     changed = Promise.withResolvers();
+    options.starting();
     await using agent = new AgentProcess(options, ["run"]);
     const ended = await Promise.race([agent.ended, changed.promise]);
     if (ended) {
       const how = ended.signal ?? `code ${ended.code}`;
       options.show(`ended by itself (${how}); it starts again after a change`);
       await changed.promise;
-    }
+    } else if (!signal.aborted) await options.idle(signal);
     if (!signal.aborted) options.show("a file has changed: starting again");
   }
   await watching;

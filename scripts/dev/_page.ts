@@ -1,17 +1,9 @@
-import { join } from "@std/path";
-import { stripTypeScriptTypes } from "node:module";
-import xtermCss from "@xterm/xterm/css/xterm.css" with { type: "text" };
-import xterm from "@xterm/xterm/lib/xterm.mjs" with { type: "text" };
-import fit from "@xterm/addon-fit/lib/addon-fit.mjs" with { type: "text" };
+import { FaultSwitches } from "./_fault_switches.ts";
+import { pageFile } from "./_page_files.ts";
+import { newKey } from "./_page_key.ts";
 import { PageSession } from "./_page_session.ts";
-import type { ControlPlane } from "./control_plane.ts";
-
-const TYPES = { html: "text/html", css: "text/css", ts: "text/javascript", mjs: "text/javascript" };
-const VENDOR: Record<string, string> = {
-  "xterm.css": xtermCss,
-  "xterm.mjs": xterm,
-  "fit.mjs": fit,
-};
+import type { ControlPlane, NewTask } from "./control_plane.ts";
+import type { HealthNews } from "./page/messages.ts";
 
 /** The page of `deno task dev`, on a port of its own. */
 export interface Page extends AsyncDisposable {
@@ -21,10 +13,14 @@ export interface Page extends AsyncDisposable {
 
 /** What the page does beside the control plane's own. */
 export interface PageOptions {
-  /** Queues a shell command as a task. */
-  run: (command: string) => void;
+  /** Queues a task. */
+  run: (task: NewTask) => void;
+  /** What the agent says of itself; default: nothing. */
+  health?: () => HealthNews | undefined;
   /** Default: a free one. */
   port?: number;
+  /** Default: a new one. */
+  key?: string;
 }
 
 /**
@@ -32,9 +28,10 @@ export interface PageOptions {
  * so it answers only to its own name (a name of the outside world that was pointed at this machine
  * is refused), takes sockets only from its own page, and wants a key that other users do not know.
  */
-export function startPage(controlPlane: ControlPlane, { run, port = 0 }: PageOptions): Page {
-  const key = crypto.getRandomValues(new Uint8Array(16)).toHex();
+export function startPage(controlPlane: ControlPlane, options: PageOptions): Page {
+  const { run, health = () => undefined, port = 0, key = newKey() } = options;
   const sessions = new Map<WebSocket, PageSession>();
+  const faults = new FaultSwitches(controlPlane);
   const hosts = () => ["127.0.0.1", "localhost"].map((name) => `${name}:${server.addr.port}`);
   const attend = () => {
     for (const terminal of controlPlane.realtime.terminals) {
@@ -50,13 +47,13 @@ export function startPage(controlPlane: ControlPlane, { run, port = 0 }: PageOpt
       return new Response("This page answers only to its own address.\n", { status: 403 });
     }
     if (request.method !== "GET") return new Response("Not allowed\n", { status: 405 });
-    if (pathname !== "/dev/socket") return file(pathname);
+    if (pathname !== "/dev/socket") return pageFile(pathname);
     if (origin === null || searchParams.get("key") !== key) {
       return new Response("Open the address that `deno task dev` prints.\n", { status: 403 });
     }
     const { socket, response } = Deno.upgradeWebSocket(request);
     socket.onopen = () => {
-      sessions.set(socket, new PageSession(controlPlane, run, socket));
+      sessions.set(socket, new PageSession({ controlPlane, run, health, faults, socket }));
       attend();
     };
     socket.onclose = () => {
@@ -67,10 +64,18 @@ export function startPage(controlPlane: ControlPlane, { run, port = 0 }: PageOpt
     return response;
   };
   const stop = new AbortController();
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port, signal: stop.signal, onListen: () => {} },
-    serve,
-  );
+  const listen = { hostname: "127.0.0.1", signal: stop.signal, onListen: () => {} };
+  const server = serveOn(port);
+
+  function serveOn(port: number): Deno.HttpServer<Deno.NetAddr> {
+    try {
+      return Deno.serve({ ...listen, port }, serve);
+    } catch (thrown) {
+      if (!(thrown instanceof Deno.errors.AddrInUse) || port === 0) throw thrown;
+      return serveOn(0);
+    }
+  }
+
   return {
     url: `http://127.0.0.1:${server.addr.port}/#${key}`,
     [Symbol.asyncDispose]: async () => {
@@ -79,27 +84,4 @@ export function startPage(controlPlane: ControlPlane, { run, port = 0 }: PageOpt
       await server.finished;
     },
   };
-}
-
-/** A file of the page, read anew each time: a change of it needs no more than a reload. */
-async function file(pathname: string): Promise<Response> {
-  const name = pathname === "/" ? "index.html" : pathname.slice(1);
-  const [, extension] = /^[a-z_]+\.(html|css|ts|mjs)$/.exec(name) ?? [];
-  const type = Object.entries(TYPES).find(([known]) => known === extension)?.[1];
-  if (!type) return new Response("There is no such file.\n", { status: 404 });
-  const headers = {
-    "content-type": `${type}; charset=utf-8`,
-    "cache-control": "no-store",
-    "content-security-policy": "frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-  };
-  const vendor = VENDOR[name];
-  if (vendor !== undefined) return new Response(vendor, { headers });
-  try {
-    const text = await Deno.readTextFile(join(import.meta.dirname ?? ".", "page", name));
-    return new Response(extension === "ts" ? stripTypeScriptTypes(text) : text, { headers });
-  } catch (thrown) {
-    if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
-    return new Response("There is no such file.\n", { status: 404 });
-  }
 }

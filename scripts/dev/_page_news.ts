@@ -1,67 +1,109 @@
+import type { FaultSwitches } from "./_fault_switches.ts";
 import type { ControlPlane, Node, Task, Terminal, TimedMetrics } from "./control_plane.ts";
-import type { News, NodeNews, Sample, TaskNews, TerminalNews } from "./page/messages.ts";
+import type {
+  Entry,
+  HealthNews,
+  News,
+  NodeNews,
+  Sample,
+  TaskNews,
+  TerminalNews,
+} from "./page/messages.ts";
 
-/** A page that is opened gets so many seconds of telemetry. */
-const SAMPLES_MS = 5 * 60_000;
 /** Log entries in one message. */
-const MAX_ENTRIES = 500;
+const MAX_ENTRIES = 5_000;
+/** A longer result is cut: a list of packages has thousands of lines. */
+const MAX_RESULT = 2_000_000;
+
+/** What makes a result worth showing: all else in one is shown elsewhere. */
+const SHOWN_RESULTS = ["packages", "results", "entries"];
+
+/** Where the news come from and go to. */
+export interface PageNewsParts {
+  readonly controlPlane: ControlPlane;
+  readonly faults: FaultSwitches;
+  /** What the agent says of itself. */
+  health(): HealthNews | undefined;
+  send(news: News[]): void;
+}
 
 /** Tells one page what it does not know yet. */
 export class PageNews {
-  readonly #controlPlane: ControlPlane;
-  readonly #send: (news: News) => void;
+  readonly #parts: PageNewsParts;
   readonly #told = new Map<string, string>();
-  readonly #toldLogs = new Map<string, number>();
-  #samplesUntil = Date.now() - SAMPLES_MS;
+  /** The tasks that have not ended yet, or not been told so. */
+  readonly #lastTold: Task["status"][] = [];
+  #followed: string | undefined;
+  #toldLogs = 0;
+  #samplesUntil = 0;
+  #news: News[] = [];
 
   /** A page that knows nothing. */
-  constructor(controlPlane: ControlPlane, send: (news: News) => void) {
-    this.#controlPlane = controlPlane;
-    this.#send = send;
+  constructor(parts: PageNewsParts) {
+    this.#parts = parts;
+  }
+
+  /** From now on the log of this task is told, from its beginning. */
+  follow(id: string): void {
+    this.#parts.controlPlane.task(id);
+    this.#followed = id;
+    this.#toldLogs = 0;
   }
 
   /** Tells what has changed since the last time, except about terminals. */
   tell(): void {
-    const { nodes, tasks, violations, realtime, url } = this.#controlPlane;
+    const { controlPlane, faults, health, send } = this.#parts;
+    const { nodes, tasks, violations, realtime, url } = controlPlane;
     const node = nodes.at(-1);
     if (node) {
       const connected = realtime.sockets.some(({ nodeId }) => nodeId === node.nodeId);
       this.#once("node", nodeNews(node, connected, url));
       this.#samples(realtime.metrics(node.nodeId));
     }
+    this.#once("health", health());
+    this.#once("faults", faults.state);
     this.#once("violations", {
       type: "violations",
       count: violations.length,
       last: violations.slice(-5),
     });
     tasks.forEach((task, index) => {
-      this.#once(task.id, taskNews(task, index + 1));
-      this.#logs(task);
+      // A task that has been told in this state has nothing new: thousands may be here.
+      if (this.#lastTold[index] === task.status) return;
+      this.#lastTold[index] = task.status;
+      this.#news.push(taskNews(task, index + 1));
     });
+    if (this.#followed) this.#logs(controlPlane.task(this.#followed));
+    if (this.#news.length > 0) send(this.#news);
+    this.#news = [];
   }
 
-  #once(key: string, news: News): void {
+  #once(key: string, news: News | undefined): void {
     const text = JSON.stringify(news);
-    if (this.#told.get(key) === text) return;
+    if (news === undefined || this.#told.get(key) === text) return;
     this.#told.set(key, text);
-    this.#send(news);
+    this.#news.push(news);
   }
 
   #samples(metrics: readonly TimedMetrics[]): void {
     const start = metrics.findLastIndex(({ at }) => at <= this.#samplesUntil) + 1;
     if (start === metrics.length) return;
     this.#samplesUntil = metrics.at(-1)?.at ?? this.#samplesUntil;
-    this.#send({ type: "samples", samples: metrics.slice(start).map(sample) });
+    this.#news.push({ type: "samples", samples: metrics.slice(start).map(sample) });
   }
 
-  #logs({ id, logs }: Task): void {
-    for (let told; (told = this.#toldLogs.get(id) ?? 0) < logs.length;) {
-      const entries = logs.slice(told, told + MAX_ENTRIES);
-      this.#toldLogs.set(id, told + entries.length);
-      const shown = entries.map(({ stream, line }) => ({ stream, line }));
-      this.#send({ type: "logs", id, entries: shown });
+  #logs({ id, logs }: Readonly<Task>): void {
+    while (this.#toldLogs < logs.length) {
+      const from = this.#toldLogs;
+      const entries = logs.slice(from, from + MAX_ENTRIES).map(entry);
+      this.#toldLogs += entries.length;
+      this.#news.push({ type: "logs", id, from, entries });
     }
   }
+}
+
+function entry({ stream, line, timestamp, receivedAt }: Task["logs"][number]): Entry {
+  return [stream, line, timestamp === undefined ? receivedAt : Date.parse(timestamp)];
 }
 
 function nodeNews(
@@ -69,50 +111,67 @@ function nodeNews(
   connected: boolean,
   controlPlane: string,
 ): NodeNews {
-  const { nodeId, hostname, status, lastSeenAt } = node;
-  const { agentVersion, platformVersion, kernelVersion } = node;
-  const versions = { agentVersion, platformVersion, kernelVersion };
-  return {
-    type: "node",
-    nodeId,
-    hostname,
-    status,
-    connected,
-    ...versions,
-    lastSeenAt,
-    controlPlane,
-  };
+  const { nodeId, hostname, status, lastSeenAt, maintenance, agentVersion, kernelVersion } = node;
+  const { os } = node.additionalInfo;
+  const platform = platformName(typeof os === "string" ? os : "", node.platformVersion);
+  const profile = node.rootAccess?.profile ?? null;
+  const known = { agentVersion, platform, kernelVersion, lastSeenAt, maintenance, profile };
+  return { type: "node", nodeId, hostname, status, connected, ...known, controlPlane };
 }
 
-function taskNews(task: Task, number: number): TaskNews {
-  const { id, status, createdAt, startedAt, endedAt, reason, result } = task;
-  const { exitCode, error } = result ?? {};
-  const { command } = task.payload;
+/** `debian` and `12.11` as `Debian 12.11`. */
+function platformName(os: string, version: string | undefined): string | undefined {
+  if (version?.toLowerCase().startsWith(os.toLowerCase())) return version;
+  const name = os && os[0]?.toUpperCase() + os.slice(1);
+  return [name, version].filter((it) => it).join(" ") || undefined;
+}
+
+function taskNews(task: Readonly<Task>, number: number): TaskNews {
+  const { id, status, createdAt, startedAt, endedAt, reason } = task;
+  const { exitCode, error } = task.result ?? {};
+  const text = SHOWN_RESULTS.some((name) => task.result && name in task.result)
+    ? JSON.stringify(task.result, null, 2)
+    : undefined;
   return {
     type: "task",
     id,
     number,
-    title: typeof command === "string" ? command : task.type,
+    title: taskTitle(task),
     status,
     createdAt,
     startedAt,
     endedAt,
     exitCode: typeof exitCode === "number" ? exitCode : undefined,
     note: typeof error === "string" ? error : reason,
+    result: text?.slice(0, MAX_RESULT),
   };
+}
+
+/** A task in a few words: its command, or its type and what it is about. */
+export function taskTitle({ type, payload }: Pick<Task, "type" | "payload">): string {
+  const { command, query, names, sourcePresetId } = payload;
+  if (type === "shell.exec" && typeof command === "string") return command;
+  const what = query ?? (Array.isArray(names) ? names.join(" ") : names) ?? sourcePresetId;
+  if (what !== undefined) return `${type} ${what}`;
+  return Object.keys(payload).length > 0 ? `${type} ${JSON.stringify(payload)}` : type;
 }
 
 /** What a page is told about a terminal. */
 export function terminalNews(terminal: Terminal, isNew: boolean): TerminalNews {
-  const { sessionId, status, exited, error, stopReason, ended } = terminal;
+  const { sessionId, status, exited, error, stopReason, ended, sizes } = terminal;
   const exit = exited?.exitCode === undefined ? undefined : `exit code ${exited.exitCode}`;
   const note = error ?? [exit, exited?.reason, stopReason].filter((it) => it).join(", ");
-  return { type: "terminal", sessionId, status, note: ended ? note : undefined, isNew };
+  const news: TerminalNews = {
+    type: "terminal",
+    sessionId,
+    status,
+    note: ended ? note : undefined,
+  };
+  return isNew ? { ...news, sizes: [...sizes] } : news;
 }
 
 function sample(metrics: TimedMetrics): Sample {
   const { cpuUsage: cpu, memoryUsage: memory, diskUsage: disk, networks, collectedAt } = metrics;
-  const outside = networks?.filter((it) => it.interface !== "lo");
   return {
     at: collectedAt ? Date.parse(collectedAt) : metrics.at,
     cpu,
@@ -123,8 +182,11 @@ function sample(metrics: TimedMetrics): Sample {
     memoryTotal: number(metrics.memory?.totalBytes),
     diskUsed: number(metrics.disk?.usedBytes),
     diskTotal: number(metrics.disk?.totalBytes),
-    received: outside?.reduce((sum, it) => sum + (number(it.bytesRecv) ?? 0), 0),
-    sent: outside?.reduce((sum, it) => sum + (number(it.bytesSent) ?? 0), 0),
+    networks: (networks ?? []).filter((it) => it.interface !== "lo").map((it) => [
+      String(it.interface),
+      number(it.bytesRecv) ?? 0,
+      number(it.bytesSent) ?? 0,
+    ]),
   };
 }
 

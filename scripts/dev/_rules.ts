@@ -23,7 +23,8 @@ const int = z.number().int();
 const object = z.record(z.string(), z.unknown());
 const version = z.string().nullish();
 
-const profile = z.enum([
+/** The root access profiles (contract, root access profiles). */
+export const rootAccessProfile = z.enum([
   "off",
   "operational",
   "task",
@@ -34,7 +35,7 @@ const profile = z.enum([
   "all",
 ]);
 /** A root access profile (contract, root access profiles). */
-export type RootAccessProfile = z.infer<typeof profile>;
+export type RootAccessProfile = z.infer<typeof rootAccessProfile>;
 
 /** Body of `POST /enrollments/initiate`. */
 export const initiateBody = z.strictObject({
@@ -81,7 +82,7 @@ export const claimBody = z.strictObject({
   waitMs: int.min(0).max(30_000).nullish(),
   capabilities: z.array(z.string()).nullish(),
   rootAccess: z.strictObject({
-    appliedProfile: profile.nullish(),
+    appliedProfile: rootAccessProfile.nullish(),
     lastAppliedAt: dateTime.nullish(),
     lastError: z.string().nullish(),
   }).nullish(),

@@ -1,8 +1,17 @@
-import { type ControlPlane, hasEnded, type Task, type TaskStatus } from "./control_plane.ts";
+import {
+  type ControlPlane,
+  hasEnded,
+  type NewTask,
+  type Task,
+  type TaskStatus,
+} from "./control_plane.ts";
+import { taskTitle } from "./_page_news.ts";
 import type { Screen } from "./_screen.ts";
 
 /** The longest time a timer can take. */
 const FOR_EVER_MS = 2 ** 31 - 1;
+/** A task that says nothing of its exit code has not gone well either. */
+const FAILED = 1;
 
 /** The tasks of one sitting, numbered from 1, each shown on the screen as it lives. */
 export class TaskBoard {
@@ -22,12 +31,30 @@ export class TaskBoard {
     return this.#ids.length;
   }
 
+  /** The exit code of the task queued last, as a shell gives that of its last command. */
+  get exitCode(): number {
+    const task = this.#tasks.at(-1);
+    const { exitCode } = task?.result ?? {};
+    if (!task || task.status === "success") return 0;
+    return typeof exitCode === "number" && exitCode > 0 ? exitCode : FAILED;
+  }
+
+  /** The numbers of the tasks that have not ended, the newest last. */
+  get active(): number[] {
+    return this.#tasks.flatMap((task, index) => hasEnded(task) ? [] : index + 1);
+  }
+
   /** Queues a shell command and shows what becomes of it. */
   run(command: string): void {
-    const id = this.#controlPlane.queueTask({ type: "shell.exec", payload: { command } });
+    this.queue({ type: "shell.exec", payload: { command } });
+  }
+
+  /** Queues a task and shows what becomes of it. */
+  queue(task: NewTask): void {
+    const id = this.#controlPlane.queueTask(task);
     this.#ids.push(id);
     // The control plane going down ends a show early.
-    this.#shows.push(this.#show(id, `#${this.size}`, command).catch(() => {}));
+    this.#shows.push(this.#show(id, `#${this.size}`, taskTitle(task)).catch(() => {}));
   }
 
   /** Resolves when every task so far has ended and has been shown. */
@@ -37,15 +64,31 @@ export class TaskBoard {
 
   /** Cancels a task by its number (`2`, `#2`), or the one queued last. */
   cancel(number: string | undefined): void {
-    const index = number === undefined ? this.size : Number(number.replace("#", ""));
-    const id = this.#ids[index - 1];
-    if (id === undefined) {
-      this.#screen.say(
-        number === undefined ? "There is no task yet." : `There is no task ${number}.`,
-      );
-    } else if (hasEnded(this.#controlPlane.task(id))) {
-      this.#screen.say(`Task #${index} has ended already.`);
-    } else this.#controlPlane.cancelTask(id, "cancelled at the prompt");
+    const index = this.#find(number);
+    if (index === undefined) return;
+    const task = this.#tasks[index];
+    if (!task) return;
+    if (hasEnded(task)) this.#screen.say(`Task #${index + 1} has ended already.`);
+    else this.#controlPlane.cancelTask(task.id, "cancelled at the prompt");
+  }
+
+  /** Queues a task again by its number, or the one queued last. */
+  again(number: string | undefined): void {
+    const task = this.#tasks[this.#find(number) ?? -1];
+    if (task) this.queue({ ...task.extra, type: task.type, payload: task.payload });
+  }
+
+  get #tasks(): Readonly<Task>[] {
+    return this.#ids.map((id) => this.#controlPlane.task(id));
+  }
+
+  #find(number: string | undefined): number | undefined {
+    const index = (number === undefined ? this.size : Number(number.replace("#", ""))) - 1;
+    if (this.#ids[index] !== undefined) return index;
+    this.#screen.say(
+      number === undefined ? "There is no task yet." : `There is no task ${number}.`,
+    );
+    return undefined;
   }
 
   async #show(id: string, name: string, command: string): Promise<void> {

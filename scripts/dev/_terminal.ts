@@ -49,6 +49,8 @@ export class Terminal {
   endedByServer = false;
   /** How many outputs were numbered: the last one's `seq`. */
   frames = 0;
+  /** From which byte of the output on it had which size: one can only be replayed at its width. */
+  readonly sizes: [at: number, cols: number, rows: number][] = [];
   readonly #transcript = new Transcript();
   readonly #around: TerminalSurroundings;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
@@ -60,6 +62,7 @@ export class Terminal {
     this.nodeId = nodeId;
     this.#around = around;
     const { cols, rows, runAsRoot = false } = spec;
+    this.sizes.push([0, cols, rows]);
     this.#send("terminal.start", { cols, rows, runAsRoot });
     this.#deadline(
       around.options.terminalOpenMs,
@@ -122,7 +125,8 @@ export class Terminal {
 
   /** An operator changes the size; not forwarded before it is open. */
   resize(cols: number, rows: number): void {
-    if (this.status === "open") this.#send("terminal.resize", { cols, rows });
+    if (this.status !== "open") return;
+    if (this.#send("terminal.resize", { cols, rows })) this.#sized(cols, rows);
   }
 
   /** An operator closes the terminal; the server closes the session itself 10 s later. */
@@ -193,6 +197,11 @@ export class Terminal {
     this.error = error;
     this.endedByServer = true;
     this.#end("failed");
+  }
+
+  #sized(cols: number, rows: number): void {
+    if (this.sizes.at(-1)?.[0] === this.byteLength) this.sizes.pop();
+    this.sizes.push([this.byteLength, cols, rows]);
   }
 
   #end(status: "closed" | "failed"): void {

@@ -131,7 +131,7 @@ export class ControlPlane implements AsyncDisposable {
     return this.#faults.add(spec);
   }
 
-  /** Takes all faults away. */
+  /** Takes all away. */
   clearFaults(): void {
     this.#faults.clear();
   }
@@ -274,6 +274,11 @@ export class ControlPlane implements AsyncDisposable {
   /** Calls the function after each request, event and change; the answered function ends that. */
   onChange(listener: () => void): () => void {
     return this.#waits.onChange(listener);
+  }
+
+  /** Something that is told with the control plane's own changes is another one. */
+  touched(): void {
+    this.#waits.touched();
   }
 
   /**

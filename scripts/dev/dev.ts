@@ -4,37 +4,28 @@
  * tasks and terminals.
  */
 import { join, resolve } from "@std/path";
-import process from "node:process";
-import { createInterface } from "node:readline";
+import { AgentHealth } from "./_agent_health.ts";
 import { type DevAgentOptions, enrollDevAgent, runDevAgent } from "./_dev_agent.ts";
-import { Screen } from "./_screen.ts";
+import { pageKey } from "./_page_key.ts";
 import { startPage } from "./_page.ts";
+import { Prompt } from "./_prompt.ts";
+import { Screen } from "./_screen.ts";
 import { TaskBoard } from "./_task_board.ts";
-import { type ControlPlane, startControlPlane } from "./control_plane.ts";
+import { type ControlPlane, hasEnded, startControlPlane } from "./control_plane.ts";
 
 const FIRST_PORT = 3000;
+/** The page is at the control plane's port and so many: the same one each time. */
+const PAGE_PORT_OFFSET = 1000;
 const AGENT_UP_LIMIT_MS = 60_000;
-const HELP = `Type a shell command to run it as a task, or
-  :cancel [n]  cancel task n, or the one queued last
-  :help        this text
-  :quit        stop the agent and leave (Ctrl-C does the same)`;
-
-/** What the parts of one sitting share. */
-interface Sitting {
-  readonly controlPlane: ControlPlane;
-  readonly board: TaskBoard;
-  readonly screen: Screen;
-  /** A person types at a terminal; otherwise standard input is a list of commands or empty. */
-  readonly interactive: boolean;
-  /** Aborted when it is time to leave. */
-  readonly leave: AbortController;
-}
+const ROOT = resolve(import.meta.dirname ?? ".", "../..");
+const DEV_FOLDER = join(ROOT, ".dev");
 
 if (import.meta.main) Deno.exit(await dev());
 
 /** Runs until it is told to leave; gives the exit code. */
 async function dev(): Promise<number> {
   const encoder = new TextEncoder();
+  const interactive = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
   const screen = new Screen({
     write: (text) => void Deno.stdout.writeSync(encoder.encode(text)),
     color: Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR"),
@@ -43,27 +34,52 @@ async function dev(): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => stop(leave, screen));
   }
+  const key = await pageKey(DEV_FOLDER);
   await using controlPlane = await startOnFreePort();
   const board = new TaskBoard(controlPlane, screen);
-  await using page = startPage(controlPlane, { run: (command) => board.run(command) });
-  screen.say(`control plane: ${controlPlane.url}\npage: ${page.url}`);
-  const agent = await prepareAgent(controlPlane, screen);
+  const folder = join(DEV_FOLDER, String(controlPlane.port));
+  using health = new AgentHealth(() => controlPlane.touched());
+  await using page = startPage(controlPlane, {
+    run: (task) => board.queue(task),
+    health: () => health.news,
+    port: controlPlane.port + PAGE_PORT_OFFSET,
+    key,
+  });
+  const agent = await prepareAgent(folder, { controlPlane, screen, health });
   if (!await enrollDevAgent(agent)) {
     screen.say("The agent could not be enrolled; what it said is above.");
     return 1;
   }
   const running = runDevAgent(agent, leave.signal);
-  const interactive = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
-  const code = await work({ controlPlane, board, screen, interactive, leave });
+  const prompt = new Prompt({
+    board,
+    screen,
+    pageUrl: page.url,
+    historyFile: join(DEV_FOLDER, "history"),
+    leave: () => stop(leave, screen),
+  });
+  const code = await work({ controlPlane, board, screen, prompt, interactive, leave });
   screen.endPrompt();
   leave.abort();
   await running;
   return code;
 }
 
+/** What the parts of one sitting share. */
+interface Sitting {
+  readonly controlPlane: ControlPlane;
+  readonly board: TaskBoard;
+  readonly screen: Screen;
+  readonly prompt: Prompt;
+  /** A person types at a terminal; otherwise standard input is a list of commands or empty. */
+  readonly interactive: boolean;
+  /** Aborted when it is time to leave. */
+  readonly leave: AbortController;
+}
+
 /** Waits for the agent and obeys standard input until it is time to leave; gives the exit code. */
 async function work(sitting: Sitting): Promise<number> {
-  const { controlPlane, screen, interactive, leave } = sitting;
+  const { controlPlane, board, screen, prompt, interactive, leave } = sitting;
   const left = new Promise<"left">((resolve) =>
     leave.signal.addEventListener("abort", () => resolve("left"))
   );
@@ -73,9 +89,15 @@ async function work(sitting: Sitting): Promise<number> {
     screen.say("The agent claims no tasks; what it said is above.");
     if (!interactive) return 1;
   }
-  screen.say(interactive ? HELP : "The agent is up.");
-  if (!await Promise.race([left, obey(sitting)])) await left;
-  return 0;
+  screen.say(`The agent is up; control plane: ${controlPlane.url}`);
+  if (interactive) screen.say(prompt.help);
+  else screen.say(`page: ${prompt.pageUrl}`);
+  const said = interactive ? prompt.converse() : prompt.read();
+  if (await Promise.race([left, said.then(() => board.settled())]) === "left") return 0;
+  if (interactive) return 0;
+  // Without a single command it was not meant to leave.
+  if (board.size === 0) await left;
+  return board.exitCode;
 }
 
 function isUp(controlPlane: ControlPlane): Promise<boolean> {
@@ -83,32 +105,6 @@ function isUp(controlPlane: ControlPlane): Promise<boolean> {
     () => controlPlane.requests.some(({ path }) => path.endsWith("/agent/tasks/claim")),
     { timeoutMs: AGENT_UP_LIMIT_MS },
   ).then(() => true, () => false);
-}
-
-/** Obeys standard input to its end; false when it had no commands, so that nothing says to leave. */
-async function obey({ board, screen, interactive, leave }: Sitting): Promise<boolean> {
-  const output = interactive ? { output: process.stdout, prompt: "command> " } : {};
-  const lines = createInterface({ input: process.stdin, terminal: interactive, ...output });
-  if (interactive) {
-    screen.prompt = lines;
-    lines.on("SIGINT", () => stop(leave, screen));
-    lines.prompt();
-  }
-  for await (const line of lines) {
-    const [word = "", argument] = line.trim().split(/\s+/);
-    if (word === ":quit") return true;
-    if (word === ":help") screen.say(HELP);
-    else if (word === ":cancel") board.cancel(argument);
-    else if (word.startsWith(":")) screen.say(`There is no ${word}; :help says what there is.`);
-    else if (word) {
-      // A person may have several tasks running; a list of commands runs one after the other.
-      if (!interactive) await board.settled();
-      board.run(line.trim());
-    }
-    screen.prompt?.prompt(true);
-  }
-  await board.settled();
-  return interactive || board.size > 0;
 }
 
 /** The first time it leaves in order, the second time at once. */
@@ -120,9 +116,12 @@ function stop(leave: AbortController, screen: Screen): void {
 }
 
 /** Makes a fresh private folder with the agent's configuration: the control plane is new as well. */
-async function prepareAgent(controlPlane: ControlPlane, screen: Screen): Promise<DevAgentOptions> {
-  const root = resolve(import.meta.dirname ?? ".", "../..");
-  const folder = join(root, ".dev", String(controlPlane.port));
+async function prepareAgent(
+  folder: string,
+  { controlPlane, screen, health }: Pick<Sitting, "controlPlane" | "screen"> & {
+    health: AgentHealth;
+  },
+): Promise<DevAgentOptions> {
   await Deno.remove(folder, { recursive: true }).catch((thrown) => {
     if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
   });
@@ -135,9 +134,45 @@ async function prepareAgent(controlPlane: ControlPlane, screen: Screen): Promise
     state_file: stateFile,
     log_level: "info",
     shutdown_timeout: "2s",
+    metrics_listen: health.address,
   };
   await Deno.writeTextFile(configFile, JSON.stringify(config, null, 2) + "\n", { mode: 0o600 });
-  return { root, configFile, apiUrl, stateFile, show: (line) => screen.agent(line) };
+  return {
+    root: ROOT,
+    configFile,
+    apiUrl,
+    stateFile,
+    show: (line) => screen.agent(line),
+    idle: (signal) => isIdle(controlPlane, screen, signal),
+    starting: () => setMaintenance(controlPlane, false),
+  };
+}
+
+/** Resolves when no task runs; until then no further one begins. */
+async function isIdle(
+  controlPlane: ControlPlane,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<void> {
+  const running = () =>
+    controlPlane.tasks.filter((task) => !hasEnded(task) && task.status !== "queued");
+  setMaintenance(controlPlane, true);
+  const count = running().length;
+  if (count === 0) return;
+  const what = count === 1 ? "the running task has" : `${count} running tasks have`;
+  screen.agent(`a file has changed: starting again when ${what} ended`);
+  const aborted = new Promise<void>((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true })
+  );
+  const ended = controlPlane.waitFor(() => running().length === 0, { timeoutMs: 2 ** 31 - 1 });
+  // The control plane going down ends the wait as well.
+  await Promise.race([aborted, ended.catch(() => {})]);
+}
+
+/** A node in maintenance gets no new tasks: they wait for the agent's next start. */
+function setMaintenance(controlPlane: ControlPlane, on: boolean): void {
+  const node = controlPlane.nodes.at(-1);
+  if (node) controlPlane.maintenance(node.nodeId, on);
 }
 
 async function startOnFreePort(): Promise<ControlPlane> {

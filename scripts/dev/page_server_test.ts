@@ -14,7 +14,7 @@ class TestPage implements AsyncDisposable {
     this.#socket = new WebSocket(socketUrl, { headers: { origin: url.origin } });
     this.#socket.binaryType = "arraybuffer";
     this.#socket.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (!(data instanceof ArrayBuffer)) return void this.news.push(JSON.parse(String(data)));
+      if (!(data instanceof ArrayBuffer)) return void this.news.push(...JSON.parse(String(data)));
       const { sessionId, bytes } = unframe(data);
       const before = this.output.get(sessionId) ?? "";
       this.output.set(sessionId, before + new TextDecoder().decode(bytes));
@@ -43,9 +43,7 @@ class TestPage implements AsyncDisposable {
 }
 
 function serve(t: RealtimeTest): ReturnType<typeof startPage> {
-  const run = (command: string) =>
-    void t.cp.queueTask({ type: "shell.exec", payload: { command } });
-  return startPage(t.cp, { run });
+  return startPage(t.cp, { run: (task) => void t.cp.queueTask(task) });
 }
 
 /** The status of a request with just these headers. */
@@ -92,7 +90,8 @@ Deno.test("its files are served, scripts without their types; nothing else is", 
   };
   const { text } = await get("/");
   const named = [...text.matchAll(/"(\/[a-z_]+\.[a-z]+)"/g)].map(([, path = ""]) => path);
-  assert.ok(named.length >= 6, "style sheets, the script, what it imports");
+  assert.ok(named.length >= 6, "the style sheet, the script, what it imports");
+  assert.match((await get("/styles.css")).text, /#tasks .*\.row /s, "all style sheets in one");
   for (const path of named) assert.equal((await get(path)).status, 200, path);
   assert.doesNotMatch((await get("/messages.ts")).text, /interface|: string/);
   for (const path of ["/deno.json", "/../dev.ts", "/%2e%2e/dev.ts", "/nothing.ts"]) {
@@ -109,7 +108,7 @@ Deno.test("a page is told of the node, tasks and telemetry, and what it asks for
   const percentages = { cpuUsage: 1, memoryUsage: 2, diskUsage: 3 };
   await agent.send("agent.metrics", { ...t.node, ...percentages });
   await t.until(() => page.last("samples")?.samples[0]?.cpu === 1);
-  page.ask({ type: "run", command: "date" });
+  page.ask({ type: "run", task: "shell.exec", payload: { command: "date" } });
   await t.until(() => page.last("task")?.title === "date");
   page.ask({ type: "cancel", id: page.last("task")?.id ?? "" });
   await t.until(() => page.last("task")?.status === "cancelled");
@@ -144,7 +143,7 @@ Deno.test("a page that comes back finds its terminal; one that stays away loses 
   for (let visit = 0; visit < 2; visit++) {
     await using page = new TestPage(new URL(server.url));
     await t.until(() => page.output.get(sessionId) === "before");
-    assert.equal(page.last("terminal")?.isNew, true);
+    assert.deepEqual(page.last("terminal")?.sizes, [[0, 80, 24]]);
     if (visit === 1) t.cp.options.detachedMs = 50;
   }
   await terminal.waitFor(({ stopReason }) => stopReason === "controller-detached-timeout");

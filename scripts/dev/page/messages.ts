@@ -1,5 +1,8 @@
 /** What the page and its server tell each other: JSON, and bytes of terminals as binary frames. */
 
+/** How a part of the agent does, worst last. */
+export type Health = "healthy" | "degraded" | "unhealthy" | "unknown";
+
 /** A machine as it is shown; times are epoch milliseconds. */
 export interface NodeNews {
   type: "node";
@@ -9,13 +12,37 @@ export interface NodeNews {
   /** Whether it has an authenticated realtime socket: terminals need one. */
   connected: boolean;
   agentVersion?: string | undefined;
-  platformVersion?: string | undefined;
+  /** As people name it, e.g. `Debian 12.11`. */
+  platform?: string | undefined;
   kernelVersion?: string | undefined;
   lastSeenAt?: number | undefined;
+  maintenance: boolean;
+  /** The root access profile that was asked for; null: none ever was. */
+  profile: string | null;
   controlPlane: string;
 }
 
-/** One snapshot; percentages are 0..100, sizes bytes, `received` and `sent` totals since boot. */
+/** The verdict on the agent, and what to do about it. */
+export interface HealthNews {
+  type: "health";
+  health: Health;
+  /** What is wrong. */
+  problem?: string | undefined;
+  fix?: string | undefined;
+}
+
+/** The faults that are switched on. */
+export interface FaultsNews {
+  type: "faults";
+  /** Added to each request; 0: none. */
+  latencyMs: number;
+  /** How many percent of the requests are answered with 503. */
+  errorPercent: number;
+  /** The control plane is down. */
+  outage: boolean;
+}
+
+/** One snapshot; percentages are 0..100, sizes bytes, counters of interfaces since boot. */
 export interface Sample {
   at: number;
   cpu: number;
@@ -26,8 +53,8 @@ export interface Sample {
   memoryTotal?: number | undefined;
   diskUsed?: number | undefined;
   diskTotal?: number | undefined;
-  received?: number | undefined;
-  sent?: number | undefined;
+  /** Name, bytes received and bytes sent of each interface but loopback. */
+  networks: [name: string, received: number, sent: number][];
 }
 
 /** A task as it stands; times are epoch milliseconds. */
@@ -44,7 +71,15 @@ export interface TaskNews {
   exitCode?: number | undefined;
   /** Why it ended as it did. */
   note?: string | undefined;
+  /** What a task without log lines had to say, as JSON: packages that were found, for example. */
+  result?: string | undefined;
 }
+
+/** An entry of a log: one line, or several. */
+export type Entry = [stream: string, text: string, at: number];
+
+/** The size of a terminal from a byte of its output on. */
+export type SizeAt = [at: number, cols: number, rows: number];
 
 /** A terminal session. */
 export interface TerminalNews {
@@ -53,25 +88,39 @@ export interface TerminalNews {
   status: "starting" | "open" | "stopping" | "closed" | "failed";
   /** How it ended. */
   note?: string | undefined;
-  /** True for a page that does not know it yet: one binary frame with all its output follows. */
-  isNew: boolean;
+  /**
+   * For a page that does not know it yet: the sizes it had, for one binary frame with all its output
+   * follows.
+   */
+  sizes?: SizeAt[] | undefined;
 }
 
-/** What the server tells. */
+/** What the server tells, many at once. */
 export type News =
   | NodeNews
+  | HealthNews
+  | FaultsNews
   | TaskNews
   | TerminalNews
   | { type: "samples"; samples: Sample[] }
-  | { type: "logs"; id: string; entries: { stream: string; line: string }[] }
+  /** Further entries of the task that is followed; `from` counts those before. */
+  | { type: "logs"; id: string; from: number; entries: Entry[] }
   /** Breaches of the contract by the agent: how many, and the last ones. */
   | { type: "violations"; count: number; last: string[] }
   | { type: "problem"; message: string };
 
 /** What the page asks for; keys go as binary frames. */
 export type PageRequest =
-  | { type: "run"; command: string }
+  | { type: "run"; task: string; payload: Record<string, unknown> }
+  | { type: "again"; id: string }
   | { type: "cancel"; id: string }
+  | { type: "follow"; id: string }
+  | { type: "latency"; ms: number }
+  | { type: "errors"; percent: number }
+  | { type: "outage"; on: boolean }
+  | { type: "drop" }
+  | { type: "maintenance"; on: boolean }
+  | { type: "profile"; profile: string }
   | { type: "open"; cols: number; rows: number }
   | { type: "resize"; sessionId: string; cols: number; rows: number }
   | { type: "close"; sessionId: string };

@@ -1,178 +1,177 @@
-/// <reference lib="dom" />
-/// <reference lib="dom.iterable" />
 import { byId, inWords, make } from "./dom.ts";
 import type { PageRequest, TaskNews } from "./messages.ts";
 
-/** Characters of a log that are shown: its end. */
-const MAX_CHARACTERS = 200_000;
 /** Tasks that are shown: the newest. */
-const MAX_TASKS = 100;
-const HISTORY_KEY = "commands";
-const MAX_HISTORY = 200;
+const MAX_TASKS = 2_000;
+const TICK_MS = 200;
 
-const hasEnded = ({ status }: TaskNews) => ["success", "failed", "cancelled"].includes(status);
+/** True when nothing more can happen to a task. */
+export function hasEnded({ status }: TaskNews): boolean {
+  return ["success", "failed", "cancelled"].includes(status);
+}
 
-/** One task with its log. */
+/** What a task has come to, e.g. `exit 0 · 4.2 s`. */
+export function figures({ startedAt, endedAt, exitCode }: TaskNews, now: number): string {
+  const ran = startedAt === undefined ? "" : inWords((endedAt ?? now) - startedAt);
+  return [exitCode === undefined ? "" : `exit ${exitCode}`, ran].filter((it) => it).join(" · ");
+}
+
+/** One task in the list. */
 class TaskItem {
   readonly element = make("li");
+  readonly link = make("a", { className: "task" });
   task: TaskNews;
-  readonly #summary = make("summary");
-  readonly #log = make("pre", { tabIndex: 0 });
-  readonly #details = make("details", { open: true }, this.#summary, this.#log);
   readonly #status = make("span", { className: "state" });
-  readonly #title = make("code");
   readonly #figures = make("span", { className: "figures" });
-  readonly #cancel = make("button", { type: "button", className: "small" }, "Cancel");
-  #characters = 0;
 
-  constructor(task: TaskNews, cancel: (id: string) => void) {
+  constructor(task: TaskNews) {
     this.task = task;
-    this.#summary.append(this.#status, this.#title, this.#figures, this.#cancel);
-    this.element.append(this.#details);
-    this.#log.setAttribute("aria-label", `Log of task ${task.number}`);
-    this.#cancel.setAttribute("aria-label", `Cancel task ${task.number}`);
-    this.#cancel.addEventListener("click", (event) => {
-      event.preventDefault();
-      cancel(task.id);
-    });
+    this.link.href = `#task=${task.id}`;
+    this.link.dataset.id = task.id;
+    const number = make("span", { className: "figures" }, `#${task.number}`);
+    const title = make("code", { title: task.title }, task.title);
+    this.link.append(this.#status, number, title, this.#figures);
+    this.element.append(this.link);
     this.show(task);
   }
 
   /** Shows how the task stands. */
   show(task: TaskNews): void {
     this.task = task;
-    const { status, title, exitCode, note } = task;
-    this.element.dataset.status = status;
-    this.#status.textContent = status;
-    this.#title.textContent = title;
-    this.#title.title = title;
-    this.#cancel.hidden = hasEnded(task);
+    this.element.dataset.status = task.status;
+    this.#status.textContent = task.status;
     this.tick(Date.now());
-    if (hasEnded(task) && note && exitCode === undefined) this.#log.dataset.note = note;
   }
 
   /** Shows how long it has run. */
   tick(now: number): void {
-    const { startedAt, endedAt, exitCode } = this.task;
-    const ran = startedAt === undefined ? "" : inWords((endedAt ?? now) - startedAt);
-    this.#figures.textContent = [exitCode === undefined ? "" : `exit ${exitCode}`, ran]
-      .filter((it) => it).join(" · ");
-  }
-
-  /** Adds to the log and stays at its end, unless a person has scrolled up. */
-  add(entries: readonly { stream: string; line: string }[]): void {
-    const log = this.#log;
-    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
-    for (const { stream, line } of entries) {
-      log.append(make("span", { className: `stream-${stream}` }, `${line}\n`));
-      this.#characters += line.length + 1;
-    }
-    while (this.#characters > MAX_CHARACTERS && log.firstChild !== log.lastChild) {
-      this.#characters -= log.firstChild?.textContent?.length ?? 0;
-      log.firstChild?.remove();
-    }
-    if (isAtEnd) log.scrollTop = log.scrollHeight;
-  }
-
-  /** Hides the log, if the task has ended. */
-  fold(): void {
-    if (hasEnded(this.task)) this.#details.open = false;
+    this.#figures.textContent = figures(this.task, now);
   }
 }
 
-/** The list of tasks and the box to run a command. */
+/** The list of tasks. One of them is chosen: its log is shown. */
 export class Tasks {
-  readonly #ask: (request: PageRequest) => boolean;
   readonly #list = byId("tasks", HTMLOListElement);
-  readonly #input = byId("command", HTMLInputElement);
+  readonly #text = byId("filter", HTMLInputElement);
+  readonly #state = byId("filter-state", HTMLSelectElement);
   readonly #items = new Map<string, TaskItem>();
-  readonly #history: string[] = readHistory();
-  /** Where in the history a person is; its length: at what was typed. */
-  #at = this.#history.length;
-  #typed = "";
+  readonly #active = new Set<TaskItem>();
+  readonly #ask: (request: PageRequest) => boolean;
+  readonly #choose: (task: TaskNews) => void;
+  #chosen: string | undefined;
+  /** A new task is chosen by itself, until somebody has chosen an older one. */
+  #followsNewest = true;
 
-  constructor(ask: (request: PageRequest) => boolean) {
+  constructor(
+    ask: (request: PageRequest) => boolean,
+    choose: (task: TaskNews) => void,
+  ) {
     this.#ask = ask;
-    byId("run", HTMLFormElement).addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#run();
-    });
-    this.#input.addEventListener("keydown", (event) => {
-      if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
-      event.preventDefault();
-      this.#recall(event.key === "ArrowUp" ? -1 : 1);
-    });
+    this.#choose = choose;
+    this.#text.addEventListener("input", () => this.#filter());
+    this.#state.addEventListener("change", () => this.#filter());
+    this.#list.addEventListener("keydown", (event) => this.#step(event));
     setInterval(() => {
-      for (const item of this.#items.values()) if (!hasEnded(item.task)) item.tick(Date.now());
-    }, 500);
+      for (const item of this.#active) item.tick(Date.now());
+    }, TICK_MS);
   }
 
-  /** Forgets all tasks. */
+  /** Forgets all tasks: they are told again. */
   clear(): void {
     this.#items.clear();
+    this.#active.clear();
     this.#list.replaceChildren();
   }
 
-  /** Puts the cursor into the box. */
+  /** Puts the focus on the chosen task. */
   focus(): void {
-    this.#input.focus();
-    this.#input.select();
-  }
-
-  /** Puts the focus on the newest task. */
-  focusList(): void {
-    this.#list.querySelector("summary")?.focus();
+    const chosen = this.#items.get(this.#chosen ?? "") ?? [...this.#items.values()].at(-1);
+    chosen?.link.focus();
   }
 
   /** Cancels the newest task that has not ended. */
   cancelNewest(): void {
-    const item = [...this.#items.values()].findLast(({ task }) => !hasEnded(task));
+    const item = [...this.#active].at(-1);
     if (item) this.#ask({ type: "cancel", id: item.task.id });
   }
 
-  /** A task is new or has changed. */
-  show(task: TaskNews): void {
-    const known = this.#items.get(task.id);
-    if (known) return known.show(task);
-    for (const item of this.#items.values()) item.fold();
-    const item = new TaskItem(task, (id) => this.#ask({ type: "cancel", id }));
-    this.#items.set(task.id, item);
-    this.#list.prepend(item.element);
-    byId("no-tasks", HTMLElement).hidden = true;
-    for (const [id, { element }] of this.#items) {
+  /** From now on the newest task is the chosen one. */
+  followNewest(): void {
+    this.#followsNewest = true;
+  }
+
+  /** Somebody has chosen a task; false: there is none such. */
+  choose(id: string): boolean {
+    const item = this.#items.get(id);
+    if (!item) return false;
+    this.#followsNewest = item === [...this.#items.values()].at(-1);
+    this.#mark(item);
+    return true;
+  }
+
+  /** Tasks are new or have changed; answers those that have ended just now. */
+  show(news: readonly TaskNews[]): TaskNews[] {
+    const ended: TaskNews[] = [];
+    const added: HTMLElement[] = [];
+    for (const task of news) {
+      const known = this.#items.get(task.id);
+      const item = known ?? new TaskItem(task);
+      if (known) {
+        if (hasEnded(task) && !hasEnded(known.task)) ended.push(task);
+        known.show(task);
+      } else {
+        this.#items.set(task.id, item);
+        added.push(item.element);
+      }
+      if (hasEnded(task)) this.#active.delete(item);
+      else this.#active.add(item);
+      if (this.#chosen === task.id) this.#choose(task);
+    }
+    this.#list.prepend(...added.reverse());
+    this.#forget();
+    this.#filter();
+    const newest = [...this.#items.values()].at(-1);
+    if (newest && added.length > 0 && this.#followsNewest) this.#mark(newest);
+    return ended;
+  }
+
+  #mark(item: TaskItem): void {
+    this.#items.get(this.#chosen ?? "")?.link.removeAttribute("aria-current");
+    item.link.setAttribute("aria-current", "true");
+    this.#chosen = item.task.id;
+    this.#choose(item.task);
+  }
+
+  #forget(): void {
+    for (const [id, item] of this.#items) {
       if (this.#items.size <= MAX_TASKS) break;
       this.#items.delete(id);
-      element.remove();
+      this.#active.delete(item);
+      item.element.remove();
     }
   }
 
-  /** A task has logged. */
-  log(id: string, entries: readonly { stream: string; line: string }[]): void {
-    this.#items.get(id)?.add(entries);
+  #filter(): void {
+    const text = this.#text.value.trim().toLowerCase();
+    const state = this.#state.value;
+    let shown = 0;
+    for (const { task, element } of this.#items.values()) {
+      const isIt = state === "" || (state === "active" ? !hasEnded(task) : task.status === state);
+      element.hidden = !isIt || !`#${task.number} ${task.title}`.toLowerCase().includes(text);
+      if (!element.hidden) shown++;
+    }
+    const none = byId("no-tasks", HTMLElement);
+    none.hidden = shown > 0;
+    if (this.#items.size > 0) none.textContent = "No task is like that.";
   }
 
-  #run(): void {
-    const command = this.#input.value.trim();
-    if (!command || !this.#ask({ type: "run", command })) return;
-    if (this.#history.at(-1) !== command) this.#history.push(command);
-    this.#history.splice(0, this.#history.length - MAX_HISTORY);
-    this.#at = this.#history.length;
-    localStorage.setItem(HISTORY_KEY, JSON.stringify(this.#history));
-    this.#input.value = "";
-  }
-
-  #recall(step: number): void {
-    if (this.#at === this.#history.length) this.#typed = this.#input.value;
-    this.#at = Math.max(0, Math.min(this.#history.length, this.#at + step));
-    this.#input.value = this.#history[this.#at] ?? this.#typed;
-  }
-}
-
-function readHistory(): string[] {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(HISTORY_KEY) ?? "[]");
-    return Array.isArray(stored) ? stored.filter((it) => typeof it === "string") : [];
-  } catch {
-    return [];
+  #step(event: KeyboardEvent): void {
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    event.preventDefault();
+    const links = [...this.#list.querySelectorAll<HTMLElement>("li:not([hidden]) .task")];
+    const at = links.findIndex((link) => link === document.activeElement);
+    const link = links[Math.max(0, at + (event.key === "ArrowDown" ? 1 : -1))];
+    link?.focus();
+    if (link) this.choose(link.dataset.id ?? "");
   }
 }

@@ -8,12 +8,14 @@ export interface Target {
   readonly triple: string;
   /** As npm calls its processor. */
   readonly npm: string;
+  /** As `uname -m` calls it. */
+  readonly machine: string;
 }
 
 /** Every {@linkcode Target}. */
 const TARGETS: readonly Target[] = [
-  { name: "amd64", triple: "x86_64-unknown-linux-gnu", npm: "x64" },
-  { name: "arm64", triple: "aarch64-unknown-linux-gnu", npm: "arm64" },
+  { name: "amd64", triple: "x86_64-unknown-linux-gnu", npm: "x64", machine: "x86_64" },
+  { name: "arm64", triple: "aarch64-unknown-linux-gnu", npm: "arm64", machine: "aarch64" },
 ];
 
 /**

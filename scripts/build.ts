@@ -14,10 +14,14 @@ import { targetOf } from "./_target.ts";
 
 async function build(args: string[]): Promise<void> {
   const { kind, target, output } = readArguments(args);
-  const path = await (kind === "bundle" ? buildBundle : compile)(target, output);
+  const paths = kind === "bundle"
+    ? Object.values(await buildBundle(target, output))
+    : [await compile(target, output)];
   await writeChecksums(output);
-  const { size } = await Deno.stat(path);
-  print(`${path}, ${(size / 1024 / 1024).toFixed(1)} MiB\n`);
+  for (const path of paths) {
+    const { size } = await Deno.stat(path);
+    print(`${path}, ${(size / 1024 / 1024).toFixed(1)} MiB\n`);
+  }
 }
 
 function readArguments(args: string[]) {

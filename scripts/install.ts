@@ -75,7 +75,8 @@ async function findProgram({ binary, bundle, ...wishes }: Wishes, folder: string
     return await released(compile(target, FOLDER));
   }
   if (!bundle) $.logStep("Building", "the portable bundle");
-  const archive = bundle ?? await released(buildBundle(target, FOLDER));
+  const archive = bundle ??
+    await released(buildBundle(target, FOLDER).then(({ archive }) => archive));
   const extract = ["--extract", "--gzip", "--no-same-owner", "--strip-components=1"];
   await mustRun("tar", ...extract, "--file", archive, "--directory", folder);
   return join(folder, NAME);

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { bundle } from "../scripts/_bundle.ts";
+import { makeRunFile } from "../scripts/_run_file.ts";
 import { ReleaseTree } from "../scripts/_release_tree.ts";
 import { targetOf } from "../scripts/_target.ts";
 import { mustRun } from "../scripts/_tool.ts";
@@ -46,4 +47,9 @@ export async function portableBundle(tree: ReleaseTree, folder: string): Promise
   const archive = await bundle(tree, folder);
   await mustRun("tar", "--extract", "--gzip", "--file", archive, "--directory", folder);
   return join(folder, tree.name, NAME);
+}
+
+/** The release as one file. */
+export async function oneFile(tree: ReleaseTree, folder: string): Promise<string> {
+  return await makeRunFile(tree, await bundle(tree, folder), folder);
 }

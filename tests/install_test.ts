@@ -19,6 +19,7 @@ Deno.test("wrong use of install is one sentence and exit code 2, before anything
       /api_url is "ftp:\/\/host" .*must be an http or https/,
     ],
     [["install", "--email", "nobody"], /--email is "nobody", but must be an address/],
+    [["install", "--log-level", "loud"], /log_level is "loud" .*must be one of debug, info/],
     [["install", "--fast"], /unknown option '--fast'/],
     [["uninstall", "--everything"], /unknown option '--everything'/],
   ];

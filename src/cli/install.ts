@@ -18,7 +18,8 @@ import { complain, print, PROGRAM } from "./output.ts";
 import { requireRoot } from "./root.ts";
 
 const TOKEN_VARIABLE = "NODERAX_BOOTSTRAP_TOKEN";
-const API_URL_KEY = CONFIG_KEYS.find(({ key }) => key === "api_url");
+/** The file that this program was unpacked from. */
+const RUN_FILE_VARIABLE = "NODERAX_RUN_FILE";
 
 /** What the command line says. */
 export interface InstallCommandOptions {
@@ -30,6 +31,8 @@ export interface InstallCommandOptions {
   nonInteractive?: boolean;
   /** Enrolls without an approval. */
   bootstrapToken?: string;
+  /** How much the agent is to log. */
+  logLevel?: string;
 }
 
 /** Installs this program as a service, or upgrades the one that is there; gives the exit code. */
@@ -39,12 +42,14 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   checkEmail(options.email);
   const given = {
     ...options,
-    apiUrl: options.apiUrl && parseApiUrl(options.apiUrl),
+    apiUrl: options.apiUrl && parseFor("api_url", options.apiUrl),
+    logLevel: options.logLevel && parseFor("log_level", options.logLevel),
     token: options.bootstrapToken ?? processEnv(TOKEN_VARIABLE),
   };
-  await requireRoot("install");
+  const runFile = processEnv(RUN_FILE_VARIABLE);
+  await requireRoot("install", runFile);
   const machine: Machine = { places: INSTALLED, run: runTool };
-  const release = await findRelease();
+  const release = await findRelease({ runFile });
   using interruption = new Interruption("The installation was interrupted.");
   print(`Noderax agent ${VERSION}\n`);
   const wishes = await completeWishes(given, machine.places, processEnv);
@@ -70,6 +75,8 @@ export interface Given {
   nonInteractive?: boolean | undefined;
   /** The bootstrap token. */
   token?: string | undefined;
+  /** How much the agent is to log. */
+  logLevel?: string | undefined;
 }
 
 /**
@@ -81,7 +88,7 @@ export async function completeWishes(
   places: Places,
   processEnv: ReadEnv,
   lines: AsyncIterator<string> = readLines(Deno.stdin.readable),
-): Promise<Pick<InstallOptions, "apiUrl" | "converse" | "env" | "token">> {
+): Promise<Pick<InstallOptions, "apiUrl" | "converse" | "env" | "logLevel" | "token">> {
   const env = installEnv(places, processEnv);
   const loaded = await loadConfig({ env });
   const { config } = loaded;
@@ -100,6 +107,7 @@ export async function completeWishes(
   return {
     apiUrl,
     env,
+    logLevel: given.logLevel,
     token: given.token,
     converse: (place) =>
       converse(place, {
@@ -117,7 +125,7 @@ export async function completeWishes(
 async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {
   const complaint = (answer: string) => {
     try {
-      parseApiUrl(answer);
+      parseFor("api_url", answer);
       return undefined;
     } catch (error) {
       return answer ? messageOf(error) : "An address is needed.";
@@ -125,13 +133,15 @@ async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {
   };
   const answer = await ask("Address of the control plane (API URL): ", complaint, lines);
   if (answer === undefined) throw missing("No API URL was given, which needs --api-url");
-  return parseApiUrl(answer);
+  return parseFor("api_url", answer);
 }
 
-function parseApiUrl(text: string): string {
-  if (!API_URL_KEY) throw new Error("there is no key api_url");
+/** The value of a key of the configuration as it is saved. */
+function parseFor(name: string, text: string): string {
+  const key = CONFIG_KEYS.find(({ key }) => key === name);
+  if (!key) throw new Error(`there is no key ${name}`);
   try {
-    return String(parseValue(API_URL_KEY, text, "here"));
+    return String(parseValue(key, text, "here"));
   } catch (error) {
     throw new UserError(messageOf(error), { exitCode: EXIT_USAGE });
   }

@@ -84,6 +84,7 @@ function describeInstallation(program: Command, exit: Exit): void {
       "--bootstrap-token <token>",
       "enroll with a token made in the web app; also taken from NODERAX_BOOTSTRAP_TOKEN",
     )
+    .option("--log-level <level>", "debug, info, warn or error; kept in the configuration")
     .addHelpText(
       "after",
       examples([

@@ -5,9 +5,9 @@ import { PROGRAM } from "./output.ts";
 /**
  * Does nothing for root.
  *
- * @throws {UserError} for anybody else: it says how to run `command` (without the program's name).
+ * @throws {UserError} for anybody else: it says how to run `command` of `program`.
  */
-export async function requireRoot(command: string): Promise<void> {
+export async function requireRoot(command: string, program = PROGRAM): Promise<void> {
   if ((await lookUpAccounts()).uid === 0) return;
-  throw new UserError(`This needs root: run \`sudo ${PROGRAM} ${command}\`.`);
+  throw new UserError(`This needs root: run \`sudo ${program} ${command}\`.`);
 }

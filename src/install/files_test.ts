@@ -166,6 +166,9 @@ Deno.test("a configuration that is there is kept, and only what a service needs 
   const added = { api_url: "https://new", api_tls_ca_file: "/etc/ssl/ours.pem" };
   assert.deepEqual(await saved(), { ...old, ...added });
 
+  await machine.take(settings(machine, { logLevel: "warn", env, warn: assert.fail }));
+  assert.deepEqual(await saved(), { ...old, ...added, log_level: "warn" });
+
   const example = JSON.parse(await Deno.readTextFile("config.example.json"));
   await Deno.writeTextFile(places.config, JSON.stringify(example));
   await machine.take(settings(machine, { env, warn: assert.fail }));

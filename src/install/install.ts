@@ -27,6 +27,8 @@ const REPORT_TIMEOUT_MS = 5_000;
 export interface InstallOptions extends EnrollmentOptions, ServiceOptions, StepsOptions {
   /** The control plane's address; undefined where the configuration has one that stays. */
   apiUrl: string | undefined;
+  /** How much it logs; undefined leaves that as it is. */
+  logLevel?: string | undefined;
   /** What is installed. */
   release: Release;
 }

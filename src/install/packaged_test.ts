@@ -29,6 +29,7 @@ Deno.test("another release is not put over what a package has installed", async 
   await refuseOverPackage(machine.places, {
     folder: await Deno.realPath(programFolder),
     parts: [],
+    program: machine.places.program,
   });
   await Deno.remove(machine.places.packageMark);
   await refuseOverPackage(machine.places, other);

@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "@std/path";
-import { NAME, SERVICE } from "../system/paths.ts";
+import { SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";
 import { refuseForeignLink } from "./link.ts";
@@ -33,7 +33,7 @@ export function preflight(machine: Machine, release: Release): Step {
           `The service is masked: run \`sudo systemctl unmask ${SERVICE}\`, then install again.`,
         );
       }
-      await requireOwnLife(run, `${release.parts[0]?.from ?? NAME} install`);
+      await requireOwnLife(run, `${release.program} install`);
       await refuseForeignLink(places);
       await refuseOverPackage(places, release);
       const free = await requireSpace(machine, release);

@@ -12,6 +12,8 @@ export interface Release {
   folder: string;
   /** Its files and folders: where they are, and their name in the program folder. */
   parts: { from: string; as: string }[];
+  /** What is run to install it, by whoever has it. */
+  program: string;
 }
 
 /**
@@ -19,11 +21,16 @@ export interface Release {
  * there is nothing that could be installed then.
  */
 export async function findRelease(
-  { standalone = Deno.build.standalone, execPath = Deno.execPath() } = {},
+  { standalone = Deno.build.standalone, execPath = Deno.execPath(), runFile }: {
+    standalone?: boolean;
+    execPath?: string;
+    /** The file that it was unpacked from. */
+    runFile?: string | undefined;
+  } = {},
 ): Promise<Release> {
   if (standalone) {
     const program = await Deno.realPath(execPath);
-    return { folder: dirname(program), parts: [{ from: program, as: NAME }] };
+    return { folder: dirname(program), parts: [{ from: program, as: NAME }], program };
   }
   const folder = dirname(dirname(await Deno.realPath(execPath)));
   const isBundle = await isThere(join(folder, NAME)) && await isThere(join(folder, "lib", "deno"));
@@ -35,5 +42,6 @@ export async function findRelease(
   }
   const parts = BUNDLE.map((name) => ({ from: join(folder, name), as: name }));
   const there = await Promise.all(parts.map(({ from }) => isThere(from)));
-  return { folder, parts: parts.filter((_, at) => there[at]) };
+  const program = runFile ?? join(folder, NAME);
+  return { folder, parts: parts.filter((_, at) => there[at]), program };
 }

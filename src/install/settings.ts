@@ -36,6 +36,8 @@ export function installEnv(places: Places, env: ReadEnv): ReadEnv {
 export interface SettingsOptions {
   /** The control plane's address, where the person has named one. */
   apiUrl?: string | undefined;
+  /** How much the agent logs, where the person has said so. */
+  logLevel?: string | undefined;
   /** See {@linkcode installEnv}. */
   env: ReadEnv;
   /** Hears of what did not stop it. */
@@ -44,12 +46,12 @@ export interface SettingsOptions {
 
 /** The configuration: what is set already stays, the rest is what a service needs. */
 export function settings({ places, run }: Machine, options: SettingsOptions): Step {
-  const { env, warn, apiUrl } = options;
+  const { env, warn } = options;
   return {
     name: "Configuration",
     async run(undos) {
       const loaded = await loadConfig({ env });
-      const changes = neededChanges(loaded, places, apiUrl);
+      const changes = neededChanges(loaded, places, options);
       const names = Object.keys(changes).join(", ");
       const isRoots = FILE_OF_ROOT.test(await modeAndOwner(run, places.config)) &&
         FOLDER_OF_ROOT.test(await modeAndOwner(run, places.configFolder));
@@ -88,13 +90,14 @@ export function installedStateFile({ stateFile }: Config, places: Places): strin
 function neededChanges(
   { config, sources }: LoadedConfig,
   places: Places,
-  apiUrl = config.apiUrl,
+  { apiUrl = config.apiUrl, logLevel }: SettingsOptions,
 ): Record<string, string> {
   const inFile = (key: string) => typeof sources[key] === "object" && "file" in sources[key];
   const { apiTlsCaFile } = config;
   const stateFile = installedStateFile(config, places);
   return {
     ...(apiUrl && !(inFile("api_url") && apiUrl === config.apiUrl) ? { api_url: apiUrl } : {}),
+    ...(logLevel && logLevel !== config.logLevel ? { log_level: logLevel } : {}),
     ...(apiTlsCaFile && !inFile("api_tls_ca_file") ? { api_tls_ca_file: apiTlsCaFile } : {}),
     ...(stateFile === config.stateFile ? {} : { state_file: stateFile }),
     ...(config.runAsUser ? {} : { run_as_user: SERVICE_USER }),

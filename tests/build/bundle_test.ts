@@ -68,9 +68,11 @@ Deno.test("the portable bundle", async (t) => {
   const { scratch, folder, program } = bundle;
   await Deno.symlink(program, join(scratch, "link"));
 
-  await t.step("two builds are the same bytes, and the checksum is theirs", async () => {
-    const [one = "", two = ""] = bundle.archives;
-    await sh('cmp "$1" "$2" && cd "$3" && sha256sum --check SHA256SUMS', one, two, join(one, ".."));
+  await t.step("two builds are the same bytes, and the checksums are theirs", async () => {
+    const [one = "", two = ""] = bundle.archives.map((archive) => join(archive, ".."));
+    await sh('diff -r "$1" "$2" && cd "$1" && sha256sum --check --strict SHA256SUMS', one, two);
+    const files = await Array.fromAsync(Deno.readDir(one), ({ name }) => name);
+    assert.deepEqual(files.sort(), ["SHA256SUMS", `${NAME}.run`, `${NAME}.tar.gz`]);
   });
 
   await t.step("it holds the program and nothing of tests and development", async () => {
@@ -136,6 +138,8 @@ Deno.test("the portable bundle", async (t) => {
   await t.step("its command line is a row of a process list", () => shortCommandLine(bundle));
 
   await t.step("it runs tasks and terminals", () => works(bundle));
+
+  await t.step("as one file it runs on when that is removed", () => outlives(bundle));
 
   const ignore = Deno.uid() !== 0;
   const why = ignore ? " (ignored: only root can make users)" : "";
@@ -234,6 +238,23 @@ async function samePermissions({ scratch, folder, program }: Bundle): Promise<vo
   );
   assert.deepEqual(launched.split("\n"), set.split("\n"));
   assert.match(launched, /"variable":"HOME"\} denied[^]*ignored: undefined/);
+}
+
+/** Starts the `.run` file, and takes it away. */
+async function outlives({ scratch, archives: [archive = ""] }: Bundle): Promise<void> {
+  await using fleet = await realtimeFleet();
+  const file = join(scratch, "one.run");
+  await Deno.copyFile(archive.replace(/tar\.gz$/, "run"), file);
+  const env = { NODERAX_UNPACK_FOLDER: join(scratch, "unpacked") };
+  await using agent = new AgentProcess(fleet.configFile, { env, command: [file] });
+  await agent.waitForLog("realtime session is up");
+  await Deno.remove(file);
+  assert.equal(await outputOf(fleet, "env | grep ^NODERAX_ || echo clean"), "clean");
+  const terminal = await openShell(fleet);
+  terminal.input("exit 7\n");
+  assert.equal((await exited(terminal))?.exitCode, 7);
+  await leavesWell(fleet, agent);
+  assert.deepEqual(agent.otherOutput, []);
 }
 
 /** Runs a task and a terminal, whose machine code comes from the bundle. */

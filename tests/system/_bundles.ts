@@ -22,7 +22,7 @@ export class Bundles implements AsyncDisposable {
   static async make(): Promise<Bundles> {
     const folder = await TemporaryFolder.make({ prefix: "noderax-bundles-" });
     try {
-      const path = await buildBundle(targetOf(Deno.build.target), folder.path);
+      const { archive: path } = await buildBundle(targetOf(Deno.build.target), folder.path);
       const bundles = new Bundles(folder, basename(path, ".tar.gz"));
       await bundles.#unpack(path);
       await bundles.#makeNext();

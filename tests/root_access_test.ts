@@ -71,8 +71,7 @@ function terminal(runAsRoot: boolean): Surface {
 
 const SURFACES: Record<string, Surface> = {
   "task": shell("id -u", {}),
-  "root task": shell("id -u", { runAsRoot: true }),
-  "scope task": shell("id -u", { runAsRoot: true, rootScope: "task" }),
+  "root task": shell("id -u", { runAsRoot: true, rootScope: "task" }),
   "scope terminal": shell("id -u", { runAsRoot: true, rootScope: "terminal" }),
   "apt-get update": shell("apt-get update", { runAsRoot: true, rootScope: "operational" }),
   "operational id": shell("id -u", { runAsRoot: true, rootScope: "operational" }),
@@ -107,7 +106,6 @@ privileged("each profile allows what the contract says, on each surface", async 
       !profile || profile === "all" || profile.split("_").includes(scope) ? "root" : "refused";
     assert.deepEqual(cells, [
       "user",
-      may("task"),
       may("task"),
       may("terminal"),
       may("operational"),
@@ -169,7 +167,7 @@ Deno.test("a profile is reported, kept over a restart, and an unknown one is off
       const applied = { ...Object(cp.node(fleet.nodeId).appliedRootAccess) };
       return Object.entries(expected).every(([key, value]) => applied[key] === value) && applied;
     }, { what });
-  const root = { runAsRoot: true };
+  const root = { runAsRoot: true, rootScope: "task" };
   {
     await using agent = await fleet.agent();
     await agent.waitForLog("realtime session is up");

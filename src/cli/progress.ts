@@ -37,8 +37,14 @@ export class Progress implements Disposable {
   }
 
   /** Takes the rewritten line away. */
-  [Symbol.dispose](): void {
+  clear(): void {
     if (this.#shown) this.#options.write("\r\x1b[K");
+    this.#shown = false;
+  }
+
+  /** The same. */
+  [Symbol.dispose](): void {
+    this.clear();
   }
 }
 

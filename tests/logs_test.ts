@@ -220,7 +220,7 @@ Deno.test("what many tasks print together waits on disk as well", async () => {
   }
   const peakMib = await agent.peakMemoryMib();
   tell(`24 tasks that print 4 MB each: peak memory ${peakMib.toFixed(0)} MiB`);
-  assert(peakMib < 256);
+  assert(peakMib < 192);
 });
 
 Deno.test("of a backlog over 64 MB the tail is kept, and an entry tells what is missing", async () => {

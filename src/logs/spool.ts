@@ -18,7 +18,7 @@ export interface SpoolLimits {
   total: number;
 }
 
-const LIMITS: SpoolLimits = { memory: 64 * KIB, segment: MIB, total: 64 * MIB };
+const LIMITS: SpoolLimits = { memory: 16 * KIB, segment: MIB, total: 64 * MIB };
 
 /** What a task takes beside its spool's queues: buffers of pipes, a piece being read, an entry. */
 const OVERHEAD = 192 * KIB;

@@ -1,3 +1,4 @@
+import { Slots } from "../system/slots.ts";
 import { LineDecoder } from "./line_decoder.ts";
 import type { SecretMask } from "./secret_mask.ts";
 
@@ -9,6 +10,12 @@ const LAST_LOOK_MS = 50;
 const MAX_PIPE_BYTES = 1 << 20;
 /** So much of it comes at once, if there is as much. */
 const CHUNK_BYTES = 1 << 15;
+
+/**
+ * Text takes several times the memory of its bytes while it is decoded, masked and written; the
+ * outputs of many tasks take turns at that, and wait as bytes.
+ */
+const decoding = new Slots(8);
 
 /** One stream of a program's output, read into lines until its end, or until it is let go. */
 export class ProgramOutput {
@@ -38,10 +45,13 @@ export class ProgramOutput {
   async read(): Promise<void> {
     for (;;) {
       const { done, value } = await this.#next();
-      const lines = done || !value ? this.#decoder.end() : this.#decoder.push(value);
-      if (value) this.#buffer = value.buffer;
-      if (lines !== "") await this.#onLines(lines);
-      if (done || !value) return;
+      const isEnd = done || !value;
+      await decoding.use(async () => {
+        const lines = isEnd ? this.#decoder.end() : this.#decoder.push(value);
+        if (lines !== "") await this.#onLines(lines);
+      });
+      if (isEnd) return;
+      this.#buffer = value.buffer;
       if (performance.now() > this.#letGoMs + LINGER_MS) {
         // Less than it could have been is what somebody goes on writing, never ending perhaps.
         this.#mayReadBytes -= Math.max(value.length, CHUNK_BYTES);

@@ -1,4 +1,5 @@
 import * as z from "@zod/zod";
+import { passwordsIn, secretPathsIn } from "./value_secrets.ts";
 
 const Environment = z.looseObject({ environment: z.record(z.string(), z.unknown()) });
 
@@ -8,13 +9,16 @@ const PARTS = "TOKEN(?!IZ)|SECRET(?!AR(?:Y|IES)$)|PASSWORD(?!LESS)|PASSWD|PASSPH
 /** Words that another one may begin: `MASTERKEY`, `DBPASS`. */
 const ENDS = "KEY|PASS|PWD|CREDS|COOKIE|JWT";
 /** Words that mean a secret only by themselves: AUTHOR and SACRED are none. */
-const WHOLE = "CRED|PAT|O?AUTH|PRIVATE|BEARER";
+const WHOLE = "CRED|PAT|O?AUTH|PRIVATE|BEARER|[TH]?OTP";
 const SECRET_WORD = new RegExp(`${PARTS}|(?:${ENDS}|^(?:${WHOLE}))S?$`);
 /** Words that end like a secret. */
 const HARMLESS = new RegExp(
   "^(?:(?:DON|HOC|HOT|JOC|LAC|MON|TUR|WHIS)KEYS?" +
     "|(?:ASK|BY|COM|ENCOM|OVER|SUR|TRES|UNDER)PASS|OLDPWD)$",
 );
+
+/** What is posted there is believed: the address itself is the secret. */
+const WEBHOOK = /web_?hook/i;
 
 /**
  * Whether the name of an environment variable says that its value is a secret: one of its words,
@@ -30,10 +34,20 @@ export function looksSecret(name: string): boolean {
     .some((word) => SECRET_WORD.test(word) && !HARMLESS.test(word));
 }
 
-/** The values of a payload's `environment` that no log may show; the payload may be anything. */
+/**
+ * What no log may show of a payload's `environment`; the payload may be anything. Of a value with a
+ * secret name that is all of it, of a webhook's address its path, of others the passwords in them.
+ */
 export function secretsOf(payload: unknown): string[] {
   const { data } = Environment.safeParse(payload);
   return Object.entries(data?.environment ?? {})
-    .filter(([name, value]) => looksSecret(name) && typeof value !== "object")
-    .map(([, value]) => String(value));
+    .filter(([, value]) => typeof value !== "object")
+    .flatMap(([name, value]) => {
+      const text = String(value);
+      return [
+        ...looksSecret(name) ? [text] : [],
+        ...WEBHOOK.test(name) ? secretPathsIn(text) : [],
+        ...passwordsIn(text, looksSecret),
+      ];
+    });
 }

@@ -1,0 +1,45 @@
+import { join } from "@std/path";
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+/** How long what nobody needs any more is kept for a look at it. */
+const KEPT_MS = 7 * DAY_MS;
+/** A task's lines and how far their delivery has come. */
+const SPOOL_FILE = /^([A-Za-z0-9_-]{1,128})\.(?:log\.\d+|cursor)$/;
+
+/**
+ * Removes from the folder of the journal what is older than seven days and belongs to nobody: copies
+ * of damaged files, and lines of tasks of which there is no record. They hold what tasks were given
+ * and what they printed. Returns the names.
+ */
+export async function sweepJournal(
+  folder: string,
+  isAtWork: (taskId: string) => boolean,
+  nowMs = Date.now(),
+): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  const records = new Set(names.filter((name) => name.endsWith(".json")));
+  const swept: string[] = [];
+  for (const name of names) {
+    const taskId = SPOOL_FILE.exec(name)?.[1];
+    const isOrphan = taskId !== undefined && !records.has(`${taskId}.json`) && !isAtWork(taskId);
+    if (!isOrphan && !name.endsWith(".corrupt")) continue;
+    const path = join(folder, name);
+    const { mtime, isFile } = await Deno.lstat(path);
+    if (!isFile || nowMs - (mtime?.getTime() ?? nowMs) < KEPT_MS) continue;
+    await Deno.remove(path);
+    swept.push(name);
+  }
+  return swept;
+}
+
+/** Sweeps now and once a day until `signal` aborts; what fails is tried again the next day. */
+export async function sweepDaily(sweep: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sweep();
+    const day = Promise.withResolvers<void>();
+    const timer = setTimeout(day.resolve, DAY_MS);
+    signal.addEventListener("abort", () => day.resolve(), { once: true });
+    await day.promise;
+    clearTimeout(timer);
+  }
+}

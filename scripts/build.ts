@@ -1,5 +1,5 @@
 /**
- * Builds what is released, into dist: `build.ts compile|bundle [--target amd64|arm64] [--output <folder>]`.
+ * Builds what is released, into dist: `build.ts compile|bundle|package [--target amd64|arm64] [--output <folder>]`.
  *
  * @module
  */
@@ -10,13 +10,19 @@ import { EXIT_USAGE, messageOf, UserError } from "../src/system/user_error.ts";
 import { buildBundle } from "./_bundle.ts";
 import { writeChecksums } from "./_checksums.ts";
 import { compile } from "./_compile.ts";
-import { targetOf } from "./_target.ts";
+import { buildPackages } from "./_packages.ts";
+import { type Target, targetOf } from "./_target.ts";
+
+/** What can be built, each for a target and into a folder; gives the paths. */
+const BUILDS = {
+  compile: async (target, output) => [await compile(target, output)],
+  bundle: async (target, output) => Object.values(await buildBundle(target, output)),
+  package: async (target, output) => Object.values(await buildPackages(target, output)),
+} satisfies Record<string, (target: Target, output: string) => Promise<string[]>>;
 
 async function build(args: string[]): Promise<void> {
   const { kind, target, output } = readArguments(args);
-  const paths = kind === "bundle"
-    ? Object.values(await buildBundle(target, output))
-    : [await compile(target, output)];
+  const paths = await BUILDS[kind](target, output);
   await writeChecksums(output);
   for (const path of paths) {
     const { size } = await Deno.stat(path);
@@ -31,8 +37,8 @@ function readArguments(args: string[]) {
       allowPositionals: true,
       options: { target: { type: "string" }, output: { type: "string", default: "dist" } },
     });
-    if ((kind !== "compile" && kind !== "bundle") || more.length > 0) {
-      throw new Error("say what to build: compile or bundle");
+    if (!isKind(kind) || more.length > 0) {
+      throw new Error(`say what to build: ${Object.keys(BUILDS).join(", ")}`);
     }
     const target = targetOf(values.target ?? Deno.build.target);
     return { kind, target, output: resolve(values.output) };
@@ -41,6 +47,10 @@ function readArguments(args: string[]) {
       ? error
       : new UserError(messageOf(error), { exitCode: EXIT_USAGE, cause: error });
   }
+}
+
+function isKind(kind: string | undefined): kind is keyof typeof BUILDS {
+  return kind !== undefined && Object.hasOwn(BUILDS, kind);
 }
 
 try {

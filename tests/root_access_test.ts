@@ -71,7 +71,8 @@ function terminal(runAsRoot: boolean): Surface {
 
 const SURFACES: Record<string, Surface> = {
   "task": shell("id -u", {}),
-  "root task": shell("id -u", { runAsRoot: true, rootScope: "task" }),
+  "root task": shell("id -u", { runAsRoot: true }),
+  "scope task": shell("id -u", { runAsRoot: true, rootScope: "task" }),
   "scope terminal": shell("id -u", { runAsRoot: true, rootScope: "terminal" }),
   "apt-get update": shell("apt-get update", { runAsRoot: true, rootScope: "operational" }),
   "operational id": shell("id -u", { runAsRoot: true, rootScope: "operational" }),
@@ -106,6 +107,7 @@ privileged("each profile allows what the contract says, on each surface", async 
       !profile || profile === "all" || profile.split("_").includes(scope) ? "root" : "refused";
     assert.deepEqual(cells, [
       "user",
+      may("task"),
       may("task"),
       may("terminal"),
       may("operational"),
@@ -167,7 +169,7 @@ Deno.test("a profile is reported, kept over a restart, and an unknown one is off
       const applied = { ...Object(cp.node(fleet.nodeId).appliedRootAccess) };
       return Object.entries(expected).every(([key, value]) => applied[key] === value) && applied;
     }, { what });
-  const root = { runAsRoot: true, rootScope: "task" };
+  const root = { runAsRoot: true };
   {
     await using agent = await fleet.agent();
     await agent.waitForLog("realtime session is up");

@@ -128,11 +128,6 @@ Deno.test("a task that cannot be run says what is wrong with it", async () => {
       fails({ command, timeout: "soon" }, /^bad payload: payload\.timeout: .*"soon"/),
     "timeout_seconds": () =>
       fails({ command, timeout_seconds: -1 }, /^bad payload: payload\.timeout_seconds: /),
-    "root without a scope": () =>
-      fails(
-        { command, runAsRoot: true },
-        /^bad payload: payload\.rootScope: must be one of operational, task, terminal where runAsRoot/,
-      ),
     "two fields": () =>
       fails({ command: 1, working_dir: 2 }, /payload\.command: .*; payload\.working_dir: /),
   });

@@ -143,7 +143,7 @@ export class Nodes {
       status: "pending",
     };
     this.#enrollments.set(enrollment.token, enrollment);
-    if (this.#options.autoApprove) this.#approveAlone(enrollment.token);
+    if (this.#options.autoApprove) this.approve(enrollment.token);
     this.#changed();
     return enrollment;
   }
@@ -158,18 +158,9 @@ export class Nodes {
   /** An operator approves: the node exists from now on. */
   approve(token: string): Node {
     const enrollment = this.enrollment(token);
-    enrollment.node ??= this.#admit(enrollment.hostname, enrollment.additionalInfo);
+    enrollment.node ??= this.add(enrollment.hostname, enrollment.additionalInfo);
     this.settle(token, "approved");
     return enrollment.node;
-  }
-
-  /** A conflict is for the operator to see: the enrollment stays pending. */
-  #approveAlone(token: string): void {
-    try {
-      this.approve(token);
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-    }
   }
 
   /** Puts an enrollment into a state. */
@@ -207,16 +198,8 @@ export class Nodes {
   consume(token: string, hostname: string, additionalInfo: Record<string, unknown>): Node {
     const install = this.install(token);
     if (install.node) throw new HttpError(410, "Bootstrap token has been used already");
-    install.node = this.#admit(hostname, additionalInfo);
+    install.node = this.add(hostname, additionalInfo);
     return install.node;
-  }
-
-  /** Hostnames are unique: 409 for one that a node has. */
-  #admit(hostname: string, additionalInfo: Record<string, unknown>): Node {
-    if (this.all().some((node) => node.hostname.toLowerCase() === hostname.toLowerCase())) {
-      throw new HttpError(409, "A node with this hostname already exists");
-    }
-    return this.add(hostname, additionalInfo);
   }
 
   #current(enrollment: Enrollment): Enrollment {

@@ -59,8 +59,9 @@ stop_service() {
     complain "this belongs to the agent's service and ends with it: run \`systemd-run --pipe --wait $1\`"
     exit 1
   fi
+  mkdir -p "$state_folder"
   { systemctl is-active "$service" || true; systemctl is-enabled "$service" || true; } >"$before_removal"
-  systemctl stop "$service"
+  systemctl stop "$service" || ! systemctl is-active --quiet "$service" || exit 1
 }
 
 # As it was when the package was removed, or was about to be.

@@ -187,11 +187,7 @@ async function waitFor(
   const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns || 80 : undefined;
   using progress = new Progress({ write: print, columns });
   const onWaiting = (report: WaitingReport) => progress.show(waitingLine(report));
-  const warn = (sentence: string) => {
-    progress.clear();
-    place.warn(sentence);
-  };
-  return await awaitApproval({ ...place, warn }, token, { signal, onWaiting });
+  return await awaitApproval(place, token, { signal, onWaiting });
 }
 
 function waitingLine({ waitedMs, remainingMs, problem }: WaitingReport): string {

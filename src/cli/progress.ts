@@ -37,14 +37,8 @@ export class Progress implements Disposable {
   }
 
   /** Takes the rewritten line away. */
-  clear(): void {
-    if (this.#shown) this.#options.write("\r\x1b[K");
-    this.#shown = false;
-  }
-
-  /** The same. */
   [Symbol.dispose](): void {
-    this.clear();
+    if (this.#shown) this.#options.write("\r\x1b[K");
   }
 }
 

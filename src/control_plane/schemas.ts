@@ -151,7 +151,7 @@ export interface HostFacts {
   arch: string;
   /** Version of this agent. */
   agentVersion: string;
-  /** The point release of the distribution where it has one, else `VERSION_ID` of os-release. */
+  /** `VERSION_ID` of os-release. */
   platformVersion: string;
   /** Kernel release. */
   kernelVersion: string;

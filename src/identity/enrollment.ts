@@ -4,7 +4,6 @@ import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { Backoff } from "../control_plane/backoff.ts";
 import { isTransient, RefusedError, UnusableAnswerError } from "../control_plane/errors.ts";
 import type { EnrollmentStatus, HostFacts, InitiatedEnrollment } from "../control_plane/schemas.ts";
-import { hostnameForEnrollment } from "../system/host_facts.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { writeIdentity } from "./identity_file.ts";
 
@@ -67,8 +66,6 @@ export interface EnrollmentPlace {
 export interface WaitOptions {
   /** Called after each question that brought no decision. */
   onWaiting?: (report: WaitingReport) => void;
-  /** After so long a conflict that only the approving person sees is told of, in milliseconds. */
-  hintMs?: number;
   /** Ends the wait early; its reason is thrown and the token stays good. */
   signal?: AbortSignal;
   /** Pause between two questions, in milliseconds (contract: 5 s). */
@@ -127,7 +124,6 @@ export async function awaitApproval(
   options: WaitOptions = {},
 ): Promise<Credentials> {
   const { intervalMs = 5_000, throttledMs = 15_000, limitMs = 600_000, signal } = options;
-  let { hintMs = 120_000 } = options;
   const { now = () => performance.now(), onWaiting } = options;
   const startedAt = now();
   while (true) {
@@ -156,10 +152,6 @@ export async function awaitApproval(
           " Its token is kept; `noderax-agent enroll` and `noderax-agent run` go on with it.",
       );
     }
-    if (waitedMs >= hintMs && problem === undefined) {
-      place.warn(`Nobody has approved the enrollment so far. ${mayConflict()}`);
-      hintMs = Infinity;
-    }
     onWaiting?.({ waitedMs, remainingMs, ...(problem === undefined ? {} : { problem }) });
     await pause(Math.min(pauseMs, remainingMs), signal);
   }
@@ -185,17 +177,6 @@ export async function completeEnrollment(
     // The agent may run as an account that must not write its configuration.
     warn(`The identity is saved, but not in the configuration: ${error.message}`);
   }
-}
-
-/** What to do where another node has this machine's name (contract: hostnames are unique). */
-export function freeHostname(hostname: string): string {
-  return `delete or rename the old node "${hostname}" in the Noderax web app`;
-}
-
-/** Only the person who approves is told of such a conflict: for the machine all is pending. */
-function mayConflict(): string {
-  return `If the web app refuses the approval, because a node has this name already, ` +
-    `${freeHostname(hostnameForEnrollment())}, then approve again.`;
 }
 
 function decide(answer: EnrollmentStatus): Credentials | undefined {

@@ -111,20 +111,6 @@ Deno.test("denied is another word for rejected, and states not known yet are wai
     assert.equal(reports, 2);
   }));
 
-Deno.test("a long wait says once what only the approving person is told", () =>
-  withWorld(async ({ cp, place, warnings }) => {
-    cp.addNode({ hostname: REQUEST.hostname });
-    const { token } = await initiateEnrollment(place, REQUEST);
-    assert.throws(() => cp.approve(token), { statusCode: 409 });
-    const waiting = awaitApproval(place, token, { ...QUICK, hintMs: 20, limitMs: 100 });
-    await assert.rejects(waiting, { message: /Nobody has approved/ });
-    assert.equal(warnings.length, 1);
-    assert.match(
-      warnings[0] ?? "",
-      /^Nobody has approved .* because a node has this name already, delete or rename the old node ".+" in/,
-    );
-  }));
-
 Deno.test("a token from the environment cannot be removed: that is said", () =>
   withWorld(async ({ place, warnings }) => {
     const token = place.loaded.config.enrollmentToken ?? "";

@@ -1,7 +1,6 @@
 import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { isTransient, RefusedError } from "../control_plane/errors.ts";
 import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
-import { freeHostname } from "../identity/enrollment.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 
 /**
@@ -18,10 +17,7 @@ export async function consumeToken(
     return await api.consume({ token, hostname, additionalInfo });
   } catch (cause) {
     const reason = messageOf(cause).replaceAll(token, "***");
-    const isRefused = cause instanceof RefusedError && !isTransient(cause);
-    const todo = isRefused && cause.status === 409
-      ? `the token is still good: ${freeHostname(hostname)}, then install again`
-      : isRefused
+    const todo = cause instanceof RefusedError && !isTransient(cause)
       ? "make a new one in the Noderax web app"
       : "check api_url and the network, then install again";
     // Its cause may hold the token.

@@ -150,21 +150,6 @@ Deno.test("a token that is not taken leaves no trace, and both sides hear why", 
   assert.match(last?.statusMessage ?? "", /\*\*\* has expired/);
 });
 
-Deno.test("a node that has the machine's name already is named as what is in the way", async () => {
-  await using world = await World.make();
-  const { cp } = world;
-  const token = cp.addInstall();
-  const old = cp.addNode({ hostname: Deno.hostname() });
-  const sentence = `the token is still good: delete or rename the old node "${Deno.hostname()}" ` +
-    "in the Noderax web app, then install again.";
-  await assert.rejects(world.install("1", { token }), {
-    name: "UserError",
-    message:
-      `The bootstrap token was not taken (A node with this hostname already exists): ${sentence}`,
-  });
-  assert.deepEqual(cp.nodes.map(({ nodeId }) => nodeId), [old.nodeId]);
-});
-
 Deno.test("a machine that has become a node keeps all when the service does not get well", async () => {
   await using world = await World.make();
   const { machine, cp } = world;

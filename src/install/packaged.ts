@@ -16,12 +16,12 @@ export interface Package {
 /** The kinds of package, as their mark in the program's folder tells them. */
 const PACKAGES: Record<string, Package> = {
   deb: {
-    upgrade: `apt-get install --only-upgrade ${NAME}`,
+    upgrade: "apt-get install ./FILE.deb",
     remove: `apt-get remove ${NAME}`,
     purge: `apt-get purge ${NAME}`,
   },
   rpm: {
-    upgrade: `dnf upgrade ${NAME}`,
+    upgrade: "dnf install ./FILE.rpm",
     remove: `dnf remove ${NAME}`,
     purge: `dnf remove ${NAME}; rm -r /etc/${NAME} /var/lib/${NAME}`,
   },

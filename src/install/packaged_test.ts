@@ -23,7 +23,7 @@ Deno.test("another release is not put over what a package has installed", async 
     refuseOverPackage(machine.places, other),
     (error) =>
       error instanceof UserError &&
-      /apt-get install --only-upgrade noderax-agent.*apt-get remove/.test(error.message),
+      /apt-get install \.\/FILE\.deb.*apt-get remove/.test(error.message),
   );
   const { programFolder } = machine.places;
   await refuseOverPackage(machine.places, {

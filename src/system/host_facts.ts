@@ -3,9 +3,6 @@ import { VERSION } from "./version.ts";
 
 /** Where a distribution may describe itself: the first one that is there counts (os-release(5)). */
 const OS_RELEASE_FILES = ["/etc/os-release", "/usr/lib/os-release"];
-/** Where Debian says its point release; its relatives have there what they were made from. */
-const DEBIAN_VERSION_FILE = "/etc/debian_version";
-const POINT_RELEASE = /^\d+(\.\d+)+/;
 const GO_ARCH: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
 /** The control plane's columns, in characters (contract: Realtime, rules found by trying). */
 const LIMITS = {
@@ -38,21 +35,13 @@ export async function readHostFacts(sources: HostSources = {}): Promise<HostFact
     os: cut(release.ID || Deno.build.os, LIMITS.os),
     arch: cut(GO_ARCH[arch] ?? arch, LIMITS.arch),
     agentVersion: cut(VERSION, LIMITS.agentVersion),
-    platformVersion: cut(await platformVersion(release, readTextFile), LIMITS.platformVersion),
+    // Rolling distributions have no VERSION_ID.
+    platformVersion: cut(
+      release.VERSION_ID || release.BUILD_ID || release.VERSION_CODENAME || UNKNOWN,
+      LIMITS.platformVersion,
+    ),
     kernelVersion: cut(kernel() || UNKNOWN, LIMITS.kernelVersion),
   };
-}
-
-/** The point release, where the distribution tells one: it says more than VERSION_ID. */
-async function platformVersion(
-  { ID, VERSION_ID, VERSION = "", BUILD_ID, VERSION_CODENAME }: Record<string, string>,
-  read: (path: string) => Promise<string>,
-): Promise<string> {
-  // Rolling distributions have no VERSION_ID.
-  if (!VERSION_ID) return BUILD_ID || VERSION_CODENAME || UNKNOWN;
-  const told = ID === "debian" ? (await readFirst([DEBIAN_VERSION_FILE], read)).trim() : VERSION;
-  const [point = ""] = POINT_RELEASE.exec(told) ?? [];
-  return point.startsWith(`${VERSION_ID}.`) ? point : VERSION_ID;
 }
 
 /** The host's name within the control plane's bounds of 2 to 255 characters (contract: Enrollment). */

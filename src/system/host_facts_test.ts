@@ -23,33 +23,6 @@ Deno.test("the facts come from os-release, the kernel and the architecture in Go
   assert.equal((await readHostFacts({ arch: "aarch64" })).arch, "arm64");
 });
 
-Deno.test("the version is the point release where the distribution has one", async () => {
-  const cases: [version: string, files: Record<string, string>][] = [
-    ["12.11", { "os-release": "ID=debian\nVERSION_ID=12", debian_version: "12.11\n" }],
-    // Testing has no point release, and the file may be older or newer than the other.
-    ["13", { "os-release": "ID=debian\nVERSION_ID=13", debian_version: "trixie/sid\n" }],
-    ["13", { "os-release": "ID=debian\nVERSION_ID=13", debian_version: "12.11\n" }],
-    ["12", { "os-release": "ID=debian\nVERSION_ID=12" }],
-    ["24.04.3", {
-      "os-release": 'ID=ubuntu\nVERSION_ID="24.04"\nVERSION="24.04.3 LTS (Noble Numbat)"',
-      debian_version: "trixie/sid\n",
-    }],
-    ["24.10", { "os-release": 'ID=ubuntu\nVERSION_ID="24.10"\nVERSION="24.10 (Oracular)"' }],
-    ["9.4", { "os-release": 'ID="rhel"\nVERSION_ID="9.4"\nVERSION="9.4 (Plow)"' }],
-    ["3.19.1", { "os-release": "ID=alpine\nVERSION_ID=3.19.1" }],
-    ["22", { "os-release": 'ID=linuxmint\nVERSION_ID=22\nVERSION="2.2 (X)"' }],
-  ];
-  for (const [version, files] of cases) {
-    const readTextFile = (path: string) => {
-      const text = files[path.replace("/etc/", "")];
-      return text === undefined
-        ? Promise.reject(new Deno.errors.NotFound())
-        : Promise.resolve(text);
-    };
-    assert.equal((await readHostFacts({ readTextFile })).platformVersion, version);
-  }
-});
-
 Deno.test("a distribution without VERSION_ID, or without os-release, has no empty version", async () => {
   const rolling = { readTextFile: osRelease("ID='arch'\nBUILD_ID=rolling", "/usr/lib/os-release") };
   assert.equal((await readHostFacts(rolling)).os, "arch");

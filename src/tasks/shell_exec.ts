@@ -22,10 +22,7 @@ const ShellExec = z.looseObject({
       .transform(String),
   ).nullish().transform((value) => value ?? {}),
   runAsRoot: z.boolean().nullish().transform((value) => value ?? false),
-  rootScope: RootScope.nullish().transform((value) => value ?? undefined),
-}).refine(({ runAsRoot, rootScope }) => !runAsRoot || rootScope, {
-  path: ["rootScope"],
-  error: `must be one of ${RootScope.options.join(", ")} where runAsRoot is true`,
+  rootScope: RootScope.nullish().transform((value) => value ?? "task"),
 });
 type ShellExec = z.infer<typeof ShellExec>;
 
@@ -39,8 +36,7 @@ export const shellExec: TaskType = {
     const request = ShellExec.parse(payload);
     return async (context): Promise<TaskOutcome> => {
       const { privileges: { allows }, signal } = context;
-      const scope = request.runAsRoot ? request.rootScope : undefined;
-      const refusal = scope && await allows(scope, signal);
+      const refusal = request.runAsRoot ? await allows(request.rootScope, signal) : undefined;
       if (refusal !== undefined) return { status: "failed", error: refusal };
       try {
         const { usual, root } = context.privileges;

@@ -1,5 +1,8 @@
-import { basename, join } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { buildBundle } from "../../scripts/_bundle.ts";
+import { buildDeb } from "../../scripts/_deb.ts";
+import { readRevision } from "../../scripts/_revision.ts";
+import { buildRpm } from "../../scripts/_rpm.ts";
 import { targetOf } from "../../scripts/_target.ts";
 import { mustRun } from "../../scripts/_tool.ts";
 import { VERSION } from "../../src/system/version.ts";
@@ -27,6 +30,7 @@ export class Bundles implements AsyncDisposable {
       await bundles.#unpack(path);
       await bundles.#makeNext();
       await bundles.#makeBroken();
+      await bundles.#makePackages();
       return bundles;
     } catch (error) {
       await folder[Symbol.asyncDispose]();
@@ -34,7 +38,7 @@ export class Bundles implements AsyncDisposable {
     }
   }
 
-  /** Holds the archive, and the folders `first`, `next` and `broken`. */
+  /** Holds the archive, the folders `first`, `next` and `broken`, and packages of the first two. */
   get folder(): string {
     return this.#folder.path;
   }
@@ -75,6 +79,19 @@ export class Bundles implements AsyncDisposable {
       launcher,
       script.replace("\n", '\n[ "${1-}" != run ] || { echo "I am broken" >&2; exit 1; }\n'),
     );
+  }
+
+  /** Not compressed, as a test is better quick than small. */
+  async #makePackages(): Promise<void> {
+    const target = targetOf(Deno.build.target);
+    const revision = await readRevision(dirname(dirname(import.meta.dirname ?? "")));
+    for (const [name, version] of [["first", VERSION], ["next", this.nextVersion]] as const) {
+      const folder = join(this.folder, name);
+      const tree = { folder, name, scratch: this.folder, target, revision };
+      const parts = { tree, version, outputFolder: this.folder, compression: "none" } as const;
+      await buildDeb(parts);
+      await buildRpm(parts);
+    }
   }
 
   /** Removes them. */

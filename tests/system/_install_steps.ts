@@ -1,9 +1,26 @@
 import assert from "node:assert/strict";
 import { SERVICE_USER } from "../../src/system/paths.ts";
 import { VERSION } from "../../src/system/version.ts";
+import type { ControlPlane } from "../../scripts/dev/control_plane.ts";
 import { tell } from "../_together.ts";
 import { BUNDLES, type Steps } from "./_scene.ts";
 import { Session } from "./_session.ts";
+
+/** Answers what an enrollment asks, and approves it. */
+export async function answer(session: Session, controlPlane: ControlPlane): Promise<void> {
+  await session.sees(/address.*: *$|url.*: *$/im);
+  await session.types(controlPlane.url);
+  await session.sees(/mail.*: *$/im);
+  await session.types("admin@example.com");
+  const enrollment = await controlPlane.waitFor(
+    () => controlPlane.enrollments.find(({ status }) => status === "pending"),
+    { what: () => `an enrollment; on the screen:\n${session.text}` },
+  );
+  assert.equal(enrollment.email, "admin@example.com");
+  await session.sees(/approv/i);
+  controlPlane.approve(enrollment.token);
+  await session.sees();
+}
 
 /** The first installation, as a person does it. */
 export const INSTALL_STEPS: Steps = {
@@ -14,18 +31,7 @@ export const INSTALL_STEPS: Steps = {
     await session.types(`tar xzf ${BUNDLES}/${bundles.archive}.tar.gz`);
     await session.sees();
     await session.types(`${bundles.archive}/noderax-agent install`);
-    await session.sees(/address.*: *$|url.*: *$/im);
-    await session.types(controlPlane.url);
-    await session.sees(/mail.*: *$/im);
-    await session.types("admin@example.com");
-    const enrollment = await controlPlane.waitFor(
-      () => controlPlane.enrollments.find(({ status }) => status === "pending"),
-      { what: () => `an enrollment; on the screen:\n${session.text}` },
-    );
-    assert.equal(enrollment.email, "admin@example.com");
-    await session.sees(/approv/i);
-    controlPlane.approve(enrollment.token);
-    await session.sees();
+    await answer(session, controlPlane);
     await session.types("noderax-agent status");
     await session.sees();
     const code = await session.leaves();

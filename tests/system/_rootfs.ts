@@ -5,7 +5,11 @@ import { archiveOf } from "./_apt_sources.ts";
 import { TemporaryFolder } from "./_temporary_folder.ts";
 
 /** What an ordinary server has beside the essential packages. */
-const PACKAGES = ["systemd", "systemd-sysv", "dbus", "procps", "sudo", "ca-certificates"];
+const PACKAGES = [
+  ...["systemd", "systemd-sysv", "dbus", "procps", "sudo", "ca-certificates"],
+  // For the packages of the agent: rpm installs those of its kind, Python runs Ansible.
+  ...["python3", "python3-apt", "rpm"],
+];
 
 /** Its own archive, of one small package: what is installed from it needs no network. */
 const SETUP = `
@@ -43,7 +47,8 @@ export async function rootFileSystem(): Promise<string> {
   return folder;
 }
 
-function cacheFolder(): string {
+/** Where what is slow to make is kept. */
+export function cacheFolder(): string {
   const base = Deno.env.get("XDG_CACHE_HOME") || "/var/cache";
   return join(base, "noderax-agent-test");
 }
@@ -64,6 +69,7 @@ async function installHostPackages(): Promise<void> {
     missing.push(status === "installed" ? `systemd-container=${version}` : "systemd-container");
   }
   if (!await isCommand("debootstrap")) missing.push("debootstrap");
+  if (!await isCommand("rpmbuild")) missing.push("rpm");
   if (missing.length === 0) return;
   await demand("apt-get", "update", "-qq");
   const quiet = ["env", "DEBIAN_FRONTEND=noninteractive"] as const;

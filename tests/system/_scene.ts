@@ -15,6 +15,10 @@ export type Steps = Record<string, (scene: Scene) => Promise<void>>;
 /** Where the machine sees the bundles. */
 export const BUNDLES = "/srv/bundles";
 
+/** Where the machine sees what is for fleets. */
+export const FLEET = "/srv/fleet";
+const FLEET_SOURCE = new URL("../../scripts/fleet", import.meta.url).pathname;
+
 /** A machine, a control plane in its reach, and the agent that is installed on it. */
 export class Scene implements AsyncDisposable {
   /** The machine. */
@@ -31,13 +35,21 @@ export class Scene implements AsyncDisposable {
     this.bundles = bundles;
   }
 
-  /** Boots the machine. */
-  static async open(rootFolder: string, bundles: Bundles): Promise<Scene> {
+  /** Boots the machine; `shown` are more folders that it sees (outside → inside). */
+  static async open(
+    rootFolder: string,
+    bundles: Bundles,
+    shown: Record<string, string> = {},
+  ): Promise<Scene> {
     // Each restart would cost the next task a minute (README, Run it).
     const options = { rateLimits: false, claimsOutliveCallers: false };
     const controlPlane = await startControlPlane(options);
     try {
-      const machine = await Machine.boot(rootFolder, { [bundles.folder]: BUNDLES });
+      const machine = await Machine.boot(rootFolder, {
+        ...shown,
+        [bundles.folder]: BUNDLES,
+        [FLEET_SOURCE]: FLEET,
+      });
       return new Scene(machine, controlPlane, bundles);
     } catch (error) {
       await controlPlane[Symbol.asyncDispose]();

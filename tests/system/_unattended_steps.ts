@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
 import { tell } from "../_together.ts";
+import type { Ran } from "./_machine.ts";
 import { BUNDLES, type Scene, type Steps } from "./_scene.ts";
 
-const OLD_PROGRAM = "#!/bin/sh\nexec sleep 100000\n";
-const OLD_UNIT = `[Service]
+export const OLD_PROGRAM = "#!/bin/sh\nexec sleep 100000\n";
+export const OLD_UNIT = `[Service]
 User=${SERVICE_USER}
 ExecStart=${INSTALLED.program} run
 Restart=always
@@ -13,7 +14,7 @@ Restart=always
 WantedBy=multi-user.target
 `;
 /** What the agent 1.x has on a machine, as far as it matters here. */
-const INSTALL_OLD = `set -e
+export const INSTALL_OLD = `set -e
 useradd --system --home-dir ${INSTALLED.stateFolder} --shell /usr/sbin/nologin ${SERVICE_USER}
 install -d ${INSTALLED.programFolder} ${INSTALLED.configFolder}
 install -d -o ${SERVICE_USER} ${INSTALLED.stateFolder}
@@ -101,7 +102,7 @@ export function unattendedSteps(): Steps {
   };
 }
 
-function install({ machine, controlPlane }: Scene, token: string) {
+export function install({ machine, controlPlane }: Scene, token: string): Promise<Ran> {
   const program = `${BUNDLES}/first/noderax-agent`;
   const flags = ["--non-interactive", "--api-url", controlPlane.url, "--bootstrap-token", token];
   return machine.run(program, "install", ...flags);
@@ -115,13 +116,13 @@ function progressOf({ controlPlane }: Scene, token: string) {
 }
 
 /** All that lies on the machine, beside what lies in memory and what systemd itself writes. */
-async function filesOf({ machine }: Scene): Promise<string[]> {
+export async function filesOf({ machine }: Scene): Promise<string[]> {
   const found = await machine.output("find", "/", "-xdev", "-not", "-path", "/var/log/journal/*");
   return found.split("\n");
 }
 
 /** What has come since, backups of the files of accounts left out. */
-async function newFilesOf(scene: Scene, before: string[]): Promise<string[]> {
+export async function newFilesOf(scene: Scene, before: string[]): Promise<string[]> {
   const known = new Set(before);
   const files = [...await filesOf(scene), ...await runFilesOf(scene)];
   return files.filter((path) => !known.has(path) && !/^\/etc\/(\w+-|\.pwd\.lock)$/.test(path));

@@ -5,13 +5,18 @@
  * @module
  */
 import { tell } from "../_together.ts";
+import { ansibleFor } from "./_ansible.ts";
 import { Bundles } from "./_bundles.ts";
+import { debSteps } from "./_deb_steps.ts";
+import { ANSIBLE, FLEET_STEPS } from "./_fleet_steps.ts";
+import { runImage } from "./_image.ts";
 import { INSTALL_STEPS } from "./_install_steps.ts";
 import { LIFE_STEPS } from "./_life_steps.ts";
 import { Machine } from "./_machine.ts";
 import { CannotBoot, rootFileSystem } from "./_rootfs.ts";
 import { Scene, type Steps } from "./_scene.ts";
 import { SERVICE_STEPS } from "./_service_steps.ts";
+import { TAKE_OVER_STEPS } from "./_take_over_steps.ts";
 import { unattendedSteps } from "./_unattended_steps.ts";
 import { UPGRADE_STEPS } from "./_upgrade_steps.ts";
 
@@ -31,12 +36,32 @@ Deno.test({
       });
     });
     await t.step("installed by nobody", (t) => play(t, bundles, unattendedSteps()));
+    await t.step("installed by a package", (t) => play(t, bundles, debSteps()));
+    await t.step(
+      "a package over others, and another kind",
+      (t) => play(t, bundles, TAKE_OVER_STEPS),
+    );
+    await t.step(
+      "in an image made of the container file",
+      () => runImage(rootFolder ?? "", bundles),
+    );
+    const ansible = await ansibleFor(rootFolder ?? "");
+    await t.step({
+      name: "installed by Ansible (needs pip and PyPI)",
+      ignore: ansible === undefined,
+      fn: (t) => play(t, bundles, FLEET_STEPS, { [ansible ?? ""]: ANSIBLE }),
+    });
   },
 });
 
 /** Takes the steps on a machine that is new; each stands on those before it. */
-async function play(t: Deno.TestContext, bundles: Bundles, steps: Steps): Promise<void> {
-  await using scene = await Scene.open(rootFolder ?? "", bundles);
+async function play(
+  t: Deno.TestContext,
+  bundles: Bundles,
+  steps: Steps,
+  shown: Record<string, string> = {},
+): Promise<void> {
+  await using scene = await Scene.open(rootFolder ?? "", bundles, shown);
   for (const [name, take] of Object.entries(steps)) {
     if (await t.step(name, () => take(scene))) continue;
     const journal = await scene.journal();

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import { buildDeb } from "../scripts/_deb.ts";
-import { type PackageKind, requireTool } from "../scripts/_package.ts";
-import { buildRpm } from "../scripts/_rpm.ts";
-import { targetOf } from "../scripts/_target.ts";
-import { runTool } from "../src/system/tool.ts";
-import { UserError } from "../src/system/user_error.ts";
-import { sh } from "./_second_user.ts";
+import { buildDeb } from "../../scripts/_deb.ts";
+import { type PackageKind, requireTool } from "../../scripts/_package.ts";
+import { buildRpm } from "../../scripts/_rpm.ts";
+import { targetOf } from "../../scripts/_target.ts";
+import { runTool } from "../../src/system/tool.ts";
+import { UserError } from "../../src/system/user_error.ts";
+import { sh } from "../_second_user.ts";
 
 /** A release of a few bytes: what a package does to it does not depend on its size. */
 const FILES = {

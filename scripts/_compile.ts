@@ -5,6 +5,7 @@ import { runTool } from "../src/system/tool.ts";
 import { UserError } from "../src/system/user_error.ts";
 import { RUNTIME_FLAGS, StagedProgram } from "./_program.ts";
 import type { Target } from "./_target.ts";
+import { mustRun } from "./_tool.ts";
 
 /**
  * Compiles the agent and its permissions into one file, `noderax-agent-linux-<target>`, in a
@@ -14,13 +15,17 @@ import type { Target } from "./_target.ts";
  */
 export async function compile(target: Target, outputFolder: string): Promise<string> {
   await using program = await StagedProgram.make(outputFolder);
+  const lib = join(program.folder, "lib");
+  await program.bundle(target, lib);
+  // A compiled program holds the times of its files.
+  await mustRun("find", lib, "-exec", "touch", `--date=${program.revision.date}`, "{}", "+");
   const made = join(program.folder, NAME);
-  const flags = [...RUNTIME_FLAGS, "--exclude-unused-npm", "--config", program.config, "-P=agent"];
+  const flags = ["-P", ...RUNTIME_FLAGS, "--include", join(lib, "node_modules")];
   const { code, stderr } = await runTool(
     Deno.execPath(),
     "compile",
     ...flags,
-    ...["--target", target.triple, "--output", made, program.main],
+    ...["--target", target.triple, "--output", made, join(lib, "agent.js")],
   );
   if (code !== 0) throw new UserError(whyNot(stripVTControlCharacters(stderr), target));
   const path = join(outputFolder, `${NAME}-linux-${target.name}`);

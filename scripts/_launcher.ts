@@ -1,15 +1,5 @@
-import project from "../deno.json" with { type: "json" };
 import { INSTALLED } from "../src/system/paths.ts";
 import { RUNTIME_FLAGS } from "./_program.ts";
-
-/**
- * What Deno reads of the bundle's program, in `deno.json` beside it: its permissions, which would
- * fill several screens of a process list. A workspace of its own, it looks for no other above it.
- */
-export function launcherConfig(): string {
-  const permissions = { default: project.permissions.agent };
-  return `${JSON.stringify({ workspace: [], lock: false, permissions }, null, 2)}\n`;
-}
 
 /** The script that is the bundle's program: it starts the agent on the Deno beside it. */
 export function launcher(): string {

@@ -3,6 +3,9 @@ import * as z from "@zod/zod";
 import project from "../deno.json" with { type: "json" };
 import type { CachedPackage } from "./_licenses.ts";
 import { readRevision, type Revision } from "./_revision.ts";
+import { type NpmPackage, unpackNpmPackage } from "./_npm_package.ts";
+import type { Target } from "./_target.ts";
+import { UserError } from "../src/system/user_error.ts";
 import { mustRun } from "./_tool.ts";
 
 const ROOT = dirname(import.meta.dirname ?? "");
@@ -25,6 +28,17 @@ const Graph = z.object({
     }),
   ),
 });
+
+const Lock = z.object({ npm: z.record(z.string(), z.object({ integrity: z.string() })) });
+
+/**
+ * What Deno reads of the bundled program, beside it: its permissions, which would fill several
+ * screens of a process list. A workspace of its own, it looks for no other above it.
+ */
+function ownConfig(): string {
+  const permissions = { default: project.permissions.agent };
+  return `${JSON.stringify({ workspace: [], lock: false, permissions }, null, 2)}\n`;
+}
 
 /**
  * The flags, besides those of its permissions, that Deno runs the agent with: as `deno task agent`
@@ -81,6 +95,36 @@ export class StagedProgram implements AsyncDisposable {
     }
   }
 
+  /**
+   * Bundles it for a target into a folder: `agent.js` and what that loads, the part of node-pty that
+   * is machine code where node-pty finds it, and the `deno.json` that states its permissions.
+   *
+   * @throws {UserError} when something that it consists of cannot be had.
+   */
+  async bundle(target: Target, folder: string): Promise<void> {
+    // The modules stay apart where the program loads them late: a quick start, less memory. Their
+    // names depend on where all that is bundled lies, as seen from the current folder: it lies there.
+    // Not minified: that inlines what is read once, which then is never disposed of. And with
+    // --keep-names, node-pty's calls of require() would be left without one.
+    const flags = ["--platform=deno", "--code-splitting", "--node-modules-dir=auto"];
+    const bundle = [Deno.execPath(), "bundle", ...flags, "--outdir", folder, "mod.ts"];
+    await mustRun("env", `--chdir=${this.folder}`, ...bundle);
+    await Deno.rename(join(folder, "mod.js"), join(folder, "agent.js"));
+    const addon = await this.#addonFor(target);
+    await unpackNpmPackage(addon, join(folder, "node_modules", addon.name));
+    await Deno.writeTextFile(join(folder, "deno.json"), ownConfig());
+  }
+
+  async #addonFor(target: Target): Promise<NpmPackage> {
+    const lock = await Deno.readTextFile(join(this.folder, "deno.lock"));
+    const { npm } = Lock.parse(JSON.parse(lock));
+    const name = `@lydell/node-pty-linux-${target.npm}`;
+    const version = project.imports["node-pty"].split("@").at(-1) ?? "";
+    const integrity = npm[`${name}@${version}`]?.integrity;
+    if (!integrity) throw new UserError(`deno.lock has no ${name}@${version}.`);
+    return { name, version, integrity };
+  }
+
   async #fill(): Promise<void> {
     const info = await mustRun(Deno.execPath(), "info", "--json", join(ROOT, "mod.ts"));
     const { modules, npmPackages } = Graph.parse(JSON.parse(info));
@@ -132,8 +176,6 @@ export class StagedProgram implements AsyncDisposable {
     const file = join(this.folder, path);
     await Deno.mkdir(dirname(file), { recursive: true });
     await Deno.writeTextFile(file, text);
-    // A compiled program holds the times of its files.
-    await Deno.utime(file, new Date(this.revision.date), new Date(this.revision.date));
   }
 
   /** Removes the copy, and what was built in its folder. */

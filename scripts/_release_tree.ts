@@ -1,10 +1,9 @@
 import { dirname, join } from "@std/path";
-import * as z from "@zod/zod";
 import project from "../deno.json" with { type: "json" };
 import { NAME } from "../src/system/paths.ts";
 import { UserError } from "../src/system/user_error.ts";
 import { licensesOf } from "./_licenses.ts";
-import { launcher, launcherConfig } from "./_launcher.ts";
+import { launcher } from "./_launcher.ts";
 import { type NpmPackage, unpackNpmPackage } from "./_npm_package.ts";
 import { StagedProgram } from "./_program.ts";
 import type { Revision } from "./_revision.ts";
@@ -20,8 +19,6 @@ const DENO_INTEGRITY: Record<Target["name"], string> = {
   arm64:
     "sha512-poqhoH9B3nYloigEMPT5t8HY+wBeiuea1An5Q7fqgJzP0SYmWsoS/oUnWO/pEiA4ofzIBy1Elt/in58xKtxEoQ==",
 };
-
-const Lock = z.object({ npm: z.record(z.string(), z.object({ integrity: z.string() })) });
 
 /**
  * What a release is, unpacked: `noderax-agent-<version>-linux-<target>/` with the program, `lib` and
@@ -80,13 +77,10 @@ export class ReleaseTree implements AsyncDisposable {
     const { folder } = this;
     const program = this.#program;
     const lib = join(folder, "lib");
-    const addon = await addonFor(this.target, program);
-    await bundleProgram(program, lib);
-    await unpackNpmPackage(addon, join(lib, "node_modules", addon.name));
+    await program.bundle(this.target, lib);
     const runtime = join(program.folder, "runtime");
     await unpackNpmPackage(deno, runtime);
     await Deno.rename(join(runtime, "deno"), join(lib, "deno"));
-    await Deno.writeTextFile(join(lib, "deno.json"), launcherConfig());
     await Deno.writeTextFile(join(folder, NAME), launcher());
     await Deno.chmod(join(folder, NAME), 0o755);
     await Deno.copyFile(
@@ -107,19 +101,6 @@ export class ReleaseTree implements AsyncDisposable {
   }
 }
 
-/**
- * The modules stay apart where the program loads them late: a quick start, less memory. Their names
- * depend on where all that is bundled lies, as seen from the current folder: so it lies in there.
- */
-async function bundleProgram(program: StagedProgram, folder: string): Promise<void> {
-  // Not minified: that inlines what is read once, which then is never disposed of. And with
-  // --keep-names, node-pty's calls of require() would be left without one.
-  const flags = ["--platform=deno", "--code-splitting", "--node-modules-dir=auto"];
-  const bundle = [Deno.execPath(), "bundle", ...flags, "--outdir", folder, "mod.ts"];
-  await mustRun("env", `--chdir=${program.folder}`, ...bundle);
-  await Deno.rename(join(folder, "mod.js"), join(folder, "agent.js"));
-}
-
 function denoFor(target: Target): NpmPackage {
   const name = `@deno/linux-${target.npm}-glibc`;
   const integrity = DENO_INTEGRITY[target.name];
@@ -130,16 +111,4 @@ function denoFor(target: Target): NpmPackage {
     );
   }
   return { name, version: DENO_VERSION, integrity };
-}
-
-/** The part of node-pty that is machine code; where node-pty finds it, beside the program. */
-async function addonFor(target: Target, program: StagedProgram): Promise<NpmPackage> {
-  const { npm } = Lock.parse(
-    JSON.parse(await Deno.readTextFile(join(program.folder, "deno.lock"))),
-  );
-  const name = `@lydell/node-pty-linux-${target.npm}`;
-  const version = project.imports["node-pty"].split("@").at(-1) ?? "";
-  const integrity = npm[`${name}@${version}`]?.integrity;
-  if (!integrity) throw new UserError(`deno.lock has no ${name}@${version}.`);
-  return { name, version, integrity };
 }

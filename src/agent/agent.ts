@@ -15,7 +15,7 @@ import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
 import { TaskManager } from "../tasks/task_manager.ts";
 import { TASK_TYPES } from "../tasks/task_types.ts";
-import { loadAddonWithin } from "./addon.ts";
+import { loadAddonWithin } from "../terminal/addon.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { guardProcess } from "./last_guard.ts";
@@ -83,7 +83,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const { agentVersion: version } = options.facts;
   const { apiUrl: api } = loaded.config;
   logger.info("agent started", { version, nodeId: identity.nodeId, api, pid: Deno.pid });
-  if (loaded.config.realtimeEnabled) await loadAddonWithin(options.env("TMPDIR"), logger);
+  if (loaded.config.realtimeEnabled) {
+    await loadAddonWithin(options.env("TMPDIR") ?? join(folder, "tmp"), logger);
+  }
   agent.tasks.recover(unfinished);
   await agent.serve();
   await rootAccess.kept();

@@ -3,8 +3,10 @@ import { endTaskProcesses } from "../process/end_processes.ts";
 import { Logger } from "../system/logger.ts";
 import { NAME, SERVICE_USER } from "../system/paths.ts";
 import { runChild } from "../system/run_child.ts";
+import { loadAddonWithin } from "../terminal/addon.ts";
 import { openTerminal } from "../terminal/terminal.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
+import { serviceTempFolder } from "./storage_checks.ts";
 import type { Subject } from "./subject.ts";
 
 const SHELL_MEND = "look into /etc/profile and what the user's shell reads when it starts";
@@ -87,12 +89,14 @@ const Opened = z.object({
   problems: z.array(z.string()).optional(),
 });
 
-async function checkTerminal({ launches }: Subject, signal: AbortSignal): Promise<Finding> {
+async function checkTerminal(subject: Subject, signal: AbortSignal): Promise<Finding> {
+  const { launches, loaded } = subject;
   let told = "{}";
   const logger = new Logger({ write: (line) => told = line });
   const sessionId = crypto.randomUUID();
   const { usual: launch } = await launches();
   const size = { cols: 80, rows: 24 };
+  await loadAddonWithin(await serviceTempFolder(loaded), logger);
   let opened;
   try {
     opened = await openTerminal({ sessionId, size, onData: () => {}, launch, logger, signal });

@@ -104,8 +104,8 @@ async function checkTempFolder({ loaded, run }: Subject): Promise<Finding> {
   }
 }
 
-/** The unit gives the service one of its own; undefined where there is none. */
-async function serviceTempFolder(loaded: Subject["loaded"]): Promise<string | undefined> {
+/** The agent's own, beside its state; undefined where there is none. */
+export async function serviceTempFolder(loaded: Subject["loaded"]): Promise<string | undefined> {
   try {
     const folder = join(await stateFolderOf(loaded), "tmp");
     return (await Deno.stat(folder)).isDirectory ? folder : undefined;

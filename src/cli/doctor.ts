@@ -5,10 +5,14 @@ import { thisMachine } from "../doctor/subject.ts";
 import { EXIT_FAILED } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
-import { print } from "./output.ts";
+import { complain, print } from "./output.ts";
+import { shield } from "./shield.ts";
 
 /** Checks all that the agent needs, and says how to mend what fails; gives the exit code. */
 export async function doctor({ json = false }: { json?: boolean }): Promise<number> {
+  using _libc = shield((error) =>
+    complain(`what is run may get the descriptors that doctor was started with: ${error}.`)
+  );
   using interruption = new Interruption("The checks were interrupted.");
   const { signal } = interruption;
   const checks = allChecks(thisMachine(takeEnvironment(), signal));

@@ -14,6 +14,7 @@ import { UserError } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { PROGRAM } from "./output.ts";
+import { shield } from "./shield.ts";
 import { isUsualConfig } from "./which_config.ts";
 
 /** While the approval is waited for, the log says so this often, in milliseconds. */
@@ -36,6 +37,9 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
   const { config } = loaded;
   logger.hide(config.enrollmentToken);
   logger.hide(config.agentToken);
+  using _libc = shield((error) =>
+    logger.warn("tasks may get the descriptors that the agent was started with", { error })
+  );
   if (!isUsualConfig(loaded, env)) logger.info("configuration was found", { file: loaded.path });
   for (const warning of loaded.warnings) logger.warn("configuration warning", { warning });
 

@@ -16,6 +16,10 @@ const SYMBOLS = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // Folders.
+  opendir: { parameters: ["buffer"], result: "pointer" },
+  readdir: { parameters: ["pointer"], result: "pointer" },
+  closedir: { parameters: ["pointer"], result: "i32" },
   // Terminals.
   ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },

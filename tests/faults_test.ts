@@ -4,7 +4,7 @@ import type { FaultSpec } from "../scripts/dev/control_plane.ts";
 import { Fleet } from "./_agent.ts";
 import { textOf } from "./_processes.ts";
 import { untilThere } from "./_shell.ts";
-import { together } from "./_together.ts";
+import { tell, together } from "./_together.ts";
 
 const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];
 
@@ -66,6 +66,30 @@ Deno.test("any call may fail: tasks end right and nothing is lost", async () => 
   };
   const cases = Object.entries(FAULTS).map(([name, it]) => [name, () => survives(it)] as const);
   await together(Object.fromEntries(cases));
+});
+
+Deno.test("a call that is asked to wait is not made before", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { controlPlane: cp } = fleet;
+  await using agent = await fleet.agent();
+  const waits = async (path: string, status: number) => {
+    await cp.waitFor(() => cp.requests.filter((each) => each.path.includes(path)).length > 1, {
+      what: `${path} again`,
+    });
+    const [refused, again] = cp.requests.filter((each) => each.path.includes(path));
+    assert.equal(refused?.status, status);
+    const pauseMs = (again?.at ?? 0) - (refused?.endedAt ?? Infinity);
+    tell(`${path}, ${status}: again after ${pauseMs.toFixed()} ms`);
+    assert(pauseMs > 1_990, `${path}: ${pauseMs} ms`);
+  };
+  const headers = { "retry-after": "2" };
+  const id = fleet.shell("true");
+  cp.fault({ path: `${id}/started`, times: 1, status: 503, headers });
+  cp.fault({ path: `${id}/completed`, times: 1, status: 429, headers });
+  await fleet.ended(id);
+  await waits(`${id}/started`, 503);
+  await waits(`${id}/completed`, 429);
+  assert.equal((await agent.stop()).code, 0);
 });
 
 Deno.test("a call that is refused for good is not made again", async () => {

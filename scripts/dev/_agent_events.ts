@@ -130,6 +130,8 @@ export class AgentEvents {
     if (metrics.agentVersion) node.agentVersion = metrics.agentVersion;
     const list = this.#metrics.get(node.nodeId) ?? [];
     this.#metrics.set(node.nodeId, list);
+    // Of the two the platform keeps one.
+    if (metrics.networkStats) delete metrics.networks;
     list.push({ ...metrics, agentToken: "***", at: nowMs() });
     if (list.length > MAX_METRICS) list.shift();
     this.#parts.seen(node);

@@ -1,4 +1,5 @@
 import type { FaultSwitches } from "./_fault_switches.ts";
+import { nestedMetrics } from "./_realtime_rules.ts";
 import type { ControlPlane, Node, Task, Terminal, TimedMetrics } from "./control_plane.ts";
 import type {
   Entry,
@@ -171,7 +172,7 @@ export function terminalNews(terminal: Terminal, isNew: boolean): TerminalNews {
 }
 
 function sample(metrics: TimedMetrics): Sample {
-  const { cpuUsage: cpu, memoryUsage: memory, diskUsage: disk, networks, collectedAt } = metrics;
+  const { cpuUsage: cpu, memoryUsage: memory, diskUsage: disk, collectedAt } = metrics;
   return {
     at: collectedAt ? Date.parse(collectedAt) : metrics.at,
     cpu,
@@ -182,12 +183,17 @@ function sample(metrics: TimedMetrics): Sample {
     memoryTotal: number(metrics.memory?.totalBytes),
     diskUsed: number(metrics.disk?.usedBytes),
     diskTotal: number(metrics.disk?.totalBytes),
-    networks: (networks ?? []).filter((it) => it.interface !== "lo").map((it) => [
+    networks: interfacesOf(metrics).filter((it) => it.interface !== "lo").map((it) => [
       String(it.interface),
       number(it.bytesRecv) ?? 0,
       number(it.bytesSent) ?? 0,
     ]),
   };
+}
+
+function interfacesOf({ networks, networkStats }: TimedMetrics): Record<string, unknown>[] {
+  const stats = nestedMetrics.safeParse({ networkStats }).data?.networkStats ?? networks ?? [];
+  return Array.isArray(stats) ? stats : stats.interfaces;
 }
 
 function number(value: unknown): number | undefined {

@@ -45,17 +45,17 @@ export const metricsEvent = z.strictObject({
 export type Metrics = z.infer<typeof metricsEvent>;
 
 const bytes = z.number().int().min(0);
+const errors = { errorsIn: bytes, errorsOut: bytes, dropIn: bytes, dropOut: bytes };
 const networks = z.array(z.strictObject({
   interface: z.string().min(1),
   bytesSent: bytes,
   bytesRecv: bytes,
   packetsSent: bytes,
   packetsRecv: bytes,
-  errorsIn: bytes,
-  errorsOut: bytes,
-  dropIn: bytes,
-  dropOut: bytes,
-})).optional();
+  ...errors,
+}));
+/** Without these parts of it the platform keeps the sums alone. */
+const networkTotals = z.looseObject({ ...errors, interfaces: networks });
 const sizes = { totalBytes: bytes, usedBytes: bytes, freeBytes: bytes, usedPercent: percent };
 
 /**
@@ -63,11 +63,14 @@ const sizes = { totalBytes: bytes, usedBytes: bytes, freeBytes: bytes, usedPerce
  * a sentence.
  */
 export const nestedMetrics = z.looseObject({
-  networks,
-  networkStats: z.union([z.unknown().refine((it) => !Array.isArray(it)), networks]),
+  networks: networks.optional(),
+  networkStats: z.union([networks, networkTotals]).optional(),
   cpu: z.strictObject({ usagePercent: percent }).optional(),
   memory: z.strictObject({ ...sizes, availableBytes: bytes }).optional(),
   disk: z.strictObject({ ...sizes, path: z.string().min(1) }).optional(),
+}).refine((it) => !it.networks || !it.networkStats, {
+  path: ["networks"],
+  error: "it is lost beside networkStats",
 });
 
 const ofTerminal = { sessionId: z.uuid(), timestamp: dateTime.nullish() };

@@ -106,8 +106,7 @@ Deno.test("snapshots are kept; what is nested is stored, wrong or not", async ()
     ...percentages,
     collectedAt: new Date().toISOString(),
     temperature: 41.5,
-    networkStats: [{ interface: "eth0", ...counters, ...errors }],
-    networks: [{ interface: "eth0", ...counters, ...errors }],
+    networkStats: { ...errors, interfaces: [{ interface: "eth0", ...counters, ...errors }] },
     cpu: { usagePercent: 1 },
     memory: { ...sizes, availableBytes: 6 },
     disk: { path: "/", ...sizes },
@@ -115,9 +114,13 @@ Deno.test("snapshots are kept; what is nested is stored, wrong or not", async ()
   assert.equal((await agent.send("agent.metrics", snapshot)).ok, true);
   assert.deepEqual(t.cp.violations, []);
   assert.partialDeepStrictEqual(t.cp.realtime.metrics(), [{ temperature: 41.5 }]);
-  const wrong = { ...snapshot, cpu: { usagePercent: 101 }, networks: [{ interface: "eth0" }] };
+  const wrong = { ...snapshot, cpu: { usagePercent: 101 }, networkStats: { rxBytes: 1 } };
   assert.equal((await agent.send("agent.metrics", wrong)).ok, true);
-  assert.match(t.cp.violations.join(), /wrong networks.0.*wrong cpu.usagePercent/s);
+  assert.match(t.cp.violations.join(), /wrong networkStats.*wrong cpu.usagePercent/s);
+  const networks = snapshot.networkStats.interfaces;
+  assert.equal((await agent.send("agent.metrics", { ...snapshot, networks })).ok, true);
+  assert.match(t.cp.violations.at(-1) ?? "", /wrong networks: it is lost beside networkStats/);
+  assert.equal(t.cp.realtime.metrics().at(-1)?.networks, undefined);
 });
 
 Deno.test("a second socket of a node closes the first; a deleted node keeps its socket", async () => {

@@ -8,11 +8,15 @@ export class RefusedError extends Error {
   /** Whether the control plane itself refused; else perhaps a proxy before it. */
   readonly isOwn: boolean;
 
+  /** For how long it asks to be left alone, in milliseconds. */
+  readonly retryAfterMs: number;
+
   /** Makes one from the status and the answer's `message`. */
-  constructor(status: number, message: string, isOwn = false) {
+  constructor(status: number, message: string, isOwn = false, retryAfterMs = 0) {
     super(message);
     this.status = status;
     this.isOwn = isOwn;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -37,6 +41,11 @@ export class UnusableAnswerError extends UnreachableError {
 export function isTransient(error: unknown): boolean {
   if (error instanceof RefusedError) return error.status >= 500 || error.status === 429;
   return error instanceof UnreachableError;
+}
+
+/** For how long a failed call must not be made again, in milliseconds; 0 where that was not said. */
+export function leaveAloneMs(error: unknown): number {
+  return error instanceof RefusedError ? error.retryAfterMs : 0;
 }
 
 /** Whether the answer says that the credentials are not (or no longer) accepted. */

@@ -3,10 +3,13 @@ import { jsonOf } from "../system/json.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, UnreachableError, UnusableAnswerError } from "./errors.ts";
 import { createClient, type Network } from "./network.ts";
+import { retryAfterMs } from "./retry_after.ts";
 import { ErrorBody, OwnErrorBody } from "./schemas.ts";
 
 /** No answer of the contract comes near this; a hostile one must not fill the memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Of a refusal's body no more is read. */
+const MAX_ERROR_BYTES = 64 * 1024;
 /** What of a refusal's words goes into our log. */
 const MAX_MESSAGE_UNITS = 1_000;
 
@@ -53,6 +56,7 @@ export class HttpTransport implements Network, Disposable {
     using limit = new TimeLimit(timeoutMs, call.signal);
     let status: number;
     let text: string;
+    let waitMs: number;
     try {
       const response = await fetch(`${this.apiUrl}/api/v1${path}`, {
         method,
@@ -78,7 +82,12 @@ export class HttpTransport implements Network, Disposable {
           }; set api_url to where the control plane really is`,
         );
       }
-      text = await readText(response);
+      const read = await readText(response, response.ok ? MAX_ANSWER_BYTES : MAX_ERROR_BYTES);
+      if (read === undefined && response.ok) {
+        throw new UnreachableError("the answer is larger than 64 MiB");
+      }
+      text = read ?? "";
+      waitMs = retryAfterMs(response);
     } catch (error) {
       if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
       const reason = limit.expired
@@ -88,7 +97,8 @@ export class HttpTransport implements Network, Disposable {
     }
     const json = jsonOf(text);
     if (status < 200 || status >= 300) {
-      throw new RefusedError(status, refusal(status, json), OwnErrorBody.safeParse(json).success);
+      const isOwn = OwnErrorBody.safeParse(json).success;
+      throw new RefusedError(status, refusal(status, json), isOwn, waitMs);
     }
     const parsed = call.answer.safeParse(json);
     if (parsed.success) return parsed.data;
@@ -151,13 +161,14 @@ export function whyNotReached(error: unknown): string {
   return whyFetchFailed(error).replace(/^client error \(Connect\): /, "");
 }
 
-async function readText(response: Response): Promise<string> {
+/** The whole text; undefined when it has more than `maxBytes`, of which the rest is not taken then. */
+async function readText({ body }: Response, maxBytes: number): Promise<string | undefined> {
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > MAX_ANSWER_BYTES) throw new UnreachableError("the answer is larger than 64 MiB");
+    if (bytes > maxBytes) return undefined;
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

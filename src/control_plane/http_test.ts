@@ -221,6 +221,28 @@ Deno.test("an answer without end fills neither memory nor time", async () => {
   assert(sent < 100, `${sent} MiB were taken`);
 });
 
+Deno.test("of a refusal no more is read than its words can need", async () => {
+  const chunk = new Uint8Array(16 * 1024).fill(0x20);
+  let sent = 0;
+  const flood = () =>
+    new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        sent += chunk.length;
+        controller.enqueue(chunk.slice());
+        if (sent > 60 * 1024 * 1024) controller.close();
+      },
+    });
+  const headers = { "retry-after": "7" };
+  await withServer(() => new Response(flood(), { status: 503, headers }), async (transport) => {
+    const error = await failure(transport.call(call({ timeoutMs: 60_000 })));
+    assert(error instanceof RefusedError);
+    assert.equal(error.message, "HTTP status 503");
+    assert.equal(error.retryAfterMs, 7_000);
+  });
+  // What the connection itself holds comes on top.
+  assert(sent < 8 * 1024 * 1024, `${sent} bytes were taken`);
+});
+
 Deno.test("the caller may give up early, and before it begins", async () => {
   let reached = 0;
   const never = Promise.withResolvers<Response>();

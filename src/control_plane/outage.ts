@@ -2,7 +2,7 @@ import { setTimeout as delay } from "@std/async";
 import type { Logger } from "../system/logger.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
 import { messageOf } from "../system/user_error.ts";
-import { isTransient, isUnauthorized } from "./errors.ts";
+import { isTransient, isUnauthorized, leaveAloneMs } from "./errors.ts";
 
 const MINUTE_MS = 60_000;
 const FIRST_MS = 1_000;
@@ -30,7 +30,7 @@ export interface OutageOptions {
 /**
  * Paces a loop of calls while they fail: full jitter up to 15 s where there is no answer; where
  * there is one that refuses, at least a second; up to a minute where the credentials are refused,
- * whose pauses grow apart from the others.
+ * whose pauses grow apart from the others. A time that an answer names comes before all of these.
  * The log hears of it at first and once a minute.
  */
 export class Outage {
@@ -57,7 +57,7 @@ export class Outage {
     const { now, wait } = this.#options;
     if (this.#failures++ === 0) this.#sinceMs = now();
     if (isUnauthorized(error)) this.#unauthorized++;
-    const pauseMs = this.#pauseMs(error);
+    const pauseMs = leaveAloneMs(error) + this.#pauseMs(error);
     this.#tell(error);
     await wait(pauseMs, signal);
   }

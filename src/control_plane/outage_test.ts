@@ -48,6 +48,12 @@ Deno.test("an answer that refuses is not asked for again within a second", async
   assert.equal((await makeBench(1).fail(new RefusedError(404, "no"), 40)).at(-1), 15_000);
 });
 
+Deno.test("a time that an answer names is waited for, and then a pause as usual", async () => {
+  const busy = new RefusedError(503, "x", true, 20_000);
+  assert.deepEqual(await makeBench(0).fail(busy, 2), [20_000, 20_000]);
+  assert.equal((await makeBench(1).fail(busy, 40)).at(-1), 35_000);
+});
+
 Deno.test("refused credentials neither end the trying nor hammer: up to a minute", async () => {
   for (const status of [401, 403]) {
     const pauses = await makeBench(0).fail(new RefusedError(status, "no"), 40);

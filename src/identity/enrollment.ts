@@ -2,7 +2,12 @@ import { setTimeout as delay } from "@std/async";
 import { type LoadedConfig, type ReadEnv, saveConfig } from "../config/mod.ts";
 import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { Backoff } from "../control_plane/backoff.ts";
-import { isTransient, RefusedError, UnusableAnswerError } from "../control_plane/errors.ts";
+import {
+  isTransient,
+  leaveAloneMs,
+  RefusedError,
+  UnusableAnswerError,
+} from "../control_plane/errors.ts";
 import type { EnrollmentStatus, HostFacts, InitiatedEnrollment } from "../control_plane/schemas.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { writeIdentity } from "./identity_file.ts";
@@ -106,7 +111,7 @@ export async function initiateEnrollment(
         throw new UserError(initiateProblem(cause, loaded.config.apiUrl), { cause });
       }
       if (tries === 1) warn(`No answer yet (${problemOf(cause)}): trying again.`);
-      await pause(backoff.next(), signal);
+      await pause(leaveAloneMs(cause) + backoff.next(), signal);
     }
   }
 }
@@ -138,6 +143,7 @@ export async function awaitApproval(
       if (final instanceof EnrollmentEndedError) await forgetToken(place);
       if (final) throw final;
       if (error instanceof RefusedError && error.status === 429) pauseMs = throttledMs;
+      pauseMs = Math.max(pauseMs, leaveAloneMs(error));
       problem = problemOf(error);
     }
     signal?.throwIfAborted();

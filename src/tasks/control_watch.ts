@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "@std/async";
 import type { AgentApi } from "../control_plane/agent_api.ts";
+import { leaveAloneMs } from "../control_plane/errors.ts";
 import type { TaskControl } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -21,13 +22,16 @@ export async function watchControl(
   logger: Logger,
 ): Promise<void> {
   try {
-    for (let pauseMs = FIRST_LOOK_MS;; pauseMs = LOOK_EVERY_MS) {
+    let pauseMs = FIRST_LOOK_MS;
+    while (true) {
       await delay(pauseMs, undefined, { signal });
+      pauseMs = LOOK_EVERY_MS;
       try {
         const cause = causeOf(await api.control(taskId, signal));
         if (cause) onCause(cause);
       } catch (error) {
         if (signal.aborted) return;
+        pauseMs += leaveAloneMs(error);
         logger.debug("task control cannot be read", { error: messageOf(error) });
       }
     }

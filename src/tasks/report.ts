@@ -1,5 +1,11 @@
+import { setTimeout as delay } from "@std/async";
 import { Backoff } from "../control_plane/backoff.ts";
-import { isTransient, isUnauthorized, RefusedError } from "../control_plane/errors.ts";
+import {
+  isTransient,
+  isUnauthorized,
+  leaveAloneMs,
+  RefusedError,
+} from "../control_plane/errors.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 
@@ -46,7 +52,8 @@ export async function report(
       if (!mayPass(what, error)) throw error;
       const level = tries === 2 ? "warn" : "debug";
       logger[level]("report is tried again", { report: what, tries, error: messageOf(error) });
-      await (isUnauthorized(error) ? refused : backoff).wait(giveUp).catch(() => {});
+      const pauseMs = leaveAloneMs(error) + (isUnauthorized(error) ? refused : backoff).next();
+      await delay(pauseMs, undefined, { signal: giveUp }).catch(() => {});
     }
   }
 }

@@ -25,8 +25,12 @@ export interface NetworkCounters {
   dropOut: number;
 }
 
-/** The sums over all interfaces but the loopback one, of which nothing leaves the machine. */
-export interface NetworkTotals {
+/**
+ * What the machine's interfaces counted: the sums over all but the loopback one, of which nothing
+ * leaves the machine, and each by itself. It is one object, as of two only one would be stored
+ * (contract: networks and networkStats).
+ */
+export interface NetworkStats {
   /** Bytes that came. */
   rxBytes: number;
   /** Bytes that left. */
@@ -35,14 +39,16 @@ export interface NetworkTotals {
   rxPackets: number;
   /** Packets that left. */
   txPackets: number;
-}
-
-/** What the machine's interfaces counted. */
-export interface NetworkUsage {
+  /** Packets that came damaged. */
+  errorsIn: number;
+  /** Packets that could not be sent. */
+  errorsOut: number;
+  /** Packets that came and were thrown away. */
+  dropIn: number;
+  /** Packets that were thrown away instead of sent. */
+  dropOut: number;
   /** Each interface in the kernel's order; of more than 200, those with the most traffic. */
-  networks: NetworkCounters[];
-  /** Of all others than `lo`, also those that are not listed. */
-  networkStats: NetworkTotals;
+  interfaces: NetworkCounters[];
 }
 
 /**
@@ -50,18 +56,20 @@ export interface NetworkUsage {
  *
  * @throws when the text is not that table.
  */
-export function parseNetworks(text: string): NetworkUsage {
+export function parseNetworks(text: string): NetworkStats {
   if (!text.startsWith("Inter-|")) throw new Error(`${NETWORK_FILE} cannot be read`);
   const all = text.split("\n").flatMap(parseLine);
   const outward = all.filter((counters) => counters.interface !== "lo");
   return {
-    networks: all.length > MAX_INTERFACES ? busiest(all) : all,
-    networkStats: {
-      rxBytes: sum(outward, "bytesRecv"),
-      txBytes: sum(outward, "bytesSent"),
-      rxPackets: sum(outward, "packetsRecv"),
-      txPackets: sum(outward, "packetsSent"),
-    },
+    rxBytes: sum(outward, "bytesRecv"),
+    txBytes: sum(outward, "bytesSent"),
+    rxPackets: sum(outward, "packetsRecv"),
+    txPackets: sum(outward, "packetsSent"),
+    errorsIn: sum(outward, "errorsIn"),
+    errorsOut: sum(outward, "errorsOut"),
+    dropIn: sum(outward, "dropIn"),
+    dropOut: sum(outward, "dropOut"),
+    interfaces: all.length > MAX_INTERFACES ? busiest(all) : all,
   };
 }
 

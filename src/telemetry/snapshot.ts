@@ -31,8 +31,16 @@ const Disk = z.object({
   usedPercent: percent,
 });
 const Network = z.object({
-  networks: z.array(z.object({
-    interface: z.string(),
+  rxBytes: count,
+  txBytes: count,
+  rxPackets: count,
+  txPackets: count,
+  errorsIn: count,
+  errorsOut: count,
+  dropIn: count,
+  dropOut: count,
+  interfaces: z.array(z.object({
+    interface: z.string().min(1),
     bytesSent: count,
     bytesRecv: count,
     packetsSent: count,
@@ -42,7 +50,6 @@ const Network = z.object({
     dropIn: count,
     dropOut: count,
   })),
-  networkStats: z.object({ rxBytes: count, txBytes: count, rxPackets: count, txPackets: count }),
 });
 const Temperature = z.number().transform(rounded);
 const Sensors = z.array(z.string());
@@ -73,7 +80,8 @@ export type MetricsSnapshot = {
   cpu: z.infer<typeof Cpu>;
   memory: z.infer<typeof Memory>;
   disk: z.infer<typeof Disk>;
-} & Partial<z.infer<typeof Network>>;
+  networkStats?: z.infer<typeof Network>;
+};
 
 /** What reads the single metrics. */
 export interface Readers {
@@ -136,7 +144,7 @@ export class SnapshotReader {
     const readers = this.#readers;
     const sensors = await this.#findSensors(signal);
     const text = readers.kernelFiles([NETWORK_FILE, ...sensors], signal);
-    const [cpu, memory, disk, network, temperature] = await Promise.all([
+    const [cpu, memory, disk, networkStats, temperature] = await Promise.all([
       this.#take("cpu", Cpu, () => readers.cpu(signal), signal),
       this.#take("memory", Memory, readers.memory, signal),
       this.#take("disk", Disk, readers.disk, signal),
@@ -156,7 +164,7 @@ export class SnapshotReader {
       memoryUsage: memory.usedPercent,
       diskUsage: disk.usedPercent,
       ...(temperature === undefined ? {} : { temperature }),
-      ...network,
+      ...(networkStats ? { networkStats } : {}),
       cpu,
       memory,
       disk,

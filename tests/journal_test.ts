@@ -326,3 +326,20 @@ Deno.test("damage to lines, cursor or memory of ended tasks is named, and a copy
   assert.deepEqual(fleet.lines(id)[0], "first");
   assert(logs.some(({ line }) => line.includes("state was damaged")));
 });
+
+Deno.test("what earlier tasks have left is removed after seven days", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { tasksFolder } = fleet;
+  await Deno.mkdir(tasksFolder, { recursive: true, mode: 0o700 });
+  const old = new Date(Date.now() - 8 * 86_400_000);
+  for (const name of ["old.log.1", "old.cursor", "old.json.corrupt", "new.log.1"]) {
+    const file = join(tasksFolder, name);
+    await Deno.writeTextFile(file, "x");
+    if (name.startsWith("old.")) await Deno.utime(file, old, old);
+  }
+  await using agent = await fleet.agent();
+  await agent.waitForLog("old files of tasks are removed");
+  const names = await Array.fromAsync(Deno.readDir(tasksFolder), ({ name }) => name);
+  assert(names.includes("new.log.1"));
+  assert.deepEqual(names.filter((name) => name.startsWith("old.")), []);
+});

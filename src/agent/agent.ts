@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "@std/async";
 import { dirname, join } from "@std/path";
 import type { Config, LoadedConfig, ReadEnv } from "../config/mod.ts";
 import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
@@ -13,6 +14,7 @@ import type { Vitals } from "../local/vitals.ts";
 import { OnceAMinute } from "../system/once_a_minute.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
+import { SWEEP_EVERY_MS } from "../tasks/sweep.ts";
 import { TaskManager } from "../tasks/task_manager.ts";
 import { TASK_TYPES } from "../tasks/task_types.ts";
 import { loadAddonWithin } from "../terminal/addon.ts";
@@ -167,6 +169,7 @@ class Agent implements SignalHandlers {
       intervalMs: () => this.#config.heartbeatIntervalMs,
       signal: stopHeartbeats.signal,
     });
+    void this.#sweepDaily(signal);
     const claims = claimTasks({
       ...shared,
       tally: vitals.claims,
@@ -192,6 +195,13 @@ class Agent implements SignalHandlers {
     const isNew = this.tasks.take(task);
     this.#parts.vitals.onChange();
     return isNew;
+  }
+
+  async #sweepDaily(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#parts.journal.sweep((taskId) => this.tasks.has(taskId));
+      await delay(SWEEP_EVERY_MS, undefined, { signal }).catch(() => {});
+    }
   }
 
   /** What is pushed beyond the limit stays queued at the control plane, which a claim asks later. */

@@ -6,6 +6,7 @@ import { BootTime } from "../system/boot_time.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { EndedTasks } from "./ended_tasks.ts";
+import { sweepJournal } from "./sweep.ts";
 
 /** What the agent has promised about one task. */
 export const TaskRecord = z.object({
@@ -115,6 +116,14 @@ export class TaskJournal {
     this.#logger.error("state file is damaged, a copy is kept", { file: kept });
   }
 
+  /** Removes what is old and belongs to no task: neither to one on disk nor to one that is at work. */
+  async sweep(isAtWork: (taskId: string) => boolean): Promise<void> {
+    await this.#attempt(async () => {
+      const files = await sweepJournal(this.#folder, isAtWork);
+      if (files.length > 0) this.#logger.info("old files of tasks are removed", { files });
+    });
+  }
+
   /** Notes that the disk refused; a disk that is nearly full does so again and again. */
   diskFailed(error: unknown): void {
     const nowMs = performance.now();
@@ -150,7 +159,11 @@ export class TaskJournal {
         taskId,
         error: messageOf(error),
       });
-      await this.#attempt(() => Deno.rename(path, setAside));
+      await this.#attempt(async () => {
+        await Deno.rename(path, setAside);
+        // It is kept for some days from now on.
+        await Deno.utime(setAside, new Date(), new Date());
+      });
       unfinished.damaged.push({ taskId, setAside });
     }
   }

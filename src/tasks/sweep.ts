@@ -1,8 +1,9 @@
 import { join } from "@std/path";
 
-const DAY_MS = 24 * 60 * 60 * 1_000;
+/** How often it is looked for what may go, in milliseconds. */
+export const SWEEP_EVERY_MS = 24 * 60 * 60 * 1_000;
 /** How long what nobody needs any more is kept for a look at it. */
-const KEPT_MS = 7 * DAY_MS;
+const KEPT_MS = 7 * SWEEP_EVERY_MS;
 /** A task's lines and how far their delivery has come. */
 const SPOOL_FILE = /^([A-Za-z0-9_-]{1,128})\.(?:log\.\d+|cursor)$/;
 
@@ -24,7 +25,7 @@ export async function sweepJournal(
     const isOrphan = taskId !== undefined && !records.has(`${taskId}.json`) && !isAtWork(taskId);
     if (!isOrphan && !name.endsWith(".corrupt")) continue;
     const path = join(folder, name);
-    const { mtime, isFile } = await Deno.lstat(path);
+    const { mtime, isFile } = await lookAt(path);
     if (!isFile || nowMs - (mtime?.getTime() ?? nowMs) < KEPT_MS) continue;
     await Deno.remove(path);
     swept.push(name);
@@ -32,14 +33,7 @@ export async function sweepJournal(
   return swept;
 }
 
-/** Sweeps now and once a day until `signal` aborts; what fails is tried again the next day. */
-export async function sweepDaily(sweep: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await sweep();
-    const day = Promise.withResolvers<void>();
-    const timer = setTimeout(day.resolve, DAY_MS);
-    signal.addEventListener("abort", () => day.resolve(), { once: true });
-    await day.promise;
-    clearTimeout(timer);
-  }
+/** A task may have ended meanwhile, and its files have gone. */
+async function lookAt(path: string): Promise<Pick<Deno.FileInfo, "isFile" | "mtime">> {
+  return await Deno.lstat(path).catch(() => ({ isFile: false, mtime: null }));
 }

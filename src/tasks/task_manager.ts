@@ -54,6 +54,11 @@ export class TaskManager {
     };
   }
 
+  /** Whether a task is run or reported. */
+  has(taskId: string): boolean {
+    return this.#work.has(taskId);
+  }
+
   /** Whether as many tasks are unfinished as there may be. */
   get full(): boolean {
     const max = this.#deps.maxTasks();

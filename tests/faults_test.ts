@@ -92,6 +92,37 @@ Deno.test("a call that is asked to wait is not made before", async () => {
   assert.equal((await agent.stop()).code, 0);
 });
 
+/** As the control plane words a refusal; anything else may come from a filter before it. */
+function ownRefusal(statusCode: number, message: string): Record<string, unknown> {
+  return { statusCode, path: "/api/v1/agent", timestamp: new Date().toISOString(), message };
+}
+
+Deno.test("an entry that the control plane refuses is left out, and a word stands in its place", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { controlPlane: cp } = fleet;
+  await using _agent = await fleet.agent();
+  const marked = ({ body }: { body: unknown }) => JSON.stringify(body).includes("/etc/passwd");
+  for (const status of [400, 403]) {
+    const fault = cp.fault({ path: "/logs", when: marked, status, body: ownRefusal(status, "no") });
+    const go = join(fleet.folder, `go${status}`);
+    const id = fleet.shell(`echo before; echo cat /etc/passwd; ${untilThere(go)}; echo after`);
+    await cp.waitFor(() => fault.hits > 0, { what: "the refusal" });
+    await Deno.writeTextFile(go, "");
+    const { status: end, logs } = await fleet.ended(id);
+    assert.equal(end, "success");
+    const by = `refused by the control plane (HTTP status ${status})`;
+    const lines = logs.map(({ stream, line }) => `${stream}: ${line}`);
+    assert.deepEqual(lines, [
+      "stdout: before",
+      `system: [… a line was left out: ${by} …]`,
+      "stdout: after",
+    ]);
+    assert.equal(fault.hits, 1);
+    fault.remove();
+  }
+  assert.deepEqual(cp.violations, []);
+});
+
 Deno.test("a call that is refused for good is not made again", async () => {
   await using fleet = await Fleet.start(QUICK);
   const { controlPlane: cp } = fleet;
@@ -99,7 +130,12 @@ Deno.test("a call that is refused for good is not made again", async () => {
 
   const refused = (call: string, status: number, message: string, times = Infinity) => {
     const id = fleet.shell(`echo run >>${fleet.folder}/$AGENT_TASK_ID; seq 5`);
-    const fault = cp.fault({ path: `${id}/${call}`, times, status, body: { message } });
+    const fault = cp.fault({
+      path: `${id}/${call}`,
+      times,
+      status,
+      body: ownRefusal(status, message),
+    });
     return { id, fault, runs: () => textOf(join(fleet.folder, id)) };
   };
   const logged = (msg: string, id: string) => agent.waitForLog(msg, ({ taskId }) => taskId === id);
@@ -123,8 +159,8 @@ Deno.test("a call that is refused for good is not made again", async () => {
       const task = await fleet.ended(id);
       assert.equal(task.status, "success");
       assert.equal(task.completion?.output, "1\n2\n3\n4\n5");
-      assert(fault.hits <= 5);
-      const { error } = await logged("control plane refuses log lines", id);
+      assert(fault.hits <= 6, "each line, and a word about the first");
+      const { error } = await logged("log lines are refused and left out", id);
       assert.equal(error, "line is not liked");
     },
     "completed": async () => {

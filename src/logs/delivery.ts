@@ -1,7 +1,7 @@
 import type { LogEntry, LogStream } from "../control_plane/schemas.ts";
 import { cutLongLines, storable } from "../process/line_decoder.ts";
 import { EntryWindow, type WindowEntry } from "./entry_window.ts";
-import { gatheringMs, KEEP_ORDER_ENTRIES } from "./gathering.ts";
+import { gatheringMs, ROWS } from "./gathering.ts";
 import type { Spool } from "./spool.ts";
 
 /** So many full entries of one stream may pass an older line of another. */
@@ -23,8 +23,9 @@ export interface DeliveryOptions {
 /**
  * Delivers the lines of one task in order, one entry at a time.
  *
- * Entries are a budget, since operators see the first 100 of a task only: lines wait for company,
- * the longer the more entries were used, and go at once when an entry is full or no more will come.
+ * Entries are a budget, since operators see the first 100 of a task only. The first 60 are one line
+ * each; then lines wait for company, the longer the more entries were used, and go at once when an
+ * entry is full or no more will come.
  */
 export class LogDelivery {
   readonly #options: Required<DeliveryOptions>;
@@ -34,6 +35,7 @@ export class LogDelivery {
   #passes = 0;
   #ended = false;
   #stopped = false;
+  #hurried = false;
   /** Whether something came since the last look, so that it is not slept over. */
   #news = false;
   #wakeUp: () => void = () => {};
@@ -58,6 +60,12 @@ export class LogDelivery {
   /** Says that no more lines will come: what waits for company goes out. */
   end(): void {
     this.#ended = true;
+    this.#wake();
+  }
+
+  /** Packs all that is left into as few entries as it needs: there is little time. */
+  hurry(): void {
+    this.#hurried = true;
     this.#wake();
   }
 
@@ -91,20 +99,20 @@ export class LogDelivery {
 
   /** A full entry goes first, but not again and again while older lines of another stream wait. */
   #nextEntry(): WindowEntry | undefined {
-    const full = this.#across && this.#passes < MAX_PASSES ? this.#window.fullStream : undefined;
+    if (!this.#packs) return this.#window.takeLine();
+    const full = this.#passes < MAX_PASSES ? this.#window.fullStream : undefined;
     const passes = full !== undefined && full !== this.#window.oldestStream;
     this.#passes = passes ? this.#passes + 1 : 0;
-    return this.#window.take(this.#across, full);
+    return this.#window.take(full);
   }
 
-  /** Early entries are cheap: they keep the order in which the streams took turns. */
-  get #across(): boolean {
-    return this.#options.spool.cursor.entries >= KEEP_ORDER_ENTRIES;
+  /** The first lines are a row each, in the order in which they came. */
+  get #packs(): boolean {
+    return this.#hurried || this.#options.spool.cursor.entries >= ROWS;
   }
 
   #waitMs(): number {
-    if (this.#ended || this.#window.fullStream) return 0;
-    if (!this.#across && this.#window.interrupted) return 0;
+    if (this.#ended || this.#hurried || this.#window.fullStream) return 0;
     const waited = this.#options.now() - this.#gatheringSince;
     return gatheringMs(this.#options.spool.cursor.entries) - waited;
   }

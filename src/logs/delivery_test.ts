@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import type { LogEntry, LogStream } from "../control_plane/schemas.ts";
 import { cutLongLines, MAX_ENTRY_CODE_POINTS } from "../process/line_decoder.ts";
 import { LogDelivery } from "./delivery.ts";
-import { KEEP_ORDER_ENTRIES } from "./gathering.ts";
+import { ROWS } from "./gathering.ts";
 import { Spool, type SpoolLimits } from "./spool.ts";
 
 const STREAMS: LogStream[] = ["stdout", "stderr", "system"];
@@ -96,20 +96,43 @@ Deno.test("the entries of each stream give its lines back, whatever came in what
   }
 });
 
-Deno.test("the first entries keep the order in which the streams took turns", () =>
+Deno.test("the first 60 lines are a row each, in bursts too and in order; the rest is packed", () =>
   withDelivery(async ({ delivery, entries }) => {
     const expected: string[] = [];
-    for (let i = 0; i < 60; i++) {
+    const numbers = (from: number, to: number, step = 1) =>
+      Array.from({ length: (to - from) / step }, (_, i) => from + i * step);
+    await delivery.push("stdout", numbers(0, 20).map((n) => `${n}\n`).join(""), 0);
+    expected.push(...numbers(0, 20).map((n) => `stdout: ${n}`));
+    for (let i = 20; i < 100; i++) {
       const stream = i % 2 === 0 ? "stdout" : "stderr";
       await delivery.push(stream, `${i}\n`, i);
       expected.push(`${stream}: ${i}`);
     }
     delivery.end();
     assert(await delivery.run());
-    assert.deepEqual(textsOf(entries).slice(0, KEEP_ORDER_ENTRIES), expected.slice(0, 20));
-    assert.equal(entries.length, 22, "then each stream has one entry for the rest");
-    assert.equal(entries[20]?.line, Array.from({ length: 20 }, (_, i) => 20 + 2 * i).join("\n"));
-    assert.equal(entries[21]?.line, Array.from({ length: 20 }, (_, i) => 21 + 2 * i).join("\n"));
+    assert.deepEqual(textsOf(entries).slice(0, ROWS), expected.slice(0, ROWS));
+    assert.equal(entries.length, ROWS + 2, "then each stream has one entry for the rest");
+    assert.equal(entries[ROWS]?.line, numbers(60, 100, 2).join("\n"));
+    assert.equal(entries[ROWS + 1]?.line, numbers(61, 101, 2).join("\n"));
+  }));
+
+Deno.test("20 000 lines at once are all within the first 100 entries", () =>
+  withDelivery(async ({ delivery, entries }) => {
+    const lines = Array.from({ length: 20_000 }, (_, i) => i);
+    await delivery.push("stdout", lines.map((line) => `${line}\n`).join(""), 0);
+    delivery.end();
+    assert(await delivery.run());
+    assert(entries.length <= 100, `${entries.length} entries`);
+    assert.equal(entries.map(({ line }) => line).join("\n"), lines.join("\n"));
+  }));
+
+Deno.test("what is hurried is packed from the first line on", () =>
+  withDelivery(async ({ delivery, entries }) => {
+    await delivery.push("stdout", "a\nb\nc\n", 0);
+    delivery.hurry();
+    delivery.end();
+    assert(await delivery.run());
+    assert.deepEqual(textsOf(entries), ["stdout: a\nb\nc"]);
   }));
 
 Deno.test("a blank line that travels alone is a space, its time is RFC 3339", () =>
@@ -134,17 +157,18 @@ Deno.test("a note is cut, and holds nothing that the control plane cannot store"
 Deno.test("lines wait for company by the given clock, and an entry that is full does not wait", () =>
   withDelivery(async ({ delivery, entries, clock }) => {
     const running = delivery.run();
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < ROWS; i++) {
       await delivery.push("stdout", `${i}\n`, 0);
       await until(() => entries.length === i + 1);
     }
+    entries.length = 5;
     // From here on the clock stands still: nothing can be late, so nothing may go.
     await delivery.push("stdout", "a\n", 0);
     await delivery.push("stdout", "b\n", 0);
     await delivery.push("stdout", "x".repeat(4_998) + "\n", 0);
     await until(() => entries.length === 6);
     assert.equal(entries[5]?.line, "a\nb", "it was full, the long line did not fit any more");
-    clock.nowMs += 1_000;
+    clock.nowMs += 3_000;
     await delivery.push("stdout", "c\n", 0);
     await until(() => entries.length === 7);
     assert.equal(entries[6]?.line, "x".repeat(4_998) + "\nc", "its time was over");
@@ -156,9 +180,9 @@ Deno.test("lines wait for company by the given clock, and an entry that is full 
 
 Deno.test("more company does not make a line wait longer", () =>
   withDelivery(async ({ delivery, spool, entries, clock }) => {
-    spool.cursor.entries = 5; // From here on a line waits 50 ms.
+    spool.cursor.entries = ROWS; // From here on a line waits 2 s.
     const running = delivery.run();
-    for (const [line, atMs] of [["a", 0], ["b", 40], ["c", 80]] as const) {
+    for (const [line, atMs] of [["a", 0], ["b", 1_900], ["c", 2_100]] as const) {
       clock.nowMs = atMs;
       const looks = clock.looks;
       await delivery.push("stdout", `${line}\n`, atMs);
@@ -179,10 +203,9 @@ Deno.test("what waits for company alone is sent when its time is over", () =>
       send: (entry) => Promise.resolve(entries.push(entry) > 0),
     });
     const running = delivery.run();
-    for (let i = 0; i < 6; i++) {
-      await delivery.push("stdout", `${i}\n`, 0);
-      await until(() => entries.length === i + 1);
-    }
+    spool.cursor.entries = ROWS;
+    await delivery.push("stdout", "a\n", 0);
+    await until(() => entries.length === 1);
     delivery.end();
     assert(await running);
   }));
@@ -253,7 +276,7 @@ let inFlight = 0;
 
 Deno.test("a flood of one stream does not hold back the lines of another", () =>
   withDelivery(async ({ spool, delivery, entries }) => {
-    spool.cursor.entries = KEEP_ORDER_ENTRIES;
+    spool.cursor.entries = ROWS;
     await delivery.push("stderr", "alarm\n", 0);
     for (let i = 0; i < 50; i++) await delivery.push("stdout", "x".repeat(5_000) + "\n", 0);
     delivery.end();

@@ -42,43 +42,50 @@ export class EntryWindow {
     return LogStream.options.find((stream) => this.#units[stream] > MAX_ENTRY_CODE_POINTS);
   }
 
-  /** Whether lines of another stream follow those of the oldest line's already. */
-  get interrupted(): boolean {
-    const first = this.#batches[0]?.stream;
-    return this.#batches.some(({ stream }) => stream !== first);
+  /** Takes the oldest line, and that alone. */
+  takeLine(): WindowEntry | undefined {
+    const batch = this.#batches[0];
+    return batch && this.#cut(0, batch, batch.text.indexOf("\n"));
   }
 
   /**
    * Takes as many lines as one entry holds: of `stream`, or of the oldest line's. Those of other
-   * streams in between are skipped if `across` is set, else the entry ends there.
+   * streams in between are skipped.
    */
-  take(across: boolean, stream = this.#batches[0]?.stream): WindowEntry | undefined {
+  take(stream = this.#batches[0]?.stream): WindowEntry | undefined {
     let entry: WindowEntry | undefined;
     for (let i = 0; i < this.#batches.length;) {
       const batch = this.#batches[i];
       if (!batch) break;
       if (batch.stream !== stream) {
-        if (!across && entry) break;
         i++;
         continue;
       }
       const cut = cutFor(batch.text, entry?.text.length);
       if (cut < 0) break;
-      const text = batch.text.slice(0, cut);
+      const isWhole = cut === batch.text.length - 1;
+      const next = this.#cut(i, batch, cut);
       entry = {
-        stream: batch.stream,
-        text: entry ? `${entry.text}\n${text}` : text,
-        atMs: entry?.atMs ?? batch.atMs,
+        ...next,
+        text: entry ? `${entry.text}\n${next.text}` : next.text,
+        atMs: entry?.atMs ?? next.atMs,
         // A note of lines left out stands where the stream was when it was made.
-        end: Math.max(entry?.end ?? 0, batch.end - (batch.text.length - cut - 1)),
-        leftOut: (entry?.leftOut ?? 0) + (batch.leftOut ?? 0),
+        end: Math.max(entry?.end ?? 0, next.end),
+        leftOut: (entry?.leftOut ?? 0) + next.leftOut,
       };
-      this.#units[stream] -= cut + 1;
-      batch.text = batch.text.slice(cut + 1);
-      if (batch.text !== "") break;
-      this.#batches.splice(i, 1);
+      if (!isWhole) break;
     }
     return entry;
+  }
+
+  /** Takes the first lines of a batch, up to the newline at `cut`. */
+  #cut(index: number, batch: Batch, cut: number): WindowEntry {
+    const { stream, atMs, end, leftOut = 0 } = batch;
+    const text = batch.text.slice(0, cut);
+    batch.text = batch.text.slice(cut + 1);
+    this.#units[stream] -= cut + 1;
+    if (batch.text === "") this.#batches.splice(index, 1);
+    return { stream, text, atMs, end: end - batch.text.length, leftOut };
   }
 }
 

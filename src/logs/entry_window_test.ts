@@ -14,45 +14,27 @@ function windowOf(...texts: [LogStream, string][]): EntryWindow {
   return window;
 }
 
-Deno.test("an entry ends where another stream takes its turn, or skips it", () => {
+Deno.test("lines are taken one by one in order of arrival, or an entry of one stream", () => {
   const texts: [LogStream, string][] = [["stdout", "a\nb\n"], ["stderr", "E\n"], ["stdout", "c\n"]];
-  const ordered = windowOf(...texts);
-  assert.equal(ordered.interrupted, true);
-  assert.deepEqual(ordered.take(false), {
-    stream: "stdout",
-    text: "a\nb",
-    atMs: 1,
-    end: 4,
-    leftOut: 0,
-  });
-  assert.deepEqual(ordered.take(false), {
-    stream: "stderr",
-    text: "E",
-    atMs: 2,
-    end: 2,
-    leftOut: 0,
-  });
-  assert.equal(ordered.interrupted, false);
-  assert.deepEqual(ordered.take(false), {
-    stream: "stdout",
-    text: "c",
-    atMs: 3,
-    end: 6,
-    leftOut: 0,
-  });
-  assert(ordered.empty);
-  assert.equal(ordered.take(false), undefined);
+  const rows = windowOf(...texts);
+  const expected = [["stdout", "a", 1, 2], ["stdout", "b", 1, 4], ["stderr", "E", 2, 2], [
+    "stdout",
+    "c",
+    3,
+    6,
+  ]] as const;
+  for (const [stream, text, atMs, end] of expected) {
+    assert.deepEqual(rows.takeLine(), { stream, text, atMs, end, leftOut: 0 });
+  }
+  assert(rows.empty);
+  assert.equal(rows.takeLine(), undefined);
+  assert.equal(rows.take(), undefined);
 
-  const across = windowOf(...texts);
-  assert.deepEqual(across.take(true), {
-    stream: "stdout",
-    text: "a\nb\nc",
-    atMs: 1,
-    end: 6,
-    leftOut: 0,
-  });
-  assert.deepEqual(across.take(true), { stream: "stderr", text: "E", atMs: 2, end: 2, leftOut: 0 });
-  assert(across.empty);
+  const packed = windowOf(...texts);
+  const first = { stream: "stdout", text: "a\nb\nc", atMs: 1, end: 6, leftOut: 0 };
+  assert.deepEqual(packed.take(), first);
+  assert.deepEqual(packed.take(), { stream: "stderr", text: "E", atMs: 2, end: 2, leftOut: 0 });
+  assert(packed.empty);
 });
 
 Deno.test("a full stream may go before an older line of another", () => {
@@ -60,22 +42,22 @@ Deno.test("a full stream may go before an older line of another", () => {
   assert.equal(window.fullStream, undefined);
   window.add({ stream: "stdout", text: "\n", atMs: 3, end: 5_001 });
   assert.equal(window.fullStream, "stdout", "5000 code points with the newline between");
-  assert.equal(window.take(true, "stdout")?.text, "x".repeat(4_999) + "\n");
+  assert.equal(window.take("stdout")?.text, "x".repeat(4_999) + "\n");
   assert.equal(window.fullStream, undefined);
-  assert.equal(window.take(true)?.text, "E");
+  assert.equal(window.take()?.text, "E");
 });
 
 Deno.test("a batch is shared out among entries, and each says how far its stream has come", () => {
   const window = windowOf(["stdout", "x".repeat(2_999) + "\n" + "y".repeat(1_999) + "\nz\n"]);
   const full = "x".repeat(2_999) + "\n" + "y".repeat(1_999);
-  assert.deepEqual(window.take(false), {
+  assert.deepEqual(window.take(), {
     stream: "stdout",
     text: full,
     atMs: 1,
     end: 5_000,
     leftOut: 0,
   });
-  assert.deepEqual(window.take(false), {
+  assert.deepEqual(window.take(), {
     stream: "stdout",
     text: "z",
     atMs: 1,
@@ -87,25 +69,25 @@ Deno.test("a batch is shared out among entries, and each says how far its stream
 Deno.test("5000 code points always fit, however many units they take", () => {
   const emoji = "😀".repeat(MAX_ENTRY_CODE_POINTS);
   const window = windowOf(["stdout", `${emoji}\n`], ["stdout", `${emoji}\nlast\n`]);
-  assert.equal(window.take(true)?.text, emoji);
-  assert.equal(window.take(true)?.text, emoji);
-  assert.equal(window.take(true)?.text, "last");
+  assert.equal(window.take()?.text, emoji);
+  assert.equal(window.take()?.text, emoji);
+  assert.equal(window.take()?.text, "last");
 });
 
 Deno.test("blank lines are lines", () => {
-  assert.equal(windowOf(["stdout", "\n"]).take(true)?.text, "");
-  assert.equal(windowOf(["stdout", "\n\n"]).take(true)?.text, "\n");
-  assert.equal(windowOf(["stdout", "\n"], ["stdout", "a\n\n"]).take(true)?.text, "\na\n");
+  assert.equal(windowOf(["stdout", "\n"]).take()?.text, "");
+  assert.equal(windowOf(["stdout", "\n\n"]).take()?.text, "\n");
+  assert.equal(windowOf(["stdout", "\n"], ["stdout", "a\n\n"]).take()?.text, "\na\n");
   const brim = windowOf(["stdout", "x".repeat(4_999) + "\n"], ["stdout", "\na\n"]);
-  assert.equal(brim.take(true)?.text, "x".repeat(4_999) + "\n");
-  assert.equal(brim.take(true)?.text, "a");
+  assert.equal(brim.take()?.text, "x".repeat(4_999) + "\n");
+  assert.equal(brim.take()?.text, "a");
 });
 
 Deno.test("a note that stands at an older place does not take its stream back, and is counted", () => {
   const window = new EntryWindow();
   window.add({ stream: "system", text: "said\n", atMs: 1, end: 100 });
   window.add({ stream: "system", text: "left out\n", atMs: 2, end: 50, leftOut: 7 });
-  assert.deepEqual(window.take(true), {
+  assert.deepEqual(window.take(), {
     stream: "system",
     text: "said\nleft out",
     atMs: 1,

@@ -29,6 +29,8 @@ export class GivenUpError extends Error {
  * claim), and what need not be the control plane's own word: 408, redirects, and, where data would
  * be lost, 401 and 403.
  *
+ * `isFinal` has the last word on a refusal that would be tried again.
+ *
  * `call` gets the factor by which its time limit is to be stretched: a server that handles a call
  * slower than the limit would otherwise be given the same one for ever.
  *
@@ -41,6 +43,7 @@ export async function report(
   call: (patience: number) => Promise<void>,
   giveUp: AbortSignal,
   logger: Logger,
+  isFinal: (refusal: RefusedError) => Promise<boolean> = () => Promise.resolve(false),
 ): Promise<void> {
   const backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, maxMs: MAX_PAUSE_MS });
   const refused = new Backoff({ firstMs: 1_000, maxMs: MAX_REFUSED_PAUSE_MS });
@@ -50,6 +53,7 @@ export async function report(
       return await call(Math.min(tries, MAX_PATIENCE));
     } catch (error) {
       if (!mayPass(what, error)) throw error;
+      if (error instanceof RefusedError && !isTransient(error) && await isFinal(error)) throw error;
       const level = tries === 2 ? "warn" : "debug";
       logger[level]("report is tried again", { report: what, tries, error: messageOf(error) });
       const pauseMs = leaveAloneMs(error) + (isUnauthorized(error) ? refused : backoff).next();
@@ -63,6 +67,8 @@ function mayPass(what: string, error: unknown): boolean {
   if (!(error instanceof RefusedError)) return false;
   // A task that is not begun comes again; what it has printed and how it ended does not.
   if (isUnauthorized(error)) return what === "log" || what === "completed";
-  const { status, message } = error;
+  const { status, message, isOwn } = error;
+  // An entry that somebody on the way does not like may get through by another way.
+  if (what === "log" && !isOwn) return true;
   return status < 400 || status === 408 || (status === 409 && /queued/i.test(message));
 }

@@ -45,6 +45,20 @@ Deno.test("refused credentials and redirects cost no log line and no end of a ta
   }
 });
 
+Deno.test("what is not the control plane's own word costs no log line, unless it is said to be final", async () => {
+  for (const status of [400, 404, 413, 451]) {
+    const { call, state } = failing(new RefusedError(status, "no"), new RefusedError(status, "no"));
+    await report("log", call, NEVER, logger);
+    assert.equal(state.tries, 3);
+    const own = failing(new RefusedError(status, "no", true));
+    await assert.rejects(report("log", own.call, NEVER, logger), RefusedError);
+  }
+  const { call, state } = failing(new RefusedError(403, "no"), new RefusedError(403, "no"));
+  const isFinal = () => Promise.resolve(state.tries > 1);
+  await assert.rejects(report("log", call, NEVER, logger, isFinal), RefusedError);
+  assert.equal(state.tries, 2);
+});
+
 Deno.test("a call that got no answer in time is given more of it", async () => {
   const patience: number[] = [];
   await report(

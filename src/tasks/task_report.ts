@@ -8,6 +8,7 @@ import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { causeOf } from "./control_watch.ts";
 import type { EndCause } from "./end_cause.ts";
+import { EntryPatience } from "./entry_patience.ts";
 import type { TaskJournal } from "./journal.ts";
 import { GivenUpError, report } from "./report.ts";
 
@@ -43,7 +44,10 @@ export class TaskReport {
   readonly #delivery: LogDelivery;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #delivering: Promise<boolean> | undefined;
+  readonly #patience = new EntryPatience(() => this.#isServed());
   #refusedEntries = 0;
+  /** Whether not even a word about refused entries is taken. */
+  #wordless = false;
   #hurried = false;
   #gone = false;
 
@@ -123,6 +127,7 @@ export class TaskReport {
   /** Leaves lines behind that are not delivered in time; the completion is sent all the same. */
   limitDrain(ms: number): void {
     this.#hurried = true;
+    this.#delivery.hurry();
     this.#in(ms, () => {
       this.#delivery.stop();
       this.#drainOver.abort();
@@ -131,6 +136,7 @@ export class TaskReport {
 
   /** Tries nothing again after this time; what is not delivered by then is kept for the next start. */
   giveUpIn(ms: number): void {
+    this.#delivery.hurry();
     this.#in(ms, () => this.#giveUp.abort());
   }
 
@@ -149,22 +155,48 @@ export class TaskReport {
     this.#timers.add(setTimeout(act, ms));
   }
 
+  /** In the place of an entry that is refused for good comes a word about it. */
   async #send(entry: LogEntry): Promise<boolean> {
+    const refusal = await this.#try(entry);
+    if (typeof refusal === "boolean") return refusal;
+    if (this.#refusedEntries++ === 0) {
+      this.#options.logger.warn("log lines are refused and left out", { error: refusal.message });
+    }
+    if (this.#wordless) return true;
+    const lines = entry.line.split("\n").length;
+    const what = lines === 1 ? "a line was" : `${lines} lines were`;
+    const by = refusal.isOwn ? "the control plane" : "something before the control plane";
+    const line = `[… ${what} left out: refused by ${by} (HTTP status ${refusal.status}) …]`;
+    const word = await this.#try({ ...entry, stream: "system", line });
+    this.#wordless = typeof word !== "boolean";
+    return word !== false;
+  }
+
+  /** True once it is delivered, false if it is given up, and the refusal if that is final. */
+  async #try(entry: LogEntry): Promise<boolean | RefusedError> {
     const { api, taskId, logger } = this.#options;
+    let refused = false;
     try {
       // When a cancelled task is waited for, a slow call is not to be given more time.
       const call = (patience: number) => api.log(taskId, entry, this.#hurried ? 1 : patience);
-      await report("log", call, this.#stopSending, logger);
+      const isFinal = (error: RefusedError) => this.#patience.isFinal(error);
+      await report("log", call, this.#stopSending, logger, isFinal);
       return true;
     } catch (error) {
       if (error instanceof GivenUpError) return false;
       if (!(error instanceof RefusedError)) throw error;
       if (error.status === 409 && await this.#hasEnded()) return false;
-      if (this.#refusedEntries++ === 0) {
-        logger.warn("control plane refuses log lines", { error: error.message });
-      }
-      return true;
+      refused = true;
+      return error;
+    } finally {
+      this.#patience.next(refused);
     }
+  }
+
+  /** A control plane that answers for the task accepts the credentials, and can be reached. */
+  async #isServed(): Promise<boolean> {
+    const { api, taskId } = this.#options;
+    return await api.control(taskId).then(() => true, () => false);
   }
 
   /** Entries are refused when the task does not run any more: no need to wait for the next look. */

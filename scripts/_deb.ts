@@ -11,6 +11,7 @@ import {
   requireTool,
   setTimes,
   sourceDate,
+  XZ_LEVEL,
 } from "./_package.ts";
 import { mustRun } from "./_tool.ts";
 
@@ -68,7 +69,7 @@ export async function buildDeb(parts: PackageParts): Promise<string> {
   );
   await setTimes(root, parts);
   const made = join(tree.scratch, `${tree.name}.deb`);
-  const flags = ["--root-owner-group", `-Z${compression}`, "--build"];
+  const flags = ["--root-owner-group", `-Z${compression}`, `-z${XZ_LEVEL}`, "--build"];
   await mustRun("env", sourceDate(parts), "dpkg-deb", ...flags, root, made);
   const path = join(outputFolder, `${tree.name}.deb`);
   await Deno.rename(made, path);

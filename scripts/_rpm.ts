@@ -10,6 +10,7 @@ import {
   requireTool,
   setTimes,
   sourceDate,
+  XZ_LEVEL,
 } from "./_package.ts";
 import type { Target } from "./_target.ts";
 import { mustRun } from "./_tool.ts";
@@ -50,7 +51,7 @@ async function specification(root: string, parts: PackageParts): Promise<string>
 %global __os_install_post %{nil}
 %global debug_package %{nil}
 %global _build_id_links none
-%global _binary_payload ${compression === "xz" ? "w6T2.xzdio" : "w.ufdio"}
+%global _binary_payload ${compression === "xz" ? `w${XZ_LEVEL}T2.xzdio` : "w.ufdio"}
 %global use_source_date_epoch_as_buildtime 1
 %global clamp_mtime_to_source_date_epoch 1
 %global _buildhost localhost

@@ -96,7 +96,9 @@ export class TaskBoard {
     for (let ended = false; !ended;) {
       const isNews = (task: Readonly<Task>) =>
         task.transitions.length > shown.transitions || task.logs.length > shown.logs;
-      const task = await this.#controlPlane.waitForTask(id, isNews, FOR_EVER_MS);
+      await this.#controlPlane.waitForTask(id, isNews, FOR_EVER_MS);
+      // Not as it was when the wait ended: it may have gone on since.
+      const task = this.#controlPlane.task(id);
       const transitions = task.transitions.slice(shown.transitions);
       const logs = task.logs.slice(shown.logs);
       shown.transitions += transitions.length;

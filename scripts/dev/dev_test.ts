@@ -43,3 +43,13 @@ Deno.test("dev runs the commands of standard input one after the other and leave
   assert.match(text, /There is no :nonsense/);
   assert.equal(code, 0);
 });
+
+Deno.test("dev ends with the exit code of the last command, and its page stays where it is", async () => {
+  const first = await dev("true\nexit 7\n");
+  assert.equal(first.code, 7, first.text);
+  const page = /^page: .*#([0-9a-f]+)$/m;
+  const second = await dev("true\n");
+  assert.equal(second.code, 0, second.text);
+  assert.ok(page.exec(first.text)?.[1]);
+  assert.equal(page.exec(first.text)?.[1], page.exec(second.text)?.[1], "the same key");
+});

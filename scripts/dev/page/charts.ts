@@ -139,7 +139,7 @@ class Card {
       ...this.#size,
       legend: { live: true },
       cursor: { sync: { key: "charts" }, points: { size: 6 }, drag: { x: false, y: false } },
-      padding: [6, 6, 0, 0],
+      padding: [6, 16, 0, 0],
       scales: {
         y: {
           range: (_, __, max) =>

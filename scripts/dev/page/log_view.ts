@@ -56,6 +56,7 @@ export class LogView {
     this.#ends = [];
     this.current = -1;
     this.#options.scroller.scrollTop = 0;
+    this.#remember();
     this.follow(true);
     this.redraw();
   }

@@ -132,6 +132,7 @@ export class UsersFile implements Disposable {
     return true;
   }
 
+  /** Closes the folder. */
   [Symbol.dispose](): void {
     this.#libc.symbols.close(this.#folder);
     this.#libc[Symbol.dispose]();

@@ -43,7 +43,8 @@ export async function untilStopped<T>(
     onReload: () => {},
   });
   try {
-    return await work(stop.signal);
+    const result = await work(stop.signal);
+    return stop.signal.aborted ? undefined : result;
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     return undefined;

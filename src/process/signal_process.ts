@@ -8,6 +8,7 @@ const PIDFD_SEND_SIGNAL = 424n;
 const PIDFD_OPEN = 434n;
 const NONE = 0n;
 const O_CLOEXEC = 0o2000000;
+const EPERM = 1;
 const ENOENT = 2;
 const ESRCH = 3;
 const NUMBERS: Readonly<Partial<Record<Deno.Signal, number>>> = constants.signals;
@@ -36,9 +37,14 @@ export function signalProcess({ pid, startTicks }: ProcessId, signal: Deno.Signa
     const holder = holderOf(libc, pid);
     if (holder === undefined || (holder !== UNKNOWN && holder !== startTicks)) return "gone";
     const number = BigInt(NUMBERS[signal] ?? 0);
-    const sent = fd < 0 ? -1 : symbols.syscall(PIDFD_SEND_SIGNAL, BigInt(fd), number, NONE, NONE);
-    // Whatever has kept the kernel from it, this call says in Deno's words.
-    return Number(sent) === 0 ? "sent" : kill(pid, signal);
+    if (fd < 0) return kill(pid, signal);
+    const sent = symbols.syscall(PIDFD_SEND_SIGNAL, BigInt(fd), number, NONE, NONE);
+    libc.check(sent, "pidfd_send_signal");
+    return "sent";
+  } catch (error) {
+    const errno = error instanceof LibcError ? error.errno : undefined;
+    if (errno === ESRCH) return "gone";
+    return errno === EPERM ? "refused" : kill(pid, signal);
   } finally {
     if (fd >= 0) symbols.close(fd);
   }

@@ -104,11 +104,12 @@ async function runInstall(program: string, wishes: Wishes): Promise<number> {
   return code;
 }
 
-/** What was made in the checkout belongs to whoever has called sudo; the mirror is given by itself. */
+/** What was made in the checkout belongs to whoever has called sudo. */
 async function giveBack(): Promise<void> {
   const [user, group] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
   if (!user || !group) return;
-  await $`chown -R ${user}:${group} ${FOLDER}`;
+  const made = await $.path(CONFIG).exists() ? [FOLDER, CONFIG] : [FOLDER];
+  await $`chown -R ${user}:${group} ${made}`;
 }
 
 try {

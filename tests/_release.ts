@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import { bundle } from "../scripts/_bundle.ts";
-import { makeRunFile } from "../scripts/_run_file.ts";
 import { ReleaseTree } from "../scripts/_release_tree.ts";
+import { makeRunFile } from "../scripts/_run_file.ts";
 import { targetOf } from "../scripts/_target.ts";
 import { mustRun } from "../scripts/_tool.ts";
 import { NAME } from "../src/system/paths.ts";
@@ -40,6 +40,11 @@ export class Release implements AsyncDisposable {
     await this.#tree[Symbol.asyncDispose]();
     await Deno.remove(this.#folder, { recursive: true });
   }
+}
+
+/** The release as one file. */
+export async function runFile(tree: ReleaseTree, folder: string): Promise<string> {
+  return await makeRunFile(tree, await bundle(tree, folder), folder);
 }
 
 /** The portable bundle, unpacked. */

@@ -29,8 +29,11 @@ const OUTAGE_EVERY = 12;
 const MORE_DESCRIPTORS = 5;
 const MORE_THREADS = 5;
 const MORE_MIB_FOR_2000_TASKS = 5;
-/** A first minute shows little of the memory that an agent settles at. */
+/** The memory of a short run is that of a start. */
 const FEWEST_TASKS_FOR_MEMORY = 500;
+/** What V8 has not collected yet is no growth: it collects all when it has had a rest of some 10 s. */
+const REST_MS = 30_000;
+const LOOK_EVERY_MS = 400;
 
 /** What an agent holds when it has nothing to do. */
 interface Rest extends Footprint {
@@ -58,14 +61,15 @@ export class LongLife {
     const startedMs = performance.now();
     const warmUpMs = Math.min(60_000, durationMs / 3);
     const roundMs = Math.min(ROUND_MS, durationMs / 5);
+    const restMs = Math.min(REST_MS, durationMs / 12);
     await this.#work(agent, startedMs, warmUpMs, roundMs);
-    const before = await this.#rest(agent);
+    const before = await this.#rest(agent, restMs);
     this.#tell("at rest", before);
     await this.#work(agent, startedMs, durationMs, roundMs);
-    let after = await this.#rest(agent);
-    // Threads and memory are given back when they have not been used for a while.
+    let after = await this.#rest(agent, restMs);
+    // A short rest ends before threads are given back that are not used any more.
     for (let looks = 0; looks < 5 && growth(before, after).length > 0; looks++) {
-      after = await this.#rest(agent);
+      after = await this.#rest(agent, restMs);
     }
     this.#tell("at rest", after);
     assert.deepEqual(growth(before, after), []);
@@ -131,11 +135,11 @@ export class LongLife {
     assert.deepEqual([...new Set(numbers(terminal))], upTo(TERMINAL_LINES));
   }
 
-  /** The least of some looks at an agent that has nothing to do. */
-  async #rest({ pid }: AgentProcess): Promise<Rest> {
+  /** The least of some looks at an agent that has nothing to do for so long. */
+  async #rest({ pid }: AgentProcess, restMs: number): Promise<Rest> {
     const looks: Footprint[] = [];
-    for (let i = 0; i < 5; i++) {
-      await delay(400);
+    for (let waitedMs = 0; waitedMs < restMs; waitedMs += LOOK_EVERY_MS) {
+      await delay(LOOK_EVERY_MS);
       looks.push(await footprint(pid));
     }
     const least = (of: keyof Footprint) => Math.min(...looks.map((look) => look[of]));

@@ -1,5 +1,4 @@
-import { lookAt } from "../system/trust.ts";
-import { removeAll } from "./machine.ts";
+import { lookAt, removeAll } from "./machine.ts";
 import type { Undos } from "./steps.ts";
 
 /** Has a failure put the file at `path` back as it is now, or away if there is none. */

@@ -1,4 +1,3 @@
-import { openOwn } from "../system/own_file.ts";
 import type { Batch, StreamPositions } from "./batch.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
 import { SegmentParser } from "./segment.ts";
@@ -33,7 +32,7 @@ export class SegmentReader {
 
   /** The batches of the next piece, perhaps none; `undefined` at the end of the file. */
   async next(): Promise<Batch[] | undefined> {
-    using file = await openOwn(this.#path, { read: true });
+    using file = await Deno.open(this.#path);
     await file.seek(this.#at, Deno.SeekMode.Start);
     using piece = new ByteBuffer();
     const read = await file.read(piece.bytes);

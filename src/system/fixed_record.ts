@@ -1,7 +1,6 @@
 import { dirname } from "@std/path";
 import { writeAll } from "./write_all.ts";
 import { makeFolder } from "./atomic_file.ts";
-import { openOwn, readOwn } from "./own_file.ts";
 
 /** One block of every common file system: where a part of it can be written, all of it can. */
 const RECORD_BYTES = 4096;
@@ -21,7 +20,7 @@ export class FixedRecord {
 
   /** The text, without what fills its file. @throws what the disk answers. */
   async read(): Promise<string> {
-    return (await readOwn(this.#path)).trimEnd();
+    return (await Deno.readTextFile(this.#path)).trimEnd();
   }
 
   /** Takes the room for all texts to come, with a first one. A disk that has none is left as it was. */
@@ -57,14 +56,15 @@ export class FixedRecord {
 
   /** Its file, made where it is gone. */
   async #open(): Promise<Deno.FsFile> {
+    const options = { write: true, mode: 0o600 };
     try {
-      return await openOwn(this.#path, { write: true });
+      return await Deno.open(this.#path, options);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     const folder = dirname(this.#path);
     await makeFolder(folder);
-    const file = await openOwn(this.#path, { write: true, create: true });
+    const file = await Deno.open(this.#path, { ...options, create: true });
     using handle = await Deno.open(folder);
     await handle.sync();
     return file;

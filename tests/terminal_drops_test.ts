@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import { livingWith, PATIENCE_MS } from "./_processes.ts";
+import { eventually, livingWith, PATIENCE_MS, textOf } from "./_processes.ts";
 import {
   assertInOrder,
   authenticated,
   dropWhile,
   exited,
   gone,
+  leavesWell,
   liveAgent,
   living,
   numbers,
@@ -149,3 +150,31 @@ const ENDS: Record<string, () => Promise<void>> = {
 };
 
 Deno.test("terminals end with their agent", () => together(ENDS));
+
+Deno.test("terminals of an agent that was killed are answered for by the next one", async () => {
+  await using fleet = await realtimeFleet();
+  const { controlPlane: cp } = fleet;
+  const before = await liveAgent(fleet);
+  const closed = await openShell(fleet);
+  const terminals = await Promise.all([1, 2].map(() => openShell(fleet)));
+  closed.input("exit\n");
+  await exited(closed);
+  const kept = join(fleet.stateFolder, "open_terminals.json");
+  await eventually(
+    "a record without the terminal that has ended",
+    async () => !(await textOf(kept)).includes(closed.sessionId),
+  );
+  await before.kill();
+  assert.deepEqual(terminals.map(({ ended }) => ended), [false, false]);
+  await using agent = await liveAgent(fleet);
+  for (const terminal of terminals) {
+    await terminal.waitFor(({ errors }) => errors.length > 0);
+    assert.match(terminal.errors[0] ?? "", /^the agent was restarted, and this terminal has ended/);
+  }
+  const errors = () => cp.realtime.events.filter(({ event }) => event === "terminal.error");
+  assert.equal(errors().length, 2, "and for no other");
+  await leavesWell(fleet, agent);
+  await using next = await liveAgent(fleet);
+  assert.equal(errors().length, 2, "and once");
+  await leavesWell(fleet, next);
+});

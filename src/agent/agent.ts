@@ -214,8 +214,11 @@ class Agent implements SignalHandlers {
 
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
   async #goLive(): Promise<Live> {
+    const { OpenSessions } = await import("../terminal/open_sessions.ts");
+    const folder = dirname(this.#config.stateFile);
     const options: LiveOptions = {
       ...this.#parts,
+      openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
       network: this.#parts.transport,
       config: () => this.#config,
       onTask: (task) => !this.#stopping.signal.aborted && this.#takePushed(task),

@@ -10,6 +10,7 @@ import { messageOf } from "../system/user_error.ts";
 import { TelemetrySampler } from "../telemetry/sampler.ts";
 import { SnapshotReader } from "../telemetry/snapshot.ts";
 import { TerminalManager } from "../terminal/manager.ts";
+import type { OpenSessions } from "../terminal/open_sessions.ts";
 
 /** What the live part of the agent works with. */
 export interface LiveOptions {
@@ -25,6 +26,8 @@ export interface LiveOptions {
   privileges: Privileges;
   /** Gets the root access that the control plane wishes, and tells what is in force. */
   rootAccess: RootAccess;
+  /** Keeps which terminals are open. */
+  openTerminals: OpenSessions;
   /** Gets each task that is dispatched in realtime. */
   onTask: (task: Task) => unknown;
   /** The agent's log. */
@@ -36,11 +39,13 @@ export class Live implements AsyncDisposable {
   readonly #session: RealtimeSession;
   readonly #terminals: TerminalManager;
   readonly #sampling: Promise<void>;
+  readonly #openTerminals: OpenSessions;
   readonly #stopSampling = new AbortController();
 
   /** Connects at once, and again whenever the session ends. */
   constructor(options: LiveOptions) {
     const { config, privileges, rootAccess, logger } = options;
+    this.#openTerminals = options.openTerminals;
     this.#session = startRealtime({
       ...options,
       rootAccess: () => rootAccess.report,
@@ -51,11 +56,13 @@ export class Live implements AsyncDisposable {
       },
       onReady: () => {
         rootAccess.heard();
+        this.#terminals.answerForLeft();
         sampler.sampleNow();
       },
     });
     this.#terminals = new TerminalManager({
       link: this.#session,
+      open: options.openTerminals,
       authorize: ({ runAsRoot }) => runAsRoot ? rootAccess.allows("terminal") : undefined,
       launch: ({ runAsRoot }) => runAsRoot ? privileges.root : privileges.usual,
       logger,
@@ -99,6 +106,7 @@ export class Live implements AsyncDisposable {
   /** Ends everything, the session last. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopTerminals();
+    await this.#openTerminals.kept();
     this.#stopSampling.abort();
     await this.#sampling;
     await this.#session[Symbol.asyncDispose]();

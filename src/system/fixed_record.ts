@@ -1,4 +1,5 @@
 import { dirname } from "@std/path";
+import { openOwn, readOwn } from "./own_file.ts";
 import { writeAll } from "./write_all.ts";
 import { makeFolder } from "./atomic_file.ts";
 
@@ -20,7 +21,7 @@ export class FixedRecord {
 
   /** The text, without what fills its file. @throws what the disk answers. */
   async read(): Promise<string> {
-    return (await Deno.readTextFile(this.#path)).trimEnd();
+    return (await readOwn(this.#path)).trimEnd();
   }
 
   /** Takes the room for all texts to come, with a first one. A disk that has none is left as it was. */
@@ -56,15 +57,14 @@ export class FixedRecord {
 
   /** Its file, made where it is gone. */
   async #open(): Promise<Deno.FsFile> {
-    const options = { write: true, mode: 0o600 };
     try {
-      return await Deno.open(this.#path, options);
+      return await openOwn(this.#path, { write: true });
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     const folder = dirname(this.#path);
     await makeFolder(folder);
-    const file = await Deno.open(this.#path, { ...options, create: true });
+    const file = await openOwn(this.#path, { write: true, create: true });
     using handle = await Deno.open(folder);
     await handle.sync();
     return file;

@@ -7,6 +7,7 @@ import { OnceAMinute } from "../system/once_a_minute.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Acknowledgements } from "./delivery.ts";
 import type { PtyMode } from "./modes.ts";
+import type { OpenSessions } from "./open_sessions.ts";
 import {
   AboutSession,
   TerminalInput,
@@ -24,6 +25,7 @@ const ABANDON_MS = 5 * 60_000;
 const STOP_ALL_MS = 8_000;
 /** How many ended sessions are remembered, to answer a stop that comes again. */
 const MAX_ENDED = 200;
+const ABANDONED = "the agent was restarted, and this terminal has ended with it";
 /** The longest message of `terminal.error` (contract: Realtime). */
 const MAX_MESSAGE = 1_000;
 
@@ -41,6 +43,8 @@ export interface TerminalManagerOptions {
   abandonMs?: number;
   /** How long the first acknowledgement may take, in milliseconds. */
   firstAckMs?: number;
+  /** Keeps which sessions there are, for the next agent. */
+  open?: OpenSessions;
   /** The ways to open a terminal, in order. */
   modes?: readonly PtyMode[];
 }
@@ -95,6 +99,16 @@ export class TerminalManager implements AsyncDisposable {
         error: message,
       });
       if (sessionId !== undefined) this.#tellError(sessionId, message);
+    }
+  }
+
+  /** Answers for the sessions that an earlier agent left open: nobody is to type into nothing. */
+  answerForLeft(): void {
+    for (const sessionId of this.#options.open?.left ?? []) {
+      if (this.#sessions.has(sessionId) || this.#ended.has(sessionId)) continue;
+      this.#tellError(sessionId, ABANDONED);
+      this.#remember(sessionId, { reason: ABANDONED });
+      this.#options.open?.delete(sessionId);
     }
   }
 
@@ -174,6 +188,7 @@ export class TerminalManager implements AsyncDisposable {
       modes,
       logger,
     });
+    this.#options.open?.add(sessionId);
     this.#sessions.set(sessionId, { request, session, done: this.#run(sessionId, session) });
     this.#watch ??= this.#watchLink();
   }
@@ -188,6 +203,7 @@ export class TerminalManager implements AsyncDisposable {
       this.#tellError(sessionId, end.reason);
     }
     this.#sessions.delete(sessionId);
+    this.#options.open?.delete(sessionId);
     this.#remember(sessionId, end);
     if (this.#sessions.size > 0) return;
     clearInterval(this.#watch);

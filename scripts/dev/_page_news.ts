@@ -32,7 +32,7 @@ export interface PageNewsParts {
 export class PageNews {
   readonly #parts: PageNewsParts;
   readonly #told = new Map<string, string>();
-  /** The tasks that have not ended yet, or not been told so. */
+  /** The state in which each task was told last. */
   readonly #lastTold: Task["status"][] = [];
   #followed: string | undefined;
   #toldLogs = 0;

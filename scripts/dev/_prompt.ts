@@ -60,7 +60,7 @@ export class Prompt {
     return `${HELP}\npage: ${this.#options.pageUrl}`;
   }
 
-  /** Obeys a person until the end of input; true: it is time to leave. */
+  /** Obeys a person until it is time to leave, or the input ends. */
   async converse(): Promise<void> {
     const { screen } = this.#options;
     const lines = createInterface({

@@ -104,12 +104,11 @@ async function runInstall(program: string, wishes: Wishes): Promise<number> {
   return code;
 }
 
-/** What was made in the checkout belongs to whoever has called sudo. */
+/** What was made in the checkout belongs to whoever has called sudo; the mirror is given by itself. */
 async function giveBack(): Promise<void> {
   const [user, group] = [Deno.env.get("SUDO_UID"), Deno.env.get("SUDO_GID")];
   if (!user || !group) return;
-  const made = await $.path(CONFIG).exists() ? [FOLDER, CONFIG] : [FOLDER];
-  await $`chown -R ${user}:${group} ${made}`;
+  await $`chown -R ${user}:${group} ${FOLDER}`;
 }
 
 try {

@@ -22,8 +22,12 @@ import { settlesWithin } from "../system/deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { guardProcess } from "./last_guard.ts";
 import type { Live, LiveOptions } from "./live.ts";
+import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
+import type { StateLock } from "./instance_lock.ts";
 import { reload } from "./reload.ts";
 import { listenToSignals, type SignalHandlers, untilStopped } from "./signals.ts";
+import { watchState } from "./state_watch.ts";
 
 /**
  * How long ended tasks may take to be reported after shutdown_timeout, in milliseconds: the grace
@@ -51,6 +55,8 @@ export interface AgentOptions {
   vitals: Vitals;
   /** Called once the agent serves. */
   onServing: () => Promise<void>;
+  /** The state folder, which is this agent's. */
+  state: StateLock;
 }
 
 /**
@@ -59,7 +65,8 @@ export interface AgentOptions {
  * configuration again.
  *
  * @returns the exit code of the process.
- * @throws {UserError} when the CA file is unusable, or `run_as_user` cannot be obeyed.
+ * @throws {UserError} when the CA file is unusable, `run_as_user` cannot be obeyed, or the state
+ * folder was lost; the tasks have been ended and reported then.
  */
 export async function runAgent(options: AgentOptions): Promise<number> {
   const { loaded, identity, logger } = options;
@@ -82,6 +89,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const agent = new Agent({ ...options, transport, journal, privileges, rootAccess });
   using _signals = listenToSignals(agent);
   using _guard = guardProcess(logger);
+  using _watch = watchState(options.state, (problem) => agent.onStateLost(problem), logger);
   const { agentVersion: version } = options.facts;
   const { apiUrl: api } = loaded.config;
   logger.info("agent started", { version, nodeId: identity.nodeId, api, pid: Deno.pid });
@@ -91,8 +99,27 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   agent.tasks.recover(unfinished);
   await agent.serve();
   await rootAccess.kept();
+  if (agent.lost !== undefined) {
+    // Whoever starts the agent again finds the machine enrolled.
+    await restoreIdentity(loaded.config, identity, logger);
+    throw new UserError(`The agent has stopped, because ${agent.lost}: start it again.`);
+  }
   logger.info("agent stopped");
   return 0;
+}
+
+async function restoreIdentity(
+  { stateFile }: Config,
+  identity: Credentials,
+  logger: Logger,
+): Promise<void> {
+  try {
+    if (await readIdentity(stateFile)) return;
+    await writeIdentity(stateFile, { ...identity, registeredAt: new Date().toISOString() });
+    logger.info("identity is written again", { file: stateFile });
+  } catch (error) {
+    logger.error("identity cannot be written again", { error: messageOf(error) });
+  }
 }
 
 interface AgentParts extends AgentOptions {
@@ -108,6 +135,8 @@ class Agent implements SignalHandlers {
   readonly #parts: AgentParts;
   readonly #api: AgentApi;
   readonly #stopping = new AbortController();
+  /** Why the state folder is not this agent's any more. */
+  lost: string | undefined;
   #config: Config;
   #live: Live | undefined;
 
@@ -141,6 +170,13 @@ class Agent implements SignalHandlers {
     this.#parts.logger.info("stopping", { signal, tasks: this.tasks.count });
     this.#parts.vitals.enter("stopping");
     this.#stopping.abort();
+  }
+
+  /** Nothing that it promises outlives it now: it ends its tasks, reports them and leaves. */
+  onStateLost(problem: string): void {
+    this.lost = problem;
+    this.#parts.logger.error("state folder is lost", { problem, tasks: this.tasks.count });
+    this.onStop("lost state folder");
   }
 
   async onStopNow(): Promise<void> {

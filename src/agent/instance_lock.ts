@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "@std/async";
 import { join } from "@std/path";
 import type { Logger } from "../system/logger.ts";
+import { openOwn } from "../system/own_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 
 /** A lock that is held for longer is an agent's, in milliseconds; others only look who has it. */
@@ -8,31 +9,100 @@ const LOOK_MS = 1_000;
 /** The pause between two tries, in milliseconds. */
 const PAUSE_MS = 50;
 
+/** The state folder, taken by this agent until it is disposed of or the process ends. */
+export interface StateLock extends Disposable {
+  /**
+   * Looks whether the folder is still this agent's; a lock file that somebody has removed is made
+   * again. Gives a sentence when the folder is lost.
+   */
+  look(): Promise<string | undefined>;
+}
+
 /**
  * Makes sure that no second agent works with the same state folder: it would take the first one's
- * running tasks for orphans. The lock goes with the process, however it ends.
+ * running tasks for orphans. Both the folder itself and a file in it are locked: the file alone
+ * could be removed, and older agents know no other. The lock goes with the process, however it
+ * ends.
  *
- * @throws {UserError} if another agent has the folder. A folder that cannot be locked is warned of.
+ * @throws {UserError} if another agent has the folder, or could have written its lock file. A folder
+ * that cannot be locked is warned of.
  */
-export async function lockState(folder: string, logger: Logger): Promise<Disposable> {
-  const path = join(folder, "agent.lock");
-  let file: Deno.FsFile | undefined;
-  let locked: boolean;
+export async function lockState(folder: string, logger: Logger): Promise<StateLock> {
+  const lock = new HeldLock(folder, logger);
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    file = await Deno.open(path, { write: true, create: true, mode: 0o600 });
-    locked = await tryForAWhile(file);
+    if (await lock.take()) return lock;
   } catch (error) {
-    file?.close();
+    lock[Symbol.dispose]();
+    if (error instanceof UserError) throw error;
     logger.warn("state folder cannot be locked", { folder, error: messageOf(error) });
-    return { [Symbol.dispose]: () => {} };
+    return { look: () => Promise.resolve(undefined), [Symbol.dispose]: () => {} };
   }
-  if (locked) return file;
-  file.close();
+  lock[Symbol.dispose]();
   throw new UserError(
     `Another agent is running with the state folder ${folder}: stop it first, or give this one ` +
       "a state_file of its own.",
   );
+}
+
+class HeldLock implements StateLock {
+  readonly #folder: string;
+  readonly #path: string;
+  readonly #logger: Logger;
+  #held: Deno.FsFile | undefined;
+  #file: Deno.FsFile | undefined;
+
+  constructor(folder: string, logger: Logger) {
+    this.#folder = folder;
+    this.#path = join(folder, "agent.lock");
+    this.#logger = logger;
+  }
+
+  /** False if another agent has either. */
+  async take(): Promise<boolean> {
+    this.#held = await Deno.open(this.#folder);
+    // Some file systems lock no folders.
+    if (!await tryForAWhile(this.#held).catch(() => true)) return false;
+    return await this.#takeFile();
+  }
+
+  async look(): Promise<string | undefined> {
+    if (!await isAt(this.#folder, this.#held)) {
+      return `the state folder ${this.#folder} was removed or replaced while the agent ran`;
+    }
+    if (await isAt(this.#path, this.#file)) return undefined;
+    this.#file?.close();
+    this.#file = undefined;
+    if (!await this.#takeFile()) {
+      return `another agent has locked the state folder ${this.#folder} after its lock was removed`;
+    }
+    this.#logger.warn("lock of the state folder was removed and is made again", {
+      file: this.#path,
+    });
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#held?.close();
+    this.#file?.close();
+    this.#held = this.#file = undefined;
+  }
+
+  async #takeFile(): Promise<boolean> {
+    this.#file = await openOwn(this.#path, { write: true, create: true });
+    return await tryForAWhile(this.#file);
+  }
+}
+
+/** Whether what is at `path` is what was opened. */
+async function isAt(path: string, opened: Deno.FsFile | undefined): Promise<boolean> {
+  try {
+    const [there, held] = await Promise.all([Deno.stat(path), opened?.stat()]);
+    return there.dev === held?.dev && there.ino === held.ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 async function tryForAWhile(file: Deno.FsFile): Promise<boolean> {

@@ -11,6 +11,7 @@ import {
   type WaitingReport,
 } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
+import { requireOwnState } from "../identity/own_state.ts";
 import { findPackage } from "../install/packaged.ts";
 import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
 import { oneLine } from "../system/one_line.ts";
@@ -48,6 +49,7 @@ export async function enroll({ email, again = false }: EnrollOptions): Promise<n
   }
   const loaded = await loadConfig();
   tellWhichConfig({ ...loaded, passedOver: loaded.warnings });
+  await requireOwnState(loaded.config);
   const known = await knownIdentity(loaded);
   if (known && !again) {
     print(

@@ -11,6 +11,7 @@ import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
 import { LogSink } from "../system/log_sink.ts";
 import { UserError } from "../system/user_error.ts";
+import { requireOwnState } from "../identity/own_state.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { PROGRAM } from "./output.ts";
@@ -43,11 +44,12 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
   if (!isUsualConfig(loaded, env)) logger.info("configuration was found", { file: loaded.path });
   for (const warning of loaded.warnings) logger.warn("configuration warning", { warning });
 
+  await requireOwnState(config);
   const known = await knownIdentity(loaded);
   if (!known && !config.enrollmentToken) {
     throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
   }
-  using _lock = await lockState(dirname(config.stateFile), logger);
+  using state = await lockState(dirname(config.stateFile), logger);
   const vitals = new Vitals(loaded);
   const place = { loaded, env, logger, vitals };
   let presence: Presence | undefined;
@@ -62,7 +64,7 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
     logger.hide(identity.agentToken);
     const facts = await readHostFacts();
     const { runAgent } = await import("../agent/agent.ts");
-    return await runAgent({ ...place, identity, facts, onServing });
+    return await runAgent({ ...place, identity, facts, onServing, state });
   } finally {
     await presence?.[Symbol.asyncDispose]();
   }

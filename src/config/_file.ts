@@ -17,7 +17,11 @@ const rawConfig = z.custom<RawConfig>((value) =>
  */
 export async function readConfigFile(path: string): Promise<RawConfig | undefined> {
   const text = await readText(path);
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseConfigText(path, text);
+}
+
+/** What the text of the configuration file at `path` holds; throws like {@linkcode readConfigFile}. */
+export function parseConfigText(path: string, text: string): RawConfig {
   const error = findJsonError(text);
   if (error !== undefined) {
     const place = `line ${error.line}, column ${error.column}`;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "@std/async";
-import { dirname } from "@std/path";
+import { dirname, join } from "@std/path";
 import { makeFolder } from "../system/atomic_file.ts";
 import { UserError } from "../system/user_error.ts";
 
@@ -14,7 +14,7 @@ const PAUSE_MS = 25;
  * locked by its folder, which is made.
  *
  * What cannot be locked is not: who cannot open it cannot change it either, as they will find out,
- * and some file systems have no locks.
+ * and some file systems have no locks. A folder that is an agent's state folder too is left to it.
  *
  * @throws {UserError} when somebody else has it for longer than `patienceMs`.
  */
@@ -24,10 +24,10 @@ export async function lockFile(path: string, patienceMs = PATIENCE_MS): Promise<
   await makeFolder(dirname(path)).catch(() => {});
   for (;;) {
     const file = await openNearest(path).catch(() => undefined);
+    if (file && await isStateFolder(file, path)) return nothing(file);
     const locked = await file?.tryLock(true).catch(() => undefined);
     if (file === undefined || locked === undefined) {
-      file?.close();
-      return { [Symbol.dispose]() {} };
+      return nothing(file);
     }
     if (locked && await isNearest(file, path).catch(() => false)) return file;
     file.close();
@@ -38,6 +38,17 @@ export async function lockFile(path: string, patienceMs = PATIENCE_MS): Promise<
     }
     await delay(PAUSE_MS);
   }
+}
+
+/** An agent may have its state folder locked for as long as it runs. */
+async function isStateFolder(file: Deno.FsFile, path: string): Promise<boolean> {
+  if (!(await file.stat()).isDirectory) return false;
+  return await Deno.lstat(join(dirname(path), "agent.lock")).then(() => true, () => false);
+}
+
+function nothing(file: Deno.FsFile | undefined): Disposable {
+  file?.close();
+  return { [Symbol.dispose]() {} };
 }
 
 async function openNearest(path: string): Promise<Deno.FsFile> {

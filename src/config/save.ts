@@ -1,8 +1,9 @@
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { isRoot, whoElseWrites } from "../system/trust.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
+import { UsersFile } from "../system/users_file.ts";
 import { processEnv, type ReadEnv, readSet } from "./_env.ts";
-import { fileProblem, type RawConfig, readConfigFile } from "./_file.ts";
+import { fileProblem, parseConfigText, type RawConfig, readConfigFile } from "./_file.ts";
 import { lockFile } from "./_lock.ts";
 import { CONFIG_KEYS, type ConfigValue } from "./schema.ts";
 
@@ -59,17 +60,29 @@ async function change(path: string, changes: ConfigChanges): Promise<void> {
 
 /** Whoever comes last copies what was saved last: the file is read when it is their turn. */
 async function copy(path: string, mirror: string): Promise<void> {
+  // As in a checkout of the user who has called sudo.
+  using users = isRoot() ? await UsersFile.open(mirror) : undefined;
+  if (users) {
+    const there = users.read();
+    if (there !== undefined) requireOurs(mirror, parseConfigText(mirror, there));
+    return users.write(await Deno.readTextFile(path));
+  }
   using _lock = await lockFile(mirror);
   // What is not a configuration was named by mistake: reading it first protects it.
   await readOurs(mirror);
   await writeConfigFile(mirror, await Deno.readTextFile(path));
 }
 
-/** What holds other keys alone is another program's file, whatever its name is. */
 async function readOurs(path: string): Promise<RawConfig> {
   const content = await readConfigFile(path) ?? {};
+  requireOurs(path, content);
+  return content;
+}
+
+/** What holds other keys alone is another program's file, whatever its name is. */
+function requireOurs(path: string, content: RawConfig): void {
   const isOurs = CONFIG_KEYS.some(({ key }) => Object.hasOwn(content, key));
-  if (isOurs || Object.keys(content).length === 0) return content;
+  if (isOurs || Object.keys(content).length === 0) return;
   throw new UserError(
     `${path} is not written, because no key in it is the agent's: it belongs to another program. ` +
       "Name the agent's own with --config FILE.",
@@ -78,7 +91,7 @@ async function readOurs(path: string): Promise<RawConfig> {
 
 async function writeConfigFile(path: string, text: string): Promise<void> {
   try {
-    await writeFileAtomic(path, text);
+    await writeFileAtomic(path, text, { followLinks: true });
   } catch (cause) {
     throw new UserError(`${path} cannot be written ${fileProblem(cause)}.`, { cause });
   }

@@ -3,6 +3,8 @@ import * as z from "@zod/zod";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { HeaderText } from "../system/header_text.ts";
+import { NotOwnError, readOwn } from "../system/own_file.ts";
+import { chase, isRoot } from "../system/trust.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 
 /** What enrolled this machine, as the identity file (`state_file`) keeps it. */
@@ -26,9 +28,12 @@ const IdentityFile = z.object({
 export async function readIdentity(path: string): Promise<Identity | undefined> {
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = await readOwn(await placeOf(path));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof NotOwnError) {
+      throw new UserError(`The identity file ${error.message}`, { cause: error });
+    }
     if (error instanceof Deno.errors.PermissionDenied) {
       const message = `The identity file ${resolve(path)} cannot be read (permission denied): ` +
         "use the account that owns it, or root.";
@@ -38,6 +43,15 @@ export async function readIdentity(path: string): Promise<Identity | undefined> 
       "set state_file to a file that this account may read and write.";
     throw new UserError(message, { cause: error });
   }
+  return parseIdentity(path, text);
+}
+
+/**
+ * What the text of an identity file says.
+ *
+ * @throws {UserError} that names the file `path` if it is damaged.
+ */
+export function parseIdentity(path: string, text: string): Identity {
   const parsed = IdentityFile.safeParse(parseJson(path, text));
   if (!parsed.success) {
     const fields = [...new Set(parsed.error.issues.map(({ path }) => path[0]))].filter(Boolean);
@@ -64,12 +78,20 @@ export async function writeIdentity(path: string, identity: Identity): Promise<v
     registered_at: identity.registeredAt,
   };
   try {
-    await writeFileAtomic(path, JSON.stringify(content, null, 2) + "\n");
+    await writeFileAtomic(path, JSON.stringify(content, null, 2) + "\n", { followLinks: true });
   } catch (cause) {
     const message = `The identity file ${resolve(path)} cannot be written (${reason(cause)}): ` +
       "make its folder writable for this account, or set state_file to another place.";
     throw new UserError(message, { cause });
   }
+}
+
+/** Where the file is: a link is followed, by root only along a way that nobody else can change. */
+async function placeOf(path: string): Promise<string> {
+  if (!isRoot()) return await Deno.realPath(path);
+  const { place, problem } = await chase(path);
+  if (problem !== undefined) throw new NotOwnError(path, problem);
+  return place;
 }
 
 function parseJson(path: string, text: string): unknown {

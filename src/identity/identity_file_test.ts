@@ -73,7 +73,10 @@ Deno.test("a damaged file is named, never ignored and never overwritten", () =>
 
 Deno.test("a folder in its place, or in nobody's reach, is the user's to mend", () =>
   withFolder(async (folder) => {
-    await assert.rejects(readIdentity(folder), { name: "UserError", message: /it is a folder/ });
+    await assert.rejects(readIdentity(folder), {
+      name: "UserError",
+      message: /it is no regular file/,
+    });
     const blocked = join(folder, "file", "agent_identity.json");
     await Deno.writeTextFile(join(folder, "file"), "");
     await assert.rejects(writeIdentity(blocked, IDENTITY), { name: "UserError" });

@@ -130,6 +130,39 @@ Deno.test("what tasks could write becomes root's alone", async () => {
   assert.ok(!machine.calls.some((call) => /^chown .*identity/.test(call)));
 });
 
+Deno.test("of a state folder that others could write the identity alone is taken over", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  const identity = { node_id: "n-1", agent_token: "t-1", registered_at: "2026-01-01T00:00:00Z" };
+  await Deno.mkdir(join(places.stateFolder, "tasks"), { recursive: true, mode: 0o755 });
+  await Deno.writeTextFile(places.identity, JSON.stringify({ ...identity, planted: "x" }));
+  await Deno.writeTextFile(join(places.stateFolder, "tasks", "planted.json"), "{}");
+  const before = await machine.content();
+  machine.owners[places.stateFolder] = "999:999";
+  const failed = await machine.take(stateFolder(machine), FAILS);
+  assert.match(String(failed.thrown), /It rains/);
+  assert.deepEqual(await machine.content(), before);
+
+  const { shown } = await machine.take(stateFolder(machine));
+  assert.match(
+    shown,
+    /its identity is taken over, and the rest is set aside as \/var\/lib\/.*\.old/,
+  );
+  assert.deepEqual(JSON.parse(await Deno.readTextFile(places.identity)), identity);
+  const names = await Array.fromAsync(Deno.readDir(places.stateFolder), ({ name }) => name);
+  assert.deepEqual(names, ["agent_identity.json"]);
+  assert.ok(
+    (await Deno.stat(join(`${places.stateFolder}.old`, "tasks", "planted.json"))).isFile,
+  );
+
+  // A folder of root's is kept as it is, whatever is in it.
+  delete machine.owners[places.stateFolder];
+  await Deno.mkdir(join(places.stateFolder, "tasks"));
+  const again = await machine.take(stateFolder(machine));
+  assert.match(again.shown, /, as it is\n$/);
+  assert.ok((await Deno.stat(join(places.stateFolder, "tasks"))).isDirectory);
+});
+
 Deno.test("somebody else's command of that name is left alone", async () => {
   await using machine = await TestMachine.make();
   const { places } = machine;

@@ -1,4 +1,5 @@
-import { lookAt, removeAll } from "./machine.ts";
+import { lookAt } from "../system/trust.ts";
+import { removeAll } from "./machine.ts";
 import type { Undos } from "./steps.ts";
 
 /** Has a failure put the file at `path` back as it is now, or away if there is none. */

@@ -1,6 +1,7 @@
 import { dirname } from "@std/path";
 import { UserError } from "../system/user_error.ts";
-import { lookAt, type Machine, type Places } from "./machine.ts";
+import { lookAt } from "../system/trust.ts";
+import type { Machine, Places } from "./machine.ts";
 import type { Step } from "./steps.ts";
 
 /** The link that makes the program a command. */

@@ -1,5 +1,6 @@
 import type { INSTALLED } from "../system/paths.ts";
 import type { RunTool } from "../system/tool.ts";
+import { lookAt } from "../system/trust.ts";
 import { UserError } from "../system/user_error.ts";
 
 /** Where the parts of an installation belong, as {@linkcode INSTALLED} says. */
@@ -24,16 +25,6 @@ export async function must(run: RunTool, program: string, ...args: string[]): Pr
 /** Whether there is anything at `path`, be it a link that leads nowhere. */
 export async function isThere(path: string): Promise<boolean> {
   return await lookAt(path) !== undefined;
-}
-
-/** What is at `path`, links not followed; undefined if nothing is. */
-export async function lookAt(path: string): Promise<Deno.FileInfo | undefined> {
-  try {
-    return await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 /** Mode and owner of what is at `path`, such as `700 0:0`; empty if nothing is. */

@@ -1,30 +1,36 @@
 import { join } from "@std/path";
-import { UserError } from "../system/user_error.ts";
+import { type Identity, parseIdentity, writeIdentity } from "../identity/identity_file.ts";
+import { lookAt } from "../system/trust.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
 import { keepFile } from "./kept_file.ts";
-import { type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
-import type { Step } from "./steps.ts";
+import { isThere, type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
+import type { Step, Undos } from "./steps.ts";
+
+/** Nobody but root can have written there; see {@linkcode modeAndOwner}. */
+const FOLDER_OF_ROOT = /^\d*[0145]{2} 0:/;
+/** No identity is as long, in bytes. */
+const MAX_IDENTITY_BYTES = 65_536;
 
 /**
- * The state folder and the identity in it, root's alone: the 1.x agent ran as another user. systemd
- * makes what else the service needs there.
+ * The state folder and the identity in it, root's alone: the 1.x agent ran as another user. What was
+ * in a folder that others could write is set aside, but for the identity. systemd makes what else
+ * the service needs there.
  */
-export function stateFolder({ places, run }: Machine): Step {
-  const { stateFolder: folder, identity } = places;
+export function stateFolder(machine: Machine): Step {
+  const { run, places: { stateFolder: folder, identity } } = machine;
   return {
     name: "State folder",
     async run(undos) {
       const found = await modeAndOwner(run, folder);
+      if (found && !FOLDER_OF_ROOT.test(found)) return await takeOver(machine, found, undos);
       const changesFolder = found !== "700 0:0";
       const changesIdentity = !["", "600 0:0"].includes(await modeAndOwner(run, identity));
       if (changesFolder) {
-        const [mode = "", owner = ""] = found.split(" ");
-        const putBack = async () => {
-          await must(run, "chown", owner, folder);
-          await must(run, "chmod", mode, folder);
-        };
-        undos.add(`folder ${folder}`, found ? putBack : () => removeAll(folder));
-        await must(run, "install", "-d", "-m", "0700", "-o", "root", "-g", "root", folder);
-        await refuseLinks(folder);
+        undos.add(`folder ${folder}`, async () => {
+          if (found) await must(run, "chmod", found.split(" ")[0] ?? "", folder);
+          else await removeAll(folder);
+        });
+        await makeRoots(machine, folder);
       }
       if (changesIdentity) {
         await keepFile(undos, identity);
@@ -36,14 +42,70 @@ export function stateFolder({ places, run }: Machine): Step {
   };
 }
 
-/** Whoever had the folder could have root write anywhere by a link in it. */
-async function refuseLinks(folder: string): Promise<void> {
-  for await (const { name, isSymlink } of Deno.readDir(folder)) {
-    if (!isSymlink) continue;
-    const path = join(folder, name);
+/** Keeps of a folder that others could write nothing but the identity, if that is one. */
+async function takeOver(machine: Machine, found: string, undos: Undos) {
+  const { run, places: { stateFolder: folder, identity } } = machine;
+  const aside = await freeName(`${folder}.old`);
+  const [mode = "", owner = ""] = found.split(" ");
+  undos.add(`folder ${folder}`, async () => {
+    if (!await isThere(aside)) return;
+    await removeAll(folder);
+    await Deno.rename(aside, folder);
+    await must(run, "chown", owner, folder);
+    await must(run, "chmod", mode, folder);
+  });
+  await setAside(folder, aside);
+  // From now on nobody else can change what is in it.
+  await must(run, "chown", "--no-dereference", "root:root", aside);
+  await must(run, "chmod", "0700", aside);
+  const known = await importIdentity(machine, aside);
+  await makeRoots(machine, folder);
+  if (known) await writeIdentity(identity, known);
+  const kept = known ? "its identity is taken over, and the rest" : "it";
+  return {
+    told: `${folder} (others could write in it: ${kept} is set aside as ${aside})`,
+    changed: true,
+  };
+}
+
+async function setAside(folder: string, aside: string): Promise<void> {
+  try {
+    await Deno.rename(folder, aside);
+  } catch (error) {
     throw new UserError(
-      `${path} is a link, and the folder was not root's alone: remove it or put there what it leads ` +
-        "to, then install again.",
+      `Others could write in ${folder}, and it cannot be set aside (${
+        messageOf(error)
+      }): move all ` +
+        `that is in it away, run \`chown root:root ${folder} && chmod 0700 ${folder}\`, then ` +
+        "install again.",
+      { cause: error },
     );
+  }
+}
+
+async function importIdentity(
+  { places }: Machine,
+  aside: string,
+): Promise<Identity | undefined> {
+  const path = join(aside, places.identity.slice(places.stateFolder.length));
+  const info = await lookAt(path);
+  if (!info) return undefined;
+  if (!info.isFile || info.size > MAX_IDENTITY_BYTES) {
+    throw new UserError(
+      `${places.identity} is ${info.isSymlink ? "a link" : "no regular file"}, and others could ` +
+        "write in its folder: put there what the agent wrote, or remove it, then install again.",
+    );
+  }
+  return parseIdentity(places.identity, await Deno.readTextFile(path));
+}
+
+async function makeRoots({ run }: Machine, folder: string): Promise<void> {
+  await must(run, "install", "-d", "-m", "0700", "-o", "root", "-g", "root", folder);
+}
+
+async function freeName(name: string): Promise<string> {
+  for (let number = 1;; number++) {
+    const path = number === 1 ? name : `${name}.${number}`;
+    if (!await isThere(path)) return path;
   }
 }

@@ -17,7 +17,7 @@ export function unitFile({ places, run }: Machine, render: () => Promise<string>
       if (same) return { told: places.unit, changed: false };
       undos.add("systemd's idea of the unit", reload);
       await keepFile(undos, places.unit);
-      await writeFileAtomic(places.unit, text, { mode: 0o644 });
+      await writeFileAtomic(places.unit, text, { mode: 0o644, followLinks: true });
       await reload();
       return { told: places.unit, changed: true };
     },

@@ -1,3 +1,4 @@
+import { openOwn } from "../system/own_file.ts";
 import type { Batch, StreamPositions } from "./batch.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
 import { SegmentParser } from "./segment.ts";
@@ -32,7 +33,7 @@ export class SegmentReader {
 
   /** The batches of the next piece, perhaps none; `undefined` at the end of the file. */
   async next(): Promise<Batch[] | undefined> {
-    using file = await Deno.open(this.#path);
+    using file = await openOwn(this.#path, { read: true });
     await file.seek(this.#at, Deno.SeekMode.Start);
     using piece = new ByteBuffer();
     const read = await file.read(piece.bytes);

@@ -2,6 +2,7 @@ import { basename, dirname, join } from "@std/path";
 import type { StreamPositions } from "./batch.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
 import { segmentHeader } from "./segment.ts";
+import { openOwn, openOwnSync, readOwn } from "../system/own_file.ts";
 import { writeAll } from "../system/write_all.ts";
 
 /** How much may be lost to a power cut, in milliseconds of output. */
@@ -38,9 +39,10 @@ export class SegmentWriter implements Disposable {
 
   /** Creates the file (0600) with its first line. */
   static async create(path: string, from: StreamPositions): Promise<SegmentWriter> {
-    const file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
+    const file = await openOwn(path, { write: true, create: true });
     const writer = new SegmentWriter(path, file);
     try {
+      await file.truncate();
       await writer.append(segmentHeader(from));
     } catch (error) {
       file.close();
@@ -100,7 +102,7 @@ export class CursorFile implements Disposable {
 
   /** Reads a cursor back; without a usable file it stands at the beginning. */
   static async read(path: string, onDamaged: (path: string) => Promise<void>): Promise<Cursor> {
-    const text = await Deno.readTextFile(path).catch(() => "");
+    const text = await readOwn(path).catch(() => "");
     const match = CURSOR.exec(text);
     if (!match) {
       if (text !== "") await onDamaged(path);
@@ -116,7 +118,7 @@ export class CursorFile implements Disposable {
   write({ delivered: { stdout, stderr, system }, entries, leftOut }: Cursor): void {
     const line = `${stdout} ${stderr} ${system} ${entries} ${leftOut}`.padEnd(95) + "\n";
     try {
-      this.#file ??= Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+      this.#file ??= openOwnSync(this.#path, { write: true, create: true });
       this.#file.seekSync(0, Deno.SeekMode.Start);
       this.#file.writeSync(new TextEncoder().encode(line));
     } catch {

@@ -2,6 +2,7 @@ import * as z from "@zod/zod";
 import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schemas.ts";
 import { FixedRecord } from "../system/fixed_record.ts";
 import type { Logger } from "../system/logger.ts";
+import { copyOwn, openOwn } from "../system/own_file.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Profile, refusalOf, type RootScope } from "./root_scopes.ts";
 
@@ -70,7 +71,7 @@ export class RootAccess {
       const problem = `${path} cannot be used, so root access is off until it is set again`;
       logger.error("root access that was kept is lost", { problem, error: messageOf(error) });
       access.#set("", "off", problem);
-      await Deno.copyFile(path, `${path}.corrupt`).catch(() => {});
+      await copyOwn(path, `${path}.corrupt`).catch(() => {});
       await access.#keep();
     }
     return access;
@@ -179,7 +180,8 @@ export class RootAccess {
       this.#keepError = problem;
     }
     // The record says so as well, so nothing is lost where this fails.
-    await Deno.writeFile(this.#knownPath, new Uint8Array(), { mode: 0o600 }).catch(() => {});
+    await openOwn(this.#knownPath, { write: true, create: true }).then((file) => file.close())
+      .catch(() => {});
   }
 
   async #wasKnown(): Promise<boolean> {

@@ -1,5 +1,6 @@
-import { basename, dirname, join, resolve } from "@std/path";
-import { writeAll } from "./write_all.ts";
+import { type FileHandle, open } from "node:fs/promises";
+import { basename, dirname, join } from "@std/path";
+import { chase, isRoot, lookAt } from "./trust.ts";
 
 /** How {@linkcode writeFileAtomic} writes. */
 export interface AtomicWriteOptions {
@@ -7,37 +8,41 @@ export interface AtomicWriteOptions {
   readonly mode?: number;
   /** Whether the rename itself must survive a loss of power; true unless told. */
   readonly syncFolder?: boolean;
+  /** Whether a symbolic link stays one and its target is replaced; else the link is. */
+  readonly followLinks?: boolean;
 }
 
 /**
  * Replaces a file's whole content so that a reader, a crash or a loss of power
  * finds either the old content or the new one, never a part.
  *
- * A symbolic link stays one: its target is replaced. Owner and group of an
- * existing file are kept where the process may give files away. Missing parent
- * folders are made (0700). What is thrown is the file system's own error; a
- * failed write leaves no file behind, a killed one may leave `.<name>.<random>.tmp`.
+ * Owner and group of an existing file are kept where the process may give files
+ * away; like the mode they are set on the open file, never by its name. Missing parent
+ * folders are made (0700). A failed write leaves no file behind, a killed one may
+ * leave `.<name>.<random>.tmp`.
+ *
+ * @throws the file system's own error; as root also where somebody else may write in the folder or
+ * one above it, or has put a link on the way: what is written there could end up anywhere.
  */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
-  { mode = 0o600, syncFolder = true }: AtomicWriteOptions = {},
+  { mode = 0o600, syncFolder = true, followLinks = false }: AtomicWriteOptions = {},
 ): Promise<void> {
-  const target = await followLinks(path);
+  const target = await placeOf(path, followLinks);
   const folder = dirname(target);
   await makeFolder(folder, syncFolder);
 
-  const random = crypto.randomUUID().slice(0, 8);
-  const temp = join(folder, `.${basename(target)}.${random}.tmp`);
-  const file = await Deno.open(temp, { write: true, createNew: true, mode });
+  const temp = join(folder, tempName(target));
+  const file = await open(temp, "wx", mode);
   try {
     try {
-      await keepOwner(target, temp);
-      await Deno.chmod(temp, mode);
-      await writeAll(file, typeof data === "string" ? new TextEncoder().encode(data) : data);
+      await keepOwner(target, file);
+      await file.chmod(mode);
+      await file.writeFile(data);
       await file.sync();
     } finally {
-      file.close();
+      await file.close();
     }
     await Deno.rename(temp, target);
   } catch (error) {
@@ -47,16 +52,20 @@ export async function writeFileAtomic(
   if (syncFolder) await sync(folder);
 }
 
-/** The file that `path` stands for, which need not exist yet. */
-async function followLinks(path: string): Promise<string> {
-  try {
-    return await Deno.realPath(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+/** The name of the new file while it is not whole yet. */
+export function tempName(path: string): string {
+  return `.${basename(path)}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+}
+
+/** The file that is to be replaced, which need not exist yet. */
+async function placeOf(path: string, followLinks: boolean): Promise<string> {
+  if (!followLinks && !isRoot()) return path;
+  // What is not there cannot be a link.
+  const { place, problem } = await chase(followLinks ? path : join(dirname(path), tempName(path)));
+  if (problem !== undefined && isRoot()) {
+    throw new Error(`root writes only where nobody else does, and ${problem}`);
   }
-  const link = await Deno.readLink(path).catch(() => undefined);
-  if (link === undefined) return path;
-  return followLinks(resolve(await Deno.realPath(dirname(path)), link));
+  return followLinks ? place : join(dirname(place), basename(path));
 }
 
 /** Makes a folder (0700) and those above it, unless it is there; synced unless told otherwise. */
@@ -69,14 +78,14 @@ export async function makeFolder(folder: string, syncParents = true): Promise<vo
   if (syncParents) await sync(parent);
 }
 
-async function keepOwner(target: string, temp: string): Promise<void> {
-  if (!await exists(target)) return;
-  const [old, fresh] = await Promise.all([Deno.stat(target), Deno.stat(temp)]);
-  if (old.uid === fresh.uid && old.gid === fresh.gid) return;
+async function keepOwner(target: string, file: FileHandle): Promise<void> {
+  const old = await lookAt(target);
+  if (!old?.isFile) return;
+  const fresh = await file.stat();
+  const { uid, gid } = { uid: old.uid ?? fresh.uid, gid: old.gid ?? fresh.gid };
+  if (uid === fresh.uid && gid === fresh.gid) return;
   // Who may not give a file away may still hand it to another group of theirs.
-  await Deno.chown(temp, old.uid, old.gid)
-    .catch(() => Deno.chown(temp, null, old.gid))
-    .catch(() => {});
+  await file.chown(uid, gid).catch(() => file.chown(fresh.uid, gid)).catch(() => {});
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -68,27 +68,32 @@ Deno.test("writers at the same time leave the whole content of one of them", () 
     assert.deepEqual(await namesIn(folder), ["file"]);
   }));
 
-Deno.test("a symbolic link stays one and its target is replaced", () =>
+Deno.test("a symbolic link stays one and its target is replaced, where that is wished", () =>
   withFolder(async (folder) => {
     const target = join(folder, "real/sub/file");
     await writeFileAtomic(target, "old");
     await Deno.symlink("real/sub", join(folder, "linked"));
     await Deno.symlink("linked/file", join(folder, "once"));
     await Deno.symlink("once", join(folder, "twice"));
-    await writeFileAtomic(join(folder, "twice"), "fresh");
+    const followLinks = true;
+    await writeFileAtomic(join(folder, "twice"), "fresh", { followLinks });
     assert.equal(await Deno.readTextFile(target), "fresh");
     assert((await Deno.lstat(join(folder, "once"))).isSymlink);
 
     await Deno.symlink("../missing", join(folder, "real/sub/dangling"));
-    await writeFileAtomic(join(folder, "linked/dangling"), "made");
+    await writeFileAtomic(join(folder, "linked/dangling"), "made", { followLinks });
     assert.equal(await Deno.readTextFile(join(folder, "real/missing")), "made");
     await writeFileAtomic(join(folder, "linked/new"), "new");
     assert.deepEqual(await namesIn(join(folder, "real/sub")), ["dangling", "file", "new"]);
 
     const loop = join(folder, "loop");
     await Deno.symlink("loop", loop);
-    await assert.rejects(writeFileAtomic(loop, "x"), Deno.errors.FilesystemLoop);
+    await assert.rejects(writeFileAtomic(loop, "x", { followLinks }), Deno.errors.FilesystemLoop);
     assert.deepEqual(await namesIn(folder), ["linked", "loop", "once", "real", "twice"]);
+
+    await writeFileAtomic(join(folder, "once"), "in its place");
+    assert.ok((await Deno.lstat(join(folder, "once"))).isFile);
+    assert.equal(await Deno.readTextFile(target), "fresh");
   }));
 
 Deno.test("a failed write leaves the old content and no file behind", () =>

@@ -1,3 +1,4 @@
+import { writeFileAtomic } from "./atomic_file.ts";
 import { problemOf } from "./trust.ts";
 import { UserError } from "./user_error.ts";
 
@@ -64,9 +65,18 @@ export function openOwnSync(path: string, options: OwnFileOptions): Deno.FsFile 
 
 /** The text of a file of the agent's own, see {@linkcode openOwn}. */
 export async function readOwn(path: string): Promise<string> {
+  return new TextDecoder().decode(await readOwnBytes(path));
+}
+
+/** Keeps a copy of a file of the agent's own, damaged as it may be, at `to`. */
+export async function copyOwn(path: string, to: string): Promise<void> {
+  await writeFileAtomic(to, await readOwnBytes(path));
+}
+
+async function readOwnBytes(path: string): Promise<Uint8Array> {
   // Closed by its stream's end.
   const file = await openOwn(path, { read: true });
-  return await new Response(file.readable).text();
+  return await new Response(file.readable).bytes();
 }
 
 /** It must not be there: no link is followed then. */

@@ -1,8 +1,10 @@
 import { dirname, resolve } from "@std/path";
 import { UserError } from "./user_error.ts";
 
-/** What others than a file's owner may do to it, as mode bits. */
+/** Group and others may write. */
 const OTHERS_WRITE = 0o022;
+/** Everybody may write. */
+const ALL_WRITE = 0o002;
 const STICKY = 0o1000;
 /** The kernel follows no more links in one path. */
 const MAX_LINKS = 40;
@@ -39,10 +41,17 @@ export async function chase(
   owners: readonly number[] = trustedOwners(),
 ): Promise<Chased> {
   const steps = partsOf(resolve(path));
+  // All at once, as most paths have no links: this is done before every write of root's.
+  const ahead = new Map(steps.map((_, at) => {
+    const place = `/${steps.slice(0, at + 1).join("/")}`;
+    const looked = lookAt(place);
+    looked.catch(() => {});
+    return [place, looked];
+  }));
   let place = "/";
   let problem: string | undefined;
   for (let links = 0;;) {
-    const info = await lookAt(place);
+    const info = await (ahead.get(place) ?? lookAt(place));
     if (!info) return { place: resolve(place, ...steps), ...(problem ? { problem } : {}) };
     if (info.isSymlink) {
       if (++links > MAX_LINKS) {
@@ -83,7 +92,9 @@ export function problemOf(
   owners: readonly number[] = trustedOwners(),
 ): string | undefined {
   if (!owners.includes(uid ?? -1)) return `${path} belongs to user ${uid}`;
-  if (((mode ?? 0) & OTHERS_WRITE) === 0) return undefined;
+  // Whom a user's group has in it is that user's own affair.
+  const bits = trustedOwners().includes(uid ?? -1) ? OTHERS_WRITE : ALL_WRITE;
+  if (((mode ?? 0) & bits) === 0) return undefined;
   return `${path} can be written by others than its owner (mode ${octal(mode)})`;
 }
 

@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import { Completion } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { NotOwnError, openOwn, readOwn } from "../system/own_file.ts";
 import { writeAll } from "../system/write_all.ts";
 
 /** How many are remembered at most; the file may hold twice as many between two clean-ups. */
@@ -23,19 +24,24 @@ type EndedTask = z.infer<typeof EndedTask>;
  */
 export class EndedTasks {
   readonly #path: string;
+  readonly #onForeign: (error: NotOwnError) => void;
   readonly #tasks = new Map<string, EndedTask>();
   #linesInFile = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** `path` is a file of JSON lines. */
-  constructor(path: string) {
+  /** `path` is a file of JSON lines; `onForeign` hears of one that others could have written. */
+  constructor(path: string, onForeign: (error: NotOwnError) => void = () => {}) {
     this.#path = path;
+    this.#onForeign = onForeign;
   }
 
   /** Reads what is remembered; false if there are lines that cannot be read. */
   async load(): Promise<boolean> {
-    const text = await Deno.readTextFile(this.#path).catch(() => "");
     let readable = true;
+    const text = await readOwn(this.#path).catch((error) => {
+      if (error instanceof NotOwnError) this.#onForeign(error);
+      return "";
+    });
     const torn = text.slice(text.lastIndexOf("\n") + 1);
     for (const line of text.split("\n").filter((line) => line !== "" && line !== torn)) {
       this.#linesInFile++;
@@ -88,8 +94,7 @@ export class EndedTasks {
   }
 
   async #append(line: string): Promise<void> {
-    const options = { append: true, create: true, mode: 0o600 };
-    using file = await Deno.open(this.#path, options);
+    using file = await openOwn(this.#path, { append: true, create: true });
     const bytes = new TextEncoder().encode(line);
     await writeAll(file, bytes);
     await file.syncData();

@@ -4,6 +4,7 @@ import { Completion, Task } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { BootTime } from "../system/boot_time.ts";
 import type { Logger } from "../system/logger.ts";
+import { copyOwn, NotOwnError, readOwn } from "../system/own_file.ts";
 import { messageOf } from "../system/user_error.ts";
 import { EndedTasks } from "./ended_tasks.ts";
 import { sweepJournal } from "./sweep.ts";
@@ -69,7 +70,8 @@ export class TaskJournal {
   ): Promise<{ journal: TaskJournal; unfinished: Unfinished }> {
     const unfinished: Unfinished = { records: [], damaged: [] };
     const endedPath = join(folder, "ended.jsonl");
-    const journal = new TaskJournal(folder, logger, new EndedTasks(endedPath));
+    const ended = new EndedTasks(endedPath, (error) => refuse(logger, error));
+    const journal = new TaskJournal(folder, logger, ended);
     try {
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
       if (!await journal.ended.load()) await journal.keepDamaged(endedPath);
@@ -112,7 +114,7 @@ export class TaskJournal {
   /** Keeps a copy of a damaged file as `.corrupt` and names it; what can be read of it still counts. */
   async keepDamaged(path: string): Promise<void> {
     const kept = `${path}.corrupt`;
-    await this.#attempt(() => Deno.copyFile(path, kept));
+    await this.#attempt(() => copyOwn(path, kept));
     this.#logger.error("state file is damaged, a copy is kept", { file: kept });
   }
 
@@ -126,6 +128,7 @@ export class TaskJournal {
 
   /** Notes that the disk refused; a disk that is nearly full does so again and again. */
   diskFailed(error: unknown): void {
+    if (error instanceof NotOwnError) return refuse(this.#logger, error);
     const nowMs = performance.now();
     if (nowMs - this.#warnedMs < WARN_EVERY_MS) return;
     this.#warnedMs = nowMs;
@@ -149,10 +152,12 @@ export class TaskJournal {
   async #read(taskId: string, unfinished: Unfinished): Promise<void> {
     const path = this.#path(taskId);
     try {
-      const record = TaskRecord.parse(JSON.parse(await Deno.readTextFile(path)));
+      const record = TaskRecord.parse(JSON.parse(await readOwn(path)));
       if (record.task.id !== taskId) throw new Error(`it is about task ${record.task.id}`);
       unfinished.records.push(record);
     } catch (error) {
+      // Nobody knows who has written it: it is neither run nor reported.
+      if (error instanceof NotOwnError) return refuse(this.#logger, error);
       const setAside = `${path}.corrupt`;
       this.#logger.error("journal file is damaged and set aside", {
         file: setAside,
@@ -171,6 +176,10 @@ export class TaskJournal {
   #path(taskId: string): string {
     return join(this.#folder, `${taskId}.json`);
   }
+}
+
+function refuse(logger: Logger, { path: file, message }: NotOwnError): void {
+  logger.error("state file is not used", { file, problem: message });
 }
 
 async function removeIfThere(path: string): Promise<void> {

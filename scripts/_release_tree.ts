@@ -2,16 +2,16 @@ import { dirname, join } from "@std/path";
 import project from "../deno.json" with { type: "json" };
 import { NAME } from "../src/system/paths.ts";
 import { UserError } from "../src/system/user_error.ts";
-import { licensesOf } from "./_licenses.ts";
+import { type CachedPackage, licensesOf } from "./_licenses.ts";
 import { launcher } from "./_launcher.ts";
 import { type NpmPackage, unpackNpmPackage } from "./_npm_package.ts";
 import { StagedProgram } from "./_program.ts";
 import type { Revision } from "./_revision.ts";
-import type { Target } from "./_target.ts";
+import { type Target, TARGETS } from "./_target.ts";
 import { mustRun } from "./_tool.ts";
 
 /** The Deno that is bundled: the version that all is tested with. */
-const DENO_VERSION = "2.9.6";
+export const DENO_VERSION = "2.9.6";
 /** The checksums that the npm registry states for its packages, `sha512-…`. */
 const DENO_INTEGRITY: Record<Target["name"], string> = {
   amd64:
@@ -55,6 +55,21 @@ export class ReleaseTree implements AsyncDisposable {
     return this.#program.revision;
   }
 
+  /** The lock of the packages that it was made of. */
+  get lock(): string {
+    return join(this.scratch, "deno.lock");
+  }
+
+  /** The npm packages in it, besides the runtime. */
+  get packages(): readonly CachedPackage[] {
+    return this.#program.packages;
+  }
+
+  /** What it runs on: a package for each kind of machine that there is a release for. */
+  get runtimes(): readonly NpmPackage[] {
+    return TARGETS.map(denoFor);
+  }
+
   /**
    * Builds it in a new folder inside of `parent`.
    *
@@ -89,7 +104,7 @@ export class ReleaseTree implements AsyncDisposable {
     );
     await Deno.writeTextFile(
       join(folder, "LICENSES-OF-OTHERS"),
-      await licensesOf(program.packages),
+      await licensesOf(program.packages, DENO_VERSION),
     );
     await mustRun("chmod", "-R", "u=rwX,go=rX", folder);
     await mustRun("find", folder, "-exec", "touch", `--date=${this.revision.date}`, "{}", "+");

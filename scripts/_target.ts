@@ -13,7 +13,7 @@ export interface Target {
 }
 
 /** Every {@linkcode Target}. */
-const TARGETS: readonly Target[] = [
+export const TARGETS: readonly Target[] = [
   { name: "amd64", triple: "x86_64-unknown-linux-gnu", npm: "x64", machine: "x86_64" },
   { name: "arm64", triple: "aarch64-unknown-linux-gnu", npm: "arm64", machine: "aarch64" },
 ];

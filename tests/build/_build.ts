@@ -11,7 +11,7 @@ export interface Built {
 
 /** Runs a build as its task in deno.json does, with `output` in the place of dist. */
 export async function build(
-  task: "compile" | "bundle",
+  task: "compile" | "bundle" | "release",
   output: string,
   options: { target?: string; env?: Record<string, string> } = {},
 ): Promise<Built> {

@@ -46,13 +46,16 @@ export function unattendedSteps(): Steps {
       assert.equal(code, 1);
       assert.doesNotMatch(stdout + stderr, /ffff|^\s+at /m);
       assert.equal(progressOf(scene, "f".repeat(64)).at(-1)?.stage, "failed");
+      await cleanedUp(scene);
       assert.deepEqual(await newFilesOf(scene, pristine), []);
     },
 
     "with a bootstrap token it asks nothing and tells its stages": async (scene) => {
       const token = scene.addInstall();
       const { code, stdout, stderr } = await install(scene, token);
-      tell(`\n# install --non-interactive --bootstrap-token\n${stdout}${stderr}`);
+      tell(
+        `\n# noderax-agent-….run install --non-interactive --api-url … --bootstrap-token … --log-level info\n${stdout}${stderr}`,
+      );
       assert.equal(code, 0);
       assert.ok(!(stdout + stderr).includes(token));
       const told = progressOf(scene, token);
@@ -69,6 +72,7 @@ export function unattendedSteps(): Steps {
       assert.equal(told.at(-1)?.status, "completed");
       const percents = told.map(({ progressPercent = 0 }) => progressPercent);
       assert.deepEqual(percents, percents.toSorted((a, b) => a - b));
+      await cleanedUp(scene);
       await scene.well();
       assert.equal(await scene.output("id -un"), SERVICE_USER);
       assert.ok((await newFilesOf(scene, pristine)).includes(INSTALLED.program));
@@ -102,10 +106,26 @@ export function unattendedSteps(): Steps {
   };
 }
 
-export function install({ machine, controlPlane }: Scene, token: string): Promise<Ran> {
-  const program = `${BUNDLES}/first/noderax-agent`;
+/** What the platform's own installer does with one file that it fetches; its folder is removed. */
+const ONE_FILE = `folder=$(mktemp -d) && cp "$0" "$folder/noderax-agent" || exit
+"$folder/noderax-agent" install "$@"
+code=$?
+rm -r "$folder"
+exit "$code"`;
+
+export function install(
+  { machine, controlPlane, bundles }: Scene,
+  token: string,
+): Promise<Ran> {
+  const file = `${BUNDLES}/${bundles.archive}.run`;
   const flags = ["--non-interactive", "--api-url", controlPlane.url, "--bootstrap-token", token];
-  return machine.run(program, "install", ...flags);
+  return machine.run("sh", "-c", ONE_FILE, file, ...flags, "--log-level", "info");
+}
+
+/** The end of the tree that it was installed from may come a moment after that of its command. */
+async function cleanedUp({ machine, until }: Scene): Promise<void> {
+  const find = ["find", "/var/cache", "/tmp", "-maxdepth", "1", "-name", "*noderax-agent*-*"];
+  await until("the end of what was unpacked", async () => await machine.output(...find) === "");
 }
 
 /** What the control plane was told of an installation, oldest first. */

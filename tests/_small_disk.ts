@@ -25,7 +25,7 @@ export class SmallDisk implements AsyncDisposable {
   /** Mounts one on a folder, which is made if need be. */
   static async mount(folder: string): Promise<SmallDisk> {
     await Deno.mkdir(folder, { recursive: true });
-    await sh('mount -t tmpfs -o size=256k tmpfs "$1"', folder);
+    await sh('mount -t tmpfs -o size=256k,mode=0700 tmpfs "$1"', folder);
     return new SmallDisk(folder);
   }
 

@@ -37,6 +37,8 @@ const SETTINGS: Record<string, [text: string, value: unknown]> = {
   task_poll_interval: ["20s", "20s"],
   request_timeout: ["0.5m", "30s"],
   task_timeout: ["1h", "1h"],
+  max_tasks: ["0", 0],
+  log_memory_limit: ["0.5 GiB", "512MiB"],
   shutdown_timeout: ["30s", "30s"],
   realtime_enabled: ["off", false],
   realtime_ping_interval: ["3s", "3s"],

@@ -12,6 +12,7 @@ import {
   realtimeFleet,
   spawnLive,
 } from "./_realtime.ts";
+import { untilThere } from "./_shell.ts";
 import { tell, together } from "./_together.ts";
 
 const FAILED = "realtime connection failed";
@@ -248,4 +249,19 @@ Deno.test("a task that is dispatched runs once, in whatever shape and however of
   await check(claimed, "claimed");
   // It cannot be known that a task which comes again has ended for good.
   await leavesWell(fleet, agent, /started was refused with 409/);
+});
+
+Deno.test("a task that is dispatched beyond max_tasks is not accepted, and is claimed later", async () => {
+  await using fleet = await realtimeFleet({ max_tasks: 1 });
+  await using agent = await liveAgent(fleet);
+  const { controlPlane: cp } = fleet;
+  const go = join(fleet.folder, "go");
+  const first = fleet.shell(`echo up; ${untilThere(go)}`);
+  await cp.waitForTask(first, ({ logs }) => logs.length > 0);
+  const next = cp.realtime.dispatch({ type: "shell.exec", payload: { command: "echo late" } });
+  await agent.waitForLog("pushed task is not accepted", ({ taskId }) => taskId === next);
+  await Deno.writeTextFile(go, "");
+  assert.equal((await fleet.ended(next)).status, "success");
+  assert.equal(cp.streamText(next, "stdout"), "late");
+  assert.deepEqual(cp.violations, []);
 });

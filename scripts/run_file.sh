@@ -65,7 +65,7 @@ start_once() {
 }
 
 choose_folder() {
-  uid=$(id -u) || exit 1
+  uid=$(stat -c %u /proc/self) || exit 1
   folder=
   if [ -n "${NODERAX_UNPACK_FOLDER-}" ]; then
     folder=$NODERAX_UNPACK_FOLDER

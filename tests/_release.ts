@@ -42,9 +42,18 @@ export class Release implements AsyncDisposable {
   }
 }
 
-/** The release as one file. */
+/** The release as one file, which each user unpacks into a folder that goes with the release. */
 export async function runFile(tree: ReleaseTree, folder: string): Promise<string> {
-  return await makeRunFile(tree, await bundle(tree, folder), folder);
+  const file = await makeRunFile(tree, await bundle(tree, folder), folder);
+  const unpacked = join(folder, "unpacked");
+  await Deno.mkdir(unpacked);
+  await Deno.chmod(unpacked, 0o1777);
+  const starter = join(folder, "start");
+  const ofUser = `${unpacked}/$(stat -c %u /proc/self)`;
+  const script = `#!/bin/sh\nNODERAX_UNPACK_FOLDER=${ofUser} exec ${file} "$@"\n`;
+  await Deno.writeTextFile(starter, script);
+  await Deno.chmod(starter, 0o755);
+  return starter;
 }
 
 /** The portable bundle, unpacked. */
@@ -52,9 +61,4 @@ export async function portableBundle(tree: ReleaseTree, folder: string): Promise
   const archive = await bundle(tree, folder);
   await mustRun("tar", "--extract", "--gzip", "--file", archive, "--directory", folder);
   return join(folder, tree.name, NAME);
-}
-
-/** The release as one file. */
-export async function oneFile(tree: ReleaseTree, folder: string): Promise<string> {
-  return await makeRunFile(tree, await bundle(tree, folder), folder);
 }

@@ -8,7 +8,7 @@
 import { join } from "@std/path";
 import { AGENT, FROM_SOURCE } from "./_command.ts";
 import { ms } from "./_figures.ts";
-import { type Make, oneFile, portableBundle, Release, runFile } from "./_release.ts";
+import { type Make, portableBundle, Release, runFile } from "./_release.ts";
 import { tell } from "./_together.ts";
 
 const HERE = import.meta.dirname ?? "";
@@ -16,7 +16,6 @@ const HERE = import.meta.dirname ?? "";
 const ARTEFACTS: Record<string, Make> = {
   "the portable bundle": portableBundle,
   "the single file": runFile,
-  "the .run file": oneFile,
 };
 
 /** Tests one command; whether all is well. */

@@ -169,6 +169,7 @@ class Agent implements SignalHandlers {
   onStop(signal: string): void {
     this.#parts.logger.info("stopping", { signal, tasks: this.tasks.count });
     this.#parts.vitals.enter("stopping");
+    this.tasks.dropPushed();
     this.#stopping.abort();
   }
 
@@ -240,12 +241,10 @@ class Agent implements SignalHandlers {
     }
   }
 
-  /** What is pushed beyond the limit stays queued at the control plane, which a claim asks later. */
-  #takePushed(task: Task): boolean {
-    if (!this.tasks.full) return this.#take(task);
-    const { maxTasks } = this.#config;
-    this.#parts.logger.info("pushed task is not accepted", { taskId: task.id, maxTasks });
-    return false;
+  #takePushed(task: Task): void {
+    if (this.#stopping.signal.aborted) return;
+    this.tasks.takePushed(task);
+    this.#parts.vitals.onChange();
   }
 
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
@@ -257,7 +256,7 @@ class Agent implements SignalHandlers {
       openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
       network: this.#parts.transport,
       config: () => this.#config,
-      onTask: (task) => !this.#stopping.signal.aborted && this.#takePushed(task),
+      onTask: (task) => this.#takePushed(task),
     };
     const { Live } = await import("./live.ts");
     return new Live(options);

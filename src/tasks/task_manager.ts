@@ -31,6 +31,8 @@ export class TaskManager {
   readonly #deps: TaskRunDeps;
   readonly #runs = new Map<string, TaskRun>();
   readonly #work = new Map<string, Promise<void>>();
+  /** Tasks that were pushed and wait for a place. */
+  readonly #pushed = new Map<string, Task>();
   readonly #giveUp = new AbortController();
 
   /** Nothing runs before a task is taken. */
@@ -81,6 +83,22 @@ export class TaskManager {
     const claimedAt = new Date().toISOString();
     this.#start({ version: 1, task, claimedAt, claimed: bootTime() });
     return true;
+  }
+
+  /**
+   * Takes a task that was pushed, as soon as fewer are unfinished than may be: claims need not hand
+   * it out. The control plane is told nothing of it before, and gives it up if that takes too long.
+   */
+  takePushed(task: Task): void {
+    const mayRun = !this.full || this.#work.has(task.id);
+    if (mayRun) return void this.take(task);
+    this.#deps.logger.info("pushed task waits for another to end", { taskId: task.id });
+    this.#pushed.set(task.id, task);
+  }
+
+  /** Takes none of the pushed tasks that wait: the agent is to stop. */
+  dropPushed(): void {
+    this.#pushed.clear();
   }
 
   /** Takes up what an earlier run of the agent left. */
@@ -134,7 +152,14 @@ export class TaskManager {
         else if (error instanceof GivenUpError) logger.info("task is left for later", fields);
         else logger.error("task could not be handled", fields);
       })
-      .finally(() => this.#work.delete(taskId));
+      .finally(() => {
+        this.#work.delete(taskId);
+        for (const [id, pushed] of this.#pushed) {
+          if (this.full) return;
+          this.#pushed.delete(id);
+          this.take(pushed);
+        }
+      });
     this.#work.set(taskId, done);
   }
 

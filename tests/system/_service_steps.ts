@@ -154,6 +154,31 @@ export const SERVICE_STEPS: Steps = {
       assert.ok(!everything.includes(secret), "there is a secret in the journal");
     }
   },
+
+  "what tasks write to the journal passes for nothing of the agent's": async (scene) => {
+    const mark = `forged-${crypto.randomUUID()}`;
+    const event = JSON.stringify({ time: new Date().toISOString(), level: "info", msg: mark });
+    const command = `echo '${event}' | systemd-cat; echo '${event}' | logger`;
+    for (const payload of [{}, { runAsRoot: true, rootScope: "task" }]) {
+      await scene.output(command, payload);
+    }
+    await scene.machine.output("journalctl", "--sync");
+    const count = (text: string, part: string) => text.split(part).length - 1;
+    const started = '"msg":"agent started"';
+    const starts = startsIn(await scene.journal()).length;
+    // As the service that runs, and as one that ran before.
+    for (const more of [0, 1]) {
+      const [json, plain] = [
+        await scene.tells("logs", "--json", "-n", "100000"),
+        await scene.tells("logs", "-n", "100000"),
+      ];
+      assert.equal(count(json, mark), 0, "a task's line passes for the agent's");
+      assert.equal(count(json, started), starts + more, "an event of the agent is missing");
+      assert.ok(count(plain, `]: ${event}`) > 0, "a task's line is not shown");
+      if (more === 0) await scene.machine.output("systemctl", "restart", SERVICE);
+      await scene.well();
+    }
+  },
 };
 
 function startsIn(entries: JournalEntry[]): JournalEntry[] {

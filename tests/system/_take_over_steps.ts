@@ -53,7 +53,7 @@ export const TAKE_OVER_STEPS: Steps = {
     await machine.output("sh", "-c", REMOVE_OLD);
   },
 
-  "the RPM package: installed, enrolled, upgraded under a task, removed, installed again": async (
+  "the RPM package: installed, enrolled, upgraded under a task, removed, back": async (
     scene,
   ) => {
     const { machine, bundles } = scene;
@@ -98,6 +98,19 @@ export const TAKE_OVER_STEPS: Steps = {
     await runs(scene, VERSION);
     assert.equal(await machine.output(...kept), before);
     assert.equal(await scene.property("UnitFileState"), "enabled");
+  },
+
+  "the RPM package takes over what `install` made, too": async (scene) => {
+    const { machine, controlPlane, bundles } = scene;
+    assert.equal((await rpm(scene, "--erase", "noderax-agent")).code, 0);
+    const flags = ["--non-interactive", "--api-url", controlPlane.url];
+    await machine.output(`${BUNDLES}/first/noderax-agent`, "install", ...flags);
+    const kept = ["sha256sum", INSTALLED.identity, INSTALLED.config];
+    const before = await machine.output(...kept);
+    assert.equal((await rpm(scene, "--install", `${BUNDLES}/next.rpm`)).code, 0);
+    await runs(scene, bundles.nextVersion);
+    assert.match(await scene.property("FragmentPath"), PACKAGED_UNIT_PATH);
+    assert.equal(await machine.output(...kept), before);
   },
 };
 

@@ -65,7 +65,7 @@ start_once() {
 }
 
 choose_folder() {
-  uid=$(stat -c %u /proc/self) || exit 1
+  uid=$(stat -L -c %u /proc/self) || exit 1
   folder=
   if [ -n "${NODERAX_UNPACK_FOLDER-}" ]; then
     folder=$NODERAX_UNPACK_FOLDER
@@ -86,7 +86,9 @@ remedy='set NODERAX_UNPACK_FOLDER to a folder of your own that programs can be r
 
 # Whatever another user could have prepared in there is not started.
 enter_folder() {
-  folder=$(CDPATH='' cd -P -- "$folder" && pwd -P) || fail "$folder cannot be used: $remedy"
+  real=$(CDPATH='' cd -P -- "$folder" 2>/dev/null && pwd -P) ||
+    fail "$folder cannot be used: $remedy"
+  folder=$real
   tree=$folder/unpacked-$sum
   refuse_unsafe "$folder"
 }

@@ -3,8 +3,9 @@ import { join } from "@std/path";
 import { makeRunFile } from "../../scripts/_run_file.ts";
 import { targetOf } from "../../scripts/_target.ts";
 import { eventually } from "../_processes.ts";
+import { runTool } from "../../src/system/tool.ts";
 import { isThere } from "../../src/install/machine.ts";
-import { sh } from "../_second_user.ts";
+import { privileged, SecondUser, sh } from "../_second_user.ts";
 import { together } from "../_together.ts";
 
 /** In the place of the agent: it tells how it was started. */
@@ -265,6 +266,20 @@ Deno.test("a .run file that is started often at once, or killed, leaves one tree
   await file.write(join(file.scratch, "third.run"));
   await file.run(["tell"], { path: join(file.scratch, "third.run") });
   assert.equal((await file.unpacked()).includes(mine), false);
+});
+
+privileged("a .run file unpacks for each user into a folder of that user's own", async () => {
+  await using user = await SecondUser.make();
+  await using file = await RunFile.make();
+  await Deno.chmod(file.scratch, 0o755);
+  const script = 'HOME=$(mktemp -d) && export HOME && mkdir "$HOME/other" && "$0" tell; ' +
+    'XDG_CACHE_HOME=$HOME/other "$0" tell; cd "$HOME" && ls -d .cache/* other/* && rm -r "$HOME"';
+  const as = ["setpriv", "--reuid", user.name, "--regid", user.name, "--init-groups"];
+  const env = ["env", "--unset=XDG_CACHE_HOME", "--unset=NODERAX_UNPACK_FOLDER"];
+  const started = ["--chdir=/", ...as, ...env, "/bin/sh", "-c", script, file.path];
+  const { code, stdout, stderr } = await runTool("env", ...started);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /\.cache\/noderax-agent\nother\/noderax-agent$/);
 });
 
 const cannotInstall = Deno.uid() !== 0;

@@ -42,7 +42,15 @@ const Metadata = z.object({
 type Crate = z.infer<typeof Metadata>["packages"][number];
 
 async function writeLicenses(): Promise<void> {
-  const root = await denoCrate();
+  const folder = await Deno.makeTempDir({ prefix: "licenses_" });
+  try {
+    await writeThoseOf(await denoCrate(folder));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function writeThoseOf(root: string): Promise<void> {
   const crates = new Map<string, Crate>();
   for (const triple of TRIPLES) {
     for (const crate of await cratesOf(root, triple)) crates.set(crate.id, crate);
@@ -63,13 +71,12 @@ async function writeLicenses(): Promise<void> {
   print(`${sorted.length} crates, ${text.length} characters of licences\n`);
 }
 
-/** The folder of Deno's own crate as it was published, its lock file in it. */
-async function denoCrate(): Promise<string> {
+/** Unpacks Deno's own crate as it was published, its lock file in it; gives its folder. */
+async function denoCrate(folder: string): Promise<string> {
   await mustRun("cargo", "info", "--quiet", `deno@${DENO_VERSION}`);
   const home = await mustRun("sh", "-c", 'echo "${CARGO_HOME:-$HOME/.cargo}"');
   const find = ["find", join(home, "registry", "cache"), "-name", `deno-${DENO_VERSION}.crate`];
   const [archive = ""] = (await mustRun("env", ...find)).split("\n");
-  const folder = await Deno.makeTempDir({ prefix: "licenses_" });
   await mustRun("tar", "--extract", "--file", archive, "--directory", folder);
   return join(folder, `deno-${DENO_VERSION}`);
 }

@@ -1,6 +1,7 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { basename, dirname, join } from "@std/path";
 import { chase, isRoot, lookAt } from "./trust.ts";
+import { writeAll } from "./write_all.ts";
 
 /** How {@linkcode writeFileAtomic} writes. */
 export interface AtomicWriteOptions {
@@ -34,15 +35,14 @@ export async function writeFileAtomic(
   await makeFolder(folder, syncFolder);
 
   const temp = join(folder, tempName(target));
-  const file = await open(temp, "wx", mode);
+  const file = await Deno.open(temp, { write: true, createNew: true, mode });
   try {
     try {
-      await keepOwner(target, file);
-      await file.chmod(mode);
-      await file.writeFile(data);
+      await setOwnerAndMode(target, { temp, file, mode });
+      await writeAll(file, typeof data === "string" ? new TextEncoder().encode(data) : data);
       await file.sync();
     } finally {
-      await file.close();
+      file.close();
     }
     await Deno.rename(temp, target);
   } catch (error) {
@@ -78,14 +78,28 @@ export async function makeFolder(folder: string, syncParents = true): Promise<vo
   if (syncParents) await sync(parent);
 }
 
-async function keepOwner(target: string, file: FileHandle): Promise<void> {
-  const old = await lookAt(target);
-  if (!old?.isFile) return;
-  const fresh = await file.stat();
-  const { uid, gid } = { uid: old.uid ?? fresh.uid, gid: old.gid ?? fresh.gid };
-  if (uid === fresh.uid && gid === fresh.gid) return;
-  // Who may not give a file away may still hand it to another group of theirs.
-  await file.chown(uid, gid).catch(() => file.chown(fresh.uid, gid)).catch(() => {});
+/** The owner of the file that is replaced, if there is one; on the open file, never by its name. */
+async function setOwnerAndMode(
+  target: string,
+  { temp, file, mode }: { temp: string; file: Deno.FsFile; mode: number },
+): Promise<void> {
+  const [old, fresh] = await Promise.all([lookAt(target), file.stat()]);
+  const { uid, gid } = old?.isFile ? old : fresh;
+  const keepsOwner = uid === fresh.uid && gid === fresh.gid;
+  if (keepsOwner && ((fresh.mode ?? 0) & 0o7777) === mode) return;
+  // Deno's own file can be asked for neither.
+  const handle = await open(temp, "r+");
+  try {
+    const { dev, ino } = await handle.stat();
+    if (dev !== fresh.dev || ino !== fresh.ino) throw new Error(`${temp} was replaced`);
+    if (!keepsOwner && uid !== null && gid !== null) {
+      // Who may not give a file away may still hand it to another group of theirs.
+      await handle.chown(uid, gid).catch(() => handle.chown(fresh.uid ?? uid, gid)).catch(() => {});
+    }
+    await handle.chmod(mode);
+  } finally {
+    await handle.close();
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -115,11 +115,11 @@ export async function folderProblem(folder: string): Promise<string | undefined>
 export async function requireOwnFolder(folder: string, what: string): Promise<void> {
   const problem = await folderProblem(folder);
   if (problem === undefined) return;
+  const path = resolve(folder);
+  const why = problem.startsWith(`${path} `) ? `it${problem.slice(path.length)}` : problem;
   throw new UserError(
-    `${what} ${
-      resolve(folder)
-    } is not used, because ${problem}: move it away, or look at all that ` +
-      "is in it and then make it this account's alone (chown -R, chmod -R go-w).",
+    `${what} ${path} is not used, because ${why}: move it away, or look at all that is in it and ` +
+      "then make it this account's alone (chown -R, chmod -R go-w).",
   );
 }
 

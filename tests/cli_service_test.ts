@@ -203,7 +203,7 @@ Deno.test("bash completes commands, options, keys and choices", async () => {
     ["config ", ["show", "set", "path", "help"]],
     ["config show --", ["--json", "--reveal", "--help"]],
     ["config show ", ["--json", "--reveal", "-h", "--help"]],
-    ["config set log", ["log_level"]],
+    ["config set log_l", ["log_level"]],
     ["config set log_level ", [""]],
     ["logs -n 20 --f", ["--follow"]],
     ["completions ", ["bash", "zsh", "fish"]],

@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
 import axe from "axe-core/axe.min.js" with { type: "text" };
 import * as z from "@zod/zod";
-import type { Browser, BrowserContextOptions, Page as BrowserPage } from "playwright-core";
+import type { Browser, Page as BrowserPage } from "playwright-core";
 import { startPage } from "../scripts/dev/_page.ts";
 import type { ControlPlane, NewTask } from "../scripts/dev/control_plane.ts";
 import { Fleet } from "./_agent.ts";
 import { FROM_SOURCE } from "./_command.ts";
-import { PATIENCE_MS } from "./_processes.ts";
+import { visitMadeUpNode } from "./_page_made_up_node.ts";
+import { useTerminals } from "./_page_terminals.ts";
+import { BROWSER, launch, note, PICTURES, run, Visit } from "./_page_visit.ts";
 
-/** Debian's package. */
-const BROWSER = "/usr/bin/chromium";
-/** Pictures and figures go to files that begin like this, if it is set. */
-const PICTURES = Deno.env.get("PAGE_PICTURES");
 const SIZES = [[390, 844], [1280, 800], [1920, 1080]] as const;
 const MANY = 100_000;
 const MAX_BYTES = 150_000;
@@ -33,8 +31,8 @@ Deno.test({
     // The page opens a terminal at once.
     await agent.waitForLog("realtime session is up");
     const { controlPlane } = fleet;
-    const run = (task: NewTask) => void controlPlane.queueTask(task);
-    await using server = startPage(controlPlane, { run });
+    const queue = (task: NewTask) => void controlPlane.queueTask(task);
+    await using server = startPage(controlPlane, { run: queue });
     const browser = await launch();
     try {
       await using visit = await Visit.start(browser, server.url);
@@ -43,12 +41,14 @@ Deno.test({
         "what it weighs": () => weigh(page),
         "the log": () => readLog(page),
         "a log of many lines": () => readManyLines(page, controlPlane),
-        "tasks": () => useTasks(page),
-        "terminals": () => useTerminals(page),
+        "tasks": () => useTasks(page, controlPlane),
+        "terminals": () => useTerminals(page, controlPlane),
         "charts": () => readCharts(page),
-        "faults": () => switchFaults(page),
+        "faults": () => switchFaults(page, controlPlane),
         "accessibility, and pictures": () => checkAll(page),
         "touch": () => touch(browser, server.url),
+        "a made-up node: gaps, temperature, many tabs, a lost connection": () =>
+          visitMadeUpNode(browser),
       };
       // Each goes on where the one before it ended.
       for (const [name, step] of Object.entries(steps)) if (!await t.step(name, step)) return;
@@ -64,60 +64,6 @@ Deno.test({
     assert.equal((await agent.stop()).code, 0);
   },
 });
-
-async function launch(): Promise<Browser> {
-  // Else it looks below /proc while it is loaded, which needs all permissions there are.
-  Deno.env.set("__IS_WSL_TEST__", "1");
-  const { chromium } = await import("playwright-core");
-  const args = ["--no-sandbox", "--disable-gpu"];
-  return await chromium.launch({ executablePath: BROWSER, args });
-}
-
-/** A page that is open; what went wrong in it fails the test at its end. */
-class Visit implements AsyncDisposable {
-  readonly page: BrowserPage;
-  readonly #problems: string[] = [];
-
-  private constructor(page: BrowserPage) {
-    this.page = page;
-    page.on("pageerror", (error) => this.#problems.push(error.stack ?? error.message));
-    page.on("console", (message) => {
-      if (message.type() === "error") this.#problems.push(message.text());
-    });
-  }
-
-  static async start(
-    browser: Browser,
-    url: string,
-    options: BrowserContextOptions = {},
-  ): Promise<Visit> {
-    const context = await browser.newContext({
-      colorScheme: "light",
-      viewport: { width: 1280, height: 800 },
-      permissions: ["clipboard-read", "clipboard-write"],
-      ...options,
-    });
-    const page = await context.newPage();
-    page.setDefaultTimeout(PATIENCE_MS);
-    const visit = new Visit(page);
-    await page.goto(url);
-    await page.locator("#status").getByText("online", { exact: true }).waitFor();
-    return visit;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.page.context().close();
-    assert.deepEqual(this.#problems, []);
-  }
-}
-
-/** Types a command into the box and waits for its end. */
-async function run(page: BrowserPage, command: string, end = "exit 0"): Promise<void> {
-  await page.getByLabel("Command").fill(command);
-  await page.getByLabel("Command").press("Enter");
-  await page.locator("#log-title").getByText(command).waitFor();
-  await page.locator("#log-state").getByText(end).waitFor();
-}
 
 const Weight = z.object({ bytes: z.number(), firstPaintMs: z.number() });
 
@@ -236,7 +182,7 @@ const SCROLL = `(async () => {
   return frames;
 })()`;
 
-async function useTasks(page: BrowserPage): Promise<void> {
+async function useTasks(page: BrowserPage, controlPlane: ControlPlane): Promise<void> {
   await run(page, "exit 7", "exit 7");
   await page.getByRole("button", { name: "Run again" }).click();
   await page.locator(".task code").getByText("exit 7").nth(1).waitFor();
@@ -258,6 +204,14 @@ async function useTasks(page: BrowserPage): Promise<void> {
   await box.fill("no-such-package-anywhere");
   await box.press("Enter");
   await page.locator(".task code").getByText("packageSearch no-such-package-anywhere").waitFor();
+  await page.getByLabel("Type of task").selectOption("packageList");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.getByLabel("Result").getByText(/"packages": \[\s+\{/).waitFor();
+  await page.getByLabel("Type of task").selectOption("log.scan");
+  await box.fill("syslog");
+  await box.press("Enter");
+  await page.locator("#log-title").getByText("log.scan syslog").waitFor();
+  await page.locator("#no-lines").getByText(/log\.scan/).waitFor();
   await page.getByLabel("Type of task").selectOption("shell");
   await page.getByLabel("Filter tasks").fill("exit 7");
   assert.equal(await page.locator(".task:visible").count(), 2);
@@ -265,38 +219,6 @@ async function useTasks(page: BrowserPage): Promise<void> {
   await page.getByText("No task is like that.").waitFor();
   await page.getByLabel("Filter by state").selectOption("");
   await page.getByLabel("Filter tasks").fill("");
-}
-
-async function useTerminals(page: BrowserPage): Promise<void> {
-  const rows = page.locator(".xterm-rows:visible");
-  await rows.getByText(/[#$]/).first().waitFor();
-  await page.keyboard.press("Alt+Digit4");
-  await page.keyboard.type("echo typed $((6 * 7)) ä€; stty size\n");
-  await rows.getByText("typed 42 ä€").waitFor();
-  await rows.getByText(/^\d+ \d+$/).waitFor();
-  assert.doesNotMatch(await rows.textContent() ?? "", /34 120/, "it has the size of the pane");
-  await page.keyboard.press("Alt+Shift+KeyT");
-  const second = page.getByRole("tab", { name: "Terminal 2", selected: true });
-  await second.waitFor();
-  await second.dblclick();
-  await page.keyboard.type("builds\n");
-  await page.getByRole("tab", { name: "builds", selected: true }).waitFor();
-  await rows.getByText(/[#$]/).first().waitFor();
-  await page.keyboard.type("exit\n");
-  await page.getByText("builds ended: exit code 0").waitFor();
-  await page.locator("#reopen").click();
-  await page.getByRole("tab", { name: "Terminal 3", selected: true }).waitFor();
-  await page.getByTitle(/^Close Terminal 3/).click();
-  await rows.getByText("typed 42 ä€").waitFor();
-  await page.getByLabel("Search in the terminal").fill("typed 42");
-  await page.locator(".xterm-selection div").first().waitFor({ state: "attached" });
-  await page.getByLabel("Search in the terminal").fill("");
-  // What was shown before is there again after a reload, as wide as it was.
-  await page.setViewportSize({ width: 700, height: 800 });
-  await page.reload();
-  await rows.getByText("typed 42 ä€").waitFor();
-  assert.equal(await page.getByRole("tab").count(), 1);
-  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
 async function readCharts(page: BrowserPage): Promise<void> {
@@ -311,22 +233,65 @@ async function readCharts(page: BrowserPage): Promise<void> {
   );
 }
 
-async function switchFaults(page: BrowserPage): Promise<void> {
+async function switchFaults(page: BrowserPage, controlPlane: ControlPlane): Promise<void> {
   await page.locator("#faults summary").click();
   await page.getByLabel("Outage").check();
   await page.locator("#status").getByText("offline").waitFor();
   await page.locator("#faults-on").getByText("1 on").waitFor();
   await page.getByLabel("Outage").uncheck();
   await page.locator("#status").getByText("online").waitFor();
+  await page.getByLabel("Latency").selectOption("200");
+  await page.getByLabel("Errors").selectOption("50");
+  await page.locator("#faults-on").getByText("2 on").waitFor();
+  const since = Date.now();
+  // Whatever happens to its requests: all lines come, in their order.
+  await run(page, "seq 5");
+  assert.equal(
+    await page.locator("#lines .text").allTextContents().then((it) => it.join()),
+    "1,2,3,4,5",
+  );
+  await controlPlane.waitFor(() =>
+    controlPlane.requests.some(({ at, status }) => at >= since && status === 503)
+  );
+  assert.ok(
+    controlPlane.requests.filter(({ at, endedAt }) => at >= since && endedAt)
+      .every(({ at, endedAt = 0 }) => endedAt - at >= 190),
+  );
+  await page.getByLabel("Errors").selectOption("0");
+  await page.getByLabel("Latency").selectOption("0");
+  await page.locator("#faults-on").getByText("on").waitFor({ state: "detached" });
+  await page.getByLabel("Root access").selectOption("off");
+  await page.locator("dd").getByText("off", { exact: true }).waitFor();
   await page.getByLabel("Maintenance").check();
   await page.locator("dt").getByText("Maintenance").waitFor();
+  // Nothing is begun: not even what would install something.
+  await page.getByLabel("Type of task").selectOption("packageInstall");
+  await page.getByLabel("Command").fill("no-such-package another-one");
+  await page.getByLabel("Command").press("Enter");
+  await page.locator("#log-title").getByText("packageInstall no-such-package another-one")
+    .waitFor();
+  await page.locator("#log-state").getByText("queued").waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.locator("#log-state").getByText("cancelled").waitFor();
+  await page.getByLabel("Type of task").selectOption("shell");
+  await page.getByLabel("Command").fill("echo waited");
+  await page.getByLabel("Command").press("Enter");
+  await page.locator("#log-title").getByText("echo waited").waitFor();
+  await page.locator("#log-state").getByText("queued").waitFor();
   await page.getByLabel("Maintenance").uncheck();
+  await page.locator("#log-state").getByText("exit 0").waitFor();
   await page.locator("dt").getByText("Maintenance").waitFor({ state: "detached" });
   await page.locator("#faults summary").click();
 }
 
 async function checkAll(page: BrowserPage): Promise<void> {
   await run(page, "cat /etc/os-release; ls --color=always -la /; ls /nonsense", "exit 2");
+  // A smaller window is no reason to follow no longer.
+  await page.setViewportSize({ width: 700, height: 600 });
+  await page.waitForFunction(`(() => {
+    const { scrollHeight, scrollTop, clientHeight } = document.querySelector("#lines");
+    return scrollHeight - scrollTop - clientHeight < 30;
+  })()`);
   assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "true");
   await page.locator("#faults summary").click();
   for (const colorScheme of ["light", "dark"] as const) {
@@ -369,9 +334,4 @@ async function touch(browser: Browser, url: string): Promise<void> {
   await page.getByText(/Terminal 1 ended/).waitFor();
   const width = z.number().parse(await page.evaluate("document.documentElement.scrollWidth"));
   assert.ok(width <= viewport.width, `nothing sticks out: ${width}`);
-}
-
-/** Keeps a figure beside the pictures. */
-async function note(name: string, figure: unknown): Promise<void> {
-  if (PICTURES) await Deno.writeTextFile(`${PICTURES}_${name}.json`, JSON.stringify(figure));
 }

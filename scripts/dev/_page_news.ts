@@ -1,5 +1,6 @@
 import type { FaultSwitches } from "./_fault_switches.ts";
 import { nestedMetrics } from "./_realtime_rules.ts";
+import { claimBody } from "./_rules.ts";
 import type { ControlPlane, Node, Task, Terminal, TimedMetrics } from "./control_plane.ts";
 import type {
   Entry,
@@ -116,7 +117,12 @@ function nodeNews(
   const { os } = node.additionalInfo;
   const platform = platformName(typeof os === "string" ? os : "", node.platformVersion);
   const profile = node.rootAccess?.profile ?? null;
-  const known = { agentVersion, platform, kernelVersion, lastSeenAt, maintenance, profile };
+  const said = claimBody.shape.rootAccess.safeParse(node.appliedRootAccess).data;
+  const rootAccess = said
+    ? { appliedProfile: said.appliedProfile ?? undefined, lastError: said.lastError ?? undefined }
+    : undefined;
+  const state = { lastSeenAt, maintenance, profile, rootAccess };
+  const known = { agentVersion, platform, kernelVersion, ...state };
   return { type: "node", nodeId, hostname, status, connected, ...known, controlPlane };
 }
 

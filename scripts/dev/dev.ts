@@ -14,6 +14,7 @@ import { TaskBoard } from "./_task_board.ts";
 import { type ControlPlane, hasEnded, startControlPlane } from "./control_plane.ts";
 
 const FIRST_PORT = 3000;
+const LAST_PORT = 3100;
 /** The page is at the control plane's port and so many: the same one each time. */
 const PAGE_PORT_OFFSET = 1000;
 const AGENT_UP_LIMIT_MS = 60_000;
@@ -36,6 +37,10 @@ async function dev(): Promise<number> {
   }
   const key = await pageKey(DEV_FOLDER);
   await using controlPlane = await startOnFreePort();
+  if (!controlPlane) {
+    screen.say(`The ports ${FIRST_PORT} to ${LAST_PORT} are taken: end a program that listens there.`);
+    return 1;
+  }
   const board = new TaskBoard(controlPlane, screen);
   const folder = join(DEV_FOLDER, String(controlPlane.port));
   using health = new AgentHealth(() => controlPlane.touched());
@@ -45,6 +50,8 @@ async function dev(): Promise<number> {
     port: controlPlane.port + PAGE_PORT_OFFSET,
     key,
   });
+  sayMoved(screen, "control plane", FIRST_PORT, controlPlane.url);
+  sayMoved(screen, "page", controlPlane.port + PAGE_PORT_OFFSET, page.url);
   const agent = await prepareAgent(folder, { controlPlane, screen, health });
   if (!await enrollDevAgent(agent)) {
     screen.say("The agent could not be enrolled; what it said is above.");
@@ -115,6 +122,12 @@ function stop(leave: AbortController, screen: Screen): void {
   leave.abort();
 }
 
+/** Says so when another program has the usual port: a second one of these, for example. */
+function sayMoved(screen: Screen, what: string, usualPort: number, url: string): void {
+  const port = Number(new URL(url).port);
+  if (port !== usualPort) screen.say(`Port ${usualPort} is taken: the ${what} is on port ${port}.`);
+}
+
 /** Makes a fresh private folder with the agent's configuration: the control plane is new as well. */
 async function prepareAgent(
   folder: string,
@@ -175,14 +188,15 @@ function setMaintenance(controlPlane: ControlPlane, on: boolean): void {
   if (node) controlPlane.maintenance(node.nodeId, on);
 }
 
-async function startOnFreePort(): Promise<ControlPlane> {
-  for (let port = FIRST_PORT;; port++) {
+/** Undefined: there is none. */
+async function startOnFreePort(): Promise<ControlPlane | undefined> {
+  for (let port = FIRST_PORT; port <= LAST_PORT; port++) {
     try {
       // The claim of an agent that was started again must not take the next task with it.
       return await startControlPlane({ port, autoApprove: true, claimsOutliveCallers: false });
     } catch (thrown) {
       const isTaken = thrown instanceof Error && "code" in thrown && thrown.code === "EADDRINUSE";
-      if (!isTaken || port >= FIRST_PORT + 100) throw thrown;
+      if (!isTaken) throw thrown;
     }
   }
 }

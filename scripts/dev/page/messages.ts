@@ -19,6 +19,8 @@ export interface NodeNews {
   maintenance: boolean;
   /** The root access profile that was asked for; null: none ever was. */
   profile: string | null;
+  /** What the agent says became of it. */
+  rootAccess?: { appliedProfile?: string | undefined; lastError?: string | undefined } | undefined;
   controlPlane: string;
 }
 

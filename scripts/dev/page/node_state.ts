@@ -36,7 +36,7 @@ export class NodeState {
       ["Agent", node.agentVersion],
       ["Platform", node.platform],
       ["Kernel", node.kernelVersion],
-      ["Root access", node.profile ?? "not restricted"],
+      ["Root access", rootAccess(node)],
       ["Realtime", node.connected ? "connected" : "not connected"],
       ["Last seen", ""],
       ["Control plane", node.controlPlane.replace("http://", "")],
@@ -75,4 +75,12 @@ export class NodeState {
     const text = at === undefined ? "never" : `${inWords(Date.now() - at)} ago`;
     if (seen) seen.textContent = text;
   }
+}
+
+/** The profile that was asked for, and what became of it unless it is in force. */
+function rootAccess({ profile, rootAccess }: NodeNews): string {
+  if (profile === null) return "not restricted";
+  if (rootAccess?.lastError) return `${profile}, not applied: ${rootAccess.lastError}`;
+  const { appliedProfile } = rootAccess ?? {};
+  return appliedProfile === profile ? profile : `${profile}, not applied yet`;
 }

@@ -197,6 +197,7 @@ function showNode(node: NodeNews): void {
   state.show(node);
   byId("open", HTMLButtonElement).disabled = !node.connected || node.status === "offline";
   byId("reopen", HTMLButtonElement).disabled = !node.connected;
+  if (terminals) terminals.isConnected = node.connected;
   if (node.connected && !hasOpenedTerminal && terminals?.size === 0) {
     hasOpenedTerminal = true;
     terminals.open(false);

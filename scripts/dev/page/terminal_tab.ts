@@ -3,7 +3,7 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal as Screen } from "@xterm/xterm";
 import { make } from "./dom.ts";
 import type { PageRequest, SizeAt, TerminalNews } from "./messages.ts";
-import { theme } from "./terminal_theme.ts";
+import { theme, wantsCalm } from "./terminal_theme.ts";
 
 const NAMES_KEY = "terminal-names";
 const SCROLLBACK = 10_000;
@@ -28,7 +28,7 @@ export class TerminalTab {
   readonly #connection: Connection;
   readonly #fit = new FitAddon();
   readonly #screen = new Screen({
-    cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
+    cursorBlink: !wantsCalm.matches,
     fontSize: 13,
     fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace',
     scrollback: SCROLLBACK,
@@ -36,6 +36,8 @@ export class TerminalTab {
     minimumContrastRatio: 4.5,
     theme: theme(),
   });
+  /** Whether the agent can be reached. */
+  isConnected = true;
   readonly #typedAhead: Uint8Array[] = [];
   #status: TerminalNews["status"] = "starting";
   #note = "";
@@ -155,9 +157,10 @@ export class TerminalTab {
     return false;
   }
 
-  /** Takes the colours of the page. */
-  color(): void {
+  /** Takes the colours of the page, and moves no more than a person wants. */
+  adapt(): void {
     this.#screen.options.theme = theme();
+    this.#screen.options.cursorBlink = !wantsCalm.matches;
   }
 
   focus(): void {
@@ -172,7 +175,7 @@ export class TerminalTab {
 
   #type(bytes: Uint8Array): void {
     // What a program asked the terminal before this page was there has been answered already.
-    if (this.#isReplaying) return;
+    if (this.#isReplaying || !this.isConnected) return;
     if (this.#status === "open") this.#connection.type(this.sessionId, bytes);
     else if (this.#status === "starting") this.#typedAhead.push(bytes);
   }

@@ -50,3 +50,5 @@ const light: ITheme = {
 export const isDark = matchMedia("(prefers-color-scheme: dark)");
 /** The colours that go with the page. */
 export const theme = (): ITheme => isDark.matches ? dark : light;
+/** Whether a person wants to see nothing move. */
+export const wantsCalm = matchMedia("(prefers-reduced-motion: reduce)");

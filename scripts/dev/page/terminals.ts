@@ -2,7 +2,7 @@ import { byId, make } from "./dom.ts";
 import { KeyBar } from "./key_bar.ts";
 import type { TerminalNews } from "./messages.ts";
 import { type Connection, TerminalTab } from "./terminal_tab.ts";
-import { isDark } from "./terminal_theme.ts";
+import { isDark, wantsCalm } from "./terminal_theme.ts";
 
 /** The terminals, one visible at a time. */
 export class Terminals {
@@ -15,6 +15,7 @@ export class Terminals {
   #shown: TerminalTab | undefined;
   #count = 0;
   #isAsked = false;
+  #isConnected = true;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -41,15 +42,24 @@ export class Terminals {
     this.#find.addEventListener("input", () => this.#look());
     this.#panes.addEventListener("keydown", (event) => this.#typed(event), { capture: true });
     new ResizeObserver(() => this.#shown?.fit()).observe(this.#panes);
-    isDark.addEventListener("change", () => {
-      for (const tab of this.#tabs.values()) tab.color();
-    });
+    for (const preference of [isDark, wantsCalm]) {
+      preference.addEventListener("change", () => {
+        for (const tab of this.#tabs.values()) tab.adapt();
+      });
+    }
   }
 
   /** Forgets all terminals: the server tells them again. */
   clear(): void {
     for (const id of this.#tabs.keys()) this.#remove(id);
     this.#count = 0;
+  }
+
+  /** Whether the agent can be reached: input for one that cannot would end the session. */
+  set isConnected(isConnected: boolean) {
+    this.#isConnected = isConnected;
+    for (const tab of this.#tabs.values()) tab.isConnected = isConnected;
+    this.#showEnd();
   }
 
   /** How many there are. */
@@ -94,6 +104,7 @@ export class Terminals {
 
   #add(sessionId: string, sizes: NonNullable<TerminalNews["sizes"]>): void {
     const tab = new TerminalTab(sessionId, `Terminal ${++this.#count}`, sizes, this.#connection);
+    tab.isConnected = this.#isConnected;
     this.#tabs.set(sessionId, tab);
     this.#list.append(tab.element);
     this.#panes.append(tab.pane);
@@ -127,7 +138,8 @@ export class Terminals {
     const box = byId("ended", HTMLElement);
     box.hidden = how === undefined;
     box.firstElementChild?.replaceChildren(how ?? "");
-    if (how !== undefined) this.#shown?.fit();
+    const isOut = !this.#isConnected && how === undefined && this.#shown !== undefined;
+    byId("unreachable", HTMLElement).hidden = !isOut;
   }
 
   #close(tab: TerminalTab): void {

@@ -5,9 +5,18 @@ import { startPage } from "../scripts/dev/_page.ts";
 import { output, type RealtimeTest, setUpRealtime } from "../scripts/dev/_test_socket.ts";
 import type { HealthNews } from "../scripts/dev/page/messages.ts";
 import { PICTURES, Visit } from "./_page_visit.ts";
+import { PATIENCE_MS } from "./_processes.ts";
 
 const STEP_MS = 5_000;
 const TERMINALS = 7;
+const NOTHING_ELSE = {
+  packetsRecv: 0,
+  packetsSent: 0,
+  errorsIn: 0,
+  errorsOut: 0,
+  dropIn: 0,
+  dropOut: 0,
+};
 const HEALTH: HealthNews = {
   type: "health",
   health: "degraded",
@@ -17,7 +26,10 @@ const HEALTH: HealthNews = {
 
 /** What a machine shows that this one need not have: interfaces, a temperature, a pause. */
 export async function visitMadeUpNode(browser: Browser): Promise<void> {
-  await using made = await setUpRealtime();
+  await using made = await setUpRealtime({
+    agentPingTimeoutMs: PATIENCE_MS,
+    terminalOpenMs: PATIENCE_MS,
+  });
   const agent = await made.agent();
   const start = Date.now() - 20 * STEP_MS;
   for (let step = 0; step <= 20; step++) {
@@ -59,6 +71,13 @@ async function readCharts(page: BrowserPage): Promise<void> {
   await chart(/^Network: ↓ 4.0 KiB\/s ↑ 2.0 KiB\/s/).waitFor();
   const legend = page.locator(".drawing[aria-label^=Network] .u-legend");
   for (const line of ["down", "up"]) await legend.getByText(line, { exact: true }).waitFor();
+  const values = page.locator("figcaption strong");
+  const cut = await values.evaluateAll((all) =>
+    all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) =>
+      `${it.textContent}: ${it.scrollWidth} of ${it.clientWidth}`
+    )
+  );
+  assert.deepEqual(cut, [], "each value has its room");
   const drawn = z.array(z.boolean()).parse(await page.evaluate(COLUMNS));
   assert.deepEqual(drawn, [true, false, true], "no line goes through where nothing is known");
 }
@@ -117,6 +136,7 @@ function snapshot({ node }: RealtimeTest, step: number, at: number): Record<stri
     interface: name,
     bytesRecv: 2 * perSecond * seconds,
     bytesSent: perSecond * seconds,
+    ...NOTHING_ELSE,
   });
   return {
     ...node,

@@ -134,7 +134,7 @@ export class TerminalTab {
 
   /** Tells the agent its size, within the limits it takes. */
   resize(): void {
-    if (this.#isReplaying || this.#status !== "open") return;
+    if (this.#isReplaying || !this.isConnected || this.#status !== "open") return;
     const { cols, rows } = this.#screen;
     const size = { cols: clamp(cols, 20, 400), rows: clamp(rows, 10, 200) };
     this.#connection.ask({ type: "resize", sessionId: this.sessionId, ...size });

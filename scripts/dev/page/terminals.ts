@@ -57,8 +57,13 @@ export class Terminals {
 
   /** Whether the agent can be reached: input for one that cannot would end the session. */
   set isConnected(isConnected: boolean) {
+    if (isConnected === this.#isConnected) return;
     this.#isConnected = isConnected;
-    for (const tab of this.#tabs.values()) tab.isConnected = isConnected;
+    for (const tab of this.#tabs.values()) {
+      tab.isConnected = isConnected;
+      // What it asked for meanwhile has gone nowhere.
+      tab.resize();
+    }
     this.#showEnd();
   }
 

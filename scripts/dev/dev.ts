@@ -38,7 +38,9 @@ async function dev(): Promise<number> {
   const key = await pageKey(DEV_FOLDER);
   await using controlPlane = await startOnFreePort();
   if (!controlPlane) {
-    screen.say(`The ports ${FIRST_PORT} to ${LAST_PORT} are taken: end a program that listens there.`);
+    screen.say(
+      `The ports ${FIRST_PORT} to ${LAST_PORT} are taken: end a program that listens there.`,
+    );
     return 1;
   }
   const board = new TaskBoard(controlPlane, screen);

@@ -41,7 +41,7 @@ Deno.test({
         "what it weighs": () => weigh(page),
         "the log": () => readLog(page),
         "a log of many lines": () => readManyLines(page, controlPlane),
-        "tasks": () => useTasks(page, controlPlane),
+        "tasks": () => useTasks(page),
         "terminals": () => useTerminals(page, controlPlane),
         "charts": () => readCharts(page),
         "faults": () => switchFaults(page, controlPlane),
@@ -182,7 +182,7 @@ const SCROLL = `(async () => {
   return frames;
 })()`;
 
-async function useTasks(page: BrowserPage, controlPlane: ControlPlane): Promise<void> {
+async function useTasks(page: BrowserPage): Promise<void> {
   await run(page, "exit 7", "exit 7");
   await page.getByRole("button", { name: "Run again" }).click();
   await page.locator(".task code").getByText("exit 7").nth(1).waitFor();

@@ -201,4 +201,5 @@ async function startOnFreePort(): Promise<ControlPlane | undefined> {
       if (!isTaken) throw thrown;
     }
   }
+  return undefined;
 }

@@ -18,8 +18,10 @@ import { tell } from "./_together.ts";
 
 /** Lines of the tasks, in turn; one in twenty prints a lot. */
 const LINES = [1, 30, 300, 1, 30, 1, 30, 20_000, 1, 30, 300, 1, 30, 1, 30, 1, 300, 1, 30, 1];
-const TASK_EVERY_MS = 900;
-const ROUND_MS = 9_000;
+const PACE = { taskMs: 1_000, roundMs: 9_000 };
+/** An agent has its size after some 400 tasks: it is to have it after the first minute. */
+const FIRST_PACE = { taskMs: 150, roundMs: 2_000 };
+const FIRST_MS = 60_000;
 const TERMINAL_LINES = 150;
 /** So many rounds, and in one of them the socket drops; it goes with the server in one of these. */
 const DROP_EVERY = 4;
@@ -29,7 +31,7 @@ const OUTAGE_EVERY = 12;
 const MORE_DESCRIPTORS = 5;
 const MORE_THREADS = 5;
 const MORE_MIB_FOR_2000_TASKS = 5;
-/** The memory of a short run is that of a start. */
+/** The memory of a short run is that of a start, which grows to its size. */
 const FEWEST_TASKS_FOR_MEMORY = 500;
 /** What V8 has not collected yet is no growth: it collects all when it has had a rest of some 10 s. */
 const REST_MS = 30_000;
@@ -59,13 +61,14 @@ export class LongLife {
   async run(durationMs: number): Promise<void> {
     await using agent = await liveAgent(this.#fleet);
     const startedMs = performance.now();
-    const warmUpMs = Math.min(60_000, durationMs / 3);
-    const roundMs = Math.min(ROUND_MS, durationMs / 5);
+    const isShort = durationMs < 3 * FIRST_MS;
+    const pace = isShort ? { ...PACE, roundMs: Math.min(PACE.roundMs, durationMs / 5) } : PACE;
     const restMs = Math.min(REST_MS, durationMs / 12);
-    await this.#work(agent, startedMs, warmUpMs, roundMs);
+    const warmUpMs = isShort ? durationMs / 3 : FIRST_MS;
+    await this.#work(agent, startedMs, warmUpMs, isShort ? pace : FIRST_PACE);
     const before = await this.#rest(agent, restMs);
     this.#tell("at rest", before);
-    await this.#work(agent, startedMs, durationMs, roundMs);
+    await this.#work(agent, startedMs, durationMs, pace);
     let after = await this.#rest(agent, restMs);
     // A short rest ends before threads are given back that are not used any more.
     for (let looks = 0; looks < 5 && growth(before, after).length > 0; looks++) {
@@ -77,7 +80,7 @@ export class LongLife {
   }
 
   /** Tasks, terminals, drops and outages until that time; then waits for the end of all of them. */
-  async #work(agent: AgentProcess, startedMs: number, untilMs: number, roundMs: number) {
+  async #work(agent: AgentProcess, startedMs: number, untilMs: number, pace: typeof PACE) {
     const passedMs = () => performance.now() - startedMs;
     const every = async (everyMs: number, act: () => unknown) => {
       for (let nextMs = passedMs(); nextMs < untilMs; nextMs += everyMs) {
@@ -87,8 +90,8 @@ export class LongLife {
       }
     };
     await Promise.all([
-      every(TASK_EVERY_MS, () => this.#queue()),
-      every(roundMs, () => this.#round()),
+      every(pace.taskMs, () => this.#queue()),
+      every(pace.roundMs, () => this.#round()),
       every(Math.min(60_000, untilMs / 2), async () => {
         this.#tell(`${(passedMs() / 60_000).toFixed(1)} min`, await footprint(agent.pid));
       }),

@@ -61,6 +61,8 @@ export class Tasks {
   #chosen: string | undefined;
   /** A new task is chosen by itself, until somebody has chosen an older one. */
   #followsNewest = true;
+  /** Whether all tasks of before have been shown: the first news after a connection holds them. */
+  #knowsPast = false;
 
   constructor(
     ask: (request: PageRequest) => boolean,
@@ -81,6 +83,7 @@ export class Tasks {
     this.#items.clear();
     this.#active.clear();
     this.#list.replaceChildren();
+    this.#knowsPast = false;
   }
 
   /** Puts the focus on the chosen task. */
@@ -120,6 +123,8 @@ export class Tasks {
         if (hasEnded(task) && !hasEnded(known.task)) ended.push(task);
         known.show(task);
       } else {
+        // A quick one has ended before the page hears of it for the first time.
+        if (hasEnded(task) && this.#knowsPast) ended.push(task);
         this.#items.set(task.id, item);
         added.push(item.element);
       }
@@ -132,6 +137,7 @@ export class Tasks {
     this.#filter();
     const newest = [...this.#items.values()].at(-1);
     if (newest && added.length > 0 && this.#followsNewest) this.#mark(newest);
+    this.#knowsPast = true;
     return ended;
   }
 

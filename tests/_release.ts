@@ -49,7 +49,7 @@ export async function runFile(tree: ReleaseTree, folder: string): Promise<string
   await Deno.mkdir(unpacked);
   await Deno.chmod(unpacked, 0o1777);
   const starter = join(folder, "start");
-  const ofUser = `${unpacked}/$(stat -c %u /proc/self)`;
+  const ofUser = `${unpacked}/$(stat -L -c %u /proc/self)`;
   const script = `#!/bin/sh\nNODERAX_UNPACK_FOLDER=${ofUser} exec ${file} "$@"\n`;
   await Deno.writeTextFile(starter, script);
   await Deno.chmod(starter, 0o755);

@@ -1,11 +1,13 @@
 import { CONFIG_KEYS, loadConfig, parseValue, type ReadEnv } from "../config/mod.ts";
-import { knownIdentity } from "../identity/known_identity.ts";
+import { type IdentitySources, knownIdentity } from "../identity/known_identity.ts";
 import { installAgent, type InstallOptions } from "../install/install.ts";
 import type { Machine, Places } from "../install/machine.ts";
 import { findRelease } from "../install/release.ts";
 import { installedStateFile, installEnv } from "../install/settings.ts";
+import { NotOwnError } from "../system/own_file.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { runTool } from "../system/tool.ts";
+import { lookAt } from "../system/trust.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
 import { ask } from "./ask.ts";
@@ -93,9 +95,8 @@ export async function completeWishes(
   const loaded = await loadConfig({ env });
   const { config } = loaded;
   const stateFile = installedStateFile(config, places);
-  const identity = await knownIdentity({ ...loaded, config: { ...config, stateFile } });
-  const enrolled = identity !== undefined ||
-    config.enrollmentToken !== undefined;
+  const enrolled = config.enrollmentToken !== undefined ||
+    await isEnrolled({ ...loaded, config: { ...config, stateFile } });
   const needsUrl = !given.apiUrl && !config.apiUrl;
   const needsPerson = !given.token && !given.email && !enrolled;
   if (given.nonInteractive && (needsUrl || needsPerson)) {
@@ -120,6 +121,20 @@ export async function completeWishes(
         interrupted: "Stopped waiting for the approval.",
       }),
   };
+}
+
+/**
+ * Whether the machine has an identity. One that others could have written counts: the step of the
+ * state folder looks into it before it is believed.
+ */
+async function isEnrolled(loaded: IdentitySources): Promise<boolean> {
+  try {
+    return await knownIdentity(loaded) !== undefined;
+  } catch (error) {
+    if (!(error instanceof UserError && error.cause instanceof NotOwnError)) throw error;
+    const { nodeId, agentToken, stateFile } = loaded.config;
+    return Boolean(nodeId && agentToken) || await lookAt(stateFile) !== undefined;
+  }
 }
 
 async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {

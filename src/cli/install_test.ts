@@ -63,6 +63,29 @@ Deno.test("install asks nothing that is given or known", async () => {
   });
 });
 
+Deno.test({
+  name: "an identity in a folder that others could write counts: it is looked into later",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const asked = { nonInteractive: true };
+    await withConfig({ api_url: "https://there" }, async (places) => {
+      const folder = join(places.config, "..", "state");
+      const ofOthers = { ...places, identity: join(folder, "identity.json") };
+      const identity = { nodeId: "n", agentToken: "t", registeredAt: "then" };
+      await writeIdentity(ofOthers.identity, identity);
+      await Deno.chown(folder, 65_534, 65_534);
+      await completeWishes(asked, ofOthers, NO_ENV);
+      await Deno.remove(ofOthers.identity);
+      await assert.rejects(completeWishes(asked, ofOthers, NO_ENV), /needs --bootstrap-token/);
+      await Deno.writeTextFile(
+        places.config,
+        JSON.stringify({ api_url: "https://there", node_id: "n", agent_token: "t" }),
+      );
+      await completeWishes(asked, ofOthers, NO_ENV);
+    });
+  },
+});
+
 Deno.test("what may not be asked, or is not answered, is named", async () => {
   const cases: [Given, string[], RegExp][] = [
     [{ nonInteractive: true }, [], /needs --api-url and --bootstrap-token: see/],

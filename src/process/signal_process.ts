@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { cString, type Libc, LibcError, openLibc } from "../system/libc.ts";
+import { type Libc, LibcError, openLibc, readKernelFile } from "../system/libc.ts";
 import { runChild } from "../system/run_child.ts";
 import { type ProcessGroup, type ProcessId, startTicksOf } from "./process_table.ts";
 
@@ -7,7 +7,6 @@ import { type ProcessGroup, type ProcessId, startTicksOf } from "./process_table
 const PIDFD_SEND_SIGNAL = 424n;
 const PIDFD_OPEN = 434n;
 const NONE = 0n;
-const O_CLOEXEC = 0o2000000;
 const EPERM = 1;
 const ENOENT = 2;
 const ESRCH = 3;
@@ -108,17 +107,10 @@ const UNKNOWN = "";
 
 /** When the process began that has this id now, in ticks; undefined if none has. */
 function holderOf(libc: Libc, pid: number): string | undefined {
-  const { symbols } = libc;
-  const bytes = new Uint8Array(STAT_BYTES);
-  let fd = -1;
   try {
-    fd = libc.check(symbols.open(cString(`/proc/${pid}/stat`), O_CLOEXEC, 0), "open");
-    const length = libc.check(symbols.read(fd, bytes, BigInt(STAT_BYTES)), "read");
-    return startTicksOf(new TextDecoder().decode(bytes.subarray(0, length)));
+    return startTicksOf(readKernelFile(libc, `/proc/${pid}/stat`, STAT_BYTES));
   } catch (error) {
     const isGone = error instanceof LibcError && [ENOENT, ESRCH].includes(error.errno);
     return isGone ? undefined : UNKNOWN;
-  } finally {
-    if (fd >= 0) symbols.close(fd);
   }
 }

@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { cString, openLibc } from "./libc.ts";
+import { openLibc, readKernelFile } from "./libc.ts";
 
 /** A moment that no change of the wall clock moves: it is comparable within one boot. */
 export const BootTime = z.object({
@@ -29,14 +29,5 @@ let bootId: string | undefined;
 
 function readBootId(): string {
   using libc = openLibc();
-  const { symbols: { open, read, close }, check } = libc;
-  const fd = check(open(cString(BOOT_ID), 0, 0), BOOT_ID);
-  try {
-    const bytes = new Uint8Array(BOOT_ID_BYTES);
-    return new TextDecoder().decode(
-      bytes.subarray(0, check(read(fd, bytes, BigInt(bytes.length)), BOOT_ID)),
-    );
-  } finally {
-    close(fd);
-  }
+  return readKernelFile(libc, BOOT_ID, BOOT_ID_BYTES);
 }

@@ -1,12 +1,10 @@
-import { cString, type Libc, openLibc } from "./libc.ts";
+import { closeOnExec, cString, type Libc, openLibc } from "./libc.ts";
 
 const FIRST = 3;
 /** The kernel's call, that the C library has a function for since 2.34 only, and its flag since 5.11. */
 const CLOSE_RANGE = 436n;
 const CLOSE_RANGE_CLOEXEC = 4n;
 const LAST = 0xffff_ffffn;
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 /** Of `struct dirent` on 64 bits: where its name begins. */
 const NAME_OFFSET = 19;
 
@@ -31,7 +29,7 @@ export function keepDescriptors({ atOnce = true }: KeepDescriptorsOptions = {}):
   const range = [BigInt(FIRST), LAST, CLOSE_RANGE_CLOEXEC, 0n] as const;
   if (!atOnce || symbols.syscall(CLOSE_RANGE, ...range) !== 0n) {
     for (const fd of openDescriptors(libc)) {
-      if (fd >= FIRST) symbols.fcntl(fd, F_SETFD, FD_CLOEXEC);
+      if (fd >= FIRST) closeOnExec(libc, fd);
     }
   }
   opened.move();

@@ -95,6 +95,32 @@ export function openLibc(): Libc {
   };
 }
 
+/** Of `open` and its like: keeps the descriptor out of all children. */
+export const O_CLOEXEC = 0o2000000;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
+/** Keeps a descriptor out of the children that are started from now on. */
+export function closeOnExec({ symbols }: Libc, fd: number): void {
+  symbols.fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/**
+ * The text of one of the kernel's small files, as far as `maxBytes`: Deno itself opens none in /proc.
+ *
+ * @throws {LibcError} when it cannot be opened or read.
+ */
+export function readKernelFile({ symbols, check }: Libc, path: string, maxBytes: number): string {
+  const fd = check(symbols.open(cString(path), O_CLOEXEC, 0), path);
+  try {
+    const bytes = new Uint8Array(maxBytes);
+    const length = check(symbols.read(fd, bytes, BigInt(maxBytes)), path);
+    return new TextDecoder().decode(bytes.subarray(0, length));
+  } finally {
+    symbols.close(fd);
+  }
+}
+
 /** Text as C takes it. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) throw new TypeError("text for the C library contains NUL");

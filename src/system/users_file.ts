@@ -1,6 +1,6 @@
 import { basename, dirname } from "@std/path";
 import { tempName } from "./atomic_file.ts";
-import { cString, type Libc, openLibc } from "./libc.ts";
+import { cString, type Libc, O_CLOEXEC, openLibc } from "./libc.ts";
 import { chase } from "./trust.ts";
 
 const O_RDONLY = 0;
@@ -8,7 +8,6 @@ const O_WRONLY = 1;
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_NONBLOCK = 0o4000;
-const O_CLOEXEC = 0o2000000;
 const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64"
   ? [0o40000, 0o100000]
   : [0o200000, 0o400000];

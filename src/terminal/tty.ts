@@ -1,4 +1,4 @@
-import { openLibc } from "../system/libc.ts";
+import { closeOnExec, openLibc } from "../system/libc.ts";
 
 /**
  * What neither Deno nor node-pty does for an open descriptor of a terminal.
@@ -20,8 +20,6 @@ export interface Tty extends Disposable {
   close(fd: number): void;
 }
 
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 const NAME_BYTES = 64;
 /** Of glibc's `struct termios`, which begins with its input flags. */
 const TERMIOS_BYTES = 60;
@@ -37,7 +35,7 @@ export function openTty(): Tty {
   const libc = openLibc();
   const { symbols } = libc;
   return {
-    closeOnExec: (fd) => void symbols.fcntl(fd, F_SETFD, FD_CLOEXEC),
+    closeOnExec: (fd) => closeOnExec(libc, fd),
     terminalName: (fd) => {
       const name = new Uint8Array(NAME_BYTES);
       if (symbols.ttyname_r(fd, name, BigInt(NAME_BYTES)) !== 0) return undefined;

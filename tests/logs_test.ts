@@ -39,7 +39,32 @@ Deno.test("what a task prints arrives as it was printed", async () => {
     "line ends of Windows": () => prints(String.raw`printf 'a\r\nb\r\n\r\nc\n'`, "a\nb\n \nc"),
     "a line end of Windows in pieces": () =>
       prints(String.raw`printf 'a\r'; sleep 0.2; printf '\nb\n'`, "a\nb"),
-    "a progress bar": () => prints(String.raw`printf '1%%\r2%%\r3%%\n'`, "1%\r2%\r3%"),
+    "a progress bar": () => prints(String.raw`printf '1%%\r2%%\r3%%\n'`, "3%"),
+    "2.4 MB of a progress bar": async () => {
+      const id = fleet.shell(
+        String.raw`seq -f '%.0f of 300000' 300000 | tr '\n' '\r'; echo; echo done`,
+      );
+      const { logs } = await fleet.ended(id);
+      // A slow machine takes its time, and sees some states in between.
+      assert.deepEqual(fleet.lines(id).slice(-2), ["300000 of 300000", "done"]);
+      assert(logs.length <= 20, `${logs.length} entries`);
+    },
+    "a progress bar that takes its time": async () => {
+      const go = join(fleet.folder, "progress");
+      const id = fleet.shell(String.raw`printf '1%%\r2%%'; ${untilThere(go)}; printf '\r3%%\r\n'`);
+      await cp.waitForTask(id, ({ logs }) => logs.some(({ line }) => line === "2%"));
+      await Deno.writeTextFile(go, "");
+      await fleet.ended(id);
+      assert.equal(cp.streamText(id, "stdout"), "2%\n3%");
+    },
+    "a prompt": async () => {
+      const go = join(fleet.folder, "answer");
+      const id = fleet.shell(`printf 'Go on? '; ${untilThere(go)}; echo; echo yes`);
+      await cp.waitForTask(id, ({ logs }) => logs.some(({ line }) => line === "Go on? "));
+      await Deno.writeTextFile(go, "");
+      await fleet.ended(id);
+      assert.equal(cp.streamText(id, "stdout"), "Go on? \nyes");
+    },
     // A row cannot be empty (contract: Tasks over HTTP).
     "blank lines": () => prints(String.raw`printf 'a\n\n\nb\n'`, "a\n \n \nb"),
     "a blank line that travels alone": async () => {

@@ -1,3 +1,4 @@
+import { ProgressLine } from "./progress_line.ts";
 import { type MaskedStream, SecretMask } from "./secret_mask.ts";
 
 /** The longest text of one log entry, in code points (contract: Tasks over HTTP, `logs`). */
@@ -12,11 +13,33 @@ export const MAX_ENTRY_CODE_POINTS = 5_000;
 export class LineDecoder {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #masked: MaskedStream;
+  readonly #progress: ProgressLine | undefined;
   #partial = "";
 
-  /** `mask` knows the secrets; there are none by default. */
-  constructor(mask: SecretMask = new SecretMask([])) {
+  /**
+   * `mask` knows the secrets; there are none by default. With `forPeople` of a line that is written
+   * over only the newest state comes out.
+   */
+  constructor(mask: SecretMask = new SecretMask([]), forPeople = false) {
     this.#masked = mask.stream();
+    this.#progress = forPeople ? new ProgressLine() : undefined;
+  }
+
+  /** Whether a line was begun. */
+  get hasBegun(): boolean {
+    return this.#partial !== "";
+  }
+
+  /** Whether something of that line was shown already, or written over. */
+  get isRepeated(): boolean {
+    return this.#progress?.isRepeated ?? false;
+  }
+
+  /** What was begun, as a line of its own, or "": it may be waited for long. Only for people. */
+  show(): string {
+    const shown = this.#progress?.show(this.#partial) ?? "";
+    this.#partial = "";
+    return cutLongLines(shown);
   }
 
   /** Takes the next bytes; returns the lines they complete, each with its `\n`, or "". */
@@ -29,7 +52,7 @@ export class LineDecoder {
     const lines = this.#take(this.#masked.push(this.#decoder.decode()) + this.#masked.end());
     const last = this.#partial;
     this.#partial = "";
-    return last === "" ? lines : lines + cutLongLines(last + "\n");
+    return last === "" ? lines : lines + this.#wholeLines(last + "\n");
   }
 
   #take(decoded: string): string {
@@ -37,9 +60,14 @@ export class LineDecoder {
     let text = this.#partial + decoded.replaceAll("\0", "\ufffd");
     if (text.includes("\r\n")) text = text.replaceAll("\r\n", "\n");
     const end = text.lastIndexOf("\n") + 1;
-    this.#partial = text.slice(end);
-    const lines = cutLongLines(text.slice(0, end));
+    const lines = this.#wholeLines(text.slice(0, end));
+    const rest = text.slice(end);
+    this.#partial = this.#progress?.rest(rest) ?? rest;
     return lines + this.#cutPartial();
+  }
+
+  #wholeLines(lines: string): string {
+    return cutLongLines(this.#progress?.end(lines) ?? lines);
   }
 
   /** A line that never ends must not fill the memory: all but its last piece can go already. */

@@ -11,6 +11,11 @@ const MAX_PIPE_BYTES = 1 << 20;
 /** So much of it comes at once, if there is as much. */
 const CHUNK_BYTES = 1 << 15;
 
+/** Somebody may be asked something: so long a line that does not end is waited for, in milliseconds. */
+const UNFINISHED_MS = 2_000;
+/** By so much longer each time: a download of half an hour is shown in fewer than 20 states. */
+const UNFINISHED_GROWTH = 1.4;
+
 /**
  * Text takes several times the memory of its bytes while it is decoded, masked and written; the
  * outputs of many tasks take turns at that, and wait as bytes.
@@ -29,25 +34,40 @@ export class ProgramOutput {
   #mayWaitMs = LINGER_MS;
   #mayReadBytes = MAX_PIPE_BYTES;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #forPeople: boolean;
+  #reading: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
+  /** When what there is of an unfinished line is shown. */
+  #showAtMs = Infinity;
+  /** How often more of a line was shown that had been shown before, or written over. */
+  #repeats = 0;
 
-  /** `onLines` takes whole lines; reading goes on when its promise is kept. */
+  /**
+   * `onLines` takes whole lines; reading goes on when its promise is kept. With `forPeople` a line
+   * that does not end is shown as it is after some time, and one that is written over as it is then.
+   */
   constructor(
     stream: ReadableStream<Uint8Array>,
     mask: SecretMask,
     onLines: (lines: string) => Promise<void>,
+    forPeople = false,
   ) {
     this.#reader = stream.getReader({ mode: "byob" });
-    this.#decoder = new LineDecoder(mask);
+    this.#decoder = new LineDecoder(mask, forPeople);
     this.#onLines = onLines;
+    this.#forPeople = forPeople;
   }
 
   /** Reads it all; throws what `onLines` throws. */
   async read(): Promise<void> {
     for (;;) {
-      const { done, value } = await this.#next();
+      const chunk = await this.#next();
+      if (performance.now() >= this.#showAtMs) await this.#show();
+      if (!chunk) continue;
+      const { done, value } = chunk;
       const isEnd = done || !value;
       await decoding.use(async () => {
         const lines = isEnd ? this.#decoder.end() : this.#decoder.push(value);
+        if (this.#forPeople) this.#plan(lines !== "");
         if (lines !== "") await this.#onLines(lines);
       });
       if (isEnd) return;
@@ -69,15 +89,45 @@ export class ProgramOutput {
     if (this.#isWaiting) this.#limitWait();
   }
 
-  async #next(): Promise<ReadableStreamReadResult<Uint8Array>> {
+  /** Plans when the line that was begun is shown, if it does not end before. */
+  #plan(isAnother: boolean): void {
+    if (isAnother || !this.#decoder.hasBegun) this.#showAtMs = Infinity;
+    if (!this.#decoder.hasBegun || this.#showAtMs < Infinity) return;
+    const growth = this.#decoder.isRepeated ? UNFINISHED_GROWTH ** this.#repeats : 1;
+    this.#showAtMs = performance.now() + UNFINISHED_MS * growth;
+  }
+
+  async #show(): Promise<void> {
+    this.#showAtMs = Infinity;
+    const isRepeated = this.#decoder.isRepeated;
+    const lines = this.#decoder.show();
+    if (lines === "") return;
+    if (isRepeated) this.#repeats++;
+    await this.#onLines(lines);
+  }
+
+  /** The next chunk, or `undefined` when there is something to be shown before it comes. */
+  async #next(): Promise<ReadableStreamReadResult<Uint8Array> | undefined> {
     const startMs = performance.now();
     this.#isWaiting = true;
     if (this.#letGoMs < Infinity) this.#limitWait();
-    const chunk = await this.#reader.read(new Uint8Array(this.#buffer));
+    this.#reading ??= this.#reader.read(new Uint8Array(this.#buffer));
+    const chunk = await this.#readUntilShown(this.#reading);
+    if (chunk) this.#reading = undefined;
     this.#isWaiting = false;
     clearTimeout(this.#timer);
     this.#mayWaitMs -= Math.max(0, performance.now() - Math.max(startMs, this.#letGoMs));
     return chunk;
+  }
+
+  async #readUntilShown(
+    reading: Promise<ReadableStreamReadResult<Uint8Array>>,
+  ): Promise<ReadableStreamReadResult<Uint8Array> | undefined> {
+    if (this.#showAtMs === Infinity) return await reading;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const inMs = Math.max(0, this.#showAtMs - performance.now());
+    const timer = setTimeout(() => resolve(undefined), inMs);
+    return await Promise.race([reading, promise]).finally(() => clearTimeout(timer));
   }
 
   #limitWait(): void {

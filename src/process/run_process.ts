@@ -16,6 +16,8 @@ export interface RunOptions extends ChildOptions {
   mask: SecretMask;
   /** Takes whole lines; reading goes on when the promise is kept. */
   onLines: (stream: LogStream, lines: string) => Promise<void>;
+  /** Whether people read the lines, and not a parser: see {@linkcode ProgramOutput}. */
+  forPeople?: boolean;
   /** Ends the process and all that belongs to it. */
   signal: AbortSignal;
   /** Hears of the end of the program, whose output may still be read then. */
@@ -47,7 +49,12 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
   const { signal, taskId } = options;
   const child = await spawnGated(options);
   const outputs = (["stdout", "stderr"] as const).map((name) =>
-    new ProgramOutput(child[name], options.mask, (lines) => options.onLines(name, lines))
+    new ProgramOutput(
+      child[name],
+      options.mask,
+      (lines) => options.onLines(name, lines),
+      options.forPeople,
+    )
   );
   const drained = Promise.all(outputs.map((output) => output.read()));
 

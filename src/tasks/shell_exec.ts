@@ -68,6 +68,7 @@ async function run(
   const { exitCode, signal, unkillable } = await runProcess({
     ...context,
     ...start,
+    forPeople: true,
     onExit: context.endTimeLimit,
     onLines: (stream, lines) => {
       if (stream === "stderr") {

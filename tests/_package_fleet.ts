@@ -146,7 +146,7 @@ export async function install(
   let system = "";
   const outcome = await packageChange("install", new Turns(), leaveMs).prepare({ names: [name] })({
     taskId: crypto.randomUUID(),
-    privileges: { usual: asAgent, root, sudo, allows: () => Promise.resolve(refusal) },
+    privileges: { unprivileged: asAgent, root, sudo, allows: () => Promise.resolve(refusal) },
     signal,
     mask: new SecretMask([]),
     onSpawn: () => Promise.resolve(),

@@ -11,7 +11,7 @@ import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogMemory } from "../logs/log_memory.ts";
 import type { Vitals } from "../local/vitals.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
 import { SWEEP_EVERY_MS } from "../tasks/sweep.ts";
@@ -20,8 +20,8 @@ import { TASK_TYPES } from "../tasks/task_types.ts";
 import { loadAddonWithin } from "../terminal/addon.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
-import { guardProcess } from "./last_guard.ts";
-import type { Live, LiveOptions } from "./live.ts";
+import { guardProcess } from "./uncaught_errors.ts";
+import type { RealtimeServices, RealtimeServicesOptions } from "./realtime_services.ts";
 import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import type { StateLock } from "./instance_lock.ts";
@@ -138,7 +138,7 @@ class Agent implements SignalHandlers {
   /** Why the state folder is not this agent's any more. */
   lost: string | undefined;
   #config: Config;
-  #live: Live | undefined;
+  #realtimeServices: RealtimeServices | undefined;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -160,8 +160,8 @@ class Agent implements SignalHandlers {
       config: () => this.#config,
       nodeId: identity.nodeId,
       tasks: () => this.tasks.now,
-      realtime: () => this.#live?.realtime,
-      terminals: () => this.#live?.terminals ?? 0,
+      realtime: () => this.#realtimeServices?.realtime,
+      terminals: () => this.#realtimeServices?.terminals ?? 0,
       rootAccess: () => rootAccess.report?.appliedProfile,
     });
   }
@@ -185,7 +185,7 @@ class Agent implements SignalHandlers {
     // Before the kills: what they end is not to be seen, and reported, by this agent.
     await this.#parts.logger.flush(LAST_WORDS_MS);
     this.tasks.killAllNow();
-    this.#live?.killTerminalsNow();
+    this.#realtimeServices?.killTerminalsNow();
     Deno.exit(1);
   }
 
@@ -198,18 +198,18 @@ class Agent implements SignalHandlers {
     const { logger, facts, rootAccess, vitals } = this.#parts;
     const signal = this.#stopping.signal;
     const stopHeartbeats = new AbortController();
-    const shared = { api: this.#api, told: new OnceAMinute(), logger };
+    const shared = { api: this.#api, throttle: new LogThrottle(), logger };
     const heartbeats = sendHeartbeats({
       ...shared,
       facts,
-      tally: vitals.heartbeats,
+      stats: vitals.heartbeats,
       intervalMs: () => this.#config.heartbeatIntervalMs,
       signal: stopHeartbeats.signal,
     });
     void this.#sweepDaily(signal);
     const claims = claimTasks({
       ...shared,
-      tally: vitals.claims,
+      stats: vitals.claims,
       waitMs: () => this.#config.taskPollIntervalMs,
       full: () => this.tasks.full,
       onTask: (task) => this.#take(task),
@@ -218,12 +218,12 @@ class Agent implements SignalHandlers {
       signal,
     });
     await this.#parts.onServing();
-    if (this.#config.realtimeEnabled) this.#live = await this.#goLive();
+    if (this.#config.realtimeEnabled) this.#realtimeServices = await this.#startRealtimeServices();
     else logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
     // Heartbeats end before claims only by an error: the agent is not to go on without them.
     await Promise.race([claims, heartbeats]);
-    await Promise.all([this.#drainTasks(), this.#live?.stopTerminals()]);
-    await this.#live?.[Symbol.asyncDispose]();
+    await Promise.all([this.#drainTasks(), this.#realtimeServices?.stopTerminals()]);
+    await this.#realtimeServices?.[Symbol.asyncDispose]();
     stopHeartbeats.abort();
     await heartbeats;
   }
@@ -248,18 +248,18 @@ class Agent implements SignalHandlers {
   }
 
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
-  async #goLive(): Promise<Live> {
+  async #startRealtimeServices(): Promise<RealtimeServices> {
     const { OpenSessions } = await import("../terminal/open_sessions.ts");
     const folder = dirname(this.#config.stateFile);
-    const options: LiveOptions = {
+    const options: RealtimeServicesOptions = {
       ...this.#parts,
       openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
       network: this.#parts.transport,
       config: () => this.#config,
       onTask: (task) => this.#takePushed(task),
     };
-    const { Live } = await import("./live.ts");
-    return new Live(options);
+    const { RealtimeServices } = await import("./realtime_services.ts");
+    return new RealtimeServices(options);
   }
 
   /** Lets tasks finish, then ends them, then lets them be reported; each for a limited time. */

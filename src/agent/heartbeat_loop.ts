@@ -2,9 +2,9 @@ import { setTimeout as delay } from "@std/async";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { Outage } from "../control_plane/outage.ts";
 import type { HostFacts } from "../control_plane/schemas.ts";
-import type { CallTally } from "../control_plane/call_tally.ts";
+import type { CallStats } from "../control_plane/call_stats.ts";
 import type { Logger } from "../system/logger.ts";
-import type { OnceAMinute } from "../system/once_a_minute.ts";
+import type { LogThrottle } from "../system/log_throttle.ts";
 
 /** What the heartbeat loop works with. */
 export interface HeartbeatOptions {
@@ -17,26 +17,26 @@ export interface HeartbeatOptions {
   /** The agent's log. */
   logger: Logger;
   /** Keeps the loops of the agent from saying the same thing. */
-  told?: OnceAMinute | undefined;
+  throttle?: LogThrottle | undefined;
   /** Hears how each heartbeat goes. */
-  tally?: CallTally | undefined;
+  stats?: CallStats | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
 }
 
 /** Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const { api, facts, intervalMs, logger, tally, signal } = options;
-  const outage = new Outage({ what: "heartbeat", logger, told: options.told });
+  const { api, facts, intervalMs, logger, stats, signal } = options;
+  const outage = new Outage({ what: "heartbeat", logger, throttle: options.throttle });
   try {
     while (!signal.aborted) {
       try {
         await api.heartbeat(facts, signal);
         outage.succeeded();
-        tally?.answered();
+        stats?.answered();
       } catch (error) {
         if (signal.aborted) return;
-        tally?.failed(error);
+        stats?.failed(error);
         await outage.failed(error, signal);
         continue;
       }

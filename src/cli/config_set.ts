@@ -19,7 +19,7 @@ import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { nearest } from "./nearest.ts";
 import { complain, print, PROGRAM, quoted } from "./output.ts";
-import { changeService, type ServiceOutcome, tell } from "./service.ts";
+import { changeService, type ServiceOutcome, tell } from "./service_commands.ts";
 
 const FILES = new Set(["api_tls_ca_file", "state_file"]);
 

@@ -1,7 +1,7 @@
 import { allChecks } from "../doctor/checks.ts";
-import { findingText, summarize, summaryText } from "../doctor/report.ts";
+import { findingText, summarize, summaryText } from "../doctor/findings_report.ts";
 import { runChecks } from "../doctor/run_checks.ts";
-import { thisMachine } from "../doctor/subject.ts";
+import { thisMachine } from "../doctor/check_context.ts";
 import { EXIT_FAILED } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";

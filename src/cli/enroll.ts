@@ -44,7 +44,7 @@ export interface EnrollOptions {
 export async function enroll({ email, again = false }: EnrollOptions): Promise<number> {
   checkEmail(email);
   if (!again && await isForPackagedService()) {
-    const { install } = await import("./install.ts");
+    const { install } = await import("./install_command.ts");
     return await install(email === undefined ? {} : { email });
   }
   const loaded = await loadConfig();

@@ -3,7 +3,7 @@ import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { visible } from "../system/visible.ts";
 import { entriesOf, spawnJournal } from "./journal_entry.ts";
 import { MainProcesses } from "./main_processes.ts";
-import { installedService } from "./service.ts";
+import { installedService } from "./service_commands.ts";
 import { writeAll } from "../system/write_all.ts";
 
 /** What the command line says. */

@@ -1,7 +1,7 @@
 import { Argument, type Command, CommanderError, Option } from "@std/cli";
 import { EXIT_USAGE } from "../system/user_error.ts";
 import { AgentCommand } from "./agent_command.ts";
-import type { InstallCommandOptions } from "./install.ts";
+import type { InstallCommandOptions } from "./install_command.ts";
 import { print, PROGRAM } from "./output.ts";
 
 const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 wrong use.";
@@ -94,7 +94,7 @@ function describeInstallation(program: Command, exit: Exit): void {
       ]),
     )
     .action(async (options: InstallCommandOptions) => {
-      const { install } = await import("./install.ts");
+      const { install } = await import("./install_command.ts");
       exit(await install(options));
     });
   program.command("uninstall")
@@ -102,7 +102,7 @@ function describeInstallation(program: Command, exit: Exit): void {
     .option("--purge", "remove configuration, identity and state as well")
     .addHelpText("after", examples(["uninstall", "uninstall --purge"]))
     .action(async (options: { purge?: boolean }) => {
-      const { uninstall } = await import("./uninstall.ts");
+      const { uninstall } = await import("./uninstall_command.ts");
       exit(await uninstall(options));
     });
 }
@@ -119,7 +119,7 @@ function describeService(program: Command, exit: Exit): void {
       .description(SERVICE_ACTIONS[action])
       .addHelpText("after", examples([action]))
       .action(async () => {
-        const { service } = await import("./service.ts");
+        const { service } = await import("./service_commands.ts");
         exit(await service(action));
       });
   }
@@ -199,7 +199,7 @@ function describeTools(program: Command, exit: Exit): void {
     .option("--json", "as JSON")
     .addHelpText("after", examples(["version", "version --json"]))
     .action(async (options: { json?: boolean }) => {
-      const { version } = await import("./version.ts");
+      const { version } = await import("./version_command.ts");
       exit(version(options));
     });
   program.command("completions")

@@ -11,7 +11,7 @@ import { AgentStatus } from "../local/agent_status.ts";
 import { askAgent, type Asked } from "../local/client.ts";
 import type { Page } from "../local/pages.ts";
 import { socketPaths } from "../local/socket_path.ts";
-import { preflight } from "../realtime/preflight.ts";
+import { preflight } from "../realtime/probe.ts";
 import { jsonOf } from "../system/json.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "@std/async";
 import type { Logger } from "../system/logger.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 import { messageOf } from "../system/user_error.ts";
 import { isTransient, isUnauthorized, leaveAloneMs } from "./errors.ts";
 
@@ -18,7 +18,7 @@ export interface OutageOptions {
   /** The agent's log. */
   logger: Logger;
   /** Shared by loops that are to say only once that the credentials are refused. */
-  told?: OnceAMinute | undefined;
+  throttle?: LogThrottle | undefined;
   /** A number from 0 to 1. */
   random?: () => number;
   /** A clock that only goes forward, in milliseconds. */
@@ -34,7 +34,7 @@ export interface OutageOptions {
  * The log hears of it at first and once a minute.
  */
 export class Outage {
-  readonly #options: Required<OutageOptions> & { told: OnceAMinute };
+  readonly #options: Required<OutageOptions> & { throttle: LogThrottle };
   #failures = 0;
   /** How many of the failures were refused credentials: only those lengthen the next such pause. */
   #unauthorized = 0;
@@ -48,7 +48,7 @@ export class Outage {
       now,
       wait: (ms, signal) => delay(ms, undefined, { signal }),
       ...options,
-      told: options.told ?? new OnceAMinute(now),
+      throttle: options.throttle ?? new LogThrottle(now),
     };
   }
 
@@ -65,11 +65,11 @@ export class Outage {
   /** Notes a success. */
   succeeded(): void {
     if (this.#failures === 0) return;
-    const { what, logger, now, told } = this.#options;
+    const { what, logger, now, throttle } = this.#options;
     const seconds = Math.round((now() - this.#sinceMs) / 1_000);
     logger.info("control plane answers again", { call: what, failures: this.#failures, seconds });
     this.#failures = this.#unauthorized = 0;
-    told.forget(what);
+    throttle.forget(what);
   }
 
   #pauseMs(error: unknown): number {
@@ -82,15 +82,15 @@ export class Outage {
   }
 
   #tell(error: unknown): void {
-    const { what, logger, told } = this.#options;
+    const { what, logger, throttle } = this.#options;
     const fields = { call: what, failures: this.#failures, error: messageOf(error) };
     if (isUnauthorized(error)) {
-      if (!told.allows(CREDENTIALS)) return;
+      if (!throttle.allows(CREDENTIALS)) return;
       logger.error("control plane does not accept this node", {
         ...fields,
         mend: "if the node was deleted: noderax-agent enroll --again, then restart the agent",
       });
-    } else if (told.allows(what)) {
+    } else if (throttle.allows(what)) {
       logger.warn("control plane cannot be used", fields);
     }
   }

@@ -7,31 +7,31 @@ import { loadAddonWithin } from "../terminal/addon.ts";
 import { openTerminal } from "../terminal/terminal.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 import { serviceTempFolder } from "./storage_checks.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 const SHELL_MEND = "look into /etc/profile and what the user's shell reads when it starts";
 
 /** Who the agent is, whom it runs commands for, and that those can be run. */
-export function accountChecks(subject: Subject): Check[] {
+export function accountChecks(context: CheckContext): Check[] {
   return [
-    { name: "user", run: () => checkUser(subject) },
-    { name: "run_as_user", needs: ["config"], run: () => checkRunAsUser(subject) },
+    { name: "user", run: () => checkUser(context) },
+    { name: "run_as_user", needs: ["config"], run: () => checkRunAsUser(context) },
     {
       name: "shell",
       needs: ["run_as_user"],
       lateMend: SHELL_MEND,
-      run: (signal) => checkShell(subject, signal),
+      run: (signal) => checkShell(context, signal),
     },
     {
       name: "terminal",
       needs: ["run_as_user"],
       lateMend: SHELL_MEND,
-      run: (signal) => checkTerminal(subject, signal),
+      run: (signal) => checkTerminal(context, signal),
     },
   ];
 }
 
-async function checkUser({ run }: Subject): Promise<Finding> {
+async function checkUser({ run }: CheckContext): Promise<Finding> {
   const [uid, name, groups] = await Promise.all([
     run("id", "-u"),
     run("id", "-un"),
@@ -52,7 +52,7 @@ async function checkUser({ run }: Subject): Promise<Finding> {
   );
 }
 
-async function checkRunAsUser({ loaded, accounts, launches, run }: Subject): Promise<Finding> {
+async function checkRunAsUser({ loaded, accounts, launches, run }: CheckContext): Promise<Finding> {
   const { config: { runAsUser } } = await loaded();
   const { uid, account, switcher } = await accounts();
   await launches();
@@ -72,8 +72,8 @@ async function checkRunAsUser({ loaded, accounts, launches, run }: Subject): Pro
 }
 
 /** Runs what a task would be. */
-async function checkShell({ launches }: Subject, signal: AbortSignal): Promise<Finding> {
-  const { argv, env } = (await launches()).usual({ argv: ["/bin/sh", "-lc", "id -un"] });
+async function checkShell({ launches }: CheckContext, signal: AbortSignal): Promise<Finding> {
+  const { argv, env } = (await launches()).unprivileged({ argv: ["/bin/sh", "-lc", "id -un"] });
   const { code, stdout, stderr } = await runChild(argv, { env, signal });
   const said = stdout.trimEnd().split("\n").at(-1) ?? "";
   if (code === 0) return ok(`/bin/sh -lc runs tasks as ${said}`);
@@ -89,12 +89,12 @@ const Opened = z.object({
   problems: z.array(z.string()).optional(),
 });
 
-async function checkTerminal(subject: Subject, signal: AbortSignal): Promise<Finding> {
-  const { launches, loaded } = subject;
+async function checkTerminal(context: CheckContext, signal: AbortSignal): Promise<Finding> {
+  const { launches, loaded } = context;
   let told = "{}";
   const logger = new Logger({ write: (line) => told = line });
   const sessionId = crypto.randomUUID();
-  const { usual: launch } = await launches();
+  const { unprivileged: launch } = await launches();
   const size = { cols: 80, rows: 24 };
   await loadAddonWithin(await serviceTempFolder(loaded), logger);
   let opened;

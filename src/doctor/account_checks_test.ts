@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readLaunches } from "../privileges/privileges.ts";
 import { Logger } from "../system/logger.ts";
-import { configured, finding, machine, tools } from "./_test_subject.ts";
+import { configured, finding, machine, tools } from "./_test_context.ts";
 import { accountChecks } from "./account_checks.ts";
 
 const ME = { "id -u": "1000", "id -un": "me", "id -Gn": "me adm" };

@@ -7,7 +7,7 @@ import { messageOf } from "../system/user_error.ts";
 import { type Answer, ANSWER_LIMIT_MS } from "./answer.ts";
 import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
 import { jsonOf } from "../system/json.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 import { proxyMend } from "./tls_check.ts";
 
 const CALL_LIMIT_MS = 4_500;
@@ -15,16 +15,16 @@ const CLOCK_WARN_MS = 5_000;
 const CLOCK_FAIL_MS = 300_000;
 
 /** Whether the control plane's API answers, lets this node in, and has the same time. */
-export function apiChecks(subject: Subject): Check[] {
+export function apiChecks(context: CheckContext): Check[] {
   return [
-    { name: "API", needs: ["TLS"], limitMs: ANSWER_LIMIT_MS + 1_000, run: () => checkApi(subject) },
-    { name: "credentials", needs: ["API", "identity"], run: () => checkCredentials(subject) },
-    { name: "clock", needs: ["API"], run: () => checkClock(subject) },
+    { name: "API", needs: ["TLS"], limitMs: ANSWER_LIMIT_MS + 1_000, run: () => checkApi(context) },
+    { name: "credentials", needs: ["API", "identity"], run: () => checkCredentials(context) },
+    { name: "clock", needs: ["API"], run: () => checkClock(context) },
   ];
 }
 
-async function checkApi({ answer, way }: Subject): Promise<Finding> {
-  const { url, proxy } = await way();
+async function checkApi({ answer, route }: CheckContext): Promise<Finding> {
+  const { url, proxy } = await route();
   let got: Answer;
   try {
     got = await answer();
@@ -54,7 +54,7 @@ async function checkApi({ answer, way }: Subject): Promise<Finding> {
 }
 
 /** Asks about a task that nobody has: who is let in hears that it is not there (404). */
-async function checkCredentials({ identity, transport }: Subject): Promise<Finding> {
+async function checkCredentials({ identity, transport }: CheckContext): Promise<Finding> {
   const known = await identity();
   if (!known) return skip("the machine is not enrolled");
   const api = new AgentApi(await transport(), known, () => CALL_LIMIT_MS);
@@ -73,7 +73,7 @@ async function checkCredentials({ identity, transport }: Subject): Promise<Findi
   return ok(`accepted for node ${known.nodeId}`);
 }
 
-async function checkClock({ answer }: Subject): Promise<Finding> {
+async function checkClock({ answer }: CheckContext): Promise<Finding> {
   const { date, askedAtMs, tookMs } = await answer();
   if (!date) return skip("the control plane does not tell its time");
   // It tells whole seconds, of a moment between the question and its answer.

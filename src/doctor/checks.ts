@@ -8,21 +8,21 @@ import { machineChecks } from "./machine_checks.ts";
 import { routeChecks } from "./route_checks.ts";
 import { socketChecks } from "./socket_check.ts";
 import { storageChecks } from "./storage_checks.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 import { tlsChecks } from "./tls_check.ts";
 
 /** Everything that doctor looks at, in the order in which it is told. */
-export function allChecks(subject: Subject): Check[] {
+export function allChecks(context: CheckContext): Check[] {
   return [
-    ...configChecks(subject),
-    ...fileModeChecks(subject),
-    ...routeChecks(subject),
-    ...tlsChecks(subject),
-    ...apiChecks(subject),
-    ...socketChecks(subject),
-    ...instanceChecks(subject),
-    ...storageChecks(subject),
-    ...accountChecks(subject),
-    ...machineChecks(subject),
+    ...configChecks(context),
+    ...fileModeChecks(context),
+    ...routeChecks(context),
+    ...tlsChecks(context),
+    ...apiChecks(context),
+    ...socketChecks(context),
+    ...instanceChecks(context),
+    ...storageChecks(context),
+    ...accountChecks(context),
+    ...machineChecks(context),
   ];
 }

@@ -4,19 +4,19 @@ import { CONFIG_KEYS, CONFIG_SEARCH_PATH } from "../config/mod.ts";
 import { clientTrusting } from "../control_plane/connect.ts";
 import { UserError } from "../system/user_error.ts";
 import { type Check, fail, failureOf, type Finding, ok, warn } from "./check.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 /** The configuration, the control plane's address, whom to trust there, and the identity. */
-export function configChecks(subject: Subject): Check[] {
+export function configChecks(context: CheckContext): Check[] {
   return [
-    { name: "config", run: () => checkConfig(subject) },
-    { name: "api_url", needs: ["config"], run: () => checkApiUrl(subject) },
-    { name: "CA file", needs: ["config"], run: () => checkCaFile(subject) },
-    { name: "identity", needs: ["config"], run: () => checkIdentity(subject) },
+    { name: "config", run: () => checkConfig(context) },
+    { name: "api_url", needs: ["config"], run: () => checkApiUrl(context) },
+    { name: "CA file", needs: ["config"], run: () => checkCaFile(context) },
+    { name: "identity", needs: ["config"], run: () => checkIdentity(context) },
   ];
 }
 
-async function checkConfig({ loaded }: Subject): Promise<Finding> {
+async function checkConfig({ loaded }: CheckContext): Promise<Finding> {
   let found;
   try {
     found = await loaded();
@@ -50,7 +50,7 @@ function isAboutValues(sentences: string): boolean {
   return CONFIG_KEYS.some(({ key }) => sentences.startsWith(`${key} is `));
 }
 
-async function checkApiUrl({ loaded }: Subject): Promise<Finding> {
+async function checkApiUrl({ loaded }: CheckContext): Promise<Finding> {
   const { config: { apiUrl } } = await loaded();
   if (!apiUrl) return fail("not set", `${NAME} config set api_url https://noderax.example.com`);
   const { protocol, hostname } = new URL(apiUrl);
@@ -66,7 +66,7 @@ function isLoopback(hostname: string): boolean {
   return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-async function checkCaFile({ loaded }: Subject): Promise<Finding> {
+async function checkCaFile({ loaded }: CheckContext): Promise<Finding> {
   const { config: { apiTlsCaFile } } = await loaded();
   if (!apiTlsCaFile) return ok("api_tls_ca_file is not set: the usual authorities are trusted");
   // What it throws is the agent's own sentence.
@@ -74,7 +74,7 @@ async function checkCaFile({ loaded }: Subject): Promise<Finding> {
   return ok(`${resolve(apiTlsCaFile)} is trusted too`);
 }
 
-async function checkIdentity({ loaded, identity }: Subject): Promise<Finding> {
+async function checkIdentity({ loaded, identity }: CheckContext): Promise<Finding> {
   const { config } = await loaded();
   const stateFile = resolve(config.stateFile);
   const known = await identity();

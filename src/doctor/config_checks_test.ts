@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import { configured, finding, machine, tools } from "./_test_subject.ts";
+import { configured, finding, machine, tools } from "./_test_context.ts";
 import type { Finding } from "./check.ts";
 import { configChecks } from "./config_checks.ts";
 import { runChecks } from "./run_checks.ts";

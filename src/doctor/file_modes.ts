@@ -2,14 +2,14 @@ import { dirname, resolve } from "@std/path";
 import { SERVICE_USER } from "../system/paths.ts";
 import type { RunTool } from "../system/tool.ts";
 import { type Check, type Finding, ok, skip, type Status } from "./check.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 /** Who may read and change what is secret or commands the agent. */
-export function fileModeChecks(subject: Subject): Check[] {
-  return [{ name: "file modes", needs: ["config"], run: () => checkModes(subject) }];
+export function fileModeChecks(context: CheckContext): Check[] {
+  return [{ name: "file modes", needs: ["config"], run: () => checkModes(context) }];
 }
 
-async function checkModes({ loaded, run }: Subject): Promise<Finding> {
+async function checkModes({ loaded, run }: CheckContext): Promise<Finding> {
   const { config, path, exists } = await loaded();
   const stateFile = resolve(config.stateFile);
   const me = (await run("id", "-un")).stdout;

@@ -8,17 +8,17 @@ import { type Check, type Finding, ok, warn } from "./check.ts";
 import { jsonOf } from "../system/json.ts";
 import { lockHolder } from "./kernel_locks.ts";
 import { stateFolderOf } from "./storage_checks.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 /** How long the agent may take to answer on its socket, in milliseconds. */
 const STATUS_LIMIT_MS = 2_000;
 
 /** Whether an agent works with the state folder now, and how it is. */
-export function instanceChecks(subject: Subject): Check[] {
-  return [{ name: "instance", needs: ["config"], run: () => checkInstance(subject) }];
+export function instanceChecks(context: CheckContext): Check[] {
+  return [{ name: "instance", needs: ["config"], run: () => checkInstance(context) }];
 }
 
-async function checkInstance({ loaded, run }: Subject): Promise<Finding> {
+async function checkInstance({ loaded, run }: CheckContext): Promise<Finding> {
   const folder = await stateFolderOf(loaded);
   const lock = join(folder, "agent.lock");
   if (!await isLocked(lock)) return ok(`no agent runs with ${folder}`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { tools } from "./_test_subject.ts";
+import { tools } from "./_test_context.ts";
 import { lockHolder } from "./kernel_locks.ts";
 
 /** Who holds the lock of a file with this number on this device, when these locks are listed. */

@@ -2,20 +2,20 @@ import { NAME, SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import { lockHolder } from "./kernel_locks.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 /** What apt and dpkg hold while they change packages. */
 const DPKG_LOCKS = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
 
 /** The package manager and the service manager. */
-export function machineChecks(subject: Subject): Check[] {
+export function machineChecks(context: CheckContext): Check[] {
   return [
-    { name: "packages", run: () => checkPackages(subject) },
-    { name: "systemd", run: () => checkSystemd(subject) },
+    { name: "packages", run: () => checkPackages(context) },
+    { name: "systemd", run: () => checkSystemd(context) },
   ];
 }
 
-async function checkPackages({ run }: Subject): Promise<Finding> {
+async function checkPackages({ run }: CheckContext): Promise<Finding> {
   const [dpkg, apt] = await Promise.all([run("dpkg", "--version"), run("apt-get", "--version")]);
   if (dpkg.code !== 0) return skip("no dpkg: package tasks need Debian or Ubuntu");
   if (apt.code !== 0) return fail("there is dpkg, but no apt-get", "dpkg -i apt_*.deb");
@@ -40,7 +40,7 @@ async function checkPackages({ run }: Subject): Promise<Finding> {
   );
 }
 
-async function checkSystemd({ run }: Subject): Promise<Finding> {
+async function checkSystemd({ run }: CheckContext): Promise<Finding> {
   const state = await serviceState(run);
   if (!state) return skip("systemd does not run this machine");
   const { load, active, sub, enabled, since, pid, restarts, result } = state;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { finding, machine, tools } from "./_test_subject.ts";
+import { finding, machine, tools } from "./_test_context.ts";
 import { machineChecks } from "./machine_checks.ts";
 
 const DEBIAN = { "dpkg --version": "Debian dpkg", "apt-get --version": "apt 2.6.1 (amd64)" };

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from "node:tls";
 import { oneLine } from "../system/one_line.ts";
-import type { Way } from "./subject.ts";
+import type { Route } from "./check_context.ts";
 
 /** What a TLS server shows of itself, whether it is trusted or not. */
 export interface Peer {
@@ -20,13 +20,13 @@ export interface Peer {
 }
 
 /**
- * Reads the certificate of the server at the end of `way`, through its proxy if it has one. Nothing
+ * Reads the certificate of the server at the end of `route`, through its proxy if it has one. Nothing
  * is sent that an untrusted server should not see.
  *
  * @throws when there is no TLS server, or none that can be reached.
  */
-export async function readPeer(way: Way, signal: AbortSignal): Promise<Peer> {
-  const { url, proxy, host, port } = way;
+export async function readPeer(route: Route, signal: AbortSignal): Promise<Peer> {
+  const { url, proxy, host, port } = route;
   if (proxy && proxy.url.protocol !== "http:") {
     throw new Error(
       `its certificate cannot be read through a ${proxy.url.protocol.slice(0, -1)} proxy`,
@@ -35,7 +35,7 @@ export async function readPeer(way: Way, signal: AbortSignal): Promise<Peer> {
   const tcp = connectTcp({ host, port });
   try {
     await once(tcp, "connect", signal);
-    if (proxy) await tunnel(tcp, way, signal);
+    if (proxy) await tunnel(tcp, route, signal);
     // Only names are asked for: TLS knows no addresses there.
     const name = isIP(url.hostname.replace(/^\[(.*)\]$/, "$1")) ? "" : url.hostname;
     const tls = connectTls({ socket: tcp, servername: name, rejectUnauthorized: false });
@@ -46,8 +46,8 @@ export async function readPeer(way: Way, signal: AbortSignal): Promise<Peer> {
   }
 }
 
-/** Has an HTTP proxy connect us to where the way leads. */
-async function tunnel(tcp: Socket, { url, proxy }: Way, signal: AbortSignal): Promise<void> {
+/** Has an HTTP proxy connect us to where the route leads. */
+async function tunnel(tcp: Socket, { url, proxy }: Route, signal: AbortSignal): Promise<void> {
   const target = `${url.hostname}:${url.port || 443}`;
   const { username = "", password = "" } = proxy?.url ?? {};
   const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;

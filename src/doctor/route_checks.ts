@@ -2,7 +2,7 @@ import { connect, isIP } from "node:net";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import { maskProxy } from "./proxy.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 /** How long a name server and a connection may take, in milliseconds. */
 const STEP_LIMIT_MS = 3_500;
@@ -11,23 +11,23 @@ const DNS_MEND = "check the name servers in /etc/resolv.conf";
 const MAX_ADDRESSES = 4;
 
 /** The way to the control plane, up to the first byte. */
-export function routeChecks(subject: Subject): Check[] {
+export function routeChecks(context: CheckContext): Check[] {
   const limitMs = STEP_LIMIT_MS;
   return [
-    { name: "proxy", needs: ["api_url"], run: () => checkProxy(subject) },
-    { name: "DNS", needs: ["proxy"], limitMs, lateMend: DNS_MEND, run: () => checkDns(subject) },
-    { name: "TCP", needs: ["DNS"], limitMs, run: (signal) => checkTcp(subject, signal) },
+    { name: "proxy", needs: ["api_url"], run: () => checkProxy(context) },
+    { name: "DNS", needs: ["proxy"], limitMs, lateMend: DNS_MEND, run: () => checkDns(context) },
+    { name: "TCP", needs: ["DNS"], limitMs, run: (signal) => checkTcp(context, signal) },
   ];
 }
 
-async function checkProxy({ way }: Subject): Promise<Finding> {
-  const { proxy, url } = await way();
+async function checkProxy({ route }: CheckContext): Promise<Finding> {
+  const { proxy, url } = await route();
   if (!proxy) return ok(`none applies to ${url.hostname}`);
   return ok(`${maskProxy(proxy)}, named by ${proxy.variable}`);
 }
 
-async function checkDns({ way, addresses }: Subject): Promise<Finding> {
-  const { host, proxy } = await way();
+async function checkDns({ route, addresses }: CheckContext): Promise<Finding> {
+  const { host, proxy } = await route();
   if (isIP(host)) return skip(`${host} is an address`);
   const startMs = performance.now();
   try {
@@ -43,8 +43,8 @@ async function checkDns({ way, addresses }: Subject): Promise<Finding> {
   }
 }
 
-async function checkTcp({ way, addresses }: Subject, signal: AbortSignal): Promise<Finding> {
-  const { host, port, proxy } = await way();
+async function checkTcp({ route, addresses }: CheckContext, signal: AbortSignal): Promise<Finding> {
+  const { host, port, proxy } = await route();
   const tried = (await addresses()).slice(0, MAX_ADDRESSES);
   const results = await Promise.all(tried.map((address) => dial(address, port, signal)));
   const found = results.map((result, i) => `${tried[i]} port ${port}: ${result.words}`).join("; ");

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
-import { finding, machine, tools } from "./_test_subject.ts";
+import { finding, machine, tools } from "./_test_context.ts";
 import { routeChecks } from "./route_checks.ts";
 import { runChecks } from "./run_checks.ts";
 
-function way(port: number) {
+function route(port: number) {
   const url = new URL(`http://noderax.test:${port}`);
   return () => Promise.resolve({ url, proxy: undefined, host: url.hostname, port });
 }
 
 Deno.test("name servers that do not answer are named at the limit", async () => {
-  const parts = { way: way(1), addresses: () => new Promise<never>(() => {}) };
+  const parts = { route: route(1), addresses: () => new Promise<never>(() => {}) };
   const dns = routeChecks(machine(tools({}), parts)).filter(({ name }) => name === "DNS");
   const [found] = await runChecks(dns, { totalMs: 50 });
   assert.equal(found?.status, "fail");
@@ -25,7 +25,7 @@ Deno.test("one address of two that is not reached is a warning", async () => {
   // Nobody listens on the other one.
   const addresses = () => Promise.resolve(["127.0.0.1", "::1"]);
   const found = await finding(
-    routeChecks(machine(tools({}), { way: way(port), addresses })),
+    routeChecks(machine(tools({}), { route: route(port), addresses })),
     "TCP",
   );
   assert.equal(found.status, "warn", found.found);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { UserError } from "../system/user_error.ts";
-import { machine, tools } from "./_test_subject.ts";
+import { machine, tools } from "./_test_context.ts";
 import { allChecks } from "./checks.ts";
 import { type Check, fail, ok, skip, warn } from "./check.ts";
-import { findingText, summarize, summaryText } from "./report.ts";
+import { findingText, summarize, summaryText } from "./findings_report.ts";
 import { runChecks } from "./run_checks.ts";
 
 const never = () => new Promise<never>(() => {});

@@ -1,22 +1,22 @@
 import { endpointOf } from "../realtime/endpoint.ts";
 import { dialFailure, RealtimeFailure } from "../realtime/failures.ts";
-import { preflight } from "../realtime/preflight.ts";
+import { preflight } from "../realtime/probe.ts";
 import { nativeTransport } from "../realtime/transport.ts";
 import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip } from "./check.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 /** How long WebSocket and namespace may take, in milliseconds; the preflight has a limit itself. */
 const JOIN_LIMIT_MS = 3_000;
 
 /** Whether a realtime session could begin. */
-export function socketChecks(subject: Subject): Check[] {
+export function socketChecks(context: CheckContext): Check[] {
   return [{
     name: "Socket.IO",
     needs: ["API"],
     limitMs: JOIN_LIMIT_MS + 5_500,
-    run: (signal) => checkSocket(subject, signal),
+    run: (signal) => checkSocket(context, signal),
   }];
 }
 
@@ -24,10 +24,10 @@ export function socketChecks(subject: Subject): Check[] {
  * Joins the agents' namespace and leaves. To authenticate would make the server close the socket of
  * the agent that runs.
  */
-async function checkSocket(subject: Subject, signal: AbortSignal): Promise<Finding> {
-  const { config } = await subject.loaded();
+async function checkSocket(context: CheckContext, signal: AbortSignal): Promise<Finding> {
+  const { config } = await context.loaded();
   if (!config.realtimeEnabled) return skip("realtime_enabled is false");
-  const transport = await subject.transport();
+  const transport = await context.transport();
   const problem = await preflight(transport, config.realtimePath, signal);
   if (problem) {
     return fail(
@@ -36,7 +36,7 @@ async function checkSocket(subject: Subject, signal: AbortSignal): Promise<Findi
     );
   }
   try {
-    await join(subject);
+    await join(context);
   } catch (error) {
     if (!(error instanceof RealtimeFailure)) throw error;
     return fail(`${error.failure}: ${oneLine(error.message)}`, error.check);
@@ -44,7 +44,7 @@ async function checkSocket(subject: Subject, signal: AbortSignal): Promise<Findi
   return ok(`WebSocket opens, ${config.realtimeNamespace} can be joined`);
 }
 
-async function join({ loaded, transport }: Subject): Promise<void> {
+async function join({ loaded, transport }: CheckContext): Promise<void> {
   const { config: { realtimePath, realtimeNamespace } } = await loaded();
   const { apiUrl, client } = await transport();
   const io = await import("socket.io-client");

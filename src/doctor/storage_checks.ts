@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "@std/path";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 const MIB = 1024 * 1024;
 const SPACE_FAIL_BYTES = 50 * MIB;
@@ -12,15 +12,15 @@ const SPACE_WARN_BYTES = 500 * MIB;
 const WARN_PART = 0.05;
 
 /** The state folder, its disk, and the folder for temporary files. */
-export function storageChecks(subject: Subject): Check[] {
+export function storageChecks(context: CheckContext): Check[] {
   return [
-    { name: "state folder", needs: ["config"], run: () => checkStateFolder(subject) },
-    { name: "disk", needs: ["config"], run: () => checkDisk(subject) },
-    { name: "temp folder", run: () => checkTempFolder(subject) },
+    { name: "state folder", needs: ["config"], run: () => checkStateFolder(context) },
+    { name: "disk", needs: ["config"], run: () => checkDisk(context) },
+    { name: "temp folder", run: () => checkTempFolder(context) },
   ];
 }
 
-async function checkStateFolder({ loaded, run }: Subject): Promise<Finding> {
+async function checkStateFolder({ loaded, run }: CheckContext): Promise<Finding> {
   const folder = await stateFolderOf(loaded);
   const existing = await firstExisting(folder);
   const probe = join(existing, `.noderax-doctor.${crypto.randomUUID().slice(0, 8)}`);
@@ -41,7 +41,7 @@ async function checkStateFolder({ loaded, run }: Subject): Promise<Finding> {
   return ok(existing === folder ? `${folder} is writable` : `${folder} can be made in ${existing}`);
 }
 
-async function checkDisk({ loaded }: Subject): Promise<Finding> {
+async function checkDisk({ loaded }: CheckContext): Promise<Finding> {
   const folder = await firstExisting(await stateFolderOf(loaded));
   return judgeDisk(folder, await statfs(folder));
 }
@@ -78,7 +78,7 @@ export function judgeDisk(folder: string, counts: FreeCounts): Finding {
 }
 
 /** Runs a program there: a compiled agent unpacks its terminal addon into this folder. */
-async function checkTempFolder({ loaded, run }: Subject): Promise<Finding> {
+async function checkTempFolder({ loaded, run }: CheckContext): Promise<Finding> {
   let folder: string;
   try {
     const dir = await serviceTempFolder(loaded);
@@ -105,7 +105,9 @@ async function checkTempFolder({ loaded, run }: Subject): Promise<Finding> {
 }
 
 /** The agent's own, beside its state; undefined where there is none. */
-export async function serviceTempFolder(loaded: Subject["loaded"]): Promise<string | undefined> {
+export async function serviceTempFolder(
+  loaded: CheckContext["loaded"],
+): Promise<string | undefined> {
   try {
     const folder = join(await stateFolderOf(loaded), "tmp");
     return (await Deno.stat(folder)).isDirectory ? folder : undefined;
@@ -115,7 +117,7 @@ export async function serviceTempFolder(loaded: Subject["loaded"]): Promise<stri
 }
 
 /** The folder of the identity file. */
-export async function stateFolderOf(loaded: Subject["loaded"]): Promise<string> {
+export async function stateFolderOf(loaded: CheckContext["loaded"]): Promise<string> {
   return dirname(resolve((await loaded()).config.stateFile));
 }
 

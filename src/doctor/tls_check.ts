@@ -3,19 +3,19 @@ import { messageOf } from "../system/user_error.ts";
 import { ANSWER_LIMIT_MS, NoAnswerError } from "./answer.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import { type Peer, ProxyRefusal, readPeer } from "./peer_certificate.ts";
-import type { Subject } from "./subject.ts";
+import type { CheckContext } from "./check_context.ts";
 
 const DAY_MS = 24 * 3_600_000;
 /** A certificate that expires sooner is warned of, in days. */
 const EXPIRES_SOON_DAYS = 7;
 
 /** What the control plane's certificate says, and whether the agent trusts it. */
-export function tlsChecks(subject: Subject): Check[] {
+export function tlsChecks(context: CheckContext): Check[] {
   return [{
     name: "TLS",
     needs: ["TCP", "CA file"],
     limitMs: ANSWER_LIMIT_MS + 1_000,
-    run: () => checkTls(subject),
+    run: () => checkTls(context),
   }];
 }
 
@@ -23,8 +23,8 @@ export function tlsChecks(subject: Subject): Check[] {
  * Trust is the decision of the network that the agent itself uses: its error counts. The certificate
  * is read beside it, since that network does not show it.
  */
-async function checkTls({ way, answer }: Subject): Promise<Finding> {
-  const there = await way();
+async function checkTls({ route, answer }: CheckContext): Promise<Finding> {
+  const there = await route();
   if (there.url.protocol !== "https:") return skip("api_url is http");
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);

@@ -2,10 +2,10 @@ import { NAME, SERVICE, SERVICE_USER } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { messageOf } from "../system/user_error.ts";
 import { findAccount, removeAccount } from "./account.ts";
-import { removeLink } from "./link.ts";
+import { removeLink } from "./program_link.ts";
 import { isThere, type Machine, must, removeAll, requireOwnLife } from "./machine.ts";
 import { refuseToRemovePackage } from "./packaged.ts";
-import { newProgram, oldProgram } from "./program.ts";
+import { newProgram, oldProgram } from "./installed_program.ts";
 
 /** What {@linkcode uninstallAgent} is told. */
 export interface UninstallOptions {

@@ -1,12 +1,12 @@
 import { dirname, resolve } from "@std/path";
 import type { Config, LoadedConfig } from "../config/mod.ts";
 import { MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
-import { CallTally } from "../control_plane/call_tally.ts";
+import { CallStats } from "../control_plane/call_stats.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import type { RealtimeNow } from "../realtime/session.ts";
+import type { RealtimeSnapshot } from "../realtime/realtime_session.ts";
 import { oneLine } from "../system/one_line.ts";
 import { VERSION } from "../system/version.ts";
-import type { TasksNow } from "../tasks/task_manager.ts";
+import type { TasksSnapshot } from "../tasks/task_manager.ts";
 import type { AgentStatus } from "./agent_status.ts";
 
 /** The longest pause between two calls, where the credentials are refused, in milliseconds. */
@@ -23,9 +23,9 @@ export interface Sources {
   /** Who this node is. */
   nodeId: string;
   /** The tasks; those that ended are told by {@linkcode Vitals.taskEnded}. */
-  tasks: () => TasksNow;
+  tasks: () => TasksSnapshot;
   /** The realtime session, once there is one. */
-  realtime: () => RealtimeNow | undefined;
+  realtime: () => RealtimeSnapshot | undefined;
   /** How many terminals are open. */
   terminals: () => number;
   /** The root access profile in force. */
@@ -37,11 +37,11 @@ const NO_TASKS = { running: [], reporting: 0, backlogBytes: 0 };
 /** How the agent is: its loops tell what happens, and whoever asks gets a picture of it. */
 export class Vitals {
   /** The heartbeats. */
-  readonly heartbeats: CallTally;
+  readonly heartbeats: CallStats;
   /** The claims. */
-  readonly claims: CallTally;
+  readonly claims: CallStats;
   /** The questions for the enrollment's approval. */
-  readonly approval: CallTally;
+  readonly approval: CallStats;
   /** Called after each change that a person might want to see. */
   onChange: () => void = () => {};
   readonly #loaded: LoadedConfig;
@@ -57,9 +57,9 @@ export class Vitals {
     this.#now = now;
     this.#startedMs = now();
     const onChange = () => this.onChange();
-    this.heartbeats = new CallTally(now, onChange);
-    this.claims = new CallTally(now, onChange);
-    this.approval = new CallTally(now, onChange);
+    this.heartbeats = new CallStats(now, onChange);
+    this.claims = new CallStats(now, onChange);
+    this.approval = new CallStats(now, onChange);
   }
 
   /** What the agent is at. */
@@ -187,7 +187,7 @@ export class Vitals {
     };
   }
 
-  #calls({ answers, failures, answeredMs, failing, failure }: CallTally): AgentStatus["claims"] {
+  #calls({ answers, failures, answeredMs, failing, failure }: CallStats): AgentStatus["claims"] {
     return {
       answers,
       failures,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "../config/mod.ts";
-import type { RealtimeNow } from "../realtime/session.ts";
+import type { RealtimeSnapshot } from "../realtime/realtime_session.ts";
 import { AgentStatus } from "./agent_status.ts";
 import { type Sources, Vitals } from "./vitals.ts";
 
@@ -94,7 +94,7 @@ Deno.test("the agent is ready while the control plane has answered lately", asyn
 
 Deno.test("where realtime is wanted the agent is ready only while it is up", async () => {
   const { vitals, sources } = await patient({ REALTIME_ENABLED: "true" });
-  let realtime: RealtimeNow | undefined;
+  let realtime: RealtimeSnapshot | undefined;
   vitals.ask({ ...sources, realtime: () => realtime });
   vitals.claims.answered();
   assert.equal(vitals.notReady, "realtime is down: it is connecting");

@@ -7,7 +7,7 @@ import type { RootScope } from "./root_scopes.ts";
 /** How commands become another user's. */
 export interface Launches {
   /** Runs what comes without root: as the user of `run_as_user`, else as the agent's own. */
-  usual: Launch;
+  unprivileged: Launch;
   /** Runs what is to be root's: directly when the agent is root, else through `sudo -n`. */
   root: Launch;
   /** Whether root is reached through sudo, which may refuse. */
@@ -41,7 +41,7 @@ export async function readLaunches(
     const instead = "set run_as_user to run them as another user";
     // No profile of root access changes that: it is about what asks for root.
     if (!sudo) logger.info("all tasks and terminals run as root", { instead });
-    return { usual: asAgent, root, sudo };
+    return { unprivileged: asAgent, root, sudo };
   }
   if (!account) {
     throw new UserError(
@@ -49,13 +49,13 @@ export async function readLaunches(
         `(useradd --system --create-home ${runAsUser}) or change the setting.`,
     );
   }
-  if (account.uid === uid) return { usual: asAgent, root, sudo };
+  if (account.uid === uid) return { unprivileged: asAgent, root, sudo };
   if (sudo) {
     logger.warn("run_as_user has no effect: only root can run commands as another user", {
       runAsUser,
       instead: "tasks and terminals run as the agent's own user",
     });
-    return { usual: asAgent, root, sudo };
+    return { unprivileged: asAgent, root, sudo };
   }
   if (!switcher) {
     throw new UserError(
@@ -63,5 +63,5 @@ export async function readLaunches(
         "commands as another user: install util-linux, or remove the setting.",
     );
   }
-  return { usual: asUser(account, switcher), root, sudo };
+  return { unprivileged: asUser(account, switcher), root, sudo };
 }

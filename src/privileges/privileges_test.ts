@@ -17,20 +17,20 @@ async function read(runAsUser: string | undefined, machine: Partial<Accounts> = 
 
 Deno.test("without run_as_user, or with the agent's own, commands are the agent's", async () => {
   const { log, ...launches } = await read(undefined);
-  assert.deepEqual(launches, { usual: asAgent, root: asAgent, sudo: false });
+  assert.deepEqual(launches, { unprivileged: asAgent, root: asAgent, sudo: false });
   assert.match(log.join(), /"msg":"all tasks and terminals run as root".*run_as_user/);
   assert.deepEqual((await read(undefined, { uid: 1001 })).log, []);
   const own = await read("anna", { uid: 1001 });
-  assert.deepEqual(own, { usual: asAgent, root: bySudo, sudo: true, log: [] });
+  assert.deepEqual(own, { unprivileged: asAgent, root: bySudo, sudo: true, log: [] });
   const root = { ...ANNA, name: "root", uid: 0, gid: 0 };
   const wanted = await read("root", { account: root });
-  assert.deepEqual([wanted.usual, wanted.log], [asAgent, []]);
+  assert.deepEqual([wanted.unprivileged, wanted.log], [asAgent, []]);
 });
 
 Deno.test("root runs commands as run_as_user, another user warns that it cannot", async () => {
-  const { usual, root, sudo } = await read("anna");
+  const { unprivileged, root, sudo } = await read("anna");
   assert.deepEqual([root, sudo], [asAgent, false]);
-  const { argv, env } = usual({ argv: ["id"], env: { LD_PRELOAD: "/home/anna/evil.so" } });
+  const { argv, env } = unprivileged({ argv: ["id"], env: { LD_PRELOAD: "/home/anna/evil.so" } });
   assert(argv.join(" ").includes("/usr/bin/setpriv --reuid=1001 --regid=1001 --init-groups -- "));
   assert.deepEqual(
     Object.keys(env ?? {}),
@@ -40,7 +40,7 @@ Deno.test("root runs commands as run_as_user, another user warns that it cannot"
   assert(!argv.some((arg) => arg.includes("evil")), "arguments can be seen by everybody");
 
   const bob = await read("anna", { uid: 1002 });
-  assert.equal(bob.usual, asAgent);
+  assert.equal(bob.unprivileged, asAgent);
   assert.equal(bob.log.length, 1);
   assert.match(bob.log[0] ?? "", /run_as_user has no effect/);
 });

@@ -6,7 +6,7 @@ import { createClient } from "../control_plane/network.ts";
 import { HttpTransport } from "../control_plane/http.ts";
 import { Acknowledgement } from "../control_plane/schemas.ts";
 import { Logger } from "../system/logger.ts";
-import { startRealtime } from "./session.ts";
+import { startRealtime } from "./realtime_session.ts";
 
 const [apiUrl = "", caFile] = Deno.args;
 const client = createClient(caFile ? await Deno.readTextFile(caFile) : undefined);

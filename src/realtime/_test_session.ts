@@ -1,7 +1,7 @@
 import { createClient } from "../control_plane/network.ts";
 import { Logger } from "../system/logger.ts";
 import type { RealtimeOptions } from "./options.ts";
-import { type RealtimeSession, startRealtime } from "./session.ts";
+import { type RealtimeSession, startRealtime } from "./realtime_session.ts";
 import { IDENTITY } from "./_test_server.ts";
 
 /** One line of the log. */

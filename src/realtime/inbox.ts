@@ -3,7 +3,7 @@ import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { DispatchedTask } from "./dispatch.ts";
 import { Refusal, RootAccessUpdated } from "./events.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 
 const TERMINAL_EVENTS = [
   "terminal.start",
@@ -29,7 +29,7 @@ export interface RealtimeHandlers {
 export class Inbox {
   readonly #handlers: RealtimeHandlers;
   readonly #logger: Logger;
-  readonly #told = new OnceAMinute();
+  readonly #throttle = new LogThrottle();
 
   /** `handlers` get the events, `logger` the rest. */
   constructor(handlers: RealtimeHandlers, logger: Logger) {
@@ -65,12 +65,12 @@ export class Inbox {
   }
 
   #refused({ eventType, code, message }: Refusal): void {
-    if (!this.#told.allows(`refused ${code} ${eventType}`)) return;
+    if (!this.#throttle.allows(`refused ${code} ${eventType}`)) return;
     this.#logger.warn("control plane refused a realtime event", { eventType, code, message });
   }
 
   #unusable(event: string): void {
-    if (!this.#told.allows(`unusable ${event}`)) return;
+    if (!this.#throttle.allows(`unusable ${event}`)) return;
     this.#logger.warn("realtime event cannot be used: it is not as the contract has it", { event });
   }
 

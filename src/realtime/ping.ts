@@ -2,7 +2,7 @@ import { setTimeout as delay } from "@std/async";
 import type { Logger } from "../system/logger.ts";
 import type { Connection } from "./connection.ts";
 import { NoAckError } from "./link.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 
 const SLOW_MS = 2_000;
 /** Silence for so long, where pings were answered before, means that nobody is there. */
@@ -31,7 +31,7 @@ export interface KeepAliveOptions {
  */
 export async function keepAlive(options: KeepAliveOptions): Promise<void> {
   const { connection, intervalMs, logger, signal, onDead, deadMs = DEAD_MS } = options;
-  const told = new OnceAMinute();
+  const throttle = new LogThrottle();
   let acknowledges = false;
   let mute = false;
 
@@ -42,7 +42,9 @@ export async function keepAlive(options: KeepAliveOptions): Promise<void> {
       await connection.request("agent.ping", payload, deadMs);
       acknowledges = true;
       const tookMs = Math.round(performance.now() - sentMs);
-      if (tookMs > SLOW_MS && told.allows("slow")) logger.warn("realtime ping is slow", { tookMs });
+      if (tookMs > SLOW_MS && throttle.allows("slow")) {
+        logger.warn("realtime ping is slow", { tookMs });
+      }
     } catch (error) {
       if (!(error instanceof NoAckError)) return;
       if (!acknowledges) {
@@ -51,7 +53,7 @@ export async function keepAlive(options: KeepAliveOptions): Promise<void> {
         mute = true;
       } else if (connection.heardAtMs < sentMs) {
         onDead(`no ping was answered for ${deadMs / 1_000} s`);
-      } else if (told.allows("unanswered")) {
+      } else if (throttle.allows("unanswered")) {
         logger.warn("realtime ping is not answered", { waitedMs: deadMs });
       }
     }

@@ -2,9 +2,9 @@ import { setTimeout as delay } from "@std/async";
 import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { Outage } from "../control_plane/outage.ts";
 import type { DesiredRootAccess, RootAccessReport, Task } from "../control_plane/schemas.ts";
-import type { CallTally } from "../control_plane/call_tally.ts";
+import type { CallStats } from "../control_plane/call_stats.ts";
 import type { Logger } from "../system/logger.ts";
-import type { OnceAMinute } from "../system/once_a_minute.ts";
+import type { LogThrottle } from "../system/log_throttle.ts";
 
 const FIRST_PAUSE_MS = 250;
 /** How often an agent that has enough to do looks whether it still has, in milliseconds. */
@@ -27,9 +27,9 @@ export interface ClaimLoopOptions {
   /** The agent's log. */
   logger: Logger;
   /** Keeps the loops of the agent from saying the same thing. */
-  told?: OnceAMinute | undefined;
+  throttle?: LogThrottle | undefined;
   /** Hears how each claim goes. */
-  tally?: CallTally | undefined;
+  stats?: CallStats | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
 }
@@ -39,14 +39,14 @@ export interface ClaimLoopOptions {
  * is hung up on can still be given one (contract: Tasks over HTTP).
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
-  const { api, full, onTask, onRootAccess, logger, tally, signal } = options;
-  const outage = new Outage({ what: "claim", logger, told: options.told });
+  const { api, full, onTask, onRootAccess, logger, stats, signal } = options;
+  const outage = new Outage({ what: "claim", logger, throttle: options.throttle });
   let idlePauseMs = FIRST_PAUSE_MS;
   try {
     while (!signal.aborted) {
       if (full?.()) {
         // Not to ask is what it is to do: it is alive.
-        tally?.begin();
+        stats?.begin();
         await delay(FULL_PAUSE_MS, undefined, { signal });
         continue;
       }
@@ -55,7 +55,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       try {
         const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
         outage.succeeded();
-        tally?.answered();
+        stats?.answered();
         onRootAccess?.(rootAccess ?? undefined);
         const news = task ? onTask(task) : false;
         const held = performance.now() - startedMs >= waitMs / 2;
@@ -65,7 +65,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         }
       } catch (error) {
         if (signal.aborted) return;
-        tally?.failed(error);
+        stats?.failed(error);
         await outage.failed(error, signal);
         continue;
       }

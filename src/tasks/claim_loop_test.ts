@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CallTally } from "../control_plane/call_tally.ts";
+import { CallStats } from "../control_plane/call_stats.ts";
 import type { Claim } from "../control_plane/schemas.ts";
 import { Logger } from "../system/logger.ts";
 import { claimTasks } from "./claim_loop.ts";
@@ -40,7 +40,7 @@ Deno.test("tasks are claimed one after the other, never two at once, until the l
 
 Deno.test("nothing is claimed while the agent has enough to do, and no one worries", async () => {
   const stop = new AbortController();
-  const tally = new CallTally(() => performance.now(), () => {});
+  const stats = new CallStats(() => performance.now(), () => {});
   let looks = 0;
   await claimTasks({
     api: {
@@ -53,11 +53,11 @@ Deno.test("nothing is claimed while the agent has enough to do, and no one worri
     full: () => ++looks < 3,
     waitMs: () => 15_000,
     onTask: () => assert.fail("there is none"),
-    tally,
+    stats,
     logger,
     signal: stop.signal,
   });
-  assert(tally.silentMs < 10_000);
+  assert(stats.silentMs < 10_000);
 });
 
 Deno.test("an end while the claim is held is no failure", async () => {

@@ -39,8 +39,8 @@ export const shellExec: TaskType = {
       const refusal = request.runAsRoot ? await allows(request.rootScope, signal) : undefined;
       if (refusal !== undefined) return { status: "failed", error: refusal };
       try {
-        const { usual, root } = context.privileges;
-        const launch = request.runAsRoot ? root : usual;
+        const { unprivileged, root } = context.privileges;
+        const launch = request.runAsRoot ? root : unprivileged;
         const command = commandOf(request);
         if (typeof command === "string") return { status: "failed", error: command };
         return await run(launch(command), request, context);

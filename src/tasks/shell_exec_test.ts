@@ -7,7 +7,7 @@ import { shellExec } from "./shell_exec.ts";
 import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
 
 const PRIVILEGES: Privileges = {
-  usual: asAgent,
+  unprivileged: asAgent,
   root: asAgent,
   sudo: false,
   allows: () => Promise.resolve(undefined),

@@ -17,7 +17,7 @@ const DAMAGED = "[the agent's state was damaged: lines may be missing here, or b
 const RESTARTED = "the agent was restarted while the task ran";
 
 /** All tasks of the agent as they are now. */
-export interface TasksNow {
+export interface TasksSnapshot {
   /** Those that are not at their end, with the time of their claim in RFC 3339. */
   running: { id: string; type: string; since: string }[];
   /** How many are, but have to be reported. */
@@ -46,7 +46,7 @@ export class TaskManager {
   }
 
   /** What can be seen of the tasks from outside: those that run, and how much waits. */
-  get now(): TasksNow {
+  get now(): TasksSnapshot {
     const runs = Array.from(this.#runs.values(), (run) => run.now);
     const running = runs.filter(({ reporting }) => !reporting);
     return {

@@ -54,7 +54,7 @@ export interface TaskRunDeps {
 }
 
 /** A task run as it is now. */
-export interface RunNow {
+export interface RunSnapshot {
   /** The task. */
   id: string;
   /** Its type. */
@@ -92,7 +92,7 @@ export class TaskRun {
   }
 
   /** What can be seen of it from outside. */
-  get now(): RunNow {
+  get now(): RunSnapshot {
     const { task: { id, type }, claimedAt } = this.#record;
     const reporting = this.#phase === "reporting";
     return { id, type, since: claimedAt, reporting, backlog: this.#report.backlog };

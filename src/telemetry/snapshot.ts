@@ -5,7 +5,7 @@ import { CpuMeter, type CpuUsage } from "./cpu.ts";
 import { type DiskUsage, readDisk } from "./disk.ts";
 import { readKernelFiles } from "./kernel_files.ts";
 import { type MemoryUsage, readMemory } from "./memory.ts";
-import { NETWORK_FILE, parseNetworks } from "./network.ts";
+import { NETWORK_FILE, parseNetworks } from "./network_traffic.ts";
 import { findTemperatureFiles, highestTemperature } from "./temperature.ts";
 
 /** Sensors come with drivers and devices: they are looked for again after this time. */

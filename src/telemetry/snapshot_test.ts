@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Logger } from "../system/logger.ts";
-import { parseNetworks } from "./network.ts";
+import { parseNetworks } from "./network_traffic.ts";
 import { type Readers, SnapshotReader } from "./snapshot.ts";
 
 const GIB = 2 ** 30;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 import { type Numbering, SequenceLedger } from "./sequence.ts";
 
 /**
@@ -33,7 +33,7 @@ export class Acknowledgements {
   /** How long to wait for a later one, in milliseconds. */
   readonly laterMs: number;
   /** Keeps what is logged about it short. */
-  readonly told: OnceAMinute = new OnceAMinute();
+  readonly throttle: LogThrottle = new LogThrottle();
 
   /** Makes one that knows nothing yet. */
   constructor(firstMs = FIRST_ACK_MS, laterMs = ACK_MS) {
@@ -190,7 +190,7 @@ export class Delivery {
     answer.catch((error) => {
       if (error instanceof LinkDroppedError) acks.lookAgain();
     });
-    if (!acks.told.allows("missing")) return;
+    if (!acks.throttle.allows("missing")) return;
     logger.warn("control plane acknowledges nothing", {
       lost: "terminals cannot be told from lost or reordered output after a reconnect",
     });

@@ -3,7 +3,7 @@ import type { Launch } from "../privileges/launch.ts";
 import type { TerminalEvent } from "../realtime/inbox.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Acknowledgements } from "./delivery.ts";
 import type { PtyMode } from "./modes.ts";
@@ -15,7 +15,7 @@ import {
   TerminalStart,
   TerminalStop,
 } from "./payloads.ts";
-import { type SessionEnd, shortReason, TerminalSession } from "./session.ts";
+import { type SessionEnd, shortReason, TerminalSession } from "./terminal_session.ts";
 
 /** How many terminals may be open at a time. */
 export const MAX_SESSIONS = 32;
@@ -64,7 +64,7 @@ export class TerminalManager implements AsyncDisposable {
   readonly #acks: Acknowledgements;
   readonly #sessions = new Map<string, OpenSession>();
   readonly #ended = new Map<string, SessionEnd>();
-  readonly #told = new OnceAMinute();
+  readonly #throttle = new LogThrottle();
   #stopping = false;
   #watch: ReturnType<typeof setInterval> | undefined;
   #unreachableSinceMs: number | undefined;
@@ -92,7 +92,7 @@ export class TerminalManager implements AsyncDisposable {
       const sessionId = about.data?.sessionId;
       // Each key that is typed into a terminal that is gone would be a warning.
       const kind = `${event} ${message.replace(sessionId ?? "", "")}`;
-      const level = this.#told.allows(kind) ? "warn" : "debug";
+      const level = this.#throttle.allows(kind) ? "warn" : "debug";
       this.#options.logger[level]("terminal event is refused", {
         event,
         sessionId,

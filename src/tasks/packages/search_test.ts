@@ -79,7 +79,7 @@ Deno.test({
     const outcome = search({
       taskId: crypto.randomUUID(),
       privileges: {
-        usual: asAgent,
+        unprivileged: asAgent,
         root: asAgent,
         sudo: false,
         allows: () => Promise.resolve(undefined),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Logger } from "../system/logger.ts";
-import { guardProcess } from "./last_guard.ts";
+import { guardProcess } from "./uncaught_errors.ts";
 
 Deno.test("what nobody catches is logged once a minute, and does not end the process", () => {
   const target = new EventTarget();

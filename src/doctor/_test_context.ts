@@ -2,7 +2,7 @@ import type { LoadedConfig } from "../config/mod.ts";
 import { loadConfig } from "../config/mod.ts";
 import type { RunTool, ToolResult } from "../system/tool.ts";
 import type { Check, Finding } from "./check.ts";
-import { type Subject, thisMachine } from "./subject.ts";
+import { type CheckContext, thisMachine } from "./check_context.ts";
 
 /** A machine whose tools answer as told, by their command line; it has no others. */
 export function tools(answers: Record<string, string | Partial<ToolResult>>): RunTool {
@@ -14,7 +14,7 @@ export function tools(answers: Record<string, string | Partial<ToolResult>>): Ru
 }
 
 /** A machine with this environment, these tools, and `parts` in place of what it would learn. */
-export function machine(run: RunTool, parts: Partial<Subject> = {}): Subject {
+export function machine(run: RunTool, parts: Partial<CheckContext> = {}): CheckContext {
   return { ...thisMachine(() => undefined), run, ...parts };
 }
 

@@ -13,7 +13,7 @@ import { type Answer, askApi } from "./answer.ts";
 import { type Proxy, proxyFor } from "./proxy.ts";
 
 /** The way to the control plane. */
-export interface Way {
+export interface Route {
   /** Where it leads. */
   url: URL;
   /** The proxy that it takes. */
@@ -25,7 +25,7 @@ export interface Way {
 }
 
 /** What checks look at. What several need is learnt once, and throws whenever it cannot be had. */
-export interface Subject {
+export interface CheckContext {
   /** Reads the environment. */
   env: ReadEnv;
   /** Runs a tool of the machine. */
@@ -35,7 +35,7 @@ export interface Subject {
   /** Who this node is; undefined if it is not enrolled. */
   identity(): Promise<Credentials | undefined>;
   /** How the control plane is reached. */
-  way(): Promise<Way>;
+  route(): Promise<Route>;
   /** The addresses of the host that is dialled. */
   addresses(): Promise<string[]>;
   /** The agent's own network. */
@@ -52,12 +52,12 @@ export interface Subject {
 const QUESTION_LIMIT_MS = 4_500;
 
 /** This machine, with the configuration that the agent would find; `signal` ends what looks at it. */
-export function thisMachine(env: ReadEnv, signal?: AbortSignal): Subject {
+export function thisMachine(env: ReadEnv, signal?: AbortSignal): CheckContext {
   const limits = { limitMs: QUESTION_LIMIT_MS, ...(signal ? { signal } : {}) };
   const run = toolRunner(limits);
   const loaded = once(() => loadConfig({ env }));
   const config = async () => (await loaded()).config;
-  const way = once(async () => wayTo(new URL((await config()).apiUrl ?? ""), env));
+  const route = once(async () => routeTo(new URL((await config()).apiUrl ?? ""), env));
   const transport = once(async () => await connect(await loaded()));
   const accounts = once(async () => await lookUpAccounts((await config()).runAsUser, limits));
   const silent = new Logger({ write: () => {} });
@@ -65,12 +65,12 @@ export function thisMachine(env: ReadEnv, signal?: AbortSignal): Subject {
     env,
     run,
     loaded,
-    way,
+    route,
     transport,
     accounts,
     identity: once(async () => await knownIdentity(await loaded())),
     addresses: once(async () => {
-      const { host } = await way();
+      const { host } = await route();
       if (isIP(host)) return [host];
       return (await lookup(host, { all: true })).map(({ address }) => address);
     }),
@@ -79,7 +79,7 @@ export function thisMachine(env: ReadEnv, signal?: AbortSignal): Subject {
   };
 }
 
-function wayTo(url: URL, env: ReadEnv): Way {
+function routeTo(url: URL, env: ReadEnv): Route {
   const proxy = proxyFor(url, env);
   const { protocol, hostname, port } = proxy?.url ?? url;
   // A URL has IPv6 addresses in brackets.

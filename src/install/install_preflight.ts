@@ -3,7 +3,7 @@ import { dirname } from "@std/path";
 import { SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";
-import { refuseForeignLink } from "./link.ts";
+import { refuseForeignLink } from "./program_link.ts";
 import { isThere, type Machine, must, requireOwnLife } from "./machine.ts";
 import { refuseOverPackage } from "./packaged.ts";
 import type { Release } from "./release.ts";

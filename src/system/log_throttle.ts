@@ -3,7 +3,7 @@ const MINUTE_MS = 60_000;
 const MAX_KEYS = 100;
 
 /** Keeps the log readable: lets each key through once a minute. */
-export class OnceAMinute {
+export class LogThrottle {
   readonly #now: () => number;
   readonly #toldMs = new Map<string, number>();
 

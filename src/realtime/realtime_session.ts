@@ -7,11 +7,11 @@ import type { AuthAck } from "./events.ts";
 import { dialFailure, RealtimeFailure } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
 import { type Ack, LinkDroppedError, type RealtimeLink } from "./link.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 import type { RealtimeOptions } from "./options.ts";
 import { isSentOnce, Outbox, type Outgoing } from "./outbox.ts";
 import { keepAlive } from "./ping.ts";
-import { preflight } from "./preflight.ts";
+import { preflight } from "./probe.ts";
 
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;
@@ -25,7 +25,7 @@ const ACK_LIMIT_MS = 10_000;
 const PRESSURE_BYTES = 256 * 1024;
 
 /** The session as it is now. */
-export interface RealtimeNow {
+export interface RealtimeSnapshot {
   /** Whether the node is authenticated. */
   connected: boolean;
   /** Since when it is so, by `performance.now()`. */
@@ -49,10 +49,10 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #pace: Backoff;
   readonly #refusedPace: Backoff;
-  readonly #told = new OnceAMinute();
+  readonly #throttle = new LogThrottle();
   readonly #waiting = new Set<PromiseWithResolvers<void>>();
   #connection: Connection | undefined;
-  #now: RealtimeNow = { connected: false, sinceMs: performance.now() };
+  #now: RealtimeSnapshot = { connected: false, sinceMs: performance.now() };
 
   /** Begins to connect at once. */
   constructor(options: RealtimeOptions) {
@@ -73,7 +73,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   }
 
   /** How the session is. */
-  get now(): Readonly<RealtimeNow> {
+  get now(): Readonly<RealtimeSnapshot> {
     return this.#now;
   }
 
@@ -116,7 +116,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     if (event === "terminal.output" && bufferedBytes > PRESSURE_BYTES) return false;
     const kept = this.#outbox.add({ event, payload: { type: event, ...payload } });
     if (kept) this.#flush();
-    else if (this.#told.allows("queue")) {
+    else if (this.#throttle.allows("queue")) {
       this.#options.logger.warn("realtime queue is full", { event });
     }
     return kept;
@@ -225,7 +225,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     const { config, logger, onReady } = this.#options;
     const upMs = performance.now();
     this.#now = { connected: true, sinceMs: upMs };
-    this.#told.reset();
+    this.#throttle.reset();
     this.#refusedPace.reset();
     const end = (reason: string) => void connection.close(reason);
     const onAbort = () => end("the agent ended it");
@@ -267,7 +267,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   async #failed({ failure, message, check }: RealtimeFailure): Promise<number> {
     const refused = failure === "auth error";
     this.#now = { ...this.#now, problem: `${failure}: ${message}` };
-    const level = !this.#told.allows(failure) ? "debug" : refused ? "error" : "warn";
+    const level = !this.#throttle.allows(failure) ? "debug" : refused ? "error" : "warn";
     let cause = message;
     if (level !== "debug" && /handshake|dial/.test(failure)) {
       // A WebSocket says little, or what its second try with another protocol met.

@@ -5,7 +5,7 @@ import { writeIdentity } from "../identity/identity_file.ts";
 import type { Places } from "../install/machine.ts";
 import { installEnv } from "../install/settings.ts";
 import { INSTALLED } from "../system/paths.ts";
-import { completeWishes, type Given } from "./install.ts";
+import { completeWishes, type Given } from "./install_command.ts";
 
 const TOKEN = "a-bootstrap-token-of-somebody";
 

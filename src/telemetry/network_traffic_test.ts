@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readKernelFiles } from "./kernel_files.ts";
-import { NETWORK_FILE, parseNetworks } from "./network.ts";
+import { NETWORK_FILE, parseNetworks } from "./network_traffic.ts";
 
 const HEAD = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed

@@ -2,7 +2,7 @@ import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
 
 /** How often a call was made, and how it went last. */
-export class CallTally {
+export class CallStats {
   readonly #now: () => number;
   readonly #onChange: () => void;
   #turnedMs: number;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { configured, finding, machine, tools } from "./_test_subject.ts";
+import { configured, finding, machine, tools } from "./_test_context.ts";
 import { fileModeChecks } from "./file_modes.ts";
 import { judgeDisk } from "./storage_checks.ts";
 

@@ -4,7 +4,11 @@ import type { Network } from "../control_plane/network.ts";
 import type { HostFacts, Task } from "../control_plane/schemas.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { RootAccess } from "../privileges/root_access.ts";
-import { type RealtimeNow, type RealtimeSession, startRealtime } from "../realtime/session.ts";
+import {
+  type RealtimeSession,
+  type RealtimeSnapshot,
+  startRealtime,
+} from "../realtime/realtime_session.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { TelemetrySampler } from "../telemetry/sampler.ts";
@@ -12,8 +16,8 @@ import { SnapshotReader } from "../telemetry/snapshot.ts";
 import { TerminalManager } from "../terminal/manager.ts";
 import type { OpenSessions } from "../terminal/open_sessions.ts";
 
-/** What the live part of the agent works with. */
-export interface LiveOptions {
+/** What the realtime services work with. */
+export interface RealtimeServicesOptions {
   /** The way to the control plane, shared with HTTP. */
   network: Network;
   /** The configuration as it is now. */
@@ -35,7 +39,7 @@ export interface LiveOptions {
 }
 
 /** What goes through the realtime session: telemetry, terminals, dispatched tasks. */
-export class Live implements AsyncDisposable {
+export class RealtimeServices implements AsyncDisposable {
   readonly #session: RealtimeSession;
   readonly #terminals: TerminalManager;
   readonly #sampling: Promise<void>;
@@ -43,7 +47,7 @@ export class Live implements AsyncDisposable {
   readonly #stopSampling = new AbortController();
 
   /** Connects at once, and again whenever the session ends. */
-  constructor(options: LiveOptions) {
+  constructor(options: RealtimeServicesOptions) {
     const { config, privileges, rootAccess, logger } = options;
     this.#openTerminals = options.openTerminals;
     this.#session = startRealtime({
@@ -64,7 +68,7 @@ export class Live implements AsyncDisposable {
       link: this.#session,
       open: options.openTerminals,
       authorize: ({ runAsRoot }) => runAsRoot ? rootAccess.allows("terminal") : undefined,
-      launch: ({ runAsRoot }) => runAsRoot ? privileges.root : privileges.usual,
+      launch: ({ runAsRoot }) => runAsRoot ? privileges.root : privileges.unprivileged,
       logger,
     });
     rootAccess.onApplied = () => {
@@ -84,7 +88,7 @@ export class Live implements AsyncDisposable {
   }
 
   /** The session as it is now. */
-  get realtime(): RealtimeNow {
+  get realtime(): RealtimeSnapshot {
     return this.#session.now;
   }
 

@@ -1,5 +1,5 @@
 import type { Logger } from "../system/logger.ts";
-import { OnceAMinute } from "../system/once_a_minute.ts";
+import { LogThrottle } from "../system/log_throttle.ts";
 import { messageOf } from "../system/user_error.ts";
 
 /**
@@ -8,7 +8,7 @@ import { messageOf } from "../system/user_error.ts";
  * once a minute.
  */
 export function guardProcess(logger: Logger, target: EventTarget = globalThis): Disposable {
-  const told = new OnceAMinute();
+  const throttle = new LogThrottle();
   const guard: EventListener = (event) => {
     event.preventDefault();
     const thrown = event instanceof PromiseRejectionEvent
@@ -17,7 +17,7 @@ export function guardProcess(logger: Logger, target: EventTarget = globalThis): 
       ? event.error
       : event.type;
     const error = messageOf(thrown);
-    if (told.allows(error)) logger.error("unexpected error, the agent goes on", { error });
+    if (throttle.allows(error)) logger.error("unexpected error, the agent goes on", { error });
   };
   const types = ["error", "unhandledrejection"];
   for (const type of types) target.addEventListener(type, guard);

@@ -2,8 +2,8 @@ import * as z from "@zod/zod";
 import type { Task } from "../scripts/dev/control_plane.ts";
 import { asAgent, type Launch } from "../src/privileges/launch.ts";
 import { SecretMask } from "../src/process/secret_mask.ts";
-import { packageChange } from "../src/tasks/packages/change.ts";
-import { Turns } from "../src/tasks/packages/turns.ts";
+import { packageChange } from "../src/packages/change.ts";
+import { Mutex } from "../src/system/mutex.ts";
 import type { TaskOutcome } from "../src/tasks/task_type.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
 import { PackageRepository, type TinyPackage } from "./_packages.ts";
@@ -144,7 +144,7 @@ export async function install(
 ): Promise<TaskOutcome & { system: string }> {
   const { root, sudo = false, refusal, signal = new AbortController().signal, leaveMs } = options;
   let system = "";
-  const outcome = await packageChange("install", new Turns(), leaveMs).prepare({ names: [name] })({
+  const outcome = await packageChange("install", new Mutex(), leaveMs).prepare({ names: [name] })({
     taskId: crypto.randomUUID(),
     privileges: { unprivileged: asAgent, root, sudo, allows: () => Promise.resolve(refusal) },
     signal,

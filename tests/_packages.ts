@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { lockHolder } from "../src/doctor/kernel_locks.ts";
+import { lockHolder } from "../src/system/kernel_locks.ts";
 import { runTool } from "../src/system/tool.ts";
 import { eventually, PATIENCE_MS, textOf } from "./_processes.ts";
 

@@ -1,17 +1,10 @@
 import type { LoadedConfig } from "../config/mod.ts";
 import { loadConfig } from "../config/mod.ts";
-import type { RunTool, ToolResult } from "../system/tool.ts";
+import type { RunTool } from "../system/tool.ts";
 import type { Check, Finding } from "./check.ts";
 import { type CheckContext, thisMachine } from "./check_context.ts";
 
-/** A machine whose tools answer as told, by their command line; it has no others. */
-export function tools(answers: Record<string, string | Partial<ToolResult>>): RunTool {
-  return (...argv) => {
-    const answer = answers[argv.join(" ")] ?? { code: 127 };
-    const parts = typeof answer === "string" ? { stdout: answer } : answer;
-    return Promise.resolve({ code: 0, stdout: "", stderr: "", ...parts });
-  };
-}
+export { tools } from "../system/_test_tools.ts";
 
 /** A machine with this environment, these tools, and `parts` in place of what it would learn. */
 export function machine(run: RunTool, parts: Partial<CheckContext> = {}): CheckContext {

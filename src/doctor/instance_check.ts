@@ -6,7 +6,7 @@ import { NAME } from "../system/paths.ts";
 import { VERSION } from "../system/version.ts";
 import { type Check, type Finding, ok, warn } from "./check.ts";
 import { jsonOf } from "../system/json.ts";
-import { lockHolder } from "./kernel_locks.ts";
+import { lockHolder } from "../system/kernel_locks.ts";
 import { stateFolderOf } from "./storage_checks.ts";
 import type { CheckContext } from "./check_context.ts";
 

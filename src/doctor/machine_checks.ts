@@ -1,7 +1,7 @@
 import { NAME, SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
-import { lockHolder } from "./kernel_locks.ts";
+import { lockHolder } from "../system/kernel_locks.ts";
 import type { CheckContext } from "./check_context.ts";
 
 /** What apt and dpkg hold while they change packages. */

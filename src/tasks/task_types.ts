@@ -1,11 +1,11 @@
-import { packageChange } from "./packages/change.ts";
-import { packageList } from "./packages/list.ts";
-import { packageSearch } from "./packages/search.ts";
-import { Turns } from "./packages/turns.ts";
+import { packageChange } from "../packages/change.ts";
+import { packageList } from "../packages/list.ts";
+import { packageSearch } from "../packages/search.ts";
+import { Mutex } from "../system/mutex.ts";
 import { shellExec } from "./shell_exec.ts";
 import type { TaskType } from "./task_type.ts";
 
-const packageChanges = new Turns();
+const packageChanges = new Mutex();
 
 /** Every task type this agent knows, by its name in the contract. */
 export const TASK_TYPES: ReadonlyMap<string, TaskType> = new Map([

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import { quickestMs } from "../../system/_quickest.ts";
+import { quickestMs } from "../system/_quickest.ts";
 import type { Package } from "./dpkg.ts";
 import { answer, HAS_APT, realQuery } from "./_test_query.ts";
 import { installedPackages, packageList, parseAptList, parseDpkgColumns } from "./list.ts";

@@ -1,4 +1,4 @@
-import type { TaskContext } from "../task_type.ts";
+import type { TaskContext } from "../tasks/task_type.ts";
 import type { DpkgRecord } from "./dpkg.ts";
 import type { Query } from "./query.ts";
 
@@ -20,7 +20,7 @@ const LOCKED = "Another process has locked the database";
  * again. The sentence returned says how to mend it. There is none if nothing is broken, or if
  * somebody else may be about to finish it.
  */
-export async function tellBroken(
+export async function auditDpkg(
   records: DpkgRecord[],
   query: Query,
   onLines: TaskContext["onLines"],

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { Turns } from "./turns.ts";
+import { Mutex } from "./mutex.ts";
 
 Deno.test("one goes on at a time, in the order of coming; one that gives up lets no other pass", async () => {
-  const turns = new Turns();
+  const mutex = new Mutex();
   const story: string[] = [];
   const gates = Object.fromEntries(
     ["a", "b", "c"].map((name) => [name, Promise.withResolvers<void>()]),
@@ -10,7 +10,7 @@ Deno.test("one goes on at a time, in the order of coming; one that gives up lets
   const giveUp = new AbortController();
   const never = new AbortController().signal;
   const come = (name: string, signal = never) =>
-    turns.take(
+    mutex.take(
       async () => {
         story.push(`${name} goes`);
         await gates[name]?.promise;
@@ -31,15 +31,15 @@ Deno.test("one goes on at a time, in the order of coming; one that gives up lets
   gates.c?.resolve();
   assert.equal(await c, "c");
   assert.deepEqual(story.slice(3), ["a is done", "c goes", "c is done"]);
-  assert.equal(await turns.take(() => Promise.resolve("d"), never, assert.fail), "d");
+  assert.equal(await mutex.take(() => Promise.resolve("d"), never, assert.fail), "d");
 });
 
 Deno.test("work that fails makes room for the next", async () => {
-  const turns = new Turns();
+  const mutex = new Mutex();
   const { signal } = new AbortController();
   const wait = () => Promise.resolve();
-  const failing = turns.take(() => Promise.reject(new Error("no")), signal, wait);
-  const next = turns.take(() => Promise.resolve(1), signal, wait);
+  const failing = mutex.take(() => Promise.reject(new Error("no")), signal, wait);
+  const next = mutex.take(() => Promise.resolve(1), signal, wait);
   await assert.rejects(failing, { message: "no" });
   assert.equal(await next, 1);
 });

@@ -1,4 +1,4 @@
-import type { RunTool } from "../system/tool.ts";
+import type { RunTool } from "./tool.ts";
 
 /** A process that holds a lock. */
 export interface Holder {

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
-import { FirstLook } from "./first_look.ts";
+import { DpkgSnapshot } from "./dpkg_snapshot.ts";
 
 const RECORD = "installed\tbase\tbase\t1.0\tall\tA base";
 
 /** What the hook of the option prints for one package. */
-function printed(look: FirstLook, version: string): string {
+function printed(look: DpkgSnapshot, version: string): string {
   const mark = /echo (\S+);/.exec(look.aptOption)?.[1] ?? assert.fail();
   return `${mark}\n${mark}\t${RECORD.replace("1.0", version)}\n`;
 }
 
 Deno.test("the look is taken out of apt's output, wherever the lines are cut into batches", () => {
-  const look = new FirstLook();
-  assert(!new FirstLook().records);
+  const look = new DpkgSnapshot();
+  assert(!new DpkgSnapshot().records);
   const [first = "", second = ""] = printed(look, "1.0").split(/(?<=\n)/);
   assert.equal(look.take(`Reading\n${first}`), "Reading\n");
   assert.equal(look.take(`${second}Unpacking\n`), "Unpacking\n");
@@ -19,7 +19,7 @@ Deno.test("the look is taken out of apt's output, wherever the lines are cut int
 });
 
 Deno.test("only the first look counts: a later one sees apt's own changes", () => {
-  const look = new FirstLook();
+  const look = new DpkgSnapshot();
   assert.equal(
     look.take(printed(look, "1.0") + "Unpacking\n" + printed(look, "2.0")),
     "Unpacking\n",

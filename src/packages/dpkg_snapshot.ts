@@ -5,7 +5,7 @@ import { DPKG_FORMAT, type DpkgRecord, parseDpkg } from "./dpkg.ts";
  * before it lets dpkg change anything. A look by the agent could come too late, or before another
  * program's change that apt has waited for.
  */
-export class FirstLook {
+export class DpkgSnapshot {
   readonly #mark: string = crypto.randomUUID();
   #looks = 0;
   #text = "";

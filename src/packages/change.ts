@@ -1,10 +1,10 @@
-import type { TaskContext, TaskOutcome, TaskType } from "../task_type.ts";
+import type { TaskContext, TaskOutcome, TaskType } from "../tasks/task_type.ts";
 import { runApt } from "./apt.ts";
-import { tellBroken } from "./broken.ts";
+import { auditDpkg } from "./dpkg_audit.ts";
 import { changesBetween, readDpkg } from "./dpkg.ts";
 import { type ChangeRequest, type Operation, parseRequest, refuseUnknown } from "./names.ts";
 import { needsApt, queriesOf } from "./query.ts";
-import type { Turns } from "./turns.ts";
+import type { Mutex } from "../system/mutex.ts";
 
 /** How long a look at dpkg may take after the task was to end, in milliseconds. */
 const LAST_LOOK_MS = 10_000;
@@ -14,11 +14,11 @@ const LEAVE_MS = 30_000;
 /**
  * `packageInstall`, `packageRemove`, `packagePurge` (contract: Types): changes packages by apt and
  * tells by dpkg's database what has changed, dependencies included. The task types that share
- * `turns` never run at the same time. When the task is to end, apt has `leaveMs` to leave.
+ * `mutex` never run at the same time. When the task is to end, apt has `leaveMs` to leave.
  */
 export function packageChange(
   operation: Operation,
-  turns: Turns,
+  mutex: Mutex,
   leaveMs = LEAVE_MS,
 ): TaskType {
   return {
@@ -27,7 +27,7 @@ export function packageChange(
     prepare(payload) {
       const request = parseRequest(operation, payload);
       return (context) =>
-        turns.take(
+        mutex.take(
           () => change(request, context, leaveMs),
           context.signal,
           () => context.onLines("system", "[waiting for another package change of this agent]\n"),
@@ -52,7 +52,7 @@ async function change(
     if (error === undefined && !context.signal.aborted) {
       return { status: "success", exitCode, result };
     }
-    const aftermath = await tellBroken(after, queriesOf(later), later.onLines);
+    const aftermath = await auditDpkg(after, queriesOf(later), later.onLines);
     return {
       status: "failed",
       exitCode,
@@ -79,5 +79,5 @@ async function afterAll<T>(
 
 async function lookAfterOrphan(context: TaskContext): Promise<string | undefined> {
   const query = queriesOf(context);
-  return await tellBroken(await readDpkg(query) ?? [], query, context.onLines);
+  return await auditDpkg(await readDpkg(query) ?? [], query, context.onLines);
 }

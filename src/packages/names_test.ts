@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
-import { describeBadPayload } from "../task_type.ts";
+import { describeBadPayload } from "../tasks/task_type.ts";
 import { answer } from "./_test_query.ts";
 import { asArgument, type Operation, parseRequest, refuseUnknown } from "./names.ts";
 

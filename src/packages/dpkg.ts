@@ -1,4 +1,4 @@
-import { UserError } from "../../system/user_error.ts";
+import { UserError } from "../system/user_error.ts";
 import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
 
 /** A package as the control plane shows it (contract: Types). */

@@ -1,5 +1,5 @@
 /** Lets one piece of work at a time go on; the others wait in the order in which they came. */
-export class Turns {
+export class Mutex {
   #last: Promise<void> = Promise.resolve();
   #taken = 0;
 

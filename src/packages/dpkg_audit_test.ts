@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answer } from "./_test_query.ts";
-import { tellBroken } from "./broken.ts";
+import { auditDpkg } from "./dpkg_audit.ts";
 import type { DpkgRecord } from "./dpkg.ts";
 
 function record(name: string, status: string): DpkgRecord {
@@ -11,7 +11,7 @@ function record(name: string, status: string): DpkgRecord {
 async function told(audit: string, ...broken: DpkgRecord[]) {
   const asked: string[][] = [];
   let log = "";
-  const sentence = await tellBroken(broken, (...argv) => {
+  const sentence = await auditDpkg(broken, (...argv) => {
     asked.push(argv);
     return Promise.resolve(answer(audit));
   }, (_, lines) => Promise.resolve(void (log += lines)));
@@ -71,5 +71,5 @@ Deno.test("while another process changes packages nobody is blamed", async () =>
 
 Deno.test("where nothing is broken dpkg is not asked", async () => {
   const records = [record("a", "installed"), record("b", "config-files")];
-  assert.equal(await tellBroken(records, assert.fail, assert.fail), undefined);
+  assert.equal(await auditDpkg(records, assert.fail, assert.fail), undefined);
 });

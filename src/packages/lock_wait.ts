@@ -1,6 +1,6 @@
-import { lockHolder } from "../../doctor/kernel_locks.ts";
-import { type RunTool, runTool } from "../../system/tool.ts";
-import type { TaskContext } from "../task_type.ts";
+import { lockHolder } from "../system/kernel_locks.ts";
+import { type RunTool, runTool } from "../system/tool.ts";
+import type { TaskContext } from "../tasks/task_type.ts";
 
 /** How long apt waits for another one that holds dpkg's lock, in seconds. */
 export const LOCK_WAIT_S = 120;

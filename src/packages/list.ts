@@ -1,6 +1,6 @@
 import * as z from "@zod/zod";
-import { UserError } from "../../system/user_error.ts";
-import type { TaskOutcome, TaskType } from "../task_type.ts";
+import { UserError } from "../system/user_error.ts";
+import type { TaskOutcome, TaskType } from "../tasks/task_type.ts";
 import { type Package, readDpkg } from "./dpkg.ts";
 import { needsApt, NO_SUCH_PROGRAM, queriesOf, type Query } from "./query.ts";
 

@@ -1,6 +1,6 @@
-import { runProcess } from "../../process/run_process.ts";
-import { UserError } from "../../system/user_error.ts";
-import type { TaskContext } from "../task_type.ts";
+import { runProcess } from "../process/run_process.ts";
+import { UserError } from "../system/user_error.ts";
+import type { TaskContext } from "../tasks/task_type.ts";
 
 /** What a program that was asked something had to say. */
 export interface Answer {
@@ -29,7 +29,16 @@ export function queriesOf(context: TaskContext): Query {
       output[stream] += lines;
       return Promise.resolve();
     };
-    const { exitCode } = await runProcess({ ...context, argv, env: PLAIN, onLines });
+    const { taskId, mask, signal, onSpawn } = context;
+    const { exitCode } = await runProcess({
+      taskId,
+      argv,
+      env: PLAIN,
+      mask,
+      signal,
+      onSpawn,
+      onLines,
+    });
     context.signal.throwIfAborted();
     return { exitCode, stdout: output.stdout, stderr: output.stderr };
   };

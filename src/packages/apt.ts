@@ -1,12 +1,12 @@
-import type { Launch } from "../../privileges/launch.ts";
-import { SudoRefusal } from "../../privileges/sudo_refusal.ts";
-import { type ProcessResult, runProcess } from "../../process/run_process.ts";
-import type { ProcessId } from "../../process/process_table.ts";
-import { signalProcess, signalThroughSudo } from "../../process/signal_process.ts";
-import { UserError } from "../../system/user_error.ts";
-import type { TaskContext } from "../task_type.ts";
+import type { Launch } from "../privileges/launch.ts";
+import { SudoRefusal } from "../privileges/sudo_refusal.ts";
+import { type ProcessResult, runProcess } from "../process/run_process.ts";
+import type { ProcessId } from "../process/process_table.ts";
+import { signalProcess, signalThroughSudo } from "../process/signal_process.ts";
+import { UserError } from "../system/user_error.ts";
+import type { TaskContext } from "../tasks/task_type.ts";
 import type { DpkgRecord } from "./dpkg.ts";
-import { FirstLook } from "./first_look.ts";
+import { DpkgSnapshot } from "./dpkg_snapshot.ts";
 import { LOCK_WAIT_S, LockWait } from "./lock_wait.ts";
 import { asArgument, type ChangeRequest } from "./names.ts";
 import { needsApt, NO_SUCH_PROGRAM, PLAIN } from "./query.ts";
@@ -71,7 +71,7 @@ export async function runApt(
   context: TaskContext,
   leaveMs: number,
 ): Promise<AptEnd> {
-  const look = new FirstLook();
+  const look = new DpkgSnapshot();
   const packages = request.names.map(asArgument);
   // Whoever names a version or a suite wants that one, even if it is older.
   const downgrades = request.names.some((name) => /[=/]/.test(name)) ? ["--allow-downgrades"] : [];
@@ -82,9 +82,14 @@ export async function runApt(
   let stderr = "";
   const command = await packageCommand(context, argv, UNATTENDED);
   await lockWait.look();
+  // Field by field: what the context has for others (its programs, its limits) is not apt's.
   const end = await runProcess({
-    ...context,
-    ...command,
+    taskId: context.taskId,
+    argv: command.argv,
+    ...(command.env ? { env: command.env } : {}),
+    mask: context.mask,
+    signal: context.signal,
+    onSpawn: context.onSpawn,
     onLines: (stream, lines) => {
       if (stream === "stderr") {
         if (context.privileges.sudo) sudoRefusal.push(lines);

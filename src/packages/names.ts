@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { UserError } from "../../system/user_error.ts";
+import { UserError } from "../system/user_error.ts";
 import type { Query } from "./query.ts";
 
 /** What is done to packages. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { tools } from "./_test_context.ts";
+import { tools } from "./_test_tools.ts";
 import { lockHolder } from "./kernel_locks.ts";
 
 /** Who holds the lock of a file with this number on this device, when these locks are listed. */

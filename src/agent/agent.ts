@@ -10,7 +10,7 @@ import { type Privileges, readLaunches } from "../privileges/privileges.ts";
 import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogMemory } from "../logs/log_memory.ts";
-import type { Vitals } from "../local/vitals.ts";
+import type { HealthMonitor } from "../health/health_monitor.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
@@ -52,7 +52,7 @@ export interface AgentOptions {
   /** Reads the environment as it was at the start. */
   env: ReadEnv;
   /** Are told what happens. */
-  vitals: Vitals;
+  health: HealthMonitor;
   /** Called once the agent serves. */
   onServing: () => Promise<void>;
   /** The state folder, which is this agent's. */
@@ -143,7 +143,7 @@ class Agent implements SignalHandlers {
   constructor(parts: AgentParts) {
     this.#parts = parts;
     this.#config = parts.loaded.config;
-    const { identity, transport, vitals, rootAccess } = parts;
+    const { identity, transport, health, rootAccess } = parts;
     const { enrollmentToken } = this.#config;
     this.#api = new AgentApi(transport, identity, () => this.#config.requestTimeoutMs);
     this.tasks = new TaskManager({
@@ -154,9 +154,9 @@ class Agent implements SignalHandlers {
       defaultLimitMs: () => this.#config.taskTimeoutMs,
       maxTasks: () => this.#config.maxTasks,
       logMemory: new LogMemory(() => this.#config.logMemoryLimitBytes),
-      onEnded: (status) => vitals.taskEnded(status),
+      onEnded: (status) => health.taskEnded(status),
     });
-    vitals.ask({
+    health.ask({
       config: () => this.#config,
       nodeId: identity.nodeId,
       tasks: () => this.tasks.now,
@@ -168,7 +168,7 @@ class Agent implements SignalHandlers {
 
   onStop(signal: string): void {
     this.#parts.logger.info("stopping", { signal, tasks: this.tasks.count });
-    this.#parts.vitals.enter("stopping");
+    this.#parts.health.enter("stopping");
     this.tasks.dropPushed();
     this.#stopping.abort();
   }
@@ -195,21 +195,21 @@ class Agent implements SignalHandlers {
 
   /** Runs all services until told to stop, then drains them. */
   async serve(): Promise<void> {
-    const { logger, facts, rootAccess, vitals } = this.#parts;
+    const { logger, facts, rootAccess, health } = this.#parts;
     const signal = this.#stopping.signal;
     const stopHeartbeats = new AbortController();
     const shared = { api: this.#api, throttle: new LogThrottle(), logger };
     const heartbeats = sendHeartbeats({
       ...shared,
       facts,
-      stats: vitals.heartbeats,
+      stats: health.heartbeats,
       intervalMs: () => this.#config.heartbeatIntervalMs,
       signal: stopHeartbeats.signal,
     });
     void this.#sweepDaily(signal);
     const claims = claimTasks({
       ...shared,
-      stats: vitals.claims,
+      stats: health.claims,
       waitMs: () => this.#config.taskPollIntervalMs,
       full: () => this.tasks.full,
       onTask: (task) => this.#take(task),
@@ -230,7 +230,7 @@ class Agent implements SignalHandlers {
 
   #take(task: Task): boolean {
     const isNew = this.tasks.take(task);
-    this.#parts.vitals.onChange();
+    this.#parts.health.onChange();
     return isNew;
   }
 
@@ -244,7 +244,7 @@ class Agent implements SignalHandlers {
   #takePushed(task: Task): void {
     if (this.#stopping.signal.aborted) return;
     this.tasks.takePushed(task);
-    this.#parts.vitals.onChange();
+    this.#parts.health.onChange();
   }
 
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */

@@ -1,12 +1,12 @@
 import { dirname } from "@std/path";
 import { lockState } from "../agent/instance_lock.ts";
-import type { Presence } from "../agent/presence.ts";
+import type { StatusEndpoints } from "../health/status_endpoints.ts";
 import { loadConfig, type LoadedConfig, type ReadEnv } from "../config/mod.ts";
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
-import { Vitals } from "../local/vitals.ts";
+import { HealthMonitor } from "../health/health_monitor.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
 import { LogSink } from "../system/log_sink.ts";
@@ -50,13 +50,13 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
     throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
   }
   using state = await lockState(dirname(config.stateFile), logger);
-  const vitals = new Vitals(loaded);
-  const place = { loaded, env, logger, vitals };
-  let presence: Presence | undefined;
+  const health = new HealthMonitor(loaded);
+  const place = { loaded, env, logger, health };
+  let endpoints: StatusEndpoints | undefined;
   const onServing = async () => {
     // What the machine is told can wait until the agent works.
-    const { Presence } = await import("../agent/presence.ts");
-    presence ??= await Presence.show(place);
+    const { StatusEndpoints } = await import("../health/status_endpoints.ts");
+    endpoints ??= await StatusEndpoints.show(place);
   };
   try {
     const identity = known ?? await finishEnrollment({ ...place, onServing });
@@ -66,7 +66,7 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
     const { runAgent } = await import("../agent/agent.ts");
     return await runAgent({ ...place, identity, facts, onServing, state });
   } finally {
-    await presence?.[Symbol.asyncDispose]();
+    await endpoints?.[Symbol.asyncDispose]();
   }
 }
 
@@ -75,13 +75,13 @@ interface Place {
   loaded: LoadedConfig;
   env: ReadEnv;
   logger: Logger;
-  vitals: Vitals;
+  health: HealthMonitor;
   onServing: () => Promise<void>;
 }
 
 /** Goes on with a pending enrollment; `undefined` when told to stop before it was approved. */
 async function finishEnrollment(
-  { loaded, env, logger, vitals, onServing }: Place,
+  { loaded, env, logger, health, onServing }: Place,
 ): Promise<Credentials | undefined> {
   const { enrollmentToken = "", requestTimeoutMs } = loaded.config;
   using transport = await connect(loaded);
@@ -95,20 +95,20 @@ async function finishEnrollment(
     warn: (warning: string) => logger.warn("enrollment warning", { warning }),
   };
   logger.info("waiting for the enrollment's approval");
-  vitals.enter("waiting for approval");
+  health.enter("waiting for approval");
   await onServing();
   try {
     const tell = waitingLog(logger);
     const onWaiting = (report: WaitingReport) => {
-      if (report.problem) vitals.approval.failed(report.problem);
-      else vitals.approval.answered();
+      if (report.problem) health.approval.failed(report.problem);
+      else health.approval.answered();
       tell(report);
     };
     const credentials = await awaitApproval(place, enrollmentToken, { signal, onWaiting });
     logger.hide(credentials.agentToken);
     await completeEnrollment(place, credentials);
     logger.info("enrollment approved", { nodeId: credentials.nodeId });
-    vitals.enter("running");
+    health.enter("running");
     return credentials;
   } catch (error) {
     if (error !== signal.reason || !signal.aborted) throw error;

@@ -7,10 +7,10 @@ import {
 } from "../config/mod.ts";
 import { connect } from "../control_plane/connect.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
-import { AgentStatus } from "../local/agent_status.ts";
-import { askAgent, type Asked } from "../local/client.ts";
-import type { Page } from "../local/pages.ts";
-import { socketPaths } from "../local/socket_path.ts";
+import { AgentStatus } from "../health/agent_status.ts";
+import { askAgent, type Asked } from "../health/status_client.ts";
+import type { Page } from "../health/pages.ts";
+import { socketPaths } from "../health/socket_path.ts";
 import { preflight } from "../realtime/probe.ts";
 import { jsonOf } from "../system/json.ts";
 import { INSTALLED } from "../system/paths.ts";

@@ -1,5 +1,5 @@
 import { formatDuration } from "../config/mod.ts";
-import type { AgentStatus } from "../local/agent_status.ts";
+import type { AgentStatus } from "../health/agent_status.ts";
 import type { ServiceState } from "../system/systemd.ts";
 import { oneLine } from "../system/one_line.ts";
 import { PROGRAM } from "./output.ts";

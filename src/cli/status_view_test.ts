@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { AgentStatus } from "../local/agent_status.ts";
+import type { AgentStatus } from "../health/agent_status.ts";
 import type { ServiceState } from "../system/systemd.ts";
 import { renderStatus, runs, type StatusFacts } from "./status_view.ts";
 

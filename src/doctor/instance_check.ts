@@ -1,7 +1,7 @@
 import { join, resolve } from "@std/path";
-import { AgentStatus } from "../local/agent_status.ts";
-import { askAgent } from "../local/client.ts";
-import { socketPaths } from "../local/socket_path.ts";
+import { AgentStatus } from "../health/agent_status.ts";
+import { askAgent } from "../health/status_client.ts";
+import { socketPaths } from "../health/socket_path.ts";
 import { NAME } from "../system/paths.ts";
 import { VERSION } from "../system/version.ts";
 import { type Check, type Finding, ok, warn } from "./check.ts";

@@ -1,26 +1,30 @@
 import type { Answer, Asked } from "./http_listener.ts";
 import { renderMetrics } from "./metrics.ts";
-import type { Vitals } from "./vitals.ts";
+import type { HealthMonitor } from "./health_monitor.ts";
 
 /** What the agent serves on its socket; on TCP all but `/status`, which names tasks and paths. */
 export type Page = "/status" | "/healthz" | "/readyz" | "/metrics";
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
-const PAGES: Record<Page, (vitals: Vitals) => Answer> = {
-  "/status": (vitals) => found("application/json", JSON.stringify(vitals.report())),
-  "/healthz": ({ ailment }) => verdict("alive", ailment),
+const PAGES: Record<Page, (health: HealthMonitor) => Answer> = {
+  "/status": (health) => found("application/json", JSON.stringify(health.report())),
+  "/healthz": ({ notAlive }) => verdict("alive", notAlive),
   "/readyz": ({ notReady }) => verdict("ready", notReady),
-  "/metrics": (vitals) => found(PROMETHEUS, renderMetrics(vitals.report())),
+  "/metrics": (health) => found(PROMETHEUS, renderMetrics(health.report())),
 };
 
 /** Answers a request for one of `pages`. */
-export function answer({ method, path }: Asked, vitals: Vitals, pages: readonly Page[]): Answer {
+export function answer(
+  { method, path }: Asked,
+  health: HealthMonitor,
+  pages: readonly Page[],
+): Answer {
   const page = pages.find((page) => page === path);
   if (page === undefined) return plain(404, `There are ${pages.join(", ")}.`);
   if (method !== "GET" && method !== "HEAD") return plain(405, "Use GET.");
   try {
-    return PAGES[page](vitals);
+    return PAGES[page](health);
   } catch {
     return plain(500, "That went wrong.");
   }

@@ -1,17 +1,17 @@
 import type { LoadedConfig, ReadEnv } from "../config/mod.ts";
-import { serveSocket } from "../local/local_server.ts";
-import { serveMetrics } from "../local/metrics_server.ts";
-import { ownSocketPath } from "../local/socket_path.ts";
-import type { Vitals } from "../local/vitals.ts";
+import { serveSocket } from "./socket_server.ts";
+import { serveMetrics } from "./metrics_server.ts";
+import { ownSocketPath } from "./socket_path.ts";
+import type { HealthMonitor } from "./health_monitor.ts";
 import type { Logger } from "../system/logger.ts";
 import { type Notifier, openNotifier } from "../system/notify.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Watchdog, watchdogIntervalMs } from "./watchdog.ts";
 
-/** What a {@linkcode Presence} works with. */
-export interface PresenceOptions {
+/** What a {@linkcode StatusEndpoints} works with. */
+export interface StatusEndpointsOptions {
   /** How the agent is. */
-  vitals: Vitals;
+  health: HealthMonitor;
   /** The configuration that the agent was started with. */
   loaded: LoadedConfig;
   /** Reads the environment as it was at the start. */
@@ -24,49 +24,49 @@ export interface PresenceOptions {
  * The running agent as its machine sees it: the socket that `status` asks, the metrics, and what the
  * service manager is told. Nothing of it is needed for tasks: what fails is warned of.
  */
-export class Presence implements AsyncDisposable {
-  readonly #options: PresenceOptions;
+export class StatusEndpoints implements AsyncDisposable {
+  readonly #options: StatusEndpointsOptions;
   readonly #held = new AsyncDisposableStack();
   #notifier: Notifier | undefined;
   #told = "";
 
-  private constructor(options: PresenceOptions) {
+  private constructor(options: StatusEndpointsOptions) {
     this.#options = options;
   }
 
   /** Serves, and says to the service manager that the agent is ready. Never throws. */
-  static async show(options: PresenceOptions): Promise<Presence> {
-    const presence = new Presence(options);
-    await presence.#serveSocket();
-    presence.#serveMetrics();
-    presence.#notify();
-    return presence;
+  static async show(options: StatusEndpointsOptions): Promise<StatusEndpoints> {
+    const endpoints = new StatusEndpoints(options);
+    await endpoints.#serveSocket();
+    endpoints.#serveMetrics();
+    endpoints.#notify();
+    return endpoints;
   }
 
   /** Takes all of it back; no client holds that up. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { vitals } = this.#options;
-    if (vitals.phase !== "stopping") vitals.enter("stopping");
-    vitals.onChange = () => {};
+    const { health } = this.#options;
+    if (health.phase !== "stopping") health.enter("stopping");
+    health.onChange = () => {};
     await this.#held.disposeAsync();
   }
 
   async #serveSocket(): Promise<void> {
-    const { vitals, loaded, env, logger } = this.#options;
+    const { health, loaded, env, logger } = this.#options;
     const path = ownSocketPath(env, loaded.config.stateFile);
     try {
-      this.#held.use(await serveSocket(path, vitals));
+      this.#held.use(await serveSocket(path, health));
     } catch (error) {
       logger.warn("status cannot be served", { socket: path, error: messageOf(error) });
     }
   }
 
   #serveMetrics(): void {
-    const { vitals, loaded, logger } = this.#options;
+    const { health, loaded, logger } = this.#options;
     const address = loaded.config.metricsListen;
     if (address === undefined) return;
     try {
-      const { url } = this.#held.use(serveMetrics(address, vitals));
+      const { url } = this.#held.use(serveMetrics(address, health));
       logger.info("metrics are served", { url });
     } catch (error) {
       logger.warn("metrics cannot be served", { address, error: messageOf(error) });
@@ -74,24 +74,24 @@ export class Presence implements AsyncDisposable {
   }
 
   #notify(): void {
-    const { vitals, env, logger } = this.#options;
+    const { health, env, logger } = this.#options;
     const notifier = openNotifier(env, logger);
     if (!notifier) return;
     this.#notifier = this.#held.use(notifier);
     notifier.tell("READY=1");
-    vitals.onChange = () => this.#tellState();
+    health.onChange = () => this.#tellState();
     this.#tellState();
     const intervalMs = watchdogIntervalMs(env);
     if (intervalMs === undefined) return;
     const feed = () => notifier.tell("WATCHDOG=1");
-    this.#held.use(new Watchdog({ intervalMs, ailment: () => vitals.ailment, feed, logger }));
+    this.#held.use(new Watchdog({ intervalMs, notAlive: () => health.notAlive, feed, logger }));
   }
 
   /** Says how the agent is, where that has changed. */
   #tellState(): void {
-    const { vitals } = this.#options;
-    const stopping = vitals.phase === "stopping" ? "STOPPING=1\n" : "";
-    const state = `${stopping}STATUS=${vitals.sentence}`;
+    const { health } = this.#options;
+    const stopping = health.phase === "stopping" ? "STOPPING=1\n" : "";
+    const state = `${stopping}STATUS=${health.sentence}`;
     if (state !== this.#told) this.#notifier?.tell(state);
     this.#told = state;
   }

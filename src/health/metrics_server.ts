@@ -1,6 +1,6 @@
 import { serveOn } from "./http_listener.ts";
 import { answer, type Page, plain } from "./pages.ts";
-import type { Vitals } from "./vitals.ts";
+import type { HealthMonitor } from "./health_monitor.ts";
 
 const PAGES: readonly Page[] = ["/metrics", "/healthz", "/readyz"];
 
@@ -17,7 +17,7 @@ export interface MetricsServer extends Disposable {
  *
  * @throws what the system answers, such as that the port is in use.
  */
-export function serveMetrics(address: string, vitals: Vitals): MetricsServer {
+export function serveMetrics(address: string, health: HealthMonitor): MetricsServer {
   // 80 is what a URL leaves out.
   const { hostname, port } = new URL(`http://${address}`);
   const listener = Deno.listen({
@@ -25,7 +25,7 @@ export function serveMetrics(address: string, vitals: Vitals): MetricsServer {
     port: Number(port || 80),
   });
   const server = serveOn(listener, (asked) => {
-    if (isLoopbackHost(asked.host)) return answer(asked, vitals, PAGES);
+    if (isLoopbackHost(asked.host)) return answer(asked, health, PAGES);
     return plain(403, "This is for the machine itself: use localhost as the host's name.");
   });
   const { addr } = listener;

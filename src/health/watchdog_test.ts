@@ -3,28 +3,28 @@ import { Logger } from "../system/logger.ts";
 import { Watchdog, watchdogIntervalMs } from "./watchdog.ts";
 
 Deno.test("the watchdog is fed while the agent is alive; the log says once why it is not", () => {
-  let ailment: string | undefined;
+  let notAlive: string | undefined;
   let fed = 0;
   const lines: string[] = [];
   using watchdog = new Watchdog({
     intervalMs: 3_600_000,
-    ailment: () => ailment,
+    notAlive: () => notAlive,
     feed: () => fed++,
     logger: new Logger({ write: (line) => lines.push(line) }),
   });
   assert.equal(fed, 1);
   watchdog.look();
   assert.equal(fed, 2);
-  ailment = "no claim has come to an end for 130 s";
+  notAlive = "no claim has come to an end for 130 s";
   watchdog.look();
   watchdog.look();
   assert.equal(fed, 2);
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? "", /"error".*watchdog is not fed.*130 s/);
-  ailment = undefined;
+  notAlive = undefined;
   watchdog.look();
   assert.equal(fed, 3);
-  ailment = "again";
+  notAlive = "again";
   watchdog.look();
   assert.equal(lines.length, 2);
 });

@@ -6,7 +6,7 @@ export interface WatchdogOptions {
   /** Time between two looks, in milliseconds. */
   intervalMs: number;
   /** Says why the agent is not alive; undefined while it is. */
-  ailment: () => string | undefined;
+  notAlive: () => string | undefined;
   /** Tells the service manager that the agent is alive. */
   feed: () => void;
   /** The agent's log. */
@@ -31,8 +31,8 @@ export class Watchdog implements Disposable {
 
   /** Looks how the agent is. */
   look(): void {
-    const { ailment, feed, logger } = this.#options;
-    const why = ailment();
+    const { notAlive, feed, logger } = this.#options;
+    const why = notAlive();
     if (why === undefined) feed();
     else if (!this.#told) logger.error("watchdog is not fed any more", { why });
     this.#told = why !== undefined;

@@ -22,7 +22,7 @@ export interface Sources {
   config: () => Config;
   /** Who this node is. */
   nodeId: string;
-  /** The tasks; those that ended are told by {@linkcode Vitals.taskEnded}. */
+  /** The tasks; those that ended are told by {@linkcode HealthMonitor.taskEnded}. */
   tasks: () => TasksSnapshot;
   /** The realtime session, once there is one. */
   realtime: () => RealtimeSnapshot | undefined;
@@ -35,7 +35,7 @@ export interface Sources {
 const NO_TASKS = { running: [], reporting: 0, backlogBytes: 0 };
 
 /** How the agent is: its loops tell what happens, and whoever asks gets a picture of it. */
-export class Vitals {
+export class HealthMonitor {
   /** The heartbeats. */
   readonly heartbeats: CallStats;
   /** The claims. */
@@ -90,7 +90,7 @@ export class Vitals {
    * Says why the agent is not alive; undefined while it is. Asking proves that the event loop
    * turns: what is looked at is whether the loop of calls that it lives from does.
    */
-  get ailment(): string | undefined {
+  get notAlive(): string | undefined {
     if (this.#phase === "stopping") return undefined;
     const waiting = this.#phase === "waiting for approval";
     const { silentMs } = waiting ? this.approval : this.claims;

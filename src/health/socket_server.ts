@@ -1,7 +1,7 @@
 import { dirname, join } from "@std/path";
 import { serveOn } from "./http_listener.ts";
 import { answer, type Page } from "./pages.ts";
-import type { Vitals } from "./vitals.ts";
+import type { HealthMonitor } from "./health_monitor.ts";
 
 const PAGES: readonly Page[] = ["/status", "/healthz", "/readyz", "/metrics"];
 /** Where the socket is made: its path is no longer than that of any socket beside it. */
@@ -15,7 +15,7 @@ const NURSERY = ".new";
  *
  * @throws what the system answers; a path may have 107 bytes at most.
  */
-export async function serveSocket(path: string, vitals: Vitals): Promise<AsyncDisposable> {
+export async function serveSocket(path: string, health: HealthMonitor): Promise<AsyncDisposable> {
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const folder = join(dirname(path), NURSERY);
   await removeIfThere(folder);
@@ -30,7 +30,7 @@ export async function serveSocket(path: string, vitals: Vitals): Promise<AsyncDi
       listener.close();
       throw error;
     }
-    const server = serveOn(listener, (asked) => answer(asked, vitals, PAGES));
+    const server = serveOn(listener, (asked) => answer(asked, health, PAGES));
     return {
       [Symbol.asyncDispose]: async () => {
         server[Symbol.dispose]();

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { loadConfig } from "../config/mod.ts";
+import type { RealtimeSnapshot } from "../realtime/realtime_session.ts";
+import { AgentStatus } from "./agent_status.ts";
+import { HealthMonitor, type Sources } from "./health_monitor.ts";
+
+const SETTINGS: Record<string, string> = {
+  NODERAX_API_URL: "https://one",
+  TASK_POLL_INTERVAL: "15s",
+  REQUEST_TIMEOUT: "10s",
+  REALTIME_ENABLED: "false",
+};
+
+/** An agent of which a test says what happens, and when. */
+async function monitor(settings: Record<string, string> = {}) {
+  const all = { ...SETTINGS, ...settings };
+  const loaded = await loadConfig({ env: (name) => all[name], searchPath: [] });
+  const clock = { ms: 1_000 };
+  const health = new HealthMonitor(loaded, () => clock.ms);
+  const sources: Sources = {
+    config: () => loaded.config,
+    nodeId: "n-1",
+    tasks: () => ({
+      running: [{ id: "t-1", type: "shell.exec", since: "2026-01-01T00:00:00Z" }],
+      reporting: 2,
+      backlogBytes: 30,
+    }),
+    realtime: () => undefined,
+    terminals: () => 4,
+    rootAccess: () => "off",
+  };
+  return { health, clock, sources };
+}
+
+Deno.test("the agent is alive while claims come to an end, however they do", async () => {
+  const { health, clock } = await monitor();
+  clock.ms += 115_000;
+  assert.equal(health.notAlive, undefined);
+  health.claims.failed(new Error("no answer within 25 s"));
+  clock.ms += 115_000;
+  assert.equal(health.notAlive, undefined);
+  clock.ms += 1;
+  assert.equal(health.notAlive, "no claim has come to an end for 115 s");
+  health.heartbeats.answered();
+  assert.notEqual(health.notAlive, undefined, "heartbeats go on by themselves");
+  health.claims.answered();
+  assert.equal(health.notAlive, undefined);
+});
+
+Deno.test("a claim that is held for longer than the contract allows counts as held for 30 s", async () => {
+  const { health, clock } = await monitor({ TASK_POLL_INTERVAL: "10m" });
+  clock.ms += 130_001;
+  assert.match(health.notAlive ?? "", /no claim/);
+});
+
+Deno.test("while the approval is waited for, its questions count; at a stop nothing does", async () => {
+  const { health, clock } = await monitor();
+  health.enter("waiting for approval");
+  health.approval.answered();
+  assert.equal(health.controlPlaneAnswers, true);
+  clock.ms += 100_000;
+  health.approval.failed("HTTP status 500");
+  assert.equal(health.controlPlaneAnswers, false);
+  clock.ms += 100_000;
+  assert.equal(health.notAlive, undefined);
+  clock.ms += 1;
+  assert.match(health.notAlive ?? "", /no question for the approval/);
+  health.enter("running");
+  assert.equal(health.notAlive, undefined, "claims begin only now");
+  clock.ms += 600_000;
+  assert.notEqual(health.notAlive, undefined);
+  health.enter("stopping");
+  clock.ms += 600_000;
+  assert.equal(health.notAlive, undefined);
+});
+
+Deno.test("the agent is ready while the control plane has answered lately", async () => {
+  const { health, clock } = await monitor();
+  assert.equal(health.notReady, "the control plane has not answered yet");
+  health.heartbeats.answered();
+  assert.equal(health.notReady, undefined);
+  clock.ms += 30_000;
+  health.claims.failed(new Error("connection refused"));
+  assert.equal(health.notReady, undefined, "one failure is no outage");
+  clock.ms += 1;
+  assert.equal(health.notReady, "the control plane does not answer: connection refused");
+  health.claims.answered();
+  assert.equal(health.notReady, undefined);
+  health.enter("waiting for approval");
+  assert.match(health.notReady ?? "", /approval/);
+  health.enter("stopping");
+  assert.match(health.notReady ?? "", /stopping/);
+});
+
+Deno.test("where realtime is wanted the agent is ready only while it is up", async () => {
+  const { health, sources } = await monitor({ REALTIME_ENABLED: "true" });
+  let realtime: RealtimeSnapshot | undefined;
+  health.ask({ ...sources, realtime: () => realtime });
+  health.claims.answered();
+  assert.equal(health.notReady, "realtime is down: it is connecting");
+  realtime = { connected: false, sinceMs: 0, problem: "auth error: go away" };
+  assert.equal(health.notReady, "realtime is down: auth error: go away");
+  realtime = { connected: true, sinceMs: 0 };
+  assert.equal(health.notReady, undefined);
+});
+
+Deno.test("the report is what its schema says, and knows what was told and asked", async () => {
+  const { health, clock, sources } = await monitor();
+  AgentStatus.parse(health.report());
+  health.ask(sources);
+  health.heartbeats.answered();
+  health.claims.failed(new Error("no"));
+  health.taskEnded("success");
+  health.taskEnded("timeout");
+  const beforeMs = Date.now();
+  clock.ms += 5_000;
+  const report = AgentStatus.parse(health.report());
+  const answeredMs = Date.parse(report.heartbeats.answeredAt ?? "");
+  assert(answeredMs >= beforeMs - 5_000 && answeredMs <= Date.now() - 5_000, `${answeredMs} ms`);
+  assert.equal(report.nodeId, "n-1");
+  assert.equal(report.claims.lastFailure?.why, "no");
+  assert.equal(report.claims.failing, true);
+  assert.deepEqual(report.tasks.ended, { success: 1, failed: 0, cancelled: 0, timeout: 1 });
+  assert.equal(report.tasks.running[0]?.id, "t-1");
+  assert.equal(report.terminals, 4);
+});
+
+Deno.test("the sentence for the service manager stays on one line, whatever a server says", async () => {
+  const { health, sources } = await monitor();
+  health.ask(sources);
+  let changes = 0;
+  health.onChange = () => changes++;
+  health.claims.answered();
+  assert.equal(health.sentence, "connected, 1 task");
+  health.claims.failed(new Error("no\nMAINPID=1\u0000\r\n" + "x".repeat(1_000)));
+  assert.match(health.sentence, /^control plane away \(no MAINPID=1 x+\), 1 task$/);
+  assert(health.sentence.length < 250);
+  health.enter("waiting for approval");
+  assert.equal(health.sentence, "waiting for approval");
+  assert.equal(changes, 3);
+});

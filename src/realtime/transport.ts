@@ -24,5 +24,17 @@ export function nativeTransport(
       onSocket(socket);
       return socket;
     }
+
+    /** What the client throws at a message that it cannot read would reach nobody: it ends the connection. */
+    override onData(data: Parameters<EngineTransport["onData"]>[0]): void {
+      try {
+        super.onData(data);
+      } catch (error) {
+        this.onError(
+          "unreadable message",
+          error instanceof Error ? error : new Error(String(error)),
+        );
+      }
+    }
   };
 }

@@ -24,6 +24,7 @@ const MAX_DESCRIPTORS_BEHIND = 256;
 interface Stream {
   on(event: "data", listener: (bytes: Uint8Array<ArrayBuffer>) => void): void;
   on(event: "error" | "close", listener: () => void): void;
+  removeAllListeners(event: "error"): void;
   pause(): void;
   resume(): void;
   destroy(): void;
@@ -107,7 +108,8 @@ export class Pty implements Disposable {
       this.#isClosed = true;
       this.#closed.resolve();
     };
-    // An error is how Linux reports that nobody has the terminal open any more.
+    // An error is how Linux reports that nobody has the terminal open any more; node-pty throws it.
+    pty.master.removeAllListeners("error");
     pty.master.on("error", closed);
     pty.master.on("close", closed);
   }

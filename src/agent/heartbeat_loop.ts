@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "@std/async";
 import type { AgentApi } from "../control_plane/agent_api.ts";
-import { Outage } from "../control_plane/outage.ts";
+import { OutageLog } from "../control_plane/outage_log.ts";
+import { RetryPacer } from "../control_plane/retry_pacer.ts";
 import type { HostFacts } from "../control_plane/schemas.ts";
 import type { CallStats } from "../control_plane/call_stats.ts";
 import type { Logger } from "../system/logger.ts";
@@ -9,7 +10,7 @@ import type { LogThrottle } from "../system/log_throttle.ts";
 /** What the heartbeat loop works with. */
 export interface HeartbeatOptions {
   /** The control plane. */
-  api: Pick<AgentApi, "heartbeat">;
+  api: Pick<AgentApi, "heartbeat" | "reachability">;
   /** What is told of the machine. */
   facts: HostFacts;
   /** Time between two heartbeats, in milliseconds. */
@@ -27,17 +28,20 @@ export interface HeartbeatOptions {
 /** Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
   const { api, facts, intervalMs, logger, stats, signal } = options;
-  const outage = new Outage({ what: "heartbeat", logger, throttle: options.throttle });
+  const outage = new OutageLog({ what: "heartbeat", logger, throttle: options.throttle });
+  const pacer = new RetryPacer(api);
   try {
     while (!signal.aborted) {
       try {
         await api.heartbeat(facts, signal);
         outage.succeeded();
+        pacer.succeeded();
         stats?.answered();
       } catch (error) {
         if (signal.aborted) return;
         stats?.failed(error);
-        await outage.failed(error, signal);
+        outage.failed(error);
+        await pacer.failed(error, signal);
         continue;
       }
       await delay(intervalMs(), undefined, { signal });

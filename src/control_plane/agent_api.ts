@@ -1,5 +1,6 @@
 import * as z from "@zod/zod";
 import type { HttpCall, HttpTransport } from "./http.ts";
+import type { Reachability } from "./reachability.ts";
 import {
   Acknowledgement,
   Claim,
@@ -103,6 +104,11 @@ export class AgentApi {
       authorization: `Bearer ${credentials.agentToken}`,
       "x-agent-node-id": credentials.nodeId,
     };
+  }
+
+  /** Whether the control plane answers. */
+  get reachability(): Reachability {
+    return this.#transport.reachability;
   }
 
   /** Tells the control plane that the node is alive, and its versions. */

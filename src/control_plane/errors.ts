@@ -27,6 +27,13 @@ export class UnreachableError extends Error {
   }
 }
 
+/** No answer came within the limit of the call. */
+export class TimedOutError extends UnreachableError {
+  static {
+    this.prototype.name = "TimedOutError";
+  }
+}
+
 /** An answer came, but it is not the contract's. */
 export class UnusableAnswerError extends UnreachableError {
   static {

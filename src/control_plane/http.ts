@@ -1,8 +1,9 @@
 import type * as z from "@zod/zod";
 import { jsonOf } from "../system/json.ts";
 import { messageOf } from "../system/user_error.ts";
-import { RefusedError, UnreachableError, UnusableAnswerError } from "./errors.ts";
+import { RefusedError, TimedOutError, UnreachableError, UnusableAnswerError } from "./errors.ts";
 import { createClient, type Network } from "./network.ts";
+import { Reachability } from "./reachability.ts";
 import { retryAfterMs } from "./retry_after.ts";
 import { ErrorBody, OwnErrorBody } from "./schemas.ts";
 
@@ -37,6 +38,8 @@ export class HttpTransport implements Network, Disposable {
   readonly apiUrl: string;
   /** See {@linkcode Network}. */
   readonly client: Deno.HttpClient;
+  /** See {@linkcode Network}. */
+  readonly reachability = new Reachability();
 
   /** `apiUrl` has no trailing slash and no `/api/v1`; the client is closed with the transport. */
   constructor(apiUrl: string, client: Deno.HttpClient = createClient()) {
@@ -90,10 +93,9 @@ export class HttpTransport implements Network, Disposable {
       waitMs = retryAfterMs(response);
     } catch (error) {
       if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
-      const reason = limit.expired
-        ? `no answer within ${timeoutMs / 1000} s`
-        : whyFetchFailed(error);
-      throw new UnreachableError(`${method} ${path}: ${reason}`, { cause: error });
+      const why = limit.expired ? `no answer within ${timeoutMs / 1000} s` : whyFetchFailed(error);
+      const Failure = limit.expired ? TimedOutError : UnreachableError;
+      throw new Failure(`${method} ${path}: ${why}`, { cause: error });
     }
     const json = jsonOf(text);
     if (status < 200 || status >= 300) {
@@ -101,7 +103,10 @@ export class HttpTransport implements Network, Disposable {
       throw new RefusedError(status, refusal(status, json), isOwn, waitMs);
     }
     const parsed = call.answer.safeParse(json);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) {
+      this.reachability.answered();
+      return parsed.data;
+    }
     throw new UnusableAnswerError(
       `${method} ${path}: the answer is not the control plane's (${describe(parsed.error)})`,
     );

@@ -1,3 +1,5 @@
+import type { Reachability } from "./reachability.ts";
+
 /**
  * The server closes idle connections after 5 s (contract: Base path): those idle for longer than
  * this are not used again, so that a call is not reset by that.
@@ -12,6 +14,8 @@ export interface Network {
   readonly apiUrl: string;
   /** Holds what is trusted and the pool of connections, and obeys HTTPS_PROXY and NO_PROXY. */
   readonly client: Deno.HttpClient;
+  /** Whether it leads there, as far as whoever goes it has seen. */
+  readonly reachability: Reachability;
 }
 
 /**

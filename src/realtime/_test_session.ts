@@ -1,3 +1,4 @@
+import { Reachability } from "../control_plane/reachability.ts";
 import { createClient } from "../control_plane/network.ts";
 import { Logger } from "../system/logger.ts";
 import type { RealtimeOptions } from "./options.ts";
@@ -43,7 +44,7 @@ export class TestSession implements AsyncDisposable {
   ) {
     Object.assign(this.config, config);
     this.session = startRealtime({
-      network: { apiUrl, client: this.client },
+      network: { apiUrl, client: this.client, reachability: new Reachability() },
       config: () => this.config,
       identity: IDENTITY,
       facts: {

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "@std/async";
 import { Backoff } from "../control_plane/backoff.ts";
+import { Pauses } from "../control_plane/reachability.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Connection, type SocketIo } from "./connection.ts";
 import { endpointOf } from "./endpoint.ts";
@@ -147,11 +147,13 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   async #run(): Promise<void> {
     const signal = this.#signal;
+    const pauses = new Pauses(this.#options.network.reachability);
     try {
       const [io] = await Promise.all([import("socket.io-client"), this.#preflight()]);
       while (true) {
         const pauseMs = await this.#serve(io);
-        await delay(pauseMs, undefined, { signal });
+        // Where HTTP is answered, and this is not, an answer says nothing about this.
+        await pauses.wait(pauseMs, (vain) => vain === 0 ? 0 : pauseMs, signal);
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -195,6 +197,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       });
       this.#connection = connection;
       const ack = await connection.open(this.#auth(), this.#signal);
+      network.reachability.answered();
       logger.info("realtime session is up", { tookMs: Math.round(performance.now() - startedMs) });
       return await this.#live(connection, ack);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "@std/async";
 import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
-import { Outage } from "../control_plane/outage.ts";
+import { OutageLog } from "../control_plane/outage_log.ts";
+import { RetryPacer } from "../control_plane/retry_pacer.ts";
 import type { DesiredRootAccess, RootAccessReport, Task } from "../control_plane/schemas.ts";
 import type { CallStats } from "../control_plane/call_stats.ts";
 import type { Logger } from "../system/logger.ts";
@@ -13,7 +14,7 @@ const FULL_PAUSE_MS = 200;
 /** What the claim loop works with. */
 export interface ClaimLoopOptions {
   /** The control plane. */
-  api: Pick<AgentApi, "claim">;
+  api: Pick<AgentApi, "claim" | "reachability">;
   /** How long a claim may be held, in milliseconds; more than 30 s count as 30 s. */
   waitMs: () => number;
   /** Whether no further task is to be claimed now; not if not given. */
@@ -40,7 +41,8 @@ export interface ClaimLoopOptions {
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
   const { api, full, onTask, onRootAccess, logger, stats, signal } = options;
-  const outage = new Outage({ what: "claim", logger, throttle: options.throttle });
+  const outage = new OutageLog({ what: "claim", logger, throttle: options.throttle });
+  const pacer = new RetryPacer(api);
   let idlePauseMs = FIRST_PAUSE_MS;
   try {
     while (!signal.aborted) {
@@ -55,6 +57,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       try {
         const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
         outage.succeeded();
+        pacer.succeeded();
         stats?.answered();
         onRootAccess?.(rootAccess ?? undefined);
         const news = task ? onTask(task) : false;
@@ -66,7 +69,8 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       } catch (error) {
         if (signal.aborted) return;
         stats?.failed(error);
-        await outage.failed(error, signal);
+        outage.failed(error);
+        await pacer.failed(error, signal);
         continue;
       }
       // A server that does not hold claims must not be asked in circles.

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { CallStats } from "../control_plane/call_stats.ts";
+import { Reachability } from "../control_plane/reachability.ts";
 import type { Claim } from "../control_plane/schemas.ts";
 import { Logger } from "../system/logger.ts";
 import { claimTasks } from "./claim_loop.ts";
@@ -17,6 +18,7 @@ Deno.test("tasks are claimed one after the other, never two at once, until the l
   let open = 0;
   await claimTasks({
     api: {
+      reachability: new Reachability(),
       claim: async (waitMs) => {
         assert.equal(++open, 1);
         asked.push(waitMs);
@@ -44,6 +46,7 @@ Deno.test("nothing is claimed while the agent has enough to do, and no one worri
   let looks = 0;
   await claimTasks({
     api: {
+      reachability: new Reachability(),
       claim: () => {
         assert.equal(looks, 3, "two looks found it full");
         stop.abort();
@@ -64,6 +67,7 @@ Deno.test("an end while the claim is held is no failure", async () => {
   const stop = new AbortController();
   const loop = claimTasks({
     api: {
+      reachability: new Reachability(),
       claim: (_, signal) =>
         new Promise((_resolve, reject) => {
           signal?.addEventListener("abort", () => reject(new Error("given up")));
@@ -86,6 +90,7 @@ Deno.test("a server that does not hold claims is not asked in circles", async ()
     const second = Promise.withResolvers<void>();
     const loop = claimTasks({
       api: {
+        reachability: new Reachability(),
         claim: () => {
           if (++claims === 2) second.resolve();
           return Promise.resolve(answer);

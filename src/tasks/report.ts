@@ -1,18 +1,15 @@
-import { setTimeout as delay } from "@std/async";
-import { Backoff } from "../control_plane/backoff.ts";
 import {
   isTransient,
   isUnauthorized,
-  leaveAloneMs,
   RefusedError,
+  TimedOutError,
 } from "../control_plane/errors.ts";
+import type { Reachability } from "../control_plane/reachability.ts";
+import { RetryPacer } from "../control_plane/retry_pacer.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 
 const FIRST_PAUSE_MS = 250;
-const MAX_PAUSE_MS = 15_000;
-/** Refused credentials are tried less often, as with a claim. */
-const MAX_REFUSED_PAUSE_MS = 60_000;
 /** A call that got no answer in time is given more of it, up to so many times as much. */
 const MAX_PATIENCE = 3;
 
@@ -23,13 +20,23 @@ export class GivenUpError extends Error {
   }
 }
 
+/** How a call about a task is made. */
+export interface ReportOptions {
+  /** Ends the tries. */
+  giveUp: AbortSignal;
+  /** The agent's log. */
+  logger: Logger;
+  /** Ends the pauses when others are answered. */
+  reachability: Reachability;
+  /** Has the last word on a refusal that would be tried again. */
+  isFinal?: (refusal: RefusedError) => Promise<boolean>;
+}
+
 /**
  * Makes one call about a task until it is answered for good. Tried again are calls without an
  * answer, server faults, 429, conflicts with a queued state (the server has yet to notice its own
  * claim), and what need not be the control plane's own word: 408, redirects, and, where data would
- * be lost, 401 and 403.
- *
- * `isFinal` has the last word on a refusal that would be tried again.
+ * be lost, 401 and 403 and all refusals that are not its own.
  *
  * `call` gets the factor by which its time limit is to be stretched: a server that handles a call
  * slower than the limit would otherwise be given the same one for ever.
@@ -41,23 +48,21 @@ export class GivenUpError extends Error {
 export async function report(
   what: "accepted" | "started" | "log" | "completed",
   call: (patience: number) => Promise<void>,
-  giveUp: AbortSignal,
-  logger: Logger,
-  isFinal: (refusal: RefusedError) => Promise<boolean> = () => Promise.resolve(false),
+  { giveUp, logger, reachability, isFinal = () => Promise.resolve(false) }: ReportOptions,
 ): Promise<void> {
-  const backoff = new Backoff({ firstMs: FIRST_PAUSE_MS, maxMs: MAX_PAUSE_MS });
-  const refused = new Backoff({ firstMs: 1_000, maxMs: MAX_REFUSED_PAUSE_MS });
+  const pacer = new RetryPacer({ reachability, firstMs: FIRST_PAUSE_MS });
+  let patience = 1;
   for (let tries = 1;; tries++) {
     if (giveUp.aborted) throw new GivenUpError(`${what}: given up`);
     try {
-      return await call(Math.min(tries, MAX_PATIENCE));
+      return await call(patience);
     } catch (error) {
       if (!mayPass(what, error)) throw error;
+      if (error instanceof TimedOutError) patience = Math.min(patience + 1, MAX_PATIENCE);
       if (error instanceof RefusedError && !isTransient(error) && await isFinal(error)) throw error;
       const level = tries === 2 ? "warn" : "debug";
       logger[level]("report is tried again", { report: what, tries, error: messageOf(error) });
-      const pauseMs = leaveAloneMs(error) + (isUnauthorized(error) ? refused : backoff).next();
-      await delay(pauseMs, undefined, { signal: giveUp }).catch(() => {});
+      await pacer.failed(error, giveUp).catch(() => {});
     }
   }
 }
@@ -66,9 +71,10 @@ function mayPass(what: string, error: unknown): boolean {
   if (isTransient(error)) return true;
   if (!(error instanceof RefusedError)) return false;
   // A task that is not begun comes again; what it has printed and how it ended does not.
-  if (isUnauthorized(error)) return what === "log" || what === "completed";
+  const keeps = what === "log" || what === "completed";
+  if (isUnauthorized(error)) return keeps;
   const { status, message, isOwn } = error;
-  // An entry that somebody on the way does not like may get through by another way.
-  if (what === "log" && !isOwn) return true;
+  // What somebody on the way does not like may get through by another way.
+  if (keeps && !isOwn) return true;
   return status < 400 || status === 408 || (status === 409 && /queued/i.test(message));
 }

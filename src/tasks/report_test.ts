@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
-import { RefusedError, UnreachableError } from "../control_plane/errors.ts";
+import { RefusedError, TimedOutError, UnreachableError } from "../control_plane/errors.ts";
+import { Reachability } from "../control_plane/reachability.ts";
 import { Logger } from "../system/logger.ts";
 import { GivenUpError, report } from "./report.ts";
 
 const logger = new Logger({ write: () => {} });
-const NEVER = new AbortController().signal;
+const ONCE = {
+  giveUp: new AbortController().signal,
+  logger,
+  reachability: new Reachability(),
+};
 
 /** A call that throws one error after the other, then is answered. */
 function failing(...errors: Error[]) {
@@ -22,17 +27,17 @@ Deno.test("what may still succeed is tried again", async () => {
     new RefusedError(503, "down"),
     new RefusedError(409, "Task is in queued state"),
   );
-  await report("started", call, NEVER, logger);
+  await report("started", call, ONCE);
   assert.equal(state.tries, 4);
   const tooMany = failing(new RefusedError(429, "too many"));
-  await report("started", tooMany.call, NEVER, logger);
+  await report("started", tooMany.call, ONCE);
   assert.equal(tooMany.state.tries, 2);
 });
 
 Deno.test("every other refusal is final", async () => {
   for (const status of [400, 401, 403, 404, 409, 422]) {
     const { call, state } = failing(new RefusedError(status, "no"), new Error("never reached"));
-    await assert.rejects(report("started", call, NEVER, logger), RefusedError);
+    await assert.rejects(report("started", call, ONCE), RefusedError);
     assert.equal(state.tries, 1, `${status}`);
   }
 });
@@ -40,7 +45,7 @@ Deno.test("every other refusal is final", async () => {
 Deno.test("refused credentials and redirects cost no log line and no end of a task", async () => {
   for (const what of ["log", "completed"] as const) {
     const { call, state } = failing(new RefusedError(401, "no"), new RefusedError(302, "moved"));
-    await report(what, call, NEVER, logger);
+    await report(what, call, ONCE);
     assert.equal(state.tries, 3);
   }
 });
@@ -48,14 +53,14 @@ Deno.test("refused credentials and redirects cost no log line and no end of a ta
 Deno.test("what is not the control plane's own word costs no log line, unless it is said to be final", async () => {
   for (const status of [400, 404, 413, 451]) {
     const { call, state } = failing(new RefusedError(status, "no"), new RefusedError(status, "no"));
-    await report("log", call, NEVER, logger);
+    await report("log", call, ONCE);
     assert.equal(state.tries, 3);
     const own = failing(new RefusedError(status, "no", true));
-    await assert.rejects(report("log", own.call, NEVER, logger), RefusedError);
+    await assert.rejects(report("log", own.call, ONCE), RefusedError);
   }
   const { call, state } = failing(new RefusedError(403, "no"), new RefusedError(403, "no"));
   const isFinal = () => Promise.resolve(state.tries > 1);
-  await assert.rejects(report("log", call, NEVER, logger, isFinal), RefusedError);
+  await assert.rejects(report("log", call, { ...ONCE, isFinal }), RefusedError);
   assert.equal(state.tries, 2);
 });
 
@@ -65,10 +70,9 @@ Deno.test("a call that got no answer in time is given more of it", async () => {
     "log",
     (factor) => {
       patience.push(factor);
-      return patience.length < 3 ? Promise.reject(new UnreachableError("late")) : Promise.resolve();
+      return patience.length < 3 ? Promise.reject(new TimedOutError("late")) : Promise.resolve();
     },
-    NEVER,
-    logger,
+    ONCE,
   );
   assert.deepEqual(patience, [1, 2, 3]);
 });
@@ -85,15 +89,17 @@ Deno.test("giving up ends the pause, but not a call that is under way", async ()
       reached.resolve();
       return answer.promise;
     },
-    stop.signal,
-    logger,
+    { ...ONCE, giveUp: stop.signal },
   );
   await reached.promise;
   stop.abort();
   answer.resolve();
   await reporting;
 
-  await assert.rejects(report("log", () => Promise.resolve(), stop.signal, logger), GivenUpError);
+  await assert.rejects(
+    report("log", () => Promise.resolve(), { ...ONCE, giveUp: stop.signal }),
+    GivenUpError,
+  );
   const later = new AbortController();
   const failed = failing(...Array.from({ length: 100 }, () => new UnreachableError("gone")));
   const trying = report(
@@ -102,8 +108,7 @@ Deno.test("giving up ends the pause, but not a call that is under way", async ()
       if (tries++ === 3) later.abort();
       return failed.call();
     },
-    later.signal,
-    logger,
+    { ...ONCE, giveUp: later.signal },
   );
   await assert.rejects(trying, GivenUpError);
   assert(failed.state.tries < 100);

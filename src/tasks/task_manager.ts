@@ -233,11 +233,11 @@ export class TaskManager {
   /** A task that the control plane hands out again gets the outcome that it has missed. */
   async #answerAgain(taskId: string, outcome: Completion): Promise<void> {
     const { api, logger } = this.#deps;
-    const signal = this.#giveUp.signal;
+    const how = { giveUp: this.#giveUp.signal, logger, reachability: api.reachability };
     const started = (patience: number) => api.started(taskId, patience);
     const completed = (patience: number) => api.completed(taskId, outcome, patience);
-    await report("started", started, signal, logger);
-    await report("completed", completed, signal, logger);
+    await report("started", started, how);
+    await report("completed", completed, how);
   }
 }
 

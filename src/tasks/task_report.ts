@@ -10,7 +10,10 @@ import { causeOf } from "./control_watch.ts";
 import type { EndCause } from "./end_cause.ts";
 import { EntryPatience } from "./entry_patience.ts";
 import type { TaskJournal } from "./journal.ts";
-import { GivenUpError, report } from "./report.ts";
+import { GivenUpError, report, type ReportOptions } from "./report.ts";
+
+/** How long an end that is refused is tried: after that it is not taken any more, in milliseconds. */
+const REPORTABLE_MS = 30 * 60_000;
 
 /** What a {@linkcode TaskReport} works with. */
 export interface TaskReportOptions {
@@ -69,10 +72,10 @@ export class TaskReport {
    * @throws {GivenUpError} after {@linkcode TaskReport.doNotBegin}.
    */
   async begin(): Promise<void> {
-    const { api, taskId, logger } = this.#options;
-    const { signal } = this.#notBegun;
-    await report("accepted", (patience) => api.accepted(taskId, patience), signal, logger);
-    await report("started", (patience) => api.started(taskId, patience), signal, logger);
+    const { api, taskId } = this.#options;
+    const how = this.#how(this.#notBegun.signal);
+    await report("accepted", (patience) => api.accepted(taskId, patience), how);
+    await report("started", (patience) => api.started(taskId, patience), how);
   }
 
   /** Tries no more to begin; a call under way may begin the task all the same. */
@@ -111,7 +114,9 @@ export class TaskReport {
     const end = await this.#delivering ? completion : withoutLastLines(completion);
     try {
       const completed = (patience: number) => api.completed(taskId, end, patience);
-      await report("completed", completed, this.#giveUp.signal, logger);
+      const endMs = performance.now() + REPORTABLE_MS;
+      const isFinal = async () => performance.now() >= endMs && await this.#isServed();
+      await report("completed", completed, { ...this.#how(this.#giveUp.signal), isFinal });
       logger.info("task finished", {
         ...shown(end),
         ...(this.#refusedEntries > 0 ? { refusedEntries: this.#refusedEntries } : {}),
@@ -174,13 +179,13 @@ export class TaskReport {
 
   /** True once it is delivered, false if it is given up, and the refusal if that is final. */
   async #try(entry: LogEntry): Promise<boolean | RefusedError> {
-    const { api, taskId, logger } = this.#options;
+    const { api, taskId } = this.#options;
     let refused = false;
     try {
       // When a cancelled task is waited for, a slow call is not to be given more time.
       const call = (patience: number) => api.log(taskId, entry, this.#hurried ? 1 : patience);
       const isFinal = (error: RefusedError) => this.#patience.isFinal(error);
-      await report("log", call, this.#stopSending, logger, isFinal);
+      await report("log", call, { ...this.#how(this.#stopSending), isFinal });
       return true;
     } catch (error) {
       if (error instanceof GivenUpError) return false;
@@ -191,6 +196,11 @@ export class TaskReport {
     } finally {
       this.#patience.next(refused);
     }
+  }
+
+  #how(giveUp: AbortSignal): ReportOptions {
+    const { api: { reachability }, logger } = this.#options;
+    return { giveUp, logger, reachability };
   }
 
   /** A control plane that answers for the task accepts the credentials, and can be reached. */

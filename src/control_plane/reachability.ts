@@ -1,0 +1,83 @@
+/** Those that wait for the same answer do not all try at once; in milliseconds. */
+const SPREAD_MS = 300;
+
+/**
+ * Whether the control plane answers, for the whole agent: as soon as one call is answered, all that
+ * wait in a pause try again.
+ */
+export class Reachability {
+  readonly #random: () => number;
+  readonly #waiting = new Set<() => void>();
+  /** How many calls were answered. */
+  answers = 0;
+
+  /** `random` gives a number from 0 to 1. */
+  constructor(random: () => number = Math.random) {
+    this.#random = random;
+  }
+
+  /** Notes that a call was answered, whichever it was. */
+  answered(): void {
+    this.answers++;
+    for (const wake of this.#waiting) wake();
+  }
+
+  /**
+   * Waits so many milliseconds, or until a call is answered, but `soonestMs` at least; an abort ends
+   * the wait and is thrown.
+   */
+  async pause(ms: number, soonestMs: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const startMs = performance.now();
+    let timer = setTimeout(resolve, ms);
+    const wake = () => {
+      this.#waiting.delete(wake);
+      const passedMs = performance.now() - startMs;
+      const inMs = Math.max(soonestMs - passedMs, this.#random() * SPREAD_MS);
+      if (passedMs + inMs >= ms) return;
+      clearTimeout(timer);
+      timer = setTimeout(resolve, inMs);
+    };
+    const onAbort = () => reject(signal.reason);
+    this.#waiting.add(wake);
+    signal.addEventListener("abort", onAbort, { once: true });
+    await promise.finally(() => {
+      clearTimeout(timer);
+      this.#waiting.delete(wake);
+      signal.removeEventListener("abort", onAbort);
+    });
+  }
+}
+
+/** The pauses of one caller between its tries. */
+export class Pauses {
+  readonly #reachability: Reachability;
+  #answers: number;
+  /** How many tries in a row have failed although others were answered. */
+  #vain = 0;
+
+  /** Nothing has failed yet. */
+  constructor(reachability: Reachability) {
+    this.#reachability = reachability;
+    this.#answers = reachability.answers;
+  }
+
+  /**
+   * Waits after a failure: `ms`, or until others are answered. When they were while this try failed,
+   * the fault may lie in this call alone: `soonestMs` tells from the number of such tries how long it
+   * has to wait at least.
+   */
+  async wait(
+    ms: number,
+    soonestMs: (vain: number) => number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { answers } = this.#reachability;
+    const isAlone = answers !== this.#answers;
+    this.#answers = answers;
+    this.#vain = isAlone ? this.#vain + 1 : 0;
+    const leastMs = Math.min(ms, soonestMs(this.#vain));
+    await this.#reachability.pause(isAlone ? leastMs : ms, leastMs, signal);
+  }
+}

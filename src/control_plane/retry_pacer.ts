@@ -1,0 +1,68 @@
+import { isTransient, isUnauthorized, leaveAloneMs } from "./errors.ts";
+import { Pauses, type Reachability } from "./reachability.ts";
+
+/** Where the credentials are refused the pauses grow to a minute. */
+const MAX_UNAUTHORIZED_MS = 60_000;
+/** The first of them. */
+const FIRST_UNAUTHORIZED_MS = 1_000;
+const MAX_MS = 15_000;
+/** A refusal is an answer: asking again at once cannot change it. */
+const REFUSED_MS = 1_000;
+
+/** What a {@linkcode RetryPacer} works with. */
+export interface RetryPacerOptions {
+  /** Ends the pauses when others are answered. */
+  reachability: Reachability;
+  /** The bound of the first pause, in milliseconds; a second by default. */
+  firstMs?: number;
+  /** A number from 0 to 1. */
+  random?: () => number;
+}
+
+/**
+ * Paces one call while it fails: full jitter up to 15 s where there is no answer; where there is one
+ * that refuses, at least a second; up to a minute where the credentials are refused, whose pauses
+ * grow apart from the others. A time that an answer names comes before all of these. When another
+ * call is answered, a pause ends; see {@linkcode Reachability}.
+ */
+export class RetryPacer {
+  readonly #firstMs: number;
+  readonly #random: () => number;
+  readonly #pauses: Pauses;
+  /** How many tries have failed since the last success. */
+  failures = 0;
+  /** How many of the failures were refused credentials: only those lengthen the next such pause. */
+  #unauthorized = 0;
+
+  /** No failure yet. */
+  constructor({ reachability, firstMs = 1_000, random = Math.random }: RetryPacerOptions) {
+    this.#firstMs = firstMs;
+    this.#random = random;
+    this.#pauses = new Pauses(reachability);
+  }
+
+  /** Notes a failure and waits before the next try; an abort ends the wait and is thrown. */
+  async failed(error: unknown, signal: AbortSignal): Promise<void> {
+    this.failures++;
+    if (isUnauthorized(error)) this.#unauthorized++;
+    const like = isUnauthorized(error) ? this.#unauthorized : this.failures - this.#unauthorized;
+    const chance = this.#random();
+    const askedMs = leaveAloneMs(error);
+    const pauseMs = (failures: number) => askedMs + this.#pauseMs(error, failures, chance);
+    await this.#pauses.wait(pauseMs(like), (vain) => pauseMs(vain + 1), signal);
+  }
+
+  /** Notes a success: the pauses begin anew. */
+  succeeded(): void {
+    this.failures = this.#unauthorized = 0;
+  }
+
+  #pauseMs(error: unknown, failures: number, chance: number): number {
+    const growth = 2 ** Math.min(failures - 1, 20);
+    if (isUnauthorized(error)) {
+      return Math.min(FIRST_UNAUTHORIZED_MS * growth, MAX_UNAUTHORIZED_MS) * (0.75 + chance / 4);
+    }
+    const jittered = chance * Math.min(this.#firstMs * growth, MAX_MS);
+    return isTransient(error) ? jittered : Math.max(REFUSED_MS, jittered);
+  }
+}

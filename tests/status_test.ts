@@ -422,3 +422,27 @@ Deno.test({
     await agent.stop();
   },
 });
+
+Deno.test("after a reload, what needs a restart holds as it was, and is named as waiting", async () => {
+  const quick = { ...QUICK, metrics_listen: "127.0.0.1:0" };
+  await using place = await Place.make(await Fleet.start(quick));
+  await using agent = await place.fleet.agent();
+  const url = await metricsUrl(agent);
+  await place.fleet.configure({ ...quick, run_as_user: "nobody", realtime_enabled: true });
+  agent.signal("SIGHUP");
+  const { needsRestart } = await agent.waitForLog("configuration read again");
+  assert.deepEqual(needsRestart, ["realtime_enabled", "run_as_user"]);
+  const status = JSON.parse((await place.status("--json")).stdout);
+  assert.deepEqual(status.agent.needsRestart, needsRestart);
+  assert.equal(status.agent.runAsUser, undefined);
+  assert.equal(status.agent.realtime.enabled, false);
+  const { stdout } = await place.status();
+  assert.match(stdout, /waits for a restart: realtime_enabled, run_as_user\n/);
+  assert.match(stdout, /run_as_user is not set/);
+  const metrics = await (await fetch(new URL("/metrics", url))).text();
+  assert.match(metrics, /\nnoderax_agent_config_needs_restart 2\n/);
+  await place.fleet.configure(quick);
+  agent.signal("SIGHUP");
+  await agent.waitForLog("configuration read again", (event) => !event.needsRestart);
+  assert.doesNotMatch((await place.status()).stdout, /waits for a restart/);
+});

@@ -161,7 +161,7 @@ const STOPS = {
     await fleet.configure({ log_level: "debug", task_timeout: "1s", node_id: crypto.randomUUID() });
     agent.signal("SIGHUP");
     const { needsRestart } = await agent.waitForLog("configuration read again");
-    assert.deepEqual(needsRestart, ["nodeId"]);
+    assert.deepEqual(needsRestart, ["node_id"]);
     await Deno.writeTextFile(go, "");
     assert.equal((await fleet.ended(id)).status, "success");
     const overdue = await fleet.ended(fleet.shell("sleep 1000"));

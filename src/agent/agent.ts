@@ -138,6 +138,7 @@ class Agent implements SignalHandlers {
   /** Why the state folder is not this agent's any more. */
   lost: string | undefined;
   #config: Config;
+  #needsRestart: readonly string[] = [];
   #realtimeServices: RealtimeServices | undefined;
 
   constructor(parts: AgentParts) {
@@ -158,6 +159,7 @@ class Agent implements SignalHandlers {
     });
     health.ask({
       config: () => this.#config,
+      needsRestart: () => [...this.#needsRestart],
       nodeId: identity.nodeId,
       tasks: () => this.tasks.now,
       realtime: () => this.#realtimeServices?.realtime,
@@ -190,7 +192,8 @@ class Agent implements SignalHandlers {
   }
 
   async onReload(): Promise<void> {
-    this.#config = await reload(this.#parts.loaded.config, this.#parts) ?? this.#config;
+    const reloaded = await reload(this.#parts.loaded.config, this.#parts);
+    if (reloaded) ({ config: this.#config, needsRestart: this.#needsRestart } = reloaded);
   }
 
   /** Runs all services until told to stop, then drains them. */

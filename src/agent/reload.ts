@@ -1,38 +1,41 @@
-import { type Config, loadConfig, type ReadEnv } from "../config/mod.ts";
+import { type Config, CONFIG_KEYS, loadConfig, type ReadEnv } from "../config/mod.ts";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 
-/** What is read once: a change of it is for the next start. */
-const NEEDS_RESTART = [
-  "apiUrl",
-  "apiTlsCaFile",
-  "nodeId",
-  "agentToken",
-  "realtimeEnabled",
-  "metricsListen",
-  "runAsUser",
-  "stateFile",
-] as const;
+/** What holds after a reload. */
+export interface Reloaded {
+  /** The configuration that is in force. */
+  config: Config;
+  /** The keys whose new values wait for the next start. */
+  needsRestart: string[];
+}
 
 /**
- * Reads the configuration again while the agent runs that was started with `started`; undefined, and
- * said in the log, if it is bad: nothing changes then.
+ * Reads the configuration again while the agent runs that was started with `started`, whose values
+ * of the keys that need a restart stay in force. Undefined, and said in the log, if it is bad:
+ * nothing changes then.
  */
 export async function reload(
   started: Config,
   { env, identity, logger }: { env: ReadEnv; identity: Credentials; logger: Logger },
-): Promise<Config | undefined> {
+): Promise<Reloaded | undefined> {
   try {
-    const { config, warnings } = await loadConfig({ env });
+    const { config: read, warnings } = await loadConfig({ env });
     for (const warning of warnings) logger.debug("configuration warning", { warning });
-    logger.setLevel(config.logLevel);
     // Credentials may come from the identity file, and then are not in the configuration.
-    const inUse = { ...started, ...identity };
-    const now = { ...identity, ...config };
-    const needsRestart = NEEDS_RESTART.filter((key) => now[key] !== inUse[key]);
+    const inUse: Record<string, unknown> = { ...started, ...identity };
+    const wanted: Record<string, unknown> = { ...identity, ...read };
+    const waiting = CONFIG_KEYS.filter(({ property, needsRestart }) =>
+      needsRestart && wanted[property] !== inUse[property]
+    );
+    const held: Record<string, unknown> = { ...started };
+    const config: Config = { ...read };
+    for (const { property } of waiting) Object.assign(config, { [property]: held[property] });
+    const needsRestart = waiting.map(({ key }) => key);
+    logger.setLevel(config.logLevel);
     logger.info("configuration read again", needsRestart.length > 0 ? { needsRestart } : {});
-    return config;
+    return { config, needsRestart };
   } catch (error) {
     logger.error("configuration stays as it was", { error: messageOf(error) });
     return undefined;

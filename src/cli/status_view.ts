@@ -116,6 +116,9 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
     ["Tasks run as", runAsUser ?? "the agent's own user (run_as_user is not set)"],
     ["Root access", rootAccess ?? "not restricted: the control plane has never set a profile"],
     ["Configuration", status.configFile],
+    ...status.needsRestart.length > 0
+      ? [["", `waits for a restart: ${status.needsRestart.join(", ")}`] satisfies Row]
+      : [],
     ["State", status.stateFolder],
   ];
 }

@@ -35,6 +35,7 @@ const STATUS: AgentStatus = {
   terminals: 2,
   rootAccess: "operational",
   runAsUser: "noderax",
+  needsRestart: [],
   configFile: "/etc/noderax-agent/config.json",
   stateFolder: "/var/lib/noderax-agent",
 };

@@ -32,15 +32,25 @@ export interface KeyInfo {
   readonly allowed: string;
   /** Its value when nobody sets it, as a file would hold it; none: it stays unset. */
   readonly fallback: ConfigValue | undefined;
+  /** Whether a change waits for the next start: SIGHUP takes over all others. */
+  readonly needsRestart: boolean;
 }
 
-type Words = Pick<KeyInfo, "key" | "env" | "doc"> & Partial<Pick<KeyInfo, "secret">>;
+type Words =
+  & Pick<KeyInfo, "key" | "env" | "doc">
+  & Partial<Pick<KeyInfo, "secret" | "needsRestart">>;
 
 const infos = z.registry<KeyInfo>();
 
 function optional<T>({ allowed, schema }: Kind<T>, words: Words): z.ZodOptional<z.ZodType<T>> {
   return schema.optional()
-    .register(infos, { secret: false, ...words, allowed, fallback: undefined });
+    .register(infos, {
+      secret: false,
+      needsRestart: false,
+      ...words,
+      allowed,
+      fallback: undefined,
+    });
 }
 
 function key<T>(
@@ -50,24 +60,26 @@ function key<T>(
 ): z.ZodPrefault<z.ZodType<T>> {
   // The fallback is read like anybody's value: it cannot break the rules either.
   return z.prefault(schema, () => fallback)
-    .register(infos, { secret: false, ...words, allowed, fallback });
+    .register(infos, { secret: false, needsRestart: false, ...words, allowed, fallback });
 }
 
 const interval = duration(100);
 const timeout = duration(1);
 
 /**
- * The one table of what can be configured. Names, environment variables,
- * defaults, ranges, types and the sentences about bad values all come from it.
+ * The one table of what can be configured. Names, environment variables, defaults, ranges, types,
+ * the sentences about bad values, and which keys a reload takes over, all come from it.
  */
 export const configSchema = z.object({
   apiUrl: optional(apiUrl, {
     key: "api_url",
+    needsRestart: true,
     env: ["NODERAX_API_URL", "API_URL"],
     doc: "The control plane's address; https unless it says http.",
   }),
   apiTlsCaFile: optional(filePath, {
     key: "api_tls_ca_file",
+    needsRestart: true,
     env: ["NODERAX_API_TLS_CA_FILE", "API_TLS_CA_FILE"],
     doc: "A PEM file of certificate authorities to trust besides the usual ones.",
   }),
@@ -79,11 +91,13 @@ export const configSchema = z.object({
   }),
   nodeId: optional(headerText, {
     key: "node_id",
+    needsRestart: true,
     env: ["NODE_ID"],
     doc: "The id that the control plane gave this machine.",
   }),
   agentToken: optional(headerText, {
     key: "agent_token",
+    needsRestart: true,
     env: ["AGENT_TOKEN"],
     secret: true,
     doc: "The token that proves to the control plane which machine this is.",
@@ -130,6 +144,7 @@ export const configSchema = z.object({
   }),
   realtimeEnabled: key(flag, true, {
     key: "realtime_enabled",
+    needsRestart: true,
     env: ["NODERAX_REALTIME_ENABLED", "REALTIME_ENABLED"],
     doc: "Whether metrics and terminals are served over a realtime connection.",
   }),
@@ -160,17 +175,20 @@ export const configSchema = z.object({
   }),
   runAsUser: optional(userName, {
     key: "run_as_user",
+    needsRestart: true,
     env: ["NODERAX_RUN_AS_USER", "RUN_AS_USER"],
     doc:
       "The user that tasks and terminals run as when the agent is root; the agent's own if unset.",
   }),
   metricsListen: optional(loopbackAddress, {
     key: "metrics_listen",
+    needsRestart: true,
     env: ["NODERAX_METRICS_LISTEN", "METRICS_LISTEN"],
     doc: "Where Prometheus metrics, /healthz and /readyz are served on this machine; off if unset.",
   }),
   stateFile: key(filePath, "./data/agent_identity.json", {
     key: "state_file",
+    needsRestart: true,
     env: ["STATE_FILE"],
     doc: "The identity file; what the agent must remember lies in the same folder.",
   }),

@@ -67,6 +67,8 @@ export const AgentStatus = z.object({
   rootAccess: z.string().optional(),
   /** The user of tasks and terminals; not there where it is the agent's own. */
   runAsUser: z.string().optional(),
+  /** The keys of the configuration whose new values wait for a restart. */
+  needsRestart: z.array(z.string()),
   /** The configuration file. */
   configFile: z.string(),
   /** Where the agent keeps what it must remember. */

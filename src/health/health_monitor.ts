@@ -20,6 +20,8 @@ const LATE_MS = 5_000;
 export interface Sources {
   /** The configuration as it is now. */
   config: () => Config;
+  /** The keys of the configuration whose new values wait for a restart. */
+  needsRestart: () => string[];
   /** Who this node is. */
   nodeId: string;
   /** The tasks; those that ended are told by {@linkcode HealthMonitor.taskEnded}. */
@@ -149,6 +151,7 @@ export class HealthMonitor {
       terminals: terminals?.() ?? 0,
       ...(rootProfile === undefined ? {} : { rootAccess: rootProfile }),
       ...(config.runAsUser === undefined ? {} : { runAsUser: config.runAsUser }),
+      needsRestart: this.#sources?.needsRestart() ?? [],
       configFile: this.#loaded.path,
       stateFolder: dirname(resolve(this.#loaded.config.stateFile)),
     };

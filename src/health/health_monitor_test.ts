@@ -18,6 +18,7 @@ async function monitor(settings: Record<string, string> = {}) {
   const clock = { ms: 1_000 };
   const health = new HealthMonitor(loaded, () => clock.ms);
   const sources: Sources = {
+    needsRestart: () => [],
     config: () => loaded.config,
     nodeId: "n-1",
     tasks: () => ({

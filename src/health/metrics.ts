@@ -64,6 +64,12 @@ export function renderMetrics(
       "Output of tasks that is not delivered yet, about so much.",
       [[tasks.backlogBytes]],
     ),
+    family(
+      `${agent}_config_needs_restart`,
+      "gauge",
+      "Configuration keys whose new values wait for a restart.",
+      [[status.needsRestart.length]],
+    ),
     family(`${agent}_terminals_open`, "gauge", "Open terminals.", [[status.terminals]]),
     family(`${agent}_realtime_enabled`, "gauge", "1 if realtime is wanted.", [
       [realtime.enabled ? 1 : 0],

@@ -21,6 +21,7 @@ const STATUS: AgentStatus = {
     backlogBytes: 99,
   },
   terminals: 2,
+  needsRestart: ["run_as_user", "api_url"],
   configFile: "/c",
   stateFolder: "/s",
 };
@@ -40,6 +41,7 @@ Deno.test("metrics are Prometheus text with one HELP and one TYPE for each name"
       'noderax_agent_tasks_total{status="timeout"} 6',
       "noderax_agent_log_backlog_bytes 99",
       "noderax_agent_realtime_connected 0",
+      "noderax_agent_config_needs_restart 2",
       "noderax_agent_terminals_open 2",
       "noderax_agent_ready 1",
     ]

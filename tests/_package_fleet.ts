@@ -1,7 +1,7 @@
 import * as z from "@zod/zod";
 import type { Task } from "../scripts/dev/control_plane.ts";
 import { asAgent, type Launch } from "../src/privileges/launch.ts";
-import { SecretMask } from "../src/process/secret_mask.ts";
+import { SecretMask } from "../src/logs/secret_mask.ts";
 import { packageChange } from "../src/packages/change.ts";
 import { Mutex } from "../src/system/mutex.ts";
 import type { TaskOutcome } from "../src/tasks/task_type.ts";

@@ -1,5 +1,5 @@
 import { relative } from "@std/path";
-import { TASK_ID_VARIABLE } from "../process/process_table.ts";
+import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
 import { CONFIG_KEYS, type ReadEnv } from "../config/mod.ts";
 
 /** The agent's own besides what {@linkcode OWN_PREFIX} covers. */

@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { endTaskProcesses } from "../process/end_processes.ts";
+import { endTaskProcesses } from "../hosts/end_processes.ts";
 import { Logger } from "../system/logger.ts";
 import { NAME, SERVICE_USER } from "../system/paths.ts";
 import { runChild } from "../system/run_child.ts";

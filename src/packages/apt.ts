@@ -1,8 +1,8 @@
 import type { Launch } from "../privileges/launch.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
-import { type ProcessResult, runProcess } from "../process/run_process.ts";
-import type { ProcessId } from "../process/process_table.ts";
-import { signalProcess, signalThroughSudo } from "../process/signal_process.ts";
+import { type ProcessResult, runProcess } from "../hosts/run_process.ts";
+import type { ProcessId } from "../hosts/process_table.ts";
+import { signalProcess, signalThroughSudo } from "../hosts/signal_process.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import type { DpkgRecord } from "./dpkg.ts";

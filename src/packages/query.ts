@@ -1,4 +1,4 @@
-import { runProcess } from "../process/run_process.ts";
+import { runProcess } from "../hosts/run_process.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import { describeBadPayload } from "../tasks/task_type.ts";
 import { asAgent } from "../privileges/launch.ts";
-import type { ProcessGroup } from "../process/process_table.ts";
-import { SecretMask } from "../process/secret_mask.ts";
+import type { ProcessGroup } from "../hosts/process_table.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import { answer, HAS_APT } from "./_test_query.ts";
 import { packageSearch, packageSearchWithin, searchPackages } from "./search.ts";
 

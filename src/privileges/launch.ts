@@ -1,4 +1,4 @@
-import { TASK_ID_VARIABLE } from "../process/process_table.ts";
+import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
 import type { Account } from "./accounts.ts";
 
 /** A program to run, as whoever it is to be, in the home of another user or the agent's own folder. */

@@ -4,7 +4,7 @@ import type { Command, Start } from "../privileges/launch.ts";
 import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
 import { RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
-import { runProcess } from "../process/run_process.ts";
+import { runProcess } from "../hosts/run_process.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
-import { SecretMask } from "../process/secret_mask.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import { asAgent } from "../privileges/launch.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import { shellExec } from "./shell_exec.ts";

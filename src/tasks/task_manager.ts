@@ -2,14 +2,14 @@ import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, Task } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
 import { Spool } from "../logs/spool.ts";
-import { awaitTaskProcesses, endTaskProcesses } from "../process/end_processes.ts";
-import { SecretMask } from "../process/secret_mask.ts";
+import { awaitTaskProcesses, endTaskProcesses } from "../hosts/end_processes.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import { bootTime, msSince } from "../system/boot_time.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
 import type { DamagedRecord, TaskRecord, Unfinished } from "./journal.ts";
 import { GivenUpError, report } from "./report.ts";
-import { TaskRun, type TaskRunDeps } from "./task_run.ts";
+import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";
 
 /** How long a claim holds without a start (contract: Tasks over HTTP). */
 const LEASE_MS = 60_000;
@@ -28,15 +28,15 @@ export interface TasksSnapshot {
 
 /** All tasks of this agent: those it runs, those it still has to report, and those that come again. */
 export class TaskManager {
-  readonly #deps: TaskRunDeps;
-  readonly #runs = new Map<string, TaskRun>();
+  readonly #deps: TaskRunnerDeps;
+  readonly #runs = new Map<string, TaskRunner>();
   readonly #work = new Map<string, Promise<void>>();
   /** Tasks that were pushed and wait for a place. */
   readonly #pushed = new Map<string, Task>();
   readonly #giveUp = new AbortController();
 
   /** Nothing runs before a task is taken. */
-  constructor(deps: TaskRunDeps) {
+  constructor(deps: TaskRunnerDeps) {
     this.#deps = deps;
   }
 
@@ -133,12 +133,12 @@ export class TaskManager {
   }
 
   #start(record: TaskRecord): void {
-    const run = new TaskRun(this.#deps, record);
+    const run = new TaskRunner(this.#deps, record);
     this.#track(record.task.id, () => this.#hold(record.task.id, run, run.run()));
   }
 
   /** Keeps a run within reach of {@linkcode TaskManager.endAll} while its work goes on. */
-  async #hold(taskId: string, run: TaskRun, work: Promise<void>): Promise<void> {
+  async #hold(taskId: string, run: TaskRunner, work: Promise<void>): Promise<void> {
     this.#runs.set(taskId, run);
     await work.finally(() => this.#runs.delete(taskId));
   }
@@ -187,7 +187,7 @@ export class TaskManager {
       const aftermath = await this.#aftermath(record, spool);
       outcome = failed(aftermath ? `${error}; ${aftermath}` : error, output.toString());
     }
-    const run = new TaskRun(this.#deps, record, spool);
+    const run = new TaskRunner(this.#deps, record, spool);
     await this.#hold(id, run, run.deliver(outcome));
   }
 

@@ -1,9 +1,9 @@
 import * as z from "@zod/zod";
 import type { Completion, LogStream } from "../control_plane/schemas.ts";
 import { parseDuration } from "../config/mod.ts";
-import type { SecretMask } from "../process/secret_mask.ts";
+import type { SecretMask } from "../logs/secret_mask.ts";
 import type { Privileges } from "../privileges/privileges.ts";
-import type { ProcessGroup } from "../process/process_table.ts";
+import type { ProcessGroup } from "../hosts/process_table.ts";
 
 /** What a running task may use. */
 export interface TaskContext {

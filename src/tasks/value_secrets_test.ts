@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SecretMask } from "../process/secret_mask.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import { secretsOf } from "./task_secrets.ts";
 
 /** What logs show of a value when a program prints it. */

@@ -1,7 +1,7 @@
-import { endTaskProcesses } from "../process/end_processes.ts";
-import { type GatedChild, spawnGated } from "../process/gated_child.ts";
+import { endTaskProcesses } from "../hosts/end_processes.ts";
+import { type GatedChild, spawnGated } from "../hosts/gated_child.ts";
 import { asAgent, type Launch } from "../privileges/launch.ts";
-import type { ProcessGroup } from "../process/process_table.ts";
+import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { PtyMode } from "./modes.ts";
 
 /** A shell that runs on a terminal. */

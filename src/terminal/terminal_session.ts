@@ -1,5 +1,5 @@
-import { endTaskProcesses, killTaskProcessesNow } from "../process/end_processes.ts";
-import type { ProcessGroup } from "../process/process_table.ts";
+import { endTaskProcesses, killTaskProcessesNow } from "../hosts/end_processes.ts";
+import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { LogEntry, LogStream } from "../control_plane/schemas.ts";
-import { cutLongLines, MAX_ENTRY_CODE_POINTS } from "../process/line_decoder.ts";
-import { LogDelivery } from "./delivery.ts";
-import { ROWS } from "./gathering.ts";
+import { cutLongLines, MAX_ENTRY_CODE_POINTS } from "./line_decoder.ts";
+import { LogUploader } from "./log_uploader.ts";
+import { ROWS } from "./batch_policy.ts";
 import { Spool, type SpoolLimits } from "./spool.ts";
 
 const STREAMS: LogStream[] = ["stdout", "stderr", "system"];
 
 interface Bench {
   spool: Spool;
-  delivery: LogDelivery;
+  delivery: LogUploader;
   entries: LogEntry[];
   clock: { nowMs: number; looks: number };
 }
@@ -24,7 +24,7 @@ async function withDelivery(
   const spool = new Spool(join(folder, "task"), { limits: options.limits ?? {} });
   const entries: LogEntry[] = [];
   const clock = { nowMs: 0, looks: 0 };
-  const delivery = new LogDelivery({
+  const delivery = new LogUploader({
     spool,
     now: () => {
       clock.looks++;
@@ -198,7 +198,7 @@ Deno.test("more company does not make a line wait longer", () =>
 Deno.test("what waits for company alone is sent when its time is over", () =>
   withDelivery(async ({ spool, entries }) => {
     // The real clock: nobody wakes this delivery but its own timer.
-    const delivery = new LogDelivery({
+    const delivery = new LogUploader({
       spool,
       send: (entry) => Promise.resolve(entries.push(entry) > 0),
     });

@@ -1,9 +1,9 @@
 import { LogStream } from "../control_plane/schemas.ts";
-import { MAX_ENTRY_CODE_POINTS } from "../process/line_decoder.ts";
+import { MAX_ENTRY_CODE_POINTS } from "./line_decoder.ts";
 import type { Batch } from "./batch.ts";
 
 /** The text of one log entry and how far its stream has come with it. */
-export interface WindowEntry {
+export interface BatchedEntry {
   /** The stream of all of its lines. */
   stream: LogStream;
   /** The lines, joined by newlines. */
@@ -17,7 +17,7 @@ export interface WindowEntry {
 }
 
 /** The oldest undelivered lines, out of which the next log entry is made. */
-export class EntryWindow {
+export class EntryBatcher {
   readonly #batches: Batch[] = [];
   readonly #units: Record<LogStream, number> = { stdout: 0, stderr: 0, system: 0 };
 
@@ -43,7 +43,7 @@ export class EntryWindow {
   }
 
   /** Takes the oldest line, and that alone. */
-  takeLine(): WindowEntry | undefined {
+  takeLine(): BatchedEntry | undefined {
     const batch = this.#batches[0];
     return batch && this.#cut(0, batch, batch.text.indexOf("\n"));
   }
@@ -52,8 +52,8 @@ export class EntryWindow {
    * Takes as many lines as one entry holds: of `stream`, or of the oldest line's. Those of other
    * streams in between are skipped.
    */
-  take(stream = this.#batches[0]?.stream): WindowEntry | undefined {
-    let entry: WindowEntry | undefined;
+  take(stream = this.#batches[0]?.stream): BatchedEntry | undefined {
+    let entry: BatchedEntry | undefined;
     for (let i = 0; i < this.#batches.length;) {
       const batch = this.#batches[i];
       if (!batch) break;
@@ -79,7 +79,7 @@ export class EntryWindow {
   }
 
   /** Takes the first lines of a batch, up to the newline at `cut`. */
-  #cut(index: number, batch: Batch, cut: number): WindowEntry {
+  #cut(index: number, batch: Batch, cut: number): BatchedEntry {
     const { stream, atMs, end, leftOut = 0 } = batch;
     const text = batch.text.slice(0, cut);
     batch.text = batch.text.slice(cut + 1);

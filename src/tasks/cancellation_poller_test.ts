@@ -3,7 +3,7 @@ import type { TaskControl } from "../control_plane/schemas.ts";
 import { Logger } from "../system/logger.ts";
 import { quickestMs } from "../system/_quickest.ts";
 import type { EndCause } from "./end_cause.ts";
-import { watchControl } from "./control_watch.ts";
+import { pollCancellation } from "./cancellation_poller.ts";
 
 /** Watches a task whose control answers these, until the first cause. */
 async function firstCause(...answers: (TaskControl | Error)[]): Promise<EndCause> {
@@ -14,7 +14,7 @@ async function firstCause(...answers: (TaskControl | Error)[]): Promise<EndCause
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
   };
   const logger = new Logger({ write: () => {} });
-  const watching = watchControl({ control }, "t", cause.resolve, stop.signal, logger);
+  const watching = pollCancellation({ control }, "t", cause.resolve, stop.signal, logger);
   const found = await cause.promise;
   stop.abort();
   await watching;

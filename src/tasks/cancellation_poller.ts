@@ -14,7 +14,7 @@ const LOOK_EVERY_MS = 2_000;
  * Asks the control plane every 2 s whether a task is still wanted, and calls `onCause` when it is
  * not. A call that fails is as good as none: the next one tells. Resolves when `signal` aborts.
  */
-export async function watchControl(
+export async function pollCancellation(
   api: Pick<AgentApi, "control">,
   taskId: string,
   onCause: (cause: EndCause) => void,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { LogStream } from "../control_plane/schemas.ts";
-import { MAX_ENTRY_CODE_POINTS } from "../process/line_decoder.ts";
-import { EntryWindow } from "./entry_window.ts";
+import { MAX_ENTRY_CODE_POINTS } from "./line_decoder.ts";
+import { EntryBatcher } from "./entry_batcher.ts";
 
 /** Adds texts in turn, with each stream's positions and 1, 2, 3 … as times. */
-function windowOf(...texts: [LogStream, string][]): EntryWindow {
-  const window = new EntryWindow();
+function windowOf(...texts: [LogStream, string][]): EntryBatcher {
+  const window = new EntryBatcher();
   const ends = { stdout: 0, stderr: 0, system: 0 };
   texts.forEach(([stream, text], index) => {
     ends[stream] += text.length;
@@ -84,7 +84,7 @@ Deno.test("blank lines are lines", () => {
 });
 
 Deno.test("a note that stands at an older place does not take its stream back, and is counted", () => {
-  const window = new EntryWindow();
+  const window = new EntryBatcher();
   window.add({ stream: "system", text: "said\n", atMs: 1, end: 100 });
   window.add({ stream: "system", text: "left out\n", atMs: 2, end: 50, leftOut: 7 });
   assert.deepEqual(window.take(), {

@@ -13,7 +13,7 @@ const MAX_MS = 60_000;
  * see are stretched, from 2 s up to a minute, over the half hour that a task may take; what nobody
  * will see waits 2 s.
  */
-export function gatheringMs(entries: number): number {
+export function batchWaitMs(entries: number): number {
   if (entries < ROWS) return 0;
   if (entries >= SHOWN_ENTRIES) return FIRST_MS;
   return Math.min(FIRST_MS * GROWTH ** (entries - ROWS), MAX_MS);

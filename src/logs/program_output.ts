@@ -22,14 +22,14 @@ const UNFINISHED_GROWTH = 1.4;
  */
 const decoding = new Slots(8);
 
-/** One stream of a program's output, read into lines until its end, or until it is let go. */
+/** One stream of a program's output, read into lines until its end, or until it is drained. */
 export class ProgramOutput {
   readonly #reader: ReadableStreamBYOBReader;
   /** Read into again and again: with many tasks the garbage would be more than all they hold. */
   #buffer: ArrayBufferLike = new ArrayBuffer(CHUNK_BYTES);
   readonly #decoder: LineDecoder;
   readonly #onLines: (lines: string) => Promise<void>;
-  #letGoMs = Infinity;
+  #drainMs = Infinity;
   #isWaiting = false;
   #mayWaitMs = LINGER_MS;
   #mayReadBytes = MAX_PIPE_BYTES;
@@ -72,7 +72,7 @@ export class ProgramOutput {
       });
       if (isEnd) return;
       this.#buffer = value.buffer;
-      if (performance.now() > this.#letGoMs + LINGER_MS) {
+      if (performance.now() > this.#drainMs + LINGER_MS) {
         // Less than it could have been is what somebody goes on writing, never ending perhaps.
         this.#mayReadBytes -= Math.max(value.length, CHUNK_BYTES);
       }
@@ -84,8 +84,8 @@ export class ProgramOutput {
    * The program has ended. What it has written is read, however long its lines take to be stored;
    * others that hold the stream open are waited for, but for 2 s in all.
    */
-  letGo(): void {
-    this.#letGoMs = performance.now();
+  drain(): void {
+    this.#drainMs = performance.now();
     if (this.#isWaiting) this.#limitWait();
   }
 
@@ -110,13 +110,13 @@ export class ProgramOutput {
   async #next(): Promise<ReadableStreamReadResult<Uint8Array> | undefined> {
     const startMs = performance.now();
     this.#isWaiting = true;
-    if (this.#letGoMs < Infinity) this.#limitWait();
+    if (this.#drainMs < Infinity) this.#limitWait();
     this.#reading ??= this.#reader.read(new Uint8Array(this.#buffer));
     const chunk = await this.#readUntilShown(this.#reading);
     if (chunk) this.#reading = undefined;
     this.#isWaiting = false;
     clearTimeout(this.#timer);
-    this.#mayWaitMs -= Math.max(0, performance.now() - Math.max(startMs, this.#letGoMs));
+    this.#mayWaitMs -= Math.max(0, performance.now() - Math.max(startMs, this.#drainMs));
     return chunk;
   }
 

@@ -2,20 +2,20 @@ import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
 import { OutputSummary } from "../logs/output_summary.ts";
-import { storable } from "../process/line_decoder.ts";
-import { SecretMask } from "../process/secret_mask.ts";
+import { storable } from "../logs/line_decoder.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import type { LogMemory } from "../logs/log_memory.ts";
 import type { Spool } from "../logs/spool.ts";
 import type { Privileges } from "../privileges/privileges.ts";
-import { killTaskProcessesNow } from "../process/end_processes.ts";
-import type { ProcessGroup } from "../process/process_table.ts";
+import { killTaskProcessesNow } from "../hosts/end_processes.ts";
+import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
-import { watchControl } from "./control_watch.ts";
+import { pollCancellation } from "./cancellation_poller.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { TaskJournal, TaskRecord } from "./journal.ts";
 import { GivenUpError } from "./report.ts";
-import { TaskReport } from "./task_report.ts";
+import { TaskReporter } from "./task_reporter.ts";
 import { secretsOf } from "./task_secrets.ts";
 import { describeBadPayload, type TaskOutcome, type TaskType, timeLimitMs } from "./task_type.ts";
 
@@ -30,7 +30,7 @@ const STOP_REPORT_MS = 10_000;
 const MAX_ERROR_UNITS = 9_900;
 
 /** What every task run shares. */
-export interface TaskRunDeps {
+export interface TaskRunnerDeps {
   /** The control plane. */
   api: AgentApi;
   /** What survives the agent. */
@@ -68,11 +68,11 @@ export interface RunSnapshot {
 }
 
 /** One task from its claim to the control plane's knowing its end. */
-export class TaskRun {
-  readonly #deps: TaskRunDeps;
+export class TaskRunner {
+  readonly #deps: TaskRunnerDeps;
   readonly #record: TaskRecord;
   readonly #logger: Logger;
-  readonly #report: TaskReport;
+  readonly #report: TaskReporter;
   readonly #end = new AbortController();
   readonly #output = new OutputSummary();
   readonly #mask: SecretMask;
@@ -80,7 +80,7 @@ export class TaskRun {
   #phase: "promised" | "running" | "reporting" = "promised";
 
   /** `recovered` is the spool that an earlier agent left. */
-  constructor(deps: TaskRunDeps, record: TaskRecord, recovered?: Spool) {
+  constructor(deps: TaskRunnerDeps, record: TaskRecord, recovered?: Spool) {
     this.#deps = deps;
     this.#record = record;
     const { id: taskId, payload } = record.task;
@@ -88,7 +88,7 @@ export class TaskRun {
     const onCause = (cause: EndCause) => this.end(cause);
     this.#logger = logger;
     this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
-    this.#report = new TaskReport({ ...deps, taskId, logger, onCause, recovered });
+    this.#report = new TaskReporter({ ...deps, taskId, logger, onCause, recovered });
   }
 
   /** What can be seen of it from outside. */
@@ -149,7 +149,7 @@ export class TaskRun {
     const watch = new AbortController();
     const onCause = (cause: EndCause) => this.end(cause);
     const { id } = this.#record.task;
-    const watching = watchControl(this.#deps.api, id, onCause, watch.signal, this.#logger);
+    const watching = pollCancellation(this.#deps.api, id, onCause, watch.signal, this.#logger);
     try {
       await work();
     } finally {

@@ -1,12 +1,12 @@
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, LogEntry, LogStream } from "../control_plane/schemas.ts";
-import { LogDelivery } from "../logs/delivery.ts";
+import { LogUploader } from "../logs/log_uploader.ts";
 import type { LogMemory } from "../logs/log_memory.ts";
 import { Spool } from "../logs/spool.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
-import { causeOf } from "./control_watch.ts";
+import { causeOf } from "./cancellation_poller.ts";
 import type { EndCause } from "./end_cause.ts";
 import { EntryPatience } from "./entry_patience.ts";
 import type { TaskJournal } from "./journal.ts";
@@ -15,8 +15,8 @@ import { GivenUpError, report, type ReportOptions } from "./report.ts";
 /** How long an end that is refused is tried: after that it is not taken any more, in milliseconds. */
 const REPORTABLE_MS = 30 * 60_000;
 
-/** What a {@linkcode TaskReport} works with. */
-export interface TaskReportOptions {
+/** What a {@linkcode TaskReporter} works with. */
+export interface TaskReporterOptions {
   /** The task. */
   taskId: string;
   /** The control plane. */
@@ -37,14 +37,14 @@ export interface TaskReportOptions {
  * What the control plane is told of one task, in the contract's order: accepted, started, log
  * entries, completed, one call after the other.
  */
-export class TaskReport {
-  readonly #options: TaskReportOptions;
+export class TaskReporter {
+  readonly #options: TaskReporterOptions;
   readonly #giveUp = new AbortController();
   readonly #notBegun = new AbortController();
   readonly #drainOver = new AbortController();
   readonly #stopSending = AbortSignal.any([this.#giveUp.signal, this.#drainOver.signal]);
   readonly #spool: Spool;
-  readonly #delivery: LogDelivery;
+  readonly #uploader: LogUploader;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #delivering: Promise<boolean> | undefined;
   readonly #patience = new EntryPatience(() => this.#isServed());
@@ -55,21 +55,21 @@ export class TaskReport {
   #gone = false;
 
   /** Nothing is told yet. */
-  constructor(options: TaskReportOptions) {
+  constructor(options: TaskReporterOptions) {
     this.#options = options;
     const { journal, logMemory: memory, taskId, recovered } = options;
     this.#spool = recovered ?? new Spool(journal.spoolPrefix(taskId), {
       memory,
       onDiskError: (error) => journal.diskFailed(error),
     });
-    this.#delivery = new LogDelivery({ spool: this.#spool, send: (entry) => this.#send(entry) });
+    this.#uploader = new LogUploader({ spool: this.#spool, send: (entry) => this.#send(entry) });
   }
 
   /**
    * Accepts and starts the task.
    *
    * @throws {RefusedError} if the control plane does not want it run any more.
-   * @throws {GivenUpError} after {@linkcode TaskReport.doNotBegin}.
+   * @throws {GivenUpError} after {@linkcode TaskReporter.doNotBegin}.
    */
   async begin(): Promise<void> {
     const { api, taskId } = this.#options;
@@ -85,7 +85,7 @@ export class TaskReport {
 
   /** From now on lines are delivered as they come. */
   openLog(): void {
-    this.#delivering ??= this.#delivery.run().catch((error) => {
+    this.#delivering ??= this.#uploader.run().catch((error) => {
       this.#options.logger.error("log delivery failed", { error: messageOf(error) });
       return false;
     });
@@ -98,19 +98,19 @@ export class TaskReport {
 
   /** Takes whole lines, each with its newline; resolves when they are safe. */
   write(stream: LogStream, lines: string): Promise<void> {
-    return this.#delivery.push(stream, lines, Date.now());
+    return this.#uploader.push(stream, lines, Date.now());
   }
 
   /** Adds a line of the agent's own. */
   note(line: string): Promise<void> {
-    return this.#delivery.note(line, Date.now());
+    return this.#uploader.note(line, Date.now());
   }
 
   /** Delivers what is left of the log, then the completion, and closes the journal. */
   async finish(completion: Completion): Promise<void> {
     const { api, logger, taskId } = this.#options;
     this.openLog();
-    this.#delivery.end();
+    this.#uploader.end();
     const end = await this.#delivering ? completion : withoutLastLines(completion);
     try {
       const completed = (patience: number) => api.completed(taskId, end, patience);
@@ -132,16 +132,16 @@ export class TaskReport {
   /** Leaves lines behind that are not delivered in time; the completion is sent all the same. */
   limitDrain(ms: number): void {
     this.#hurried = true;
-    this.#delivery.hurry();
+    this.#uploader.hurry();
     this.#in(ms, () => {
-      this.#delivery.stop();
+      this.#uploader.stop();
       this.#drainOver.abort();
     });
   }
 
   /** Tries nothing again after this time; what is not delivered by then is kept for the next start. */
   giveUpIn(ms: number): void {
-    this.#delivery.hurry();
+    this.#uploader.hurry();
     this.#in(ms, () => this.#giveUp.abort());
   }
 

@@ -1,14 +1,14 @@
 import type { LogEntry, LogStream } from "../control_plane/schemas.ts";
-import { cutLongLines, storable } from "../process/line_decoder.ts";
-import { EntryWindow, type WindowEntry } from "./entry_window.ts";
-import { gatheringMs, ROWS } from "./gathering.ts";
+import { cutLongLines, storable } from "./line_decoder.ts";
+import { type BatchedEntry, EntryBatcher } from "./entry_batcher.ts";
+import { batchWaitMs, ROWS } from "./batch_policy.ts";
 import type { Spool } from "./spool.ts";
 
 /** So many full entries of one stream may pass an older line of another. */
 const MAX_PASSES = 5;
 
 /** What a delivery works with. */
-export interface DeliveryOptions {
+export interface LogUploaderOptions {
   /** Holds the lines until the control plane has them. */
   spool: Spool;
   /**
@@ -27,10 +27,10 @@ export interface DeliveryOptions {
  * each; then lines wait for company, the longer the more entries were used, and go at once when an
  * entry is full or no more will come.
  */
-export class LogDelivery {
-  readonly #options: Required<DeliveryOptions>;
-  readonly #window = new EntryWindow();
-  #gatheringSince = 0;
+export class LogUploader {
+  readonly #options: Required<LogUploaderOptions>;
+  readonly #batcher = new EntryBatcher();
+  #waitingSince = 0;
   /** How many full entries have passed the oldest line by now. */
   #passes = 0;
   #ended = false;
@@ -40,8 +40,8 @@ export class LogDelivery {
   #news = false;
   #wakeUp: () => void = () => {};
 
-  /** Nothing is delivered before {@linkcode LogDelivery.run}. */
-  constructor(options: DeliveryOptions) {
+  /** Nothing is delivered before {@linkcode LogUploader.run}. */
+  constructor(options: LogUploaderOptions) {
     this.#options = { now: () => performance.now(), ...options };
   }
 
@@ -69,7 +69,7 @@ export class LogDelivery {
     this.#wake();
   }
 
-  /** Sends no further entry; the one under way is seen to its end by {@linkcode LogDelivery.run}. */
+  /** Sends no further entry; the one under way is seen to its end by {@linkcode LogUploader.run}. */
   stop(): void {
     this.#stopped = true;
     this.#wake();
@@ -80,7 +80,7 @@ export class LogDelivery {
     while (!this.#stopped) {
       this.#news = false;
       await this.#fill();
-      if (this.#window.empty) {
+      if (this.#batcher.empty) {
         if (this.#ended) return true;
         await this.#woken();
         continue;
@@ -94,16 +94,16 @@ export class LogDelivery {
       if (entry && !await this.#deliver(entry)) return false;
     }
     await this.#fill();
-    return this.#window.empty;
+    return this.#batcher.empty;
   }
 
   /** A full entry goes first, but not again and again while older lines of another stream wait. */
-  #nextEntry(): WindowEntry | undefined {
-    if (!this.#packs) return this.#window.takeLine();
-    const full = this.#passes < MAX_PASSES ? this.#window.fullStream : undefined;
-    const passes = full !== undefined && full !== this.#window.oldestStream;
+  #nextEntry(): BatchedEntry | undefined {
+    if (!this.#packs) return this.#batcher.takeLine();
+    const full = this.#passes < MAX_PASSES ? this.#batcher.fullStream : undefined;
+    const passes = full !== undefined && full !== this.#batcher.oldestStream;
     this.#passes = passes ? this.#passes + 1 : 0;
-    return this.#window.take(full);
+    return this.#batcher.take(full);
   }
 
   /** The first lines are a row each, in the order in which they came. */
@@ -112,21 +112,21 @@ export class LogDelivery {
   }
 
   #waitMs(): number {
-    if (this.#ended || this.#hurried || this.#window.fullStream) return 0;
-    const waited = this.#options.now() - this.#gatheringSince;
-    return gatheringMs(this.#options.spool.cursor.entries) - waited;
+    if (this.#ended || this.#hurried || this.#batcher.fullStream) return 0;
+    const waited = this.#options.now() - this.#waitingSince;
+    return batchWaitMs(this.#options.spool.cursor.entries) - waited;
   }
 
   async #fill(): Promise<void> {
-    while (!this.#window.fullStream) {
+    while (!this.#batcher.fullStream) {
       const batch = await this.#options.spool.shift();
       if (!batch) return;
-      if (this.#window.empty) this.#gatheringSince = this.#options.now();
-      this.#window.add(batch);
+      if (this.#batcher.empty) this.#waitingSince = this.#options.now();
+      this.#batcher.add(batch);
     }
   }
 
-  async #deliver({ stream, text, atMs, end, leftOut }: WindowEntry): Promise<boolean> {
+  async #deliver({ stream, text, atMs, end, leftOut }: BatchedEntry): Promise<boolean> {
     const goOn = await this.#options.send({
       stream,
       // The control plane refuses an empty line (contract: Tasks over HTTP).
@@ -134,7 +134,7 @@ export class LogDelivery {
       timestamp: new Date(atMs).toISOString(),
     });
     if (goOn) this.#options.spool.delivered(stream, end, leftOut);
-    this.#gatheringSince = this.#options.now();
+    this.#waitingSince = this.#options.now();
     return goOn;
   }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { LogStream } from "../control_plane/schemas.ts";
-import { SecretMask } from "./secret_mask.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
 import { isAlive, readIfThere, until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import type { ProcessGroup } from "./process_table.ts";
-import { LINGER_MS } from "./program_output.ts";
+import { LINGER_MS } from "../logs/program_output.ts";
 import { type ProcessResult, runProcess } from "./run_process.ts";
 import { quickestMs } from "../system/_quickest.ts";
 

@@ -1,9 +1,9 @@
 import type { LogStream } from "../control_plane/schemas.ts";
-import type { SecretMask } from "./secret_mask.ts";
+import type { SecretMask } from "../logs/secret_mask.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import { type ChildOptions, type GatedChild, spawnGated } from "./gated_child.ts";
 import type { ProcessGroup, ProcessId } from "./process_table.ts";
-import { ProgramOutput } from "./program_output.ts";
+import { ProgramOutput } from "../logs/program_output.ts";
 import { killGroup } from "./signal_process.ts";
 
 const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIGKILL" };
@@ -78,7 +78,7 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
     } else await child.open();
     const status = await Promise.race([child.status, stuck.promise]);
     options.onExit?.();
-    outputs.forEach((output) => output.letGo());
+    outputs.forEach((output) => output.drain());
     await drained;
     return {
       exitCode: status.code,

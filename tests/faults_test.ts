@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { FaultSpec } from "../scripts/dev/control_plane.ts";
 import { Fleet } from "./_agent.ts";
+import { agentCommand } from "./_command.ts";
 import { textOf } from "./_processes.ts";
 import { untilThere } from "./_shell.ts";
 import { tell, together } from "./_together.ts";
@@ -23,6 +24,9 @@ const FAULTS: Record<
   "no answer": { fault: { hang: true, times: 1 } },
   "an answer that never comes": { fault: { hang: "after", times: 1 }, answerLost: true },
   "an answer that is no JSON": { fault: { badJson: true }, answerLost: true },
+  "a gateway's words with status 200": { fault: { status: 200, body: { statusCode: 503 } } },
+  "an empty object": { fault: { status: 200, body: {} } },
+  "a page": { fault: { status: 200, body: "<html>sign in</html>" } },
   "a slow answer": { fault: { latencyMs: 600 } },
 };
 
@@ -66,6 +70,31 @@ Deno.test("any call may fail: tasks end right and nothing is lost", async () => 
   };
   const cases = Object.entries(FAULTS).map(([name, it]) => [name, () => survives(it)] as const);
   await together(Object.fromEntries(cases));
+});
+
+Deno.test("what answers in the control plane's place is not believed, and told", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { controlPlane: cp } = fleet;
+  await using agent = await fleet.agent();
+  const go = join(fleet.folder, "go");
+  const id = fleet.shell(counting(join(fleet.folder, "runs"), go));
+  await cp.waitForTask(id, (task) => task.logs.length > 0);
+  const body = { statusCode: 503, message: "upstream is down" };
+  const gateway = cp.fault({ path: "/api/v1/", status: 200, body });
+  await Deno.writeTextFile(go, "");
+  await agent.waitForLog("control plane cannot be used");
+  const why = () => agent.events.map((event) => JSON.stringify(event)).join("\n");
+  await cp.waitFor(() => gateway.hits > 8, { what: () => `${gateway.hits} hits` });
+  assert.match(why(), /the answer is not the control plane's/);
+  const status = agentCommand(["status"], { env: { NODERAX_CONFIG_FILE: fleet.configFile } });
+  const shown = new TextDecoder().decode((await status.output()).stdout);
+  assert.match(shown, /does not answer/);
+  assert.match(shown, /the answer is not the control plane's/);
+  gateway.remove();
+  assert.equal((await fleet.ended(id)).status, "success", cp.describe(id));
+  assert.deepEqual(fleet.lines(id), Array.from({ length: 12 }, (_, i) => String(i + 1)));
+  assert.deepEqual(cp.violations, []);
+  assert.equal((await agent.stop()).code, 0);
 });
 
 Deno.test("a call that is asked to wait is not made before", async () => {

@@ -226,7 +226,7 @@ Deno.test("only a missing or null root access says nothing, however it comes", (
     [["all"], { profile: '["all"]', updatedAt: undefined }],
     [false, { profile: "false", updatedAt: undefined }],
   ];
-  const others = { authenticated: true, task: null };
+  const others = { authenticated: true, task: null, outputTruncated: false };
   for (const [rootAccess, expected] of cases) {
     for (const schema of [Claim, AuthAck, RootAccessUpdated]) {
       assert.deepEqual(schema.parse({ ...others, rootAccess }).rootAccess, expected);

@@ -1,10 +1,12 @@
 import type * as z from "@zod/zod";
 import { HttpError } from "./_http_error.ts";
 import { nowMs } from "./_ledger.ts";
+import { problemOfLogScan } from "./_log_scan_rules.ts";
 import type { Node, Nodes } from "./_nodes.ts";
 import type { ControlPlaneOptions } from "./_options.ts";
 import {
   claimBody,
+  type CompletedBody,
   completedBody,
   consumeBody,
   heartbeatBody,
@@ -183,7 +185,11 @@ export class Routes {
     const body = this.#parse(transitionBody, call);
     const task = this.#task(node, taskId, body.taskId);
     const changed = this.#tasks.accept(task);
-    return { status: 200, body: { ok: true, ...(changed ? {} : { duplicate: true }), taskId } };
+    if (!changed) return { status: 200, body: { ok: true, duplicate: true, taskId } };
+    // The platform answers with the entry that it has made of it.
+    const createdAt = iso(nowMs());
+    const entry = { id: crypto.randomUUID(), taskId, level: "info", message: "Task accepted" };
+    return { status: 200, body: { ...entry, timestamp: createdAt, createdAt } };
   }
 
   #started(call: Call, node: Node, taskId: string): Answer {
@@ -227,8 +233,19 @@ export class Routes {
     if (output && unstorable(output.slice(0, STORED_OUTPUT_UNITS)) && !unstorable(output)) {
       this.#violate(`task ${taskId}: the cut of "output" at 8000 units splits a surrogate pair`);
     }
+    if (task.type === "log.scan") this.#checkLogScan(task, body);
     this.#tasks.complete(task, body);
     return { status: 200, body: wire(task) };
+  }
+
+  /** The console shows the result of a scan, or the output of one that failed. */
+  #checkLogScan({ id }: Task, { status, result, output }: CompletedBody): void {
+    const problem = status === "success"
+      ? problemOfLogScan(result)
+      : status === "failed" && !output
+      ? "a log.scan that failed has no output, which is what is shown"
+      : undefined;
+    if (problem) this.#violate(`task ${id}: ${problem}`);
   }
 
   #control(task: Task): Answer {

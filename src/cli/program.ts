@@ -194,6 +194,14 @@ function describeTools(program: Command, exit: Exit): void {
       const { doctor } = await import("./doctor.ts");
       exit(await doctor(options));
     });
+  program.command("log-scan")
+    .description("read the end of a log of this machine as a log.scan task does; prints JSON")
+    .requiredOption("--request <file>", "the task's payload, as JSON")
+    .addHelpText("after", examples(["log-scan --request request.json"]))
+    .action(async (options: { request: string }) => {
+      const { logScanCommand } = await import("./log_scan_command.ts");
+      exit(await logScanCommand(options));
+    });
   program.command("version")
     .description("print name, version and build")
     .option("--json", "as JSON")

@@ -2,16 +2,19 @@ import * as z from "@zod/zod";
 import type { HttpCall, HttpTransport } from "./http.ts";
 import type { Reachability } from "./reachability.ts";
 import {
-  Acknowledgement,
+  ChangedTask,
   Claim,
   type Completion,
   ConsumedInstall,
   EnrollmentStatus,
+  HeartbeatAnswer,
   type HostFacts,
   InitiatedEnrollment,
   type InstallProgress,
   type LogEntry,
+  OfTask,
   type RootAccessReport,
+  StoredEntry,
   TaskControl,
 } from "./schemas.ts";
 
@@ -114,7 +117,7 @@ export class AgentApi {
   /** Tells the control plane that the node is alive, and its versions. */
   async heartbeat(facts: HostFacts, signal?: AbortSignal): Promise<void> {
     const { agentVersion, platformVersion, kernelVersion } = facts;
-    await this.#post("/agent/heartbeat", Acknowledgement, {
+    await this.#post("/agent/heartbeat", HeartbeatAnswer, {
       ...this.#credentials,
       agentVersion,
       platformVersion,
@@ -136,7 +139,7 @@ export class AgentApi {
 
   /** Confirms the claim. `patience` stretches the time limit, here and below. */
   async accepted(taskId: string, patience = 1): Promise<void> {
-    await this.#tell(taskId, "accepted", {}, patience);
+    await this.#tell(taskId, "accepted", OfTask, {}, patience);
   }
 
   /**
@@ -144,17 +147,17 @@ export class AgentApi {
    * after 1800 s is counted from it.
    */
   async started(taskId: string, patience = 1): Promise<void> {
-    await this.#tell(taskId, "started", {}, patience);
+    await this.#tell(taskId, "started", ChangedTask, {}, patience);
   }
 
   /** Stores one log entry. Not to be given up: a call that comes late can undo the completion. */
   async log(taskId: string, entry: LogEntry, patience = 1): Promise<void> {
-    await this.#tell(taskId, "logs", entry, patience);
+    await this.#tell(taskId, "logs", StoredEntry, entry, patience);
   }
 
   /** Ends the task on the control plane. */
   async completed(taskId: string, completion: Completion, patience = 1): Promise<void> {
-    await this.#tell(taskId, "completed", withinResult(completion), patience);
+    await this.#tell(taskId, "completed", ChangedTask, withinResult(completion), patience);
   }
 
   /** Asks whether the task is still wanted. */
@@ -168,9 +171,15 @@ export class AgentApi {
     });
   }
 
-  async #tell(taskId: string, what: string, body: unknown, patience: number): Promise<void> {
+  async #tell(
+    taskId: string,
+    what: string,
+    answer: z.ZodType,
+    body: unknown,
+    patience: number,
+  ): Promise<void> {
     const timeoutMs = this.#timeoutMs() * patience;
-    await this.#post(`/agent/tasks/${taskId}/${what}`, Acknowledgement, body, { timeoutMs });
+    await this.#post(`/agent/tasks/${taskId}/${what}`, answer, body, { timeoutMs });
   }
 
   #post<T>(

@@ -93,9 +93,13 @@ export type RootAccessReport = {
   lastError?: string;
 };
 
-/** Answer of `POST /agent/tasks/claim`. */
+/**
+ * Answer of `POST /agent/tasks/claim`. Both properties are always there: `{}` with status 200 is what
+ * a gateway says, and no word of the control plane's.
+ */
 export const Claim = z.object({
-  task: Task.nullish(),
+  task: Task.nullable(),
+  outputTruncated: z.boolean(),
   rootAccess: DesiredRootAccess.nullish().catch(undefined),
 });
 /** What a claim brought: a task or none, and the root access where the control plane knows it. */
@@ -103,6 +107,7 @@ export type Claim = z.infer<typeof Claim>;
 
 /** Answer of `GET /agent/tasks/{id}/control`. */
 export const TaskControl = z.object({
+  taskId: z.string(),
   status: z.string(),
   cancelRequested: z.boolean(),
   cancelReason: z.string().nullish(),
@@ -110,8 +115,17 @@ export const TaskControl = z.object({
 /** What the control plane thinks of a task, and whether an operator wants it cancelled. */
 export type TaskControl = z.infer<typeof TaskControl>;
 
-/** Any JSON object: an answer of which only its being one matters. */
-export const Acknowledgement = z.record(z.string(), z.unknown());
+/** Answer of `POST /agent/heartbeat`. */
+export const HeartbeatAnswer = z.object({ acknowledged: z.literal(true), nodeId: z.string() });
+
+/** Answer of `accepted` and `logs`, which name their task beside what they have stored. */
+export const OfTask = z.object({ taskId: z.string() });
+
+/** Answer of `logs`: the entry as it is stored. */
+export const StoredEntry = OfTask.extend({ id: z.union([z.string(), z.number()]) });
+
+/** Answer of `started` and `completed`: the task as it is now. */
+export const ChangedTask = z.object({ id: z.string(), status: z.string() });
 
 /** How a task may end, in the words of `completed`. */
 const CompletionStatus = z.enum(["success", "failed", "cancelled", "timeout"]);

@@ -6,12 +6,14 @@ import type { EndCause } from "./end_cause.ts";
 import { pollCancellation } from "./cancellation_poller.ts";
 
 /** Watches a task whose control answers these, until the first cause. */
-async function firstCause(...answers: (TaskControl | Error)[]): Promise<EndCause> {
+async function firstCause(...answers: (Omit<TaskControl, "taskId"> | Error)[]): Promise<EndCause> {
   const stop = new AbortController();
   const cause = Promise.withResolvers<EndCause>();
   const control = () => {
     const answer = answers.shift() ?? new Error("asked too often");
-    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    return answer instanceof Error
+      ? Promise.reject(answer)
+      : Promise.resolve({ taskId: "t", ...answer });
   };
   const logger = new Logger({ write: () => {} });
   const watching = pollCancellation({ control }, "t", cause.resolve, stop.signal, logger);

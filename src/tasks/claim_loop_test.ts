@@ -8,7 +8,7 @@ import { claimTasks } from "./claim_loop.ts";
 const logger = new Logger({ write: () => {} });
 
 function taskOf(id: string): Claim {
-  return { task: { id, type: "shell.exec", payload: {} } };
+  return { task: { id, type: "shell.exec", payload: {} }, outputTruncated: false };
 }
 
 Deno.test("tasks are claimed one after the other, never two at once, until the loop is ended", async () => {
@@ -50,7 +50,7 @@ Deno.test("nothing is claimed while the agent has enough to do, and no one worri
       claim: () => {
         assert.equal(looks, 3, "two looks found it full");
         stop.abort();
-        return Promise.resolve({ task: null });
+        return Promise.resolve({ task: null, outputTruncated: false });
       },
     },
     full: () => ++looks < 3,
@@ -84,7 +84,7 @@ Deno.test("an end while the claim is held is no failure", async () => {
 
 Deno.test("a server that does not hold claims is not asked in circles", async () => {
   // Neither one that has nothing, nor one that gives out the same task for ever.
-  for (const answer of [{ task: null }, taskOf("known")]) {
+  for (const answer of [{ task: null, outputTruncated: false }, taskOf("known")]) {
     const stop = new AbortController();
     let claims = 0;
     const second = Promise.withResolvers<void>();

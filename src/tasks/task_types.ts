@@ -1,3 +1,4 @@
+import { logScan } from "../log_scan/log_scan.ts";
 import { packageChange } from "../packages/change.ts";
 import { packageList } from "../packages/list.ts";
 import { packageSearch } from "../packages/search.ts";
@@ -10,6 +11,7 @@ const packageChanges = new Mutex();
 /** Every task type this agent knows, by its name in the contract. */
 export const TASK_TYPES: ReadonlyMap<string, TaskType> = new Map([
   ["shell.exec", shellExec],
+  ["log.scan", logScan],
   ["packageList", packageList],
   ["packageSearch", packageSearch],
   ["packageInstall", packageChange("install", packageChanges)],

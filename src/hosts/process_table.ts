@@ -1,7 +1,12 @@
-import { runChild } from "../system/run_child.ts";
+import { bootTime } from "../system/boot_time.ts";
+import { settlesWithin } from "../system/deadline.ts";
+import { openLibc, readKernelFile, readKernelFolder, readSlowKernelFile } from "../system/libc.ts";
 
 /** The variable that marks every process of a task, for those that leave its process group. */
 export const TASK_ID_VARIABLE = "AGENT_TASK_ID";
+
+/** How long the environment of a process that sleeps may take, in milliseconds. */
+const ASLEEP_MS = 1_000;
 
 /** Identifies a process while the machine runs. */
 export interface ProcessId {
@@ -31,50 +36,57 @@ interface Snapshot {
   marked: Set<number>;
 }
 
-/** Without all-access Deno may not read /proc, so a child does; `$1` is the mark, never code. */
-const LOOK = `
-cat /proc/sys/kernel/random/boot_id
-cat /proc/[0-9]*/stat 2>/dev/null
-grep -lszxF -e "$1" /proc/[0-9]*/environ
-exit 0`;
-
-/** The arguments of the shell that looks. */
-function lookFor(taskId: string): string[] {
-  return ["-c", LOOK, "sh", `${TASK_ID_VARIABLE}=${taskId}`];
-}
-
 /** When a process started, in ticks since boot, from all of its /proc/N/stat. */
 export function startTicksOf(stat: string): string {
-  // Behind its name, which may hold anything, come numbers alone.
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
 /**
- * What /proc/N/stat holds: id, name, state, parent, group, session, …, start time, …. A name may hold
- * anything, newlines too, but it is too short to hold all these numbers: the whole text is read from
- * its beginning, and nothing within a name is ever taken for a process.
+ * Looks at all processes through the C library. The environment of one in uninterruptible sleep may
+ * not be readable before it wakes: these are `asleep`, for a reader who can wait.
  */
-const STAT =
-  /^(\d+) \([^]{0,64}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)(?: -?\d+){15} (\d+)(?: -?\d+)+$/gm;
-const ENVIRON = /^\/proc\/(\d+)\/environ$/gm;
-
-function parseLook(text: string): Snapshot {
+function look(taskId: string): { snapshot: Snapshot; asleep: number[] } {
+  using libc = openLibc();
   const processes: ProcessInfo[] = [];
-  let end = 0;
-  for (const match of text.matchAll(STAT)) {
-    const [line, pid, state, parent, group, session, startTicks = ""] = match;
-    end = match.index + line.length;
-    if (state === "Z" || state === "X") continue;
+  const marked = new Set<number>();
+  const asleep: number[] = [];
+  for (const name of readKernelFolder(libc, "/proc") ?? []) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const stat = ifThere(() => readKernelFile(libc, `/proc/${pid}/stat`));
+    if (stat === undefined) continue;
+    // Behind its name, which may hold anything, come numbers alone.
+    const [state, parent, group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (state === undefined || "ZX".includes(state)) continue;
     processes.push({
-      pid: Number(pid),
+      pid,
       parent: Number(parent),
       group: Number(group),
       session: Number(session),
-      startTicks,
+      startTicks: startTicksOf(stat),
     });
+    if (state === "D") asleep.push(pid);
+    else if (isMarked(ifThere(() => readKernelFile(libc, environOf(pid))), taskId)) marked.add(pid);
   }
-  const marked = text.slice(end).matchAll(ENVIRON).map(([, pid]) => Number(pid));
-  return { bootId: text.slice(0, text.indexOf("\n")), processes, marked: new Set(marked) };
+  return { snapshot: { bootId: bootTime().bootId, processes, marked }, asleep };
+}
+
+function environOf(pid: number): string {
+  return `/proc/${pid}/environ`;
+}
+
+/** Whether an environment, as /proc has it, names the task. */
+function isMarked(environ: string | undefined, taskId: string): boolean {
+  return environ !== undefined && `\0${environ}\0`.includes(`\0${TASK_ID_VARIABLE}=${taskId}\0`);
+}
+
+/** Processes come and go, and some are somebody else's. */
+function ifThere(read: () => string): string | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Processes that were found before: their start times by their ids. */
@@ -101,18 +113,18 @@ export async function findTaskProcesses(
   group?: ProcessGroup,
   seen: SeenProcesses = new Map(),
 ): Promise<TaskProcesses> {
-  const { stdout } = await runChild(["/bin/sh", ...lookFor(taskId)]);
-  return select(parseLook(stdout), group, seen);
+  const { snapshot, asleep } = look(taskId);
+  const reads = asleep.map(async (pid) => {
+    const environ = await readSlowKernelFile(environOf(pid)).catch(() => undefined);
+    if (isMarked(environ, taskId)) snapshot.marked.add(pid);
+  });
+  if (reads.length > 0) await settlesWithin(Promise.all(reads), ASLEEP_MS);
+  return select(snapshot, group, seen);
 }
 
 /** The same without a wait, for an agent that must leave at once. */
 export function findTaskProcessesNow(taskId: string, group?: ProcessGroup): TaskProcesses {
-  const { stdout } = new Deno.Command("/bin/sh", {
-    args: lookFor(taskId),
-    stdin: "null",
-    stderr: "null",
-  }).outputSync();
-  return select(parseLook(new TextDecoder().decode(stdout)), group, new Map());
+  return select(look(taskId).snapshot, group, new Map());
 }
 
 function select(

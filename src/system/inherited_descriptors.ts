@@ -1,12 +1,10 @@
-import { closeOnExec, cString, type Libc, openLibc } from "./libc.ts";
+import { closeOnExec, type Libc, openLibc, readKernelFolder } from "./libc.ts";
 
 const FIRST = 3;
 /** The kernel's call, that the C library has a function for since 2.34 only, and its flag since 5.11. */
 const CLOSE_RANGE = 436n;
 const CLOSE_RANGE_CLOEXEC = 4n;
 const LAST = 0xffff_ffffn;
-/** Of `struct dirent` on 64 bits: where its name begins. */
-const NAME_OFFSET = 19;
 
 /** How {@linkcode keepDescriptors} goes about it. */
 export interface KeepDescriptorsOptions {
@@ -37,16 +35,8 @@ export function keepDescriptors({ atOnce = true }: KeepDescriptorsOptions = {}):
 }
 
 /** The numbers of all open descriptors, as /proc tells. */
-function openDescriptors({ symbols }: Libc): number[] {
-  const folder = symbols.opendir(cString("/proc/self/fd"));
-  if (!folder) throw new Error("the open descriptors cannot be listed: /proc is not there");
-  const found: number[] = [];
-  try {
-    for (let entry; (entry = symbols.readdir(folder));) {
-      found.push(Number(Deno.UnsafePointerView.getCString(entry, NAME_OFFSET)));
-    }
-  } finally {
-    symbols.closedir(folder);
-  }
-  return found.filter(Number.isInteger);
+function openDescriptors(libc: Libc): number[] {
+  const names = readKernelFolder(libc, "/proc/self/fd");
+  if (!names) throw new Error("the open descriptors cannot be listed: /proc is not there");
+  return names.map(Number).filter(Number.isInteger);
 }

@@ -13,6 +13,12 @@ const SYMBOLS = {
   // Descriptors.
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  readInBackground: {
+    name: "read",
+    parameters: ["i32", "buffer", "usize"],
+    result: "isize",
+    nonblocking: true,
+  },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -105,20 +111,100 @@ export function closeOnExec({ symbols }: Libc, fd: number): void {
   symbols.fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/** Most of the kernel's files fit; for a longer one there is room as it is read. */
+const CHUNK_BYTES = 8192;
+
 /**
- * The text of one of the kernel's small files, as far as `maxBytes`: Deno itself opens none in /proc.
+ * The text of one of the kernel's files, as far as `maxBytes`: Deno itself opens none in /proc. For
+ * what the kernel has in memory: a driver's file, or a process's own pages, may keep all else waiting.
  *
  * @throws {LibcError} when it cannot be opened or read.
  */
-export function readKernelFile({ symbols, check }: Libc, path: string, maxBytes: number): string {
+export function readKernelFile(libc: Libc, path: string, maxBytes = Infinity): string {
+  const { symbols, check } = libc;
   const fd = check(symbols.open(cString(path), O_CLOEXEC, 0), path);
   try {
-    const bytes = new Uint8Array(maxBytes);
-    const length = check(symbols.read(fd, bytes, BigInt(maxBytes)), path);
-    return new TextDecoder().decode(bytes.subarray(0, length));
+    const text = new GrowingBytes(maxBytes);
+    while (text.add(check(symbols.read(fd, text.room, BigInt(text.room.length)), path)));
+    return text.decode();
   } finally {
     symbols.close(fd);
   }
+}
+
+/**
+ * The text of a file of the kernel's that somebody else answers for, a driver or a process: it is
+ * read by another thread, and all else goes on meanwhile.
+ *
+ * @throws {Error} when it cannot be opened or read.
+ */
+export async function readSlowKernelFile(path: string): Promise<string> {
+  using libc = openLibc();
+  const { symbols, check } = libc;
+  const fd = check(symbols.open(cString(path), O_CLOEXEC, 0), path);
+  try {
+    const text = new GrowingBytes(Infinity);
+    for (let length = -1; length !== 0;) {
+      length = Number(await symbols.readInBackground(fd, text.room, BigInt(text.room.length)));
+      if (length < 0) throw new Error(`${path} cannot be read`);
+      text.add(length);
+    }
+    return text.decode();
+  } finally {
+    symbols.close(fd);
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** Bytes that are read piece by piece. */
+class GrowingBytes {
+  readonly #maxBytes: number;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#bytes = new Uint8Array(Math.min(maxBytes, CHUNK_BYTES));
+  }
+
+  /** Where the next ones go. */
+  get room(): Uint8Array<ArrayBuffer> {
+    if (this.#length === this.#bytes.length) {
+      const longer = new Uint8Array(Math.min(this.#maxBytes, 2 * this.#length));
+      longer.set(this.#bytes);
+      this.#bytes = longer;
+    }
+    return this.#bytes.subarray(this.#length);
+  }
+
+  /** Takes so many that are there now; whether there may be more. */
+  add(length: number): boolean {
+    this.#length += length;
+    return length > 0 && this.#length < this.#maxBytes;
+  }
+
+  decode(): string {
+    return decoder.decode(this.#bytes.subarray(0, this.#length));
+  }
+}
+
+/** Of `struct dirent` on 64 bits: where its name begins. */
+const NAME_OFFSET = 19;
+
+/** The names in a folder of the kernel's, `.` and `..` among them; undefined if it is not there. */
+export function readKernelFolder({ symbols }: Libc, path: string): string[] | undefined {
+  const folder = symbols.opendir(cString(path));
+  if (!folder) return undefined;
+  const names: string[] = [];
+  try {
+    for (let entry; (entry = symbols.readdir(folder));) {
+      names.push(Deno.UnsafePointerView.getCString(entry, NAME_OFFSET));
+    }
+  } finally {
+    symbols.closedir(folder);
+  }
+  return names;
 }
 
 /** Text as C takes it. */

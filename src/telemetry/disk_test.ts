@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readDisk } from "./disk.ts";
-import { outputOf } from "./kernel_files.ts";
+import { runChild } from "../system/run_child.ts";
 
 Deno.test("blocks reserved for root are neither used nor free", async () => {
   const blocks = { bsize: 4_096, blocks: 100, bfree: 70, bavail: 60 };
@@ -20,7 +20,7 @@ Deno.test("blocks have the size of a fragment where there is one", async () => {
 
 Deno.test("the figures are those of df", async () => {
   const disk = await readDisk();
-  const output = await outputOf(["df", "-B1", "--output=size,used,avail,pcent", "/"]);
+  const { stdout: output } = await runChild(["df", "-B1", "--output=size,used,avail,pcent", "/"]);
   const figures = output.trim().split("\n").at(-1)?.match(/\d+/g)?.map(Number);
   const [size = 0, used = 0, free = 0, percent = 0] = figures ?? [];
   const tolerance = disk.totalBytes * 0.01;

@@ -92,9 +92,9 @@ export interface Readers {
   /** How full the file system at `/` is. */
   disk: () => Promise<DiskUsage>;
   /** Paths of the temperature sensors. */
-  sensors: (signal?: AbortSignal) => Promise<string[]>;
+  sensors: () => string[];
   /** The text of files in /proc and /sys, one after the other. */
-  kernelFiles: (paths: string[], signal?: AbortSignal) => Promise<string>;
+  kernelFiles: (paths: string[]) => Promise<string>;
 }
 
 /** What a {@linkcode SnapshotReader} works with. */
@@ -128,7 +128,7 @@ export class SnapshotReader {
       cpu: (signal) => meter.read(signal),
       memory: readMemory,
       disk: readDisk,
-      sensors: findTemperatureFiles,
+      sensors: () => findTemperatureFiles(),
       kernelFiles: readKernelFiles,
       ...readers,
     };
@@ -143,7 +143,7 @@ export class SnapshotReader {
   async read(signal?: AbortSignal): Promise<MetricsSnapshot | undefined> {
     const readers = this.#readers;
     const sensors = await this.#findSensors(signal);
-    const text = readers.kernelFiles([NETWORK_FILE, ...sensors], signal);
+    const text = readers.kernelFiles([NETWORK_FILE, ...sensors]);
     const [cpu, memory, disk, networkStats, temperature] = await Promise.all([
       this.#take("cpu", Cpu, () => readers.cpu(signal), signal),
       this.#take("memory", Memory, readers.memory, signal),
@@ -174,8 +174,7 @@ export class SnapshotReader {
   async #findSensors(signal?: AbortSignal): Promise<string[]> {
     const { now } = this.#options;
     if (now() - this.#sensorsFoundMs < FIND_SENSORS_AGAIN_MS) return this.#sensors;
-    const find = () => this.#readers.sensors(signal);
-    this.#sensors = await this.#take("sensors", Sensors, find, signal) ?? [];
+    this.#sensors = await this.#take("sensors", Sensors, this.#readers.sensors, signal) ?? [];
     this.#sensorsFoundMs = now();
     return this.#sensors;
   }

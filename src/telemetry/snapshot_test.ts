@@ -27,7 +27,7 @@ function machine(changes: Partial<Readers> = {}, now = () => 0) {
         freeBytes: 5 * GIB,
         usedPercent: 400 / 9,
       }),
-    sensors: () => Promise.resolve(["/sensor"]),
+    sensors: () => ["/sensor"],
     kernelFiles: (paths) => Promise.resolve(NETWORK + (paths.includes("/sensor") ? "47125\n" : "")),
     ...changes,
   };
@@ -116,7 +116,7 @@ Deno.test("when the child cannot be started the rest is measured", async () => {
 Deno.test("a machine without sensors has no temperature and hears no warning; sensors may come later", async () => {
   let nowMs = 0;
   let found: string[] = [];
-  const { reader, lines } = machine({ sensors: () => Promise.resolve(found) }, () => nowMs);
+  const { reader, lines } = machine({ sensors: () => found }, () => nowMs);
   assert.ok(!("temperature" in (await reader.read() ?? {})));
   found = ["/sensor"];
   nowMs = 599_999;
@@ -140,7 +140,7 @@ Deno.test("an abort is thrown and is no failure of a reader", async () => {
 
 Deno.test({
   name: "this machine can be measured with the permissions that the agent has for it",
-  permissions: { read: true, run: true, sys: ["cpus", "statfs", "systemMemoryInfo"] },
+  permissions: { read: true, ffi: true, sys: ["cpus", "statfs", "systemMemoryInfo"] },
   fn: async () => {
     const lines: string[] = [];
     const reader = new SnapshotReader({ logger: new Logger({ write: (it) => lines.push(it) }) });

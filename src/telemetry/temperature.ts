@@ -1,22 +1,29 @@
-import { outputOf } from "./kernel_files.ts";
+import { cString, type Libc, O_CLOEXEC, openLibc, readKernelFolder } from "../system/libc.ts";
 
-/** Prints the path of each sensor; the folder comes as `$1` and is never code. A glob that fits nothing stays itself. */
-const FIND = `
-for file in "$1"/thermal/thermal_zone*/temp "$1"/hwmon/hwmon*/temp*_input; do
-  [ -r "$file" ] && printf '%s\\n' "$file"
-done
-exit 0`;
+/** The folders of the kernel's that hold sensors, and what a sensor's file is called there. */
+const PLACES = [
+  { folder: "thermal", device: /^thermal_zone/, file: /^temp$/ },
+  { folder: "hwmon", device: /^hwmon/, file: /^temp.*_input$/ },
+];
 
 /** Sensors that are not connected answer with the ends of their range. */
 const PLAUSIBLE_CELSIUS = { above: -40, below: 125 };
 
 /** Finds the files of the machine's temperature sensors; most virtual machines have none. */
-export async function findTemperatureFiles(
-  signal?: AbortSignal,
-  root = "/sys/class",
-): Promise<string[]> {
-  const paths = await outputOf(["/bin/sh", "-c", FIND, "sh", root], signal);
-  return paths.split("\n").filter((path) => path !== "");
+export function findTemperatureFiles(root = "/sys/class"): string[] {
+  using libc = openLibc();
+  const names = (path: string, wanted: RegExp) =>
+    (readKernelFolder(libc, path) ?? []).filter((name) => wanted.test(name)).sort()
+      .map((name) => `${path}/${name}`);
+  return PLACES.flatMap(({ folder, device, file }) =>
+    names(`${root}/${folder}`, device).flatMap((path) => names(path, file))
+  ).filter((path) => isReadable(libc, path));
+}
+
+function isReadable({ symbols }: Libc, path: string): boolean {
+  const fd = symbols.open(cString(path), O_CLOEXEC, 0);
+  if (fd >= 0) symbols.close(fd);
+  return fd >= 0;
 }
 
 /**

@@ -20,7 +20,7 @@ Deno.test("the highest of all sensors counts, whatever one of them fails with", 
     // Reading a sensor may fail although it is there, as reading a folder does.
     await Deno.mkdir(`${root}/thermal/thermal_zone1/temp`, { recursive: true });
 
-    const paths = await findTemperatureFiles(undefined, root);
+    const paths = findTemperatureFiles(root);
     assert.deepEqual(paths.map((path) => path.slice(root.length + 1)), [
       "thermal/thermal_zone0/temp",
       "thermal/thermal_zone1/temp",
@@ -32,8 +32,8 @@ Deno.test("the highest of all sensors counts, whatever one of them fails with", 
   }
 });
 
-Deno.test("a machine without sensors has none to read", async () => {
-  assert.deepEqual(await findTemperatureFiles(undefined, "/nowhere/$(id)"), []);
+Deno.test("a machine without sensors has none to read", () => {
+  assert.deepEqual(findTemperatureFiles("/nowhere/$(id)"), []);
 });
 
 Deno.test("values that no machine can have, and other lines, do not count", () => {

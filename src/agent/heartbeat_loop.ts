@@ -2,7 +2,7 @@ import { setTimeout as delay } from "@std/async";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { OutageLog } from "../control_plane/outage_log.ts";
 import { RetryPacer } from "../control_plane/retry_pacer.ts";
-import type { HostFacts } from "../control_plane/schemas.ts";
+import type { HostFacts } from "../system/host_facts.ts";
 import type { CallStats } from "../control_plane/call_stats.ts";
 import type { Logger } from "../system/logger.ts";
 import type { LogThrottle } from "../system/log_throttle.ts";

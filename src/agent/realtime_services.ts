@@ -1,7 +1,8 @@
 import type { Config } from "../config/mod.ts";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import type { Network } from "../control_plane/network.ts";
-import type { HostFacts, Task } from "../control_plane/schemas.ts";
+import type { HostFacts } from "../system/host_facts.ts";
+import type { Task } from "../control_plane/schemas.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { RootAccess } from "../privileges/root_access.ts";
 import {

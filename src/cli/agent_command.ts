@@ -1,4 +1,4 @@
-import { Command } from "@std/cli";
+import { Command } from "commander";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { nearest } from "./nearest.ts";
 

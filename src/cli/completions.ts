@@ -1,4 +1,4 @@
-import type { Command } from "@std/cli";
+import type { Command } from "commander";
 import { CONFIG_KEYS } from "../config/mod.ts";
 import { bashScript, fishScript, type Place, zshScript } from "./completion_scripts.ts";
 import { print } from "./output.ts";

@@ -1,4 +1,4 @@
-import { Argument, type Command, CommanderError, Option } from "@std/cli";
+import { Argument, type Command, CommanderError, Option } from "commander";
 import { EXIT_USAGE } from "../system/user_error.ts";
 import { AgentCommand } from "./agent_command.ts";
 import type { InstallCommandOptions } from "./install_command.ts";

@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import type { HttpCall, HttpTransport } from "./http.ts";
 import type { Reachability } from "./reachability.ts";
+import type { HostFacts } from "../system/host_facts.ts";
 import {
   ChangedTask,
   Claim,
@@ -8,7 +9,6 @@ import {
   ConsumedInstall,
   EnrollmentStatus,
   HeartbeatAnswer,
-  type HostFacts,
   InitiatedEnrollment,
   type InstallProgress,
   type LogEntry,

@@ -157,20 +157,6 @@ export const LogStream = z.enum(["stdout", "stderr", "system"]);
 /** The name of a log stream. */
 export type LogStream = z.infer<typeof LogStream>;
 
-/** What a node tells of itself when it enrolls and with each heartbeat. */
-export interface HostFacts {
-  /** Distribution id, such as `debian`. */
-  os: string;
-  /** Processor architecture in Go's terms: `amd64`, `arm64`. */
-  arch: string;
-  /** Version of this agent. */
-  agentVersion: string;
-  /** `VERSION_ID` of os-release. */
-  platformVersion: string;
-  /** Kernel release. */
-  kernelVersion: string;
-}
-
 /** What JSON does not know is empty. */
 function inJson(value: unknown): string {
   return JSON.stringify(value) ?? "";

@@ -8,7 +8,8 @@ import {
   RefusedError,
   UnusableAnswerError,
 } from "../control_plane/errors.ts";
-import type { EnrollmentStatus, HostFacts, InitiatedEnrollment } from "../control_plane/schemas.ts";
+import type { HostFacts } from "../system/host_facts.ts";
+import type { EnrollmentStatus, InitiatedEnrollment } from "../control_plane/schemas.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { writeIdentity } from "./identity_file.ts";
 

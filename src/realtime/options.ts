@@ -1,7 +1,7 @@
 import type { Config } from "../config/mod.ts";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import type { Network } from "../control_plane/network.ts";
-import type { HostFacts } from "../control_plane/schemas.ts";
+import type { HostFacts } from "../system/host_facts.ts";
 import type { Logger } from "../system/logger.ts";
 import type { RealtimeHandlers } from "./inbox.ts";
 

@@ -1,5 +1,18 @@
-import type { HostFacts } from "../control_plane/schemas.ts";
 import { VERSION } from "./version.ts";
+
+/** What a node tells of itself when it enrolls and with each heartbeat. */
+export interface HostFacts {
+  /** Distribution id, such as `debian`. */
+  os: string;
+  /** Processor architecture in Go's terms: `amd64`, `arm64`. */
+  arch: string;
+  /** Version of this agent. */
+  agentVersion: string;
+  /** `VERSION_ID` of os-release. */
+  platformVersion: string;
+  /** Kernel release. */
+  kernelVersion: string;
+}
 
 /** Where a distribution may describe itself: the first one that is there counts (os-release(5)). */
 const OS_RELEASE_FILES = ["/etc/os-release", "/usr/lib/os-release"];

@@ -1,4 +1,3 @@
-import type { ReadEnv } from "../config/mod.ts";
 import { openLibc } from "./libc.ts";
 import type { Logger } from "./logger.ts";
 import { messageOf } from "./user_error.ts";
@@ -22,7 +21,10 @@ export interface Notifier extends Disposable {
  * through the C library, because what a child would send is not the agent's word
  * (NotifyAccess=main). What does not work is warned of once.
  */
-export function openNotifier(env: ReadEnv, logger: Logger): Notifier | undefined {
+export function openNotifier(
+  env: (name: string) => string | undefined,
+  logger: Logger,
+): Notifier | undefined {
   const name = env("NOTIFY_SOCKET");
   if (!name) return undefined;
   const warn = (error: unknown) =>

@@ -3,8 +3,8 @@ import { packageChange } from "../packages/change.ts";
 import { packageList } from "../packages/list.ts";
 import { packageSearch } from "../packages/search.ts";
 import { Mutex } from "../system/mutex.ts";
-import { shellExec } from "./shell_exec.ts";
-import type { TaskType } from "./task_type.ts";
+import { shellExec } from "../tasks/shell_exec.ts";
+import type { TaskType } from "../tasks/task_type.ts";
 
 const packageChanges = new Mutex();
 

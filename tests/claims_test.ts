@@ -84,7 +84,7 @@ Deno.test("a task that is claimed again while it runs or after its end is not ru
       path: "/claim",
       times: 1,
       status: 200,
-      body: { task: { id, type: "shell.exec", payload: { command } } },
+      body: { task: { id, type: "shell.exec", payload: { command } }, outputTruncated: false },
     });
   {
     await using agent = await fleet.agent();
@@ -102,8 +102,8 @@ Deno.test("a task that is claimed again while it runs or after its end is not ru
 
     // The control plane has forgotten what became of it, and is told.
     const told = [
-      cp.fault({ path: `${id}/started`, status: 200, body: {} }),
-      cp.fault({ path: `${id}/completed`, status: 200, body: {} }),
+      cp.fault({ path: `${id}/started`, status: 200, body: { id, status: "running" } }),
+      cp.fault({ path: `${id}/completed`, status: 200, body: { id, status: "failed" } }),
     ];
     again();
     fleet.shell("true");
@@ -111,8 +111,8 @@ Deno.test("a task that is claimed again while it runs or after its end is not ru
     await agent.stop();
   }
   // The next agent knows it too.
-  const told = cp.fault({ path: `${id}/completed`, status: 200, body: {} });
-  cp.fault({ path: `${id}/started`, status: 200, body: {} });
+  const told = cp.fault({ path: `${id}/completed`, status: 200, body: { id, status: "failed" } });
+  cp.fault({ path: `${id}/started`, status: 200, body: { id, status: "running" } });
   again();
   await using _agent = await fleet.agent();
   await cp.waitFor(() => told.hits === 1, { what: "the answer of the next agent" });

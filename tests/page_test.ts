@@ -88,6 +88,7 @@ async function readLog(page: BrowserPage): Promise<void> {
   assert.equal(await red.evaluate((it) => it.style.color), "var(--ansi-1)");
   assert.match(await lines.locator(".stream-stderr").textContent() ?? "", /oops/);
   await run(page, String.raw`printf '10%%\r20%%\r100%%\nsee https://example.com/x.\n'`);
+  await lines.locator(".row").nth(1).waitFor();
   assert.equal(await lines.locator(".row").count(), 2, "progress is one line");
   assert.equal(await lines.locator(".row .text").first().textContent(), "100%");
   const link = lines.getByRole("link", { name: "https://example.com/x", exact: true });
@@ -211,7 +212,7 @@ async function useTasks(page: BrowserPage): Promise<void> {
   await box.fill("syslog");
   await box.press("Enter");
   await page.locator("#log-title").getByText("log.scan syslog").waitFor();
-  await page.locator("#no-lines").getByText(/log\.scan/).waitFor();
+  await page.locator("#log-state").getByText(/failed|success/).waitFor();
   await page.getByLabel("Type of task").selectOption("shell");
   await page.getByLabel("Filter tasks").fill("exit 7");
   assert.equal(await page.locator(".task:visible").count(), 2);

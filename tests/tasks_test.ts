@@ -107,7 +107,7 @@ Deno.test("a task that cannot be run says what is wrong with it", async () => {
   };
   const command = "true";
   await together({
-    "type": () => fails({}, /^unsupported task type: log\.scan$/, "log.scan"),
+    "type": () => fails({}, /^unsupported task type: no\.such$/, "no.such"),
     "no command": () => fails({}, /^bad payload: payload\.command: /),
     "empty command": () => fails({ command: "" }, /^bad payload: payload\.command: /),
     "command is no text": () => fails({ command: ["ls"] }, /^bad payload: payload\.command: /),

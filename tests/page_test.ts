@@ -135,7 +135,7 @@ async function wrap(page: BrowserPage): Promise<void> {
   const height = () => first.evaluate((it) => it.getBoundingClientRect().height);
   const before = await height();
   await page.locator("#wrap").click();
-  await page.waitForFunction("document.querySelector('#lines .row').offsetHeight > 50");
+  await page.waitForFunction("document.querySelector('#lines .row')?.offsetHeight > 50");
   const space = page.locator(".space");
   const rows = await height() / before;
   const spaceHeight = await space.evaluate((it) => it.getBoundingClientRect().height);

@@ -156,17 +156,18 @@ Deno.test("wrong use is one sentence that suggests the nearest, and exit code 2"
 
 Deno.test("the version says what this is", async () => {
   await using desk = await Desk.set();
-  const [plain, flag, short, json] = await Promise.all([
+  const [plain, flag, short, small, json] = await Promise.all([
     desk.says(["version"]),
     desk.says(["--version"]),
     desk.says(["-V"]),
+    desk.says(["-v"]),
     desk.says(["version", "--json"]),
   ]);
   assert.equal(plain.code, 0);
   const built = JSON.parse(json.stdout);
   const from = FROM_SOURCE ? "from source" : `commit ${built.commit} of ${built.date}`;
   assert(plain.stdout.startsWith(`noderax-agent ${project.version}\n${from}, Deno `));
-  assert.deepEqual([flag, short], [plain, plain]);
+  assert.deepEqual([flag, short, small], [plain, plain, plain]);
   assert.deepEqual(built, {
     name: "noderax-agent",
     version: project.version,

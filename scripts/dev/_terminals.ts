@@ -121,7 +121,8 @@ export class Terminals {
     // An agent has to answer a session id that nobody knows: not its fault.
     const terminal = this.#of(nodeId, sessionId, false);
     terminal.errors.push(message);
-    if (terminal.status === "starting") terminal.fail(message);
+    // It ends the session, open as it may be.
+    terminal.fail(message);
     return { sessionId };
   }
 

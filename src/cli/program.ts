@@ -24,7 +24,7 @@ export async function runProgram(args: string[]): Promise<number> {
 function plainly(args: string[]): string[] {
   const [first = "", ...rest] = args;
   if (first === "help") return [...rest.filter((word) => word !== first), "--help"];
-  return ["-V", "--version"].includes(first) ? ["version", ...rest] : args;
+  return ["-V", "-v", "--version"].includes(first) ? ["version", ...rest] : args;
 }
 
 type Exit = (code: number) => void;

@@ -98,7 +98,11 @@ export class TerminalManager implements AsyncDisposable {
         sessionId,
         error: message,
       });
-      if (sessionId !== undefined) this.#tellError(sessionId, message);
+      if (sessionId === undefined) return;
+      const running = this.#sessions.get(sessionId);
+      // The error would end what is open (contract: Realtime): it is said in the terminal instead.
+      if (running) running.session.remark(message);
+      else this.#tellError(sessionId, message);
     }
   }
 

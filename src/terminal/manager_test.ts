@@ -46,7 +46,8 @@ Deno.test("sizes outside the contract's range are refused, others are used", asy
   harness.type(sessionId, "stty size\n");
   await harness.see(sessionId, "200 20");
   harness.send("terminal.resize", sessionId, { cols: 500, rows: 200 });
-  assert.match(await errorOf(harness, sessionId), /cols must be from 20 to 400/);
+  await harness.see(sessionId, /\[terminal\.resize: cols must be from 20 to 400/);
+  assert.equal(harness.link.event(sessionId, "terminal.error"), undefined, "it would end it");
 });
 
 Deno.test("input and sizes that come while the shell starts are not lost", async () => {
@@ -79,12 +80,12 @@ Deno.test("unusable events are answered clearly and harm nothing", async () => {
   assert.match(harness.log.join(""), /terminal.input: sessionId must be a UUID/);
   assert.deepEqual(events(harness, "x".repeat(201)), []);
   harness.send("terminal.input", sessionId, { payload: "%%%" });
-  assert.match(await errorOf(harness, sessionId), /payload must be base64/);
+  await harness.see(sessionId, "[terminal.input: payload must be base64]");
   harness.start(sessionId);
   harness.type(sessionId, "echo still h''ere\n");
   await harness.see(sessionId, "still here");
-  const messages = harness.link.session(sessionId).events.map(({ payload }) => payload.message);
-  assert.ok(messages.includes(`terminal session ${sessionId} is open already`));
+  await harness.see(sessionId, `[terminal session ${sessionId} is open already]`);
+  assert.equal(harness.link.event(sessionId, "terminal.error"), undefined, "it would end it");
 });
 
 Deno.test("many events for terminals that are gone are one warning, and each is answered", async () => {

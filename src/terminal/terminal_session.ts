@@ -4,6 +4,7 @@ import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
+import { visible } from "../system/visible.ts";
 import { type Acknowledgements, Delivery, OutputRefusedError } from "./delivery.ts";
 import { OutputBuffer } from "./flow.ts";
 import type { PtyMode } from "./modes.ts";
@@ -65,6 +66,7 @@ export class TerminalSession {
   #inputs = 0;
   #reason: string | undefined;
   #reading = true;
+  #remarked: string | undefined;
   #closed = false;
   #ending: Promise<void> | undefined;
   #giveUpTimer: ReturnType<typeof setTimeout> | undefined;
@@ -111,11 +113,24 @@ export class TerminalSession {
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
     this.#inputs++;
     this.#output.urge();
-    if (this.#terminal) return this.#terminal.pty.write(bytes);
+    if (this.#terminal) return this.#taken(this.#terminal.pty.write(bytes));
     if (this.#earlyBytes + bytes.length > MAX_WAITING_INPUT) return false;
     this.#earlyInput.push(bytes);
     this.#earlyBytes += bytes.length;
     return true;
+  }
+
+  /** What was taken ends the time in which a remark is not repeated. */
+  #taken(isTaken: boolean): boolean {
+    if (isTaken) this.#remarked = undefined;
+    return isTaken;
+  }
+
+  /** Shows the operator a sentence of the agent's own; again only after something else. */
+  remark(sentence: string): void {
+    if (!this.#reading || sentence === this.#remarked) return;
+    this.#remarked = sentence;
+    this.#output.push(new TextEncoder().encode(`\r\n[${visible(sentence)}]\r\n`));
   }
 
   /** Changes the size. */

@@ -99,10 +99,9 @@ export class TerminalManager implements AsyncDisposable {
         error: message,
       });
       if (sessionId === undefined) return;
-      const running = this.#sessions.get(sessionId);
-      // The error would end what is open (contract: Realtime): it is said in the terminal instead.
-      if (running) running.session.remark(message);
-      else this.#tellError(sessionId, message);
+      // The error ends a session that is open (contract: Realtime): it is shown in there instead.
+      const isShown = this.#sessions.get(sessionId)?.session.remark(message) ?? false;
+      if (!isShown) this.#tellError(sessionId, message);
     }
   }
 

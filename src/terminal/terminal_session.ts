@@ -101,6 +101,7 @@ export class TerminalSession {
       // It was stopped before its shell had started.
       end = { reason: this.#reason };
     }
+    this.#reading = false;
     await this.#tellEnd(end);
     this.#closed = true;
     await this.#ending;
@@ -126,11 +127,16 @@ export class TerminalSession {
     return isTaken;
   }
 
-  /** Shows the operator a sentence of the agent's own; again only after something else. */
-  remark(sentence: string): void {
-    if (!this.#reading || sentence === this.#remarked) return;
+  /**
+   * Shows the operator a sentence of the agent's own; again only after something else. False when
+   * the session is about to end: nothing can be shown in it anymore.
+   */
+  remark(sentence: string): boolean {
+    if (!this.#reading) return false;
+    if (sentence === this.#remarked) return true;
     this.#remarked = sentence;
     this.#output.push(new TextEncoder().encode(`\r\n[${visible(sentence)}]\r\n`));
+    return true;
   }
 
   /** Changes the size. */

@@ -1,4 +1,5 @@
 import type * as z from "@zod/zod";
+import type { AgentUpdates } from "./_agent_updates.ts";
 import { HttpError } from "./_http_error.ts";
 import { nowMs } from "./_ledger.ts";
 import { problemOfLogScan } from "./_log_scan_rules.ts";
@@ -17,6 +18,7 @@ import {
   STORED_OUTPUT_UNITS,
   transitionBody,
   unstorable,
+  updateProgressBody,
 } from "./_rules.ts";
 import type { Task, TaskLog } from "./_task.ts";
 import type { Tasks } from "./_tasks.ts";
@@ -57,6 +59,7 @@ export class Routes {
   readonly #options: ControlPlaneOptions;
   readonly #nodes: Nodes;
   readonly #tasks: Tasks;
+  readonly #updates: AgentUpdates;
   readonly #violate: (sentence: string) => void;
   readonly #seen: (node: Node) => void;
   readonly #limits = new Map<string, { count: number; resetAt: number }>();
@@ -66,12 +69,14 @@ export class Routes {
     options: ControlPlaneOptions,
     nodes: Nodes,
     tasks: Tasks,
+    updates: AgentUpdates,
     violate: (sentence: string) => void,
     seen: (node: Node) => void,
   ) {
     this.#options = options;
     this.#nodes = nodes;
     this.#tasks = tasks;
+    this.#updates = updates;
     this.#violate = violate;
     this.#seen = seen;
   }
@@ -86,6 +91,8 @@ export class Routes {
     if (method === "POST" && route === "/enrollments/initiate") return this.#initiate(call);
     if (method === "POST" && route === "/node-installs/consume") return this.#consume(call);
     if (method === "POST" && route === "/node-installs/progress") return this.#progress(call);
+    const [, targetId] = /^\/agent-updates\/targets\/([^/]+)\/progress$/.exec(route) ?? [];
+    if (method === "POST" && targetId) return this.#updateProgress(call, targetId);
     const [, token] = /^\/enrollments\/([^/]+)$/.exec(route) ?? [];
     if (method === "GET" && token) return this.#enrollment(call, decodeURIComponent(token));
     throw noSuchRoute(call);
@@ -129,6 +136,12 @@ export class Routes {
     };
   }
 
+  #updateProgress(call: Call, targetId: string): Answer {
+    const node = this.#authenticate(call);
+    const body = this.#parse(updateProgressBody, call);
+    return { status: 200, body: this.#updates.progress(targetId, node, body) };
+  }
+
   #heartbeat(call: Call): Answer {
     this.#limit(call, "heartbeat");
     const node = this.#authenticate(call);
@@ -141,6 +154,7 @@ export class Routes {
     node.platformVersion = body.platformVersion ?? node.platformVersion;
     node.kernelVersion = body.kernelVersion ?? node.kernelVersion;
     this.#seen(node);
+    this.#updates.onHeartbeat(node);
     return {
       status: 200,
       body: {

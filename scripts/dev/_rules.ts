@@ -66,6 +66,21 @@ export const progressBody = z.strictObject({
   statusMessage: text(0, 500).nullish(),
 });
 
+/** Body of `POST /agent-updates/targets/{targetId}/progress`; `completed` is for a heartbeat to say. */
+export const updateProgressBody = z.strictObject({
+  status: z.enum([
+    "dispatched",
+    "downloading",
+    "verifying",
+    "installing",
+    "restarting",
+    "waiting_for_reconnect",
+    "failed",
+  ]),
+  progressPercent: int.min(0).max(100),
+  message: text(0, 1_000_000).nullish(),
+});
+
 /** Body of `POST /agent/heartbeat`. */
 export const heartbeatBody = z.strictObject({
   nodeId: z.uuid(),

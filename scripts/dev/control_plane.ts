@@ -2,6 +2,7 @@
  * A local control plane: the agent-facing part of the platform, in memory, strict about every rule
  * of the contract, with faults to inject. For end-to-end tests and for `deno task dev`.
  */
+import { AgentUpdates, type AgentUpdateTarget } from "./_agent_updates.ts";
 import { blame } from "./_blame.ts";
 import { type Fault, Faults, type FaultSpec } from "./_faults.ts";
 import {
@@ -24,6 +25,7 @@ import { hasEnded, type NewTask, type Task, type TaskStatus } from "./_task.ts";
 import { Tasks } from "./_tasks.ts";
 
 export type { ControlPlaneOptions, Enrollment, Fault, FaultSpec, NewTask, Node, RequestRecord };
+export type { AgentUpdateTarget };
 export type { RootAccessProfile, Task, TaskStatus, WaitOptions };
 export type { TimedMetrics } from "./_agent_events.ts";
 export type { EventRecord } from "./_event_log.ts";
@@ -58,6 +60,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #waits = new Waits();
   readonly #nodes: Nodes;
   readonly #tasks: Tasks;
+  readonly #updates: AgentUpdates;
   readonly #server: ControlPlaneServer;
   readonly #offline = new Map<string, ReturnType<typeof setTimeout>>();
 
@@ -68,12 +71,20 @@ export class ControlPlane implements AsyncDisposable {
     const violate = (sentence: string) => void this.#violations.push(sentence);
     this.#nodes = new Nodes(options, changed);
     this.#tasks = new Tasks(options, (id) => !this.#nodes.get(id)?.maintenance, changed);
+    this.#updates = new AgentUpdates(this.#nodes, this.#tasks, changed);
     const seen = (node: Node) => {
       node.lastSeenAt = nowMs();
       clearTimeout(this.#offline.get(node.nodeId));
       this.#offline.set(node.nodeId, setTimeout(changed, options.offlineAfterMs));
     };
-    const routes = new Routes(options, this.#nodes, this.#tasks, violate, seen);
+    const routes = new Routes(
+      options,
+      this.#nodes,
+      this.#tasks,
+      this.#updates,
+      violate,
+      seen,
+    );
     this.realtime = new Realtime({
       options,
       nodes: this.#nodes,
@@ -124,6 +135,14 @@ export class ControlPlane implements AsyncDisposable {
     this.#tasks.close();
     for (const timer of this.#offline.values()) clearTimeout(timer);
     this.#waits.close();
+  }
+
+  /** Sends a node another version of the agent; gives what comes of it, as it comes. */
+  updateAgent(
+    targetVersion: string,
+    options: { nodeId?: string; rollback?: boolean } = {},
+  ): AgentUpdateTarget {
+    return this.#updates.start(targetVersion, options);
   }
 
   /** Injects a fault until it has hit `times` requests or is removed. */

@@ -17,8 +17,13 @@ import { claimTasks } from "../tasks/claim_loop.ts";
 import { TaskJournal } from "../tasks/journal.ts";
 import { SWEEP_EVERY_MS } from "../tasks/sweep.ts";
 import { TaskManager } from "../tasks/task_manager.ts";
+import type { TaskType } from "../tasks/task_type.ts";
 import { TASK_TYPES } from "./task_types.ts";
 import { loadAddonWithin } from "../terminal/addon.ts";
+import { agentUpdate } from "../update/agent_update.ts";
+import { closeUpdate } from "../update/close_update.ts";
+import { INSTALLED } from "../system/paths.ts";
+import { runTool } from "../system/tool.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { guardProcess } from "./uncaught_errors.ts";
@@ -151,7 +156,7 @@ class Agent implements SignalHandlers {
     this.tasks = new TaskManager({
       ...parts,
       api: this.#api,
-      types: TASK_TYPES,
+      types: new Map([...TASK_TYPES, ["agent.update", this.#agentUpdate()]]),
       secrets: [identity.agentToken, ...enrollmentToken ? [enrollmentToken] : []],
       defaultLimitMs: () => this.#config.taskTimeoutMs,
       maxTasks: () => this.#config.maxTasks,
@@ -167,6 +172,27 @@ class Agent implements SignalHandlers {
       terminals: () => this.#realtimeServices?.terminals ?? 0,
       rootAccess: () => rootAccess.report?.appliedProfile,
     });
+  }
+
+  #agentUpdate(): TaskType {
+    const { logger } = this.#parts;
+    return agentUpdate({
+      api: this.#api,
+      config: () => this.#config,
+      machine: { places: INSTALLED, run: runTool },
+      stateFolder: dirname(this.#config.stateFile),
+      warn: (problem) => logger.warn("update is not told", { problem }),
+    });
+  }
+
+  async #closeUpdate(): Promise<void> {
+    const { logger } = this.#parts;
+    await closeUpdate({
+      api: this.#api,
+      stateFolder: dirname(this.#config.stateFile),
+      run: runTool,
+      warn: (problem) => logger.warn("update has failed", { problem }),
+    }).catch((error) => logger.warn("update is not closed", { error: messageOf(error) }));
   }
 
   onStop(signal: string): void {
@@ -211,6 +237,7 @@ class Agent implements SignalHandlers {
       signal: stopHeartbeats.signal,
     });
     void this.#sweepDaily(signal);
+    void this.#closeUpdate();
     const claims = claimTasks({
       ...shared,
       stats: health.claims,

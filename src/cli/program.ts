@@ -2,6 +2,7 @@ import { Argument, type Command, CommanderError, Option } from "commander";
 import { EXIT_USAGE } from "../system/user_error.ts";
 import { AgentCommand } from "./agent_command.ts";
 import type { InstallCommandOptions } from "./install_command.ts";
+import type { UpdateCommandOptions } from "./update_command.ts";
 import { print, PROGRAM } from "./output.ts";
 
 const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 wrong use.";
@@ -96,6 +97,22 @@ function describeInstallation(program: Command, exit: Exit): void {
     .action(async (options: InstallCommandOptions) => {
       const { install } = await import("./install_command.ts");
       exit(await install(options));
+    });
+  program.command("update")
+    .description("install another version from update_source, as the console's updates do")
+    .option("--target-version <version>", "which; the one that the source calls the latest")
+    .option("--rollback", "also an older version than the one that runs")
+    .addOption(new Option("--target-id <id>", "the control plane's name of the update").hideHelp())
+    .addHelpText("after", examples(["update", "update --target-version 2.1.0"]))
+    .action(async (options: UpdateCommandOptions) => {
+      const { updateAgent } = await import("./update_command.ts");
+      exit(await updateAgent(options));
+    });
+  program.command("unit-file", { hidden: true })
+    .description("print the unit file of this version's service")
+    .action(async () => {
+      const { printUnitFile } = await import("./update_command.ts");
+      exit(await printUnitFile());
     });
   program.command("uninstall")
     .description("stop the service and remove what install made")

@@ -89,6 +89,19 @@ export const filePath: Kind<string> = {
   schema: z.string().trim().min(1).refine((path) => !path.includes("\0")),
 };
 
+/** Where releases are found: a folder, or an address that nobody on the way can change. */
+export const releaseSource: Kind<string> = {
+  allowed: "the absolute path of a folder, or an https URL without user name, query and fragment",
+  schema: z.string().trim().regex(/^(\/|https:\/\/[^/?#@\s]+(\/[^?#\s]*)?$)/)
+    .refine((place) => !place.includes("\0") && (place.startsWith("/") || URL.canParse(place))),
+};
+
+/** Public keys in base64. */
+export const publicKeyText: Kind<string> = {
+  allowed: "the base64 text of Ed25519 public keys, separated by commas",
+  schema: z.string().trim().regex(/^[A-Za-z0-9+/=,\s]+$/),
+};
+
 /** Where only this machine itself can reach a server; port 0 is any free one. */
 export const loopbackAddress: Kind<string> = {
   allowed: 'a loopback address with its port, such as "127.0.0.1:9464"',

@@ -9,6 +9,8 @@ import {
   type Kind,
   logLevel,
   loopbackAddress,
+  publicKeyText,
+  releaseSource,
   size,
   urlPath,
   userName,
@@ -191,6 +193,16 @@ export const configSchema = z.object({
     needsRestart: true,
     env: ["STATE_FILE"],
     doc: "The identity file; what the agent must remember lies in the same folder.",
+  }),
+  updateSource: optional(releaseSource, {
+    key: "update_source",
+    env: [],
+    doc: "Where updates from the console come from; without it the agent is upgraded on the node.",
+  }),
+  updatePublicKey: optional(publicKeyText, {
+    key: "update_public_key",
+    env: [],
+    doc: "Whose signature makes a release of update_source trusted; several keys may.",
   }),
   logLevel: key(logLevel, "info", {
     key: "log_level",

@@ -37,7 +37,7 @@ Deno.test("the defaults are those of the documentation", () => {
 Deno.test("the table names every key once and no environment variable twice", () => {
   const names = CONFIG_KEYS.flatMap((row) => row.env);
   assert.equal(CONFIG_KEYS.length, Object.keys(configSchema.shape).length);
-  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 23);
+  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 25);
   assert.equal(new Set(names).size, names.length);
   assert.deepEqual(
     CONFIG_KEYS.filter((row) => row.secret).map((row) => row.key),

@@ -16,6 +16,7 @@ import {
   type RootAccessReport,
   StoredEntry,
   TaskControl,
+  type UpdateProgress,
 } from "./schemas.ts";
 
 /** Who this node is to the control plane. */
@@ -158,6 +159,16 @@ export class AgentApi {
   /** Ends the task on the control plane. */
   async completed(taskId: string, completion: Completion, patience = 1): Promise<void> {
     await this.#tell(taskId, "completed", ChangedTask, withinResult(completion), patience);
+  }
+
+  /** Tells operators how an update of this agent goes. */
+  async updateProgress(
+    targetId: string,
+    progress: UpdateProgress,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const path = `/agent-updates/targets/${encodeURIComponent(targetId)}/progress`;
+    await this.#post(path, Acknowledgement, progress, { signal });
   }
 
   /** Asks whether the task is still wanted. */

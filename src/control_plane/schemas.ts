@@ -40,6 +40,26 @@ export const ConsumedInstall = z.object({ nodeId: HeaderText, agentToken: Header
 /** The credentials that a bootstrap token was exchanged for. */
 export type ConsumedInstall = z.infer<typeof ConsumedInstall>;
 
+/** The statuses of an agent update in their order, and how far each is, in per cent. */
+export const UPDATE_PERCENT = {
+  dispatched: 0,
+  downloading: 20,
+  verifying: 45,
+  installing: 70,
+  restarting: 90,
+  waiting_for_reconnect: 95,
+} as const;
+
+/** The body of `POST /agent-updates/targets/{targetId}/progress` (contract: agent.update). */
+export interface UpdateProgress {
+  /** What the update is at; `failed` pauses the whole rollout. */
+  status: keyof typeof UPDATE_PERCENT | "failed";
+  /** A whole number from 0 to 100. */
+  progressPercent: number;
+  /** For the operator: why it failed. */
+  message?: string;
+}
+
 /** The body of `POST /node-installs/progress` (contract: Enrollment). */
 export interface InstallProgress {
   /** The bootstrap token. */

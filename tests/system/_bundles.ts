@@ -28,7 +28,7 @@ export class Bundles implements AsyncDisposable {
       const { archive: path } = await buildBundle(targetOf(Deno.build.target), folder.path);
       const bundles = new Bundles(folder, basename(path, ".tar.gz"));
       await bundles.#unpack(path);
-      await bundles.#makeNext();
+      await bundles.bump("next", bundles.nextVersion);
       await bundles.#makeBroken();
       await bundles.#makePackages();
       return bundles;
@@ -51,29 +51,29 @@ export class Bundles implements AsyncDisposable {
     await mustRun("tar", ...extract, "--file", path, "--directory", first);
   }
 
-  async #copyOfFirst(name: string): Promise<string> {
+  async #copyOf(from: string, name: string): Promise<string> {
     const copy = join(this.folder, name);
-    await mustRun("cp", "-R", join(this.folder, "first"), copy);
+    await mustRun("cp", "-R", join(this.folder, from), copy);
     return copy;
   }
 
-  /** The version is the one string of the program that is different. */
-  async #makeNext(): Promise<void> {
-    const lib = join(await this.#copyOfFirst("next"), "lib");
+  /** Makes a bundle of another that is like it but for its version, the one string that differs. */
+  async bump(name: string, version: string, from = "first"): Promise<void> {
+    const lib = join(await this.#copyOf(from, name), "lib");
     let places = 0;
     for await (const { name } of Deno.readDir(lib)) {
       if (!name.endsWith(".js")) continue;
       const program = await Deno.readTextFile(join(lib, name));
       const parts = program.split(`version: "${VERSION}"`);
       places += parts.length - 1;
-      await Deno.writeTextFile(join(lib, name), parts.join(`version: "${this.nextVersion}"`));
+      await Deno.writeTextFile(join(lib, name), parts.join(`version: "${version}"`));
     }
     if (places !== 1) throw new Error(`the bundle has its version in ${places} places`);
   }
 
   /** It installs, but what it has installed does not run. */
   async #makeBroken(): Promise<void> {
-    const launcher = join(await this.#copyOfFirst("broken"), "noderax-agent");
+    const launcher = join(await this.#copyOf("first", "broken"), "noderax-agent");
     const script = await Deno.readTextFile(launcher);
     await Deno.writeTextFile(
       launcher,

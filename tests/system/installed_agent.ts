@@ -18,6 +18,7 @@ import { Scene, type Steps } from "./_scene.ts";
 import { SERVICE_STEPS } from "./_service_steps.ts";
 import { TAKE_OVER_STEPS } from "./_take_over_steps.ts";
 import { unattendedSteps } from "./_unattended_steps.ts";
+import { UPDATE_STEPS } from "./_update_steps.ts";
 import { UPGRADE_STEPS } from "./_upgrade_steps.ts";
 
 const rootFolder = await bootableSystem();
@@ -36,6 +37,7 @@ Deno.test({
       });
     });
     await t.step("installed by nobody", (t) => play(t, bundles, unattendedSteps()));
+    await t.step("updated from the console", (t) => play(t, bundles, UPDATE_STEPS));
     await t.step("installed by a package", (t) => play(t, bundles, debSteps()));
     await t.step(
       "a package over others, and another kind",

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from "@std/async";
+import { type Machine, must } from "../install/machine.ts";
+import type { Step } from "../install/steps.ts";
+import { AgentStatus } from "../local/agent_status.ts";
+import { askAgent } from "../local/client.ts";
+import { SERVICE } from "../system/paths.ts";
+import { serviceState } from "../system/systemd.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
+
+/** How {@linkcode provenService} waits. */
+export interface ProofOptions {
+  /** The version that must serve. */
+  version: string;
+  /** Where the agent's socket is. */
+  sockets: readonly string[];
+  /** Hears that the service is restarted now. */
+  onRestarting: () => Promise<void>;
+  /** Hears that the service was restarted. */
+  onRestarted: () => Promise<void>;
+  /** So long may it take to serve, in milliseconds. */
+  limitMs?: number;
+  /** So long must it serve without another start, in milliseconds. */
+  provesMs?: number;
+  /** Pause between two looks, in milliseconds. */
+  intervalMs?: number;
+}
+
+/**
+ * Restarts the service and waits until the new agent runs and answers on its own socket, and goes on
+ * doing so. Whether the control plane answers is not asked: an outage rolls no good version back.
+ */
+export function provenService(machine: Machine, options: ProofOptions): Step {
+  return {
+    name: "Service",
+    async run(undos) {
+      undos.addLast("the service runs as before", () => restart(machine));
+      await options.onRestarting();
+      await restart(machine).catch((cause) => {
+        throw new UserError(`${options.version} does not start: ${messageOf(cause)}`, { cause });
+      });
+      await options.onRestarted();
+      await proves(machine, options);
+      return { told: `restarted, and ${options.version} serves`, changed: true };
+    },
+  };
+}
+
+async function restart({ run }: Machine): Promise<void> {
+  // One that has often failed would begin with a pause.
+  await run("systemctl", "reset-failed", SERVICE);
+  await must(run, "systemctl", "restart", SERVICE);
+}
+
+async function proves(machine: Machine, options: ProofOptions): Promise<void> {
+  const { version, limitMs = 60_000, provesMs = 5_000, intervalMs = 500 } = options;
+  const endMs = performance.now() + limitMs;
+  let serving: { pid: number; sinceMs: number } | undefined;
+  for (;;) {
+    const found = await servingPid(machine, options);
+    const nowMs = performance.now();
+    if (typeof found === "string") serving = undefined;
+    else if (serving?.pid !== found) serving = { pid: found, sinceMs: nowMs };
+    if (serving && nowMs - serving.sinceMs >= provesMs) return;
+    if (nowMs >= endMs) {
+      const why = typeof found === "string" ? found : "it is started again and again";
+      throw new UserError(`${version} did not serve within ${limitMs / 1_000} s: ${why}.`);
+    }
+    await delay(intervalMs);
+  }
+}
+
+/** The process that runs and serves; else what is wrong. */
+async function servingPid(machine: Machine, options: ProofOptions): Promise<number | string> {
+  const state = await serviceState(machine.run);
+  if (state?.active !== "active") return `the service is ${state?.active} (${state?.sub})`;
+  const asked = await askAgent(options.sockets, "/status", 5_000);
+  if (asked.outcome !== "answered" || !asked.ok) return "the agent does not answer on its socket";
+  const status = AgentStatus.pick({ version: true, pid: true }).safeParse(parse(asked.text));
+  if (!status.success) return "the agent's answer cannot be read";
+  const { version, pid } = status.data;
+  if (version !== options.version) return `version ${version} runs`;
+  return pid === state.pid ? pid : `process ${pid} serves in place of the service's`;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,165 @@
+import type { Config } from "../config/mod.ts";
+import { UPDATE_PERCENT } from "../control_plane/schemas.ts";
+import { oldProgram, program } from "../install/installed_program.ts";
+import { type Machine, removeAll } from "../install/machine.ts";
+import type { Release } from "../install/release.ts";
+import { runSteps, type Step } from "../install/steps.ts";
+import { unitFile } from "../install/unit_file.ts";
+import { SERVICE } from "../system/paths.ts";
+import { requireOwnFolder } from "../system/trust.ts";
+import { messageOf } from "../system/user_error.ts";
+import { VERSION } from "../system/version.ts";
+import { requireWanted, updateOrigin } from "./may_update.ts";
+import { type ProofOptions, provenService } from "./prove_service.ts";
+import { stageRelease } from "./stage_release.ts";
+import { readUpdateRecord, type Update, writeUpdateRecord } from "./update_record.ts";
+import type { UpdateReporter } from "./update_reporter.ts";
+import { UpdateSource } from "./update_source.ts";
+import type { UpdateRequest } from "./update_unit.ts";
+
+/** How long a failure may take to be told: an outage may last; the next start of the agent tells it. */
+const TELL_FAILURE_MS = 10 * 60_000;
+/** How long the other reports may take after a success: the heartbeat says more. */
+const TELL_MS = 30_000;
+
+/** What an update is done with. */
+export interface UpdateOptions {
+  /** The configuration. */
+  config: Pick<Config, "updateSource" | "updatePublicKey">;
+  /** What https goes by. */
+  client?: Deno.HttpClient | undefined;
+  /** Where the agent keeps what it must remember. */
+  stateFolder: string;
+  /** Tells operators; undefined where a person has asked. */
+  reporter?: UpdateReporter | undefined;
+  /** Where the agent's socket is. */
+  sockets: readonly string[];
+  /** Takes text for the person. */
+  print: (text: string) => void;
+  /** Stops it; all is put back. */
+  signal: AbortSignal;
+  /** How the new agent is waited for. */
+  proof?: Pick<ProofOptions, "limitMs" | "provesMs" | "intervalMs">;
+}
+
+/**
+ * Installs another version of the agent in place of this one, and puts this one back unless the new
+ * one runs and serves. The control plane is told each step where it has asked.
+ *
+ * @throws {UserError} that says why it failed.
+ */
+export async function update(
+  machine: Machine,
+  request: UpdateRequest,
+  options: UpdateOptions,
+): Promise<void> {
+  const { reporter, stateFolder } = options;
+  const { targetVersion, targetId } = request;
+  const record = await readUpdateRecord(stateFolder);
+  const last: Update = {
+    ...(targetId === undefined ? {} : { targetId }),
+    targetVersion,
+    step: "dispatched",
+    percent: 0,
+    closed: false,
+  };
+  record.last = last;
+  const save = () => writeUpdateRecord(stateFolder, record);
+  const reach = async (step: keyof typeof UPDATE_PERCENT) => {
+    Object.assign(last, { step, percent: UPDATE_PERCENT[step] });
+    await save();
+    reporter?.reached(step);
+  };
+  try {
+    requireWanted(request, record);
+    await reach("dispatched");
+    await install(machine, request, options, reach);
+  } catch (error) {
+    const wasStarted = last.percent >= UPDATE_PERCENT.restarting;
+    const why = `${messageOf(error)}${wasStarted ? ` Version ${VERSION} was put back.` : ""}`;
+    last.failed = why;
+    if (wasStarted && !options.signal.aborted) {
+      record.rolledBack = { version: targetVersion, at: new Date().toISOString(), why };
+    }
+    await save();
+    reporter?.failed(why, last.percent);
+    last.closed = reporter ? await reporter.told(TELL_FAILURE_MS) : true;
+    await save();
+    throw error;
+  }
+  last.closed = true;
+  delete record.rolledBack;
+  await save();
+  await reporter?.told(TELL_MS);
+}
+
+async function install(
+  machine: Machine,
+  { targetVersion }: UpdateRequest,
+  { config, client, sockets, print, signal, proof }: UpdateOptions,
+  reach: (step: keyof typeof UPDATE_PERCENT) => Promise<void>,
+): Promise<void> {
+  const { source, keys } = await updateOrigin(config, machine);
+  await using folder = await StagingFolder.make(`${machine.places.programFolder}.update`);
+  await reach("downloading");
+  const release = await stageRelease({
+    source: new UpdateSource(source, { client }),
+    keys,
+    version: targetVersion,
+    folder: folder.path,
+    run: machine.run,
+    onVerifying: () => reach("verifying"),
+    signal,
+  });
+  await reach("installing");
+  const steps: Step[] = [
+    program(machine, release, targetVersion),
+    await unitOf(machine, release),
+    provenService(machine, {
+      ...proof,
+      version: targetVersion,
+      sockets,
+      onRestarting: () => reach("restarting"),
+      onRestarted: () => reach("waiting_for_reconnect"),
+    }),
+  ];
+  await runSteps(steps, { print, signal });
+  await removeAll(oldProgram(machine.places));
+}
+
+/** The unit file as the new version has it; one that makes none itself runs with the old one. */
+async function unitOf(machine: Machine, { program }: Release): Promise<Step> {
+  const { code, stdout } = await machine.run(
+    "env",
+    `NODERAX_CONFIG_FILE=${machine.places.config}`,
+    program,
+    "unit-file",
+  );
+  if (code === 0) return unitFile(machine, () => Promise.resolve(`${stdout}\n`));
+  return {
+    name: "Unit",
+    run: () => Promise.resolve({ told: `${SERVICE} stays`, changed: false }),
+  };
+}
+
+/** What is downloaded and unpacked lies here; gone with its end. */
+class StagingFolder implements AsyncDisposable {
+  /** Where it is. */
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** What an update that was killed has left there goes. */
+  static async make(path: string): Promise<StagingFolder> {
+    await requireOwnFolder(path, "The folder for updates");
+    await removeAll(path);
+    await Deno.mkdir(path, { mode: 0o700 });
+    return new StagingFolder(path);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await removeAll(this.path);
+  }
+}

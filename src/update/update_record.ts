@@ -1,0 +1,52 @@
+import { join } from "@std/path";
+import * as z from "@zod/zod";
+import { writeFileAtomic } from "../system/atomic_file.ts";
+import { readOwn } from "../system/own_file.ts";
+import { ReleaseVersion } from "./release_version.ts";
+
+/** The shape of {@linkcode Update}. */
+const Update = z.object({
+  /** What the control plane calls it; a person's has none. */
+  targetId: z.string().optional(),
+  targetVersion: ReleaseVersion,
+  /** What it is at. */
+  step: z.string(),
+  percent: z.int(),
+  /** Why it has failed. */
+  failed: z.string().optional(),
+  /** Whether nothing is left to be done or told. */
+  closed: z.boolean(),
+});
+/** The update that is under way, or was the last one. */
+export type Update = z.infer<typeof Update>;
+
+/** The shape of {@linkcode UpdateRecord}. */
+const UpdateRecord = z.object({
+  version: z.literal(1),
+  last: Update.optional(),
+  /** The version that was rolled back last, and why: it is not tried again by itself. */
+  rolledBack: z.object({ version: ReleaseVersion, at: z.string(), why: z.string() }).optional(),
+});
+/** What is remembered of updates. */
+export type UpdateRecord = z.infer<typeof UpdateRecord>;
+
+/**
+ * Reads what is remembered of updates in a state folder. A file that is damaged, or that others could
+ * have written, says nothing: the worst that comes of it is that a version is tried once more.
+ */
+export async function readUpdateRecord(stateFolder: string): Promise<UpdateRecord> {
+  try {
+    return UpdateRecord.parse(JSON.parse(await readOwn(pathIn(stateFolder))));
+  } catch {
+    return { version: 1 };
+  }
+}
+
+/** Writes what is to be remembered of updates. */
+export async function writeUpdateRecord(stateFolder: string, record: UpdateRecord): Promise<void> {
+  await writeFileAtomic(pathIn(stateFolder), JSON.stringify(record));
+}
+
+function pathIn(stateFolder: string): string {
+  return join(stateFolder, "update.json");
+}

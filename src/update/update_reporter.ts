@@ -1,0 +1,76 @@
+import type { AgentApi } from "../control_plane/agent_api.ts";
+import { Backoff } from "../control_plane/backoff.ts";
+import { isTransient, leaveAloneMs } from "../control_plane/errors.ts";
+import { UPDATE_PERCENT, type UpdateProgress } from "../control_plane/schemas.ts";
+import { settlesWithin } from "../system/deadline.ts";
+import { setTimeout as delay } from "@std/async";
+import { messageOf } from "../system/user_error.ts";
+
+/** The longest message, in UTF-16 units: a sentence for a table. */
+const MAX_MESSAGE_UNITS = 1_000;
+
+/** Who takes the reports; {@linkcode AgentApi} does. */
+export type UpdateApi = Pick<AgentApi, "updateProgress">;
+
+/**
+ * Tells the control plane how an update goes: every report in its turn, each until it is answered.
+ * The update does not wait for it, as the control plane may be away.
+ */
+export class UpdateReporter {
+  readonly #api: UpdateApi;
+  readonly #targetId: string;
+  readonly #warn: (sentence: string) => void;
+  readonly #giveUp = new AbortController();
+  #turn: Promise<boolean> = Promise.resolve(true);
+
+  /** `warn` hears of a report that was refused. */
+  constructor(api: UpdateApi, targetId: string, warn: (sentence: string) => void) {
+    this.#api = api;
+    this.#targetId = targetId;
+    this.#warn = warn;
+  }
+
+  /** Says what the update is at. */
+  reached(status: keyof typeof UPDATE_PERCENT): void {
+    this.#add({ status, progressPercent: UPDATE_PERCENT[status] });
+  }
+
+  /** Says that it has failed, and how far it had come. */
+  failed(message: string, progressPercent: number): void {
+    const cut = message.slice(0, MAX_MESSAGE_UNITS).toWellFormed().replaceAll("\0", "");
+    this.#add({ status: "failed", progressPercent, message: cut });
+  }
+
+  /** Waits until all is told, for so long; gives whether the last report was answered. */
+  async told(limitMs: number): Promise<boolean> {
+    await settlesWithin(this.#turn, limitMs);
+    this.#giveUp.abort();
+    return await this.#turn;
+  }
+
+  #add(progress: UpdateProgress): void {
+    this.#turn = this.#turn.then(() => this.#send(progress));
+  }
+
+  /** A refusal is an answer: the control plane has the update for ended, for example. */
+  async #send(progress: UpdateProgress): Promise<boolean> {
+    const { signal } = this.#giveUp;
+    const backoff = new Backoff({ firstMs: 500, maxMs: 10_000 });
+    while (!signal.aborted) {
+      try {
+        await this.#api.updateProgress(this.#targetId, progress, signal);
+        return true;
+      } catch (error) {
+        if (!isTransient(error)) {
+          this.#warn(
+            `The control plane refuses the status ${progress.status}: ${messageOf(error)}`,
+          );
+          return true;
+        }
+        const pauseMs = leaveAloneMs(error) + backoff.next();
+        await delay(pauseMs, undefined, { signal }).catch(() => {});
+      }
+    }
+    return false;
+  }
+}

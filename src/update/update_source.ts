@@ -1,0 +1,99 @@
+import { join } from "@std/path";
+import { createHash } from "node:crypto";
+import { messageOf, UserError } from "../system/user_error.ts";
+import { writeAll } from "../system/write_all.ts";
+
+/** The longest that one file may take, in milliseconds. */
+const FILE_LIMIT_MS = 10 * 60_000;
+/** No release is larger, in bytes. */
+const MAX_ARTEFACT_BYTES = 512 * 2 ** 20;
+
+/** Where releases are: a folder of this machine, or an https address. All that it holds is data. */
+export class UpdateSource {
+  readonly #base: string;
+  readonly #client: Deno.HttpClient | undefined;
+  readonly #maxArtefactBytes: number;
+
+  /** `client` is what https goes by. */
+  constructor(
+    base: string,
+    { client, maxArtefactBytes = MAX_ARTEFACT_BYTES }: {
+      client?: Deno.HttpClient | undefined;
+      maxArtefactBytes?: number;
+    } = {},
+  ) {
+    this.#base = base.replace(/\/+$/, "");
+    this.#client = client;
+    this.#maxArtefactBytes = maxArtefactBytes;
+  }
+
+  /**
+   * Reads a small file of the source whole.
+   *
+   * @throws {UserError} when it is not there, or larger than `maxBytes`.
+   */
+  async read(name: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    await this.#stream(name, maxBytes, signal, (bytes) => {
+      parts.push(bytes);
+      return Promise.resolve();
+    });
+    return await new Blob(parts).bytes();
+  }
+
+  /**
+   * Copies an artefact into a new file; gives its SHA-256 in hex.
+   *
+   * @throws {UserError} when it is not there, or larger than any release.
+   */
+  async download(name: string, path: string, signal: AbortSignal): Promise<string> {
+    const hash = createHash("sha256");
+    using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    await this.#stream(name, this.#maxArtefactBytes, signal, async (bytes) => {
+      hash.update(bytes);
+      await writeAll(file, bytes);
+    });
+    return hash.digest("hex");
+  }
+
+  async #stream(
+    name: string,
+    maxBytes: number,
+    signal: AbortSignal,
+    take: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
+  ): Promise<void> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(FILE_LIMIT_MS)]);
+    const place = `${this.#base}/${name}`;
+    let size = 0;
+    try {
+      for await (const bytes of await this.#open(name, limit)) {
+        limit.throwIfAborted();
+        size += bytes.length;
+        if (size > maxBytes) {
+          throw new UserError(`${place} is larger than ${maxBytes} bytes: it is no release's.`);
+        }
+        await take(bytes);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof UserError) throw error;
+      throw new UserError(`${place} cannot be read: ${messageOf(error)}.`, { cause: error });
+    }
+  }
+
+  async #open(name: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    if (!this.#base.startsWith("https://")) {
+      const path = join(this.#base, name);
+      // Whatever else is there, a FIFO for example, may never end.
+      if (!(await Deno.stat(path)).isFile) throw new Error("it is no regular file");
+      return (await Deno.open(path)).readable;
+    }
+    const response = await fetch(`${this.#base}/${name}`, {
+      signal,
+      ...(this.#client ? { client: this.#client } : {}),
+    });
+    if (response.ok && response.body && response.url.startsWith("https://")) return response.body;
+    await response.body?.cancel();
+    throw new Error(response.ok ? "it leads to an unsafe address" : `HTTP ${response.status}`);
+  }
+}

@@ -1,0 +1,44 @@
+import { join } from "@std/path";
+import { generateKeyPairSync } from "node:crypto";
+import { signChecksums, writeChecksums } from "../../scripts/_checksums.ts";
+import { targetOf } from "../../scripts/_target.ts";
+import { mustRun } from "../../scripts/_tool.ts";
+import { VERSION } from "../../src/system/version.ts";
+import type { Bundles } from "./_bundles.ts";
+
+/** Versions that are newer than `next`, each with something wrong. */
+export const WRONG = { broken: "99.1.0", tampered: "99.2.0", mislabelled: "99.3.0" } as const;
+
+/** Lays signed releases out as an update source, in the folder `releases`; gives the public key. */
+export async function makeReleases(bundles: Bundles): Promise<string> {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const keyFile = join(bundles.folder, "release-key.pem");
+  const pem = privateKey.export({ format: "pem", type: "pkcs8" });
+  await Deno.writeTextFile(keyFile, String(pem), { mode: 0o600 });
+  await bundles.bump("broken-next", WRONG.broken, "broken");
+  const releases = [
+    ["first", VERSION],
+    ["next", bundles.nextVersion],
+    ["broken-next", WRONG.broken],
+    ["next", WRONG.tampered],
+    ["next", WRONG.mislabelled],
+  ] as const;
+  for (const [bundle, version] of releases) {
+    const folder = join(bundles.folder, "releases", version);
+    const name = `noderax-agent-${version}-linux-${targetOf(Deno.build.target).name}`;
+    const archive = join(folder, `${name}.tar.gz`);
+    await Deno.mkdir(folder, { recursive: true });
+    await mustRun(
+      "tar",
+      "--create",
+      "--format=gnu",
+      "--use-compress-program=gzip -1",
+      `--transform=s,^\\.,${name},`,
+      ...["--file", archive, "--directory", join(bundles.folder, bundle), "."],
+    );
+    await writeChecksums(folder);
+    await signChecksums(folder, keyFile);
+    if (version === WRONG.tampered) await Deno.writeTextFile(archive, "x", { append: true });
+  }
+  return publicKey.export({ format: "der", type: "spki" }).toString("base64");
+}

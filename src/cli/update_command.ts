@@ -7,7 +7,7 @@ import { knownIdentity } from "../identity/known_identity.ts";
 import { type Machine, requireOwnLife } from "../install/machine.ts";
 import { installEnv } from "../install/settings.ts";
 import { renderUnit } from "../install/unit.ts";
-import { socketPaths } from "../local/socket_path.ts";
+import { socketPaths } from "../health/socket_path.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { runTool } from "../system/tool.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";

@@ -17,6 +17,7 @@ import {
   StoredEntry,
   TaskControl,
   type UpdateProgress,
+  UpdateProgressAnswer,
 } from "./schemas.ts";
 
 /** Who this node is to the control plane. */
@@ -168,7 +169,7 @@ export class AgentApi {
     signal?: AbortSignal,
   ): Promise<void> {
     const path = `/agent-updates/targets/${encodeURIComponent(targetId)}/progress`;
-    await this.#post(path, Acknowledgement, progress, { signal });
+    await this.#post(path, UpdateProgressAnswer, progress, { signal });
   }
 
   /** Asks whether the task is still wanted. */

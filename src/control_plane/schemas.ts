@@ -60,6 +60,11 @@ export interface UpdateProgress {
   message?: string;
 }
 
+/** The answer to it; the contract has no shape for it, but an error is none. */
+export const UpdateProgressAnswer = z.looseObject({
+  statusCode: z.undefined().optional(),
+}).refine((answer) => Object.keys(answer).length > 0);
+
 /** The body of `POST /node-installs/progress` (contract: Enrollment). */
 export interface InstallProgress {
   /** The bootstrap token. */

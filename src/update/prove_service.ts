@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "@std/async";
 import { type Machine, must } from "../install/machine.ts";
 import type { Step } from "../install/steps.ts";
-import { AgentStatus } from "../local/agent_status.ts";
-import { askAgent } from "../local/client.ts";
+import { AgentStatus } from "../health/agent_status.ts";
+import { askAgent } from "../health/status_client.ts";
 import { SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { messageOf, UserError } from "../system/user_error.ts";

@@ -12,6 +12,7 @@ const LAYERS = [
   ["privileges", "realtime"],
   ["tasks", "terminal"],
   ["packages", "log_scan", "health"],
+  ["update"],
   ["doctor", "agent"],
   ["cli"],
 ];

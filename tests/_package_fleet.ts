@@ -2,7 +2,7 @@ import * as z from "@zod/zod";
 import type { Task } from "../scripts/dev/control_plane.ts";
 import { asAgent, type Launch } from "../src/privileges/launch.ts";
 import { SecretMask } from "../src/logs/secret_mask.ts";
-import { packageChange } from "../src/packages/change.ts";
+import { packageChange } from "../src/packages/package_tasks.ts";
 import { Mutex } from "../src/system/mutex.ts";
 import type { TaskOutcome } from "../src/tasks/task_type.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";

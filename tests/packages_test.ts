@@ -219,13 +219,15 @@ Deno.test("list and search tell what is there, without a change", REAL, async ()
   assert.deepEqual(cp.violations, []);
 });
 
-Deno.test("a machine without dpkg and apt says so", async () => {
+Deno.test("a machine without a package manager that is known says what is supported", async () => {
   await using fleet = await Fleet.start();
   const programs = join(fleet.folder, "bin");
   await Deno.mkdir(programs);
   // What is released needs some of the others to start.
   for await (const { name } of Deno.readDir("/usr/bin")) {
-    if (!/^(dpkg|apt)/.test(name)) await Deno.symlink(`/usr/bin/${name}`, join(programs, name));
+    if (!/^(dpkg|apt|rpm|dnf|yum|zypper|apk|pacman)/.test(name)) {
+      await Deno.symlink(`/usr/bin/${name}`, join(programs, name));
+    }
   }
   await using _agent = await fleet.agent({ PATH: programs });
   const payloads = {
@@ -238,7 +240,12 @@ Deno.test("a machine without dpkg and apt says so", async () => {
   for (const [type, payload] of Object.entries(payloads)) {
     const task = await fleet.ended(fleet.controlPlane.queueTask({ type, payload }));
     assert.equal(task.status, "failed");
-    assert.equal(task.completion?.error, "package tasks need dpkg and apt", type);
+    assert.equal(
+      task.completion?.error,
+      "package tasks support apt (Debian, Ubuntu) and dnf (Fedora, RHEL and their relatives), " +
+        "and this machine has neither",
+      type,
+    );
   }
   assert.deepEqual(fleet.controlPlane.violations, []);
 });

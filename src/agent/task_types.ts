@@ -1,7 +1,5 @@
 import { logScan } from "../log_scan/log_scan.ts";
-import { packageChange } from "../packages/change.ts";
-import { packageList } from "../packages/list.ts";
-import { packageSearch } from "../packages/search.ts";
+import { packageChange, packageList, packageSearch } from "../packages/package_tasks.ts";
 import { Mutex } from "../system/mutex.ts";
 import { shellExec } from "../tasks/shell_exec.ts";
 import type { TaskType } from "../tasks/task_type.ts";

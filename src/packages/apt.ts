@@ -1,14 +1,14 @@
-import type { Launch } from "../privileges/launch.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
 import { type ProcessResult, runProcess } from "../hosts/run_process.ts";
 import type { ProcessId } from "../hosts/process_table.ts";
 import { signalProcess, signalThroughSudo } from "../hosts/signal_process.ts";
-import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import type { DpkgRecord } from "./dpkg.ts";
 import { DpkgSnapshot } from "./dpkg_snapshot.ts";
 import { LOCK_WAIT_S, LockWait } from "./lock_wait.ts";
-import { asArgument, type ChangeRequest } from "./names.ts";
+import { asArgument } from "./apt_names.ts";
+import type { ChangeRequest } from "./change_request.ts";
+import { rootCommand } from "./root_command.ts";
 import { needsApt, NO_SUCH_PROGRAM, PLAIN } from "./query.ts";
 
 /** Of standard error so much is looked at for reasons, in UTF-16 units. */
@@ -34,21 +34,6 @@ const UNATTENDED = {
   NEEDRESTART_SUSPEND: "1",
   APT_LISTCHANGES_FRONTEND: "none",
 };
-
-/**
- * How a command is run that changes packages: as root.
- *
- * @throws {UserError} if this node's root access profile does not allow it.
- */
-async function packageCommand(
-  { privileges, signal }: TaskContext,
-  argv: string[],
-  env: Record<string, string>,
-): Promise<ReturnType<Launch>> {
-  const refusal = await privileges.allows("operational", signal);
-  if (refusal !== undefined) throw new UserError(refusal);
-  return privileges.root({ argv, env });
-}
 
 /** How apt ended. */
 export interface AptEnd {
@@ -80,7 +65,7 @@ export async function runApt(
   const sudoRefusal = new SudoRefusal();
   const lockWait = new LockWait(context.onLines);
   let stderr = "";
-  const command = await packageCommand(context, argv, UNATTENDED);
+  const command = await rootCommand(context, argv, UNATTENDED);
   await lockWait.look();
   // Field by field: what the context has for others (its programs, its limits) is not apt's.
   const end = await runProcess({

@@ -1,17 +1,6 @@
 import { UserError } from "../system/user_error.ts";
+import { type Change, changesOf, type Package } from "./package_manager.ts";
 import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
-
-/** A package as the control plane shows it (contract: Types). */
-export interface Package {
-  /** Its name without an architecture. */
-  name: string;
-  /** Its version. */
-  version: string;
-  /** Its architecture in Debian's terms: `amd64`, `all`. */
-  architecture: string;
-  /** The first line of its description; may be empty. */
-  description: string;
-}
 
 /** A package in dpkg's database. */
 export interface DpkgRecord extends Package {
@@ -57,34 +46,11 @@ export function parseDpkg(text: string): DpkgRecord[] {
   });
 }
 
-/** What became of one package; `from` or `to` is left out where it was or is not there. */
-export interface Change {
-  /** The package's name without an architecture. */
-  name: string;
-  /** The version before. */
-  from?: string;
-  /** The version after. */
-  to?: string;
-}
-
 /** What differs between two looks at dpkg's database, by name. */
 export function changesBetween(before: DpkgRecord[], after: DpkgRecord[]): Change[] {
-  const from = presentById(before);
-  const to = presentById(after);
-  return [...new Set([...from.keys(), ...to.keys()])].sort().flatMap((id) => {
-    const [old, now] = [from.get(id), to.get(id)];
-    const name = (now ?? old)?.name;
-    if (name === undefined || old?.version === now?.version) return [];
-    return [{
-      name,
-      ...(old ? { from: old.version } : {}),
-      ...(now ? { to: now.version } : {}),
-    }];
-  });
+  return changesOf(presentIn(before), presentIn(after));
 }
 
-function presentById(records: DpkgRecord[]): Map<string, DpkgRecord> {
-  return new Map(
-    records.filter(({ status }) => !ABSENT.has(status)).map((record) => [record.id, record]),
-  );
+function presentIn(records: DpkgRecord[]): DpkgRecord[] {
+  return records.filter(({ status }) => !ABSENT.has(status));
 }

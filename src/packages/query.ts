@@ -46,5 +46,5 @@ export function queriesOf(context: TaskContext): Query {
 
 /** What is told where there is no dpkg or no apt. */
 export function needsApt(): UserError {
-  return new UserError("package tasks need dpkg and apt");
+  return new UserError("package tasks need dpkg and apt, or rpm and dnf");
 }

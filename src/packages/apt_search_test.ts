@@ -5,7 +5,8 @@ import { asAgent } from "../privileges/launch.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import { answer, HAS_APT } from "./_test_query.ts";
-import { packageSearch, packageSearchWithin, searchPackages } from "./search.ts";
+import { searchPackages } from "./apt_search.ts";
+import { packageSearch, packageSearchWithin } from "./package_tasks.ts";
 
 /** A cache with these hits, which may be less by name only; what is asked is noted. */
 function cache(hits: string[], asked: string[][] = [], named = hits) {

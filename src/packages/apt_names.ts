@@ -1,17 +1,7 @@
 import * as z from "@zod/zod";
 import { UserError } from "../system/user_error.ts";
+import { ChangePayload, type ChangeRequest, type Operation, requestOf } from "./change_request.ts";
 import type { Query } from "./query.ts";
-
-/** What is done to packages. */
-export type Operation = "install" | "remove" | "purge";
-
-/** What a package task asks for. */
-export interface ChangeRequest {
-  /** What to do; `purge: true` in a remove task makes it a purge. */
-  operation: Operation;
-  /** To which packages, each once, in the order of the payload; at least one. */
-  names: string[];
-}
 
 /** Debian Policy 5.6.7, and an architecture behind it. */
 const NAME = "[a-z0-9][a-z0-9+.-]+(?::[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)?";
@@ -30,23 +20,10 @@ const InstallName = z.string().refine(
 );
 const BareName = z.string().regex(BARE, "is no package name, with :architecture at most");
 
-const Payload = (name: z.ZodType<string>) =>
-  z.looseObject({
-    names: z.array(name).nullish(),
-    packages: z.array(name).nullish(),
-    package: z.union([z.literal(""), name]).nullish(),
-    purge: z.boolean().nullish(),
-  }).transform(({ names, packages, package: one, purge }, context) => {
-    const all = new Set([...names ?? [], ...packages ?? [], ...(one ? [one] : [])]);
-    if (all.size === 0) context.addIssue({ code: "custom", path: ["names"], message: NONE });
-    return { names: [...all], purge };
-  });
-const NONE = "must name a package";
-
 const Payloads = {
-  install: Payload(InstallName),
-  remove: Payload(BareName),
-  purge: Payload(BareName),
+  install: ChangePayload(InstallName),
+  remove: ChangePayload(BareName),
+  purge: ChangePayload(BareName),
 };
 
 /**
@@ -55,8 +32,7 @@ const Payloads = {
  * @throws {z.ZodError} for a name that Debian does not allow, and if there is none.
  */
 export function parseRequest(operation: Operation, payload: unknown): ChangeRequest {
-  const { names, purge } = Payloads[operation].parse(payload);
-  return { operation: operation === "remove" && purge ? "purge" : operation, names };
+  return requestOf(operation, Payloads[operation].parse(payload));
 }
 
 /**

@@ -1,25 +1,10 @@
-import * as z from "@zod/zod";
 import { UserError } from "../system/user_error.ts";
-import type { TaskOutcome, TaskType } from "../tasks/task_type.ts";
-import { type Package, readDpkg } from "./dpkg.ts";
-import { needsApt, NO_SUCH_PROGRAM, queriesOf, type Query } from "./query.ts";
+import { readDpkg } from "./dpkg.ts";
+import type { Package } from "./package_manager.ts";
+import { needsApt, NO_SUCH_PROGRAM, type Query } from "./query.ts";
 
 /** A package that waits for a trigger is in place; only something that it has set off is not done. */
 const INSTALLED = new Set(["installed", "triggers-pending", "triggers-awaited"]);
-
-const PackageList = z.looseObject({}).nullish();
-
-/** `packageList`: what is installed (contract: Types). */
-export const packageList: TaskType = {
-  prepare(payload) {
-    PackageList.parse(payload);
-    return async (context): Promise<TaskOutcome> => {
-      const packages = await installedPackages(queriesOf(context));
-      await context.onLines("stdout", `${packages.length} packages are installed\n`);
-      return { status: "success", exitCode: 0, result: { packages } };
-    };
-  },
-};
 
 /**
  * The installed packages, from dpkg's database query or, where it is not there, from the first of

@@ -1,65 +1,6 @@
-import * as z from "@zod/zod";
 import { UserError } from "../system/user_error.ts";
-import type { TaskOutcome, TaskType } from "../tasks/task_type.ts";
-import type { Package } from "./dpkg.ts";
-import { needsApt, NO_SUCH_PROGRAM, queriesOf, type Query } from "./query.ts";
-
-/** A search may hit half of the archive; the page waits 10 s and nobody reads on (contract: Types). */
-const MAX_RESULTS = 200;
-/** How long a search may take, in milliseconds; apt has no limit of its own. */
-const LIMIT_MS = 30_000;
-
-const Term = z.string().refine((text) => !text.includes("\0"), "must not contain NUL").nullish();
-const PackageSearch = z.looseObject({ query: Term, term: Term })
-  .transform(({ query, term }) => (query?.trim() || term?.trim() || "").split(/\s+/))
-  .superRefine((words, context) => {
-    if (words[0] === "") context.addIssue({ code: "custom", path: ["query"], message: EMPTY });
-    const option = words.find((word) => word.startsWith("-"));
-    if (option === undefined) return;
-    const message = `a word must not start with "-", as ${JSON.stringify(option)} does`;
-    context.addIssue({ code: "custom", path: ["query"], message });
-  });
-const EMPTY = "must hold at least one word to search for";
-
-/** `packageSearch`: packages whose name or description holds every word (contract: Types). */
-export const packageSearch: TaskType = packageSearchWithin(LIMIT_MS);
-
-/** {@linkcode packageSearch} with a limit of its own. */
-export function packageSearchWithin(limitMs: number): TaskType {
-  return {
-    prepare(payload) {
-      const words = PackageSearch.parse(payload);
-      return async (context): Promise<TaskOutcome> => {
-        const limit = new AbortController();
-        const tooLong = `the search takes more than ${limitMs / 1_000} s: use longer or more words`;
-        const timer = setTimeout(() => limit.abort(new UserError(tooLong)), limitMs);
-        const signal = AbortSignal.any([context.signal, limit.signal]);
-        try {
-          const found = await searchPackages(words, queriesOf({ ...context, signal }));
-          await context.onLines("stdout", `${summary(found)}\n`);
-          return { status: "success", exitCode: 0, result: { results: found.results } };
-        } finally {
-          clearTimeout(timer);
-        }
-      };
-    },
-  };
-}
-
-function summary({ found, byName, results }: Found): string {
-  const cut = found > results.length ? `, the first ${results.length} are listed` : "";
-  return `${found} packages match${byName ? " by their name" : ""}${cut}`;
-}
-
-/** What a search has found. */
-export interface Found {
-  /** How many packages. */
-  found: number;
-  /** Whether there are so many names with all the words that no description was looked at. */
-  byName: boolean;
-  /** The first of them. */
-  results: Package[];
-}
+import { type Found, MAX_RESULTS, type Package } from "./package_manager.ts";
+import { needsApt, NO_SUCH_PROGRAM, type Query } from "./query.ts";
 
 interface Hit {
   name: string;

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { quickestMs } from "../system/_quickest.ts";
-import type { Package } from "./dpkg.ts";
+import type { Package } from "./package_manager.ts";
 import { answer, HAS_APT, realQuery } from "./_test_query.ts";
-import { installedPackages, packageList, parseAptList, parseDpkgColumns } from "./list.ts";
+import { installedPackages, parseAptList, parseDpkgColumns } from "./apt_list.ts";
+import { packageList } from "./package_tasks.ts";
 
 const REAL = { ignore: !HAS_APT };
 
@@ -75,7 +76,7 @@ Deno.test("5000 packages are listed, and quickly", REAL, async () => {
 
 Deno.test("a machine without dpkg and apt is told so, a failure is told as it is", async () => {
   await assert.rejects(installedPackages(() => Promise.resolve(answer("", 127))), {
-    message: "package tasks need dpkg and apt",
+    message: "package tasks need dpkg and apt, or rpm and dnf",
   });
   const broken = (program = "") =>
     Promise.resolve(program === "dpkg-query" ? answer("", 127) : answer("", 2, "no database\n"));

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import { describeBadPayload } from "../tasks/task_type.ts";
 import { answer } from "./_test_query.ts";
-import { asArgument, type Operation, parseRequest, refuseUnknown } from "./names.ts";
+import { asArgument, parseRequest, refuseUnknown } from "./apt_names.ts";
+import type { Operation } from "./change_request.ts";
 
 const OPERATIONS: Operation[] = ["install", "remove", "purge"];
 

@@ -1,0 +1,100 @@
+import * as z from "@zod/zod";
+import type { Mutex } from "../system/mutex.ts";
+import { UserError } from "../system/user_error.ts";
+import type { TaskOutcome, TaskType } from "../tasks/task_type.ts";
+import { afterAll } from "./after_all.ts";
+import type { Operation } from "./change_request.ts";
+import { findManager } from "./find_manager.ts";
+import type { Found } from "./package_manager.ts";
+import { queriesOf } from "./query.ts";
+
+/** How long a search may take, in milliseconds; package managers have no limit of their own. */
+const LIMIT_MS = 30_000;
+
+const PackageList = z.looseObject({}).nullish();
+
+const Term = z.string().refine((text) => !text.includes("\0"), "must not contain NUL").nullish();
+const PackageSearch = z.looseObject({ query: Term, term: Term })
+  .transform(({ query, term }) => (query?.trim() || term?.trim() || "").split(/\s+/))
+  .superRefine((words, context) => {
+    if (words[0] === "") context.addIssue({ code: "custom", path: ["query"], message: EMPTY });
+    const option = words.find((word) => word.startsWith("-"));
+    if (option === undefined) return;
+    const message = `a word must not start with "-", as ${JSON.stringify(option)} does`;
+    context.addIssue({ code: "custom", path: ["query"], message });
+  });
+const EMPTY = "must hold at least one word to search for";
+
+/** `packageList`: what is installed (contract: Types). */
+export const packageList: TaskType = {
+  prepare(payload) {
+    PackageList.parse(payload);
+    return async (context): Promise<TaskOutcome> => {
+      const packages = await (await findManager()).list(queriesOf(context));
+      await context.onLines("stdout", `${packages.length} packages are installed\n`);
+      return { status: "success", exitCode: 0, result: { packages } };
+    };
+  },
+};
+
+/** `packageSearch`: packages whose name or description holds every word (contract: Types). */
+export const packageSearch: TaskType = packageSearchWithin(LIMIT_MS);
+
+/** {@linkcode packageSearch} with a limit of its own. */
+export function packageSearchWithin(limitMs: number): TaskType {
+  return {
+    prepare(payload) {
+      const words = PackageSearch.parse(payload);
+      return async (context): Promise<TaskOutcome> => {
+        const limit = new AbortController();
+        const tooLong = `the search takes more than ${limitMs / 1_000} s: use longer or more words`;
+        const timer = setTimeout(() => limit.abort(new UserError(tooLong)), limitMs);
+        const signal = AbortSignal.any([context.signal, limit.signal]);
+        try {
+          const found = await (await findManager()).search(
+            words,
+            queriesOf({ ...context, signal }),
+          );
+          await context.onLines("stdout", `${summary(found)}\n`);
+          return { status: "success", exitCode: 0, result: { results: found.results } };
+        } finally {
+          clearTimeout(timer);
+        }
+      };
+    },
+  };
+}
+
+function summary({ found, byName, results }: Found): string {
+  const cut = found > results.length ? `, the first ${results.length} are listed` : "";
+  return `${found} packages match${byName ? " by their name" : ""}${cut}`;
+}
+
+/**
+ * How long a change that has outlived its agent may go on, in milliseconds: nobody has asked it to
+ * stop, and one that is cut short leaves packages half done. The control plane waits 1 800 s.
+ */
+const ORPHAN_MS = 600_000;
+
+/**
+ * `packageInstall`, `packageRemove`, `packagePurge` (contract: Types): changes packages and tells by
+ * the package database what has changed, dependencies included. The task types that share `mutex`
+ * never run at the same time. When the task is to end, the package manager has `leaveMs` to leave,
+ * or its own time.
+ */
+export function packageChange(operation: Operation, mutex: Mutex, leaveMs?: number): TaskType {
+  return {
+    orphanMs: leaveMs ?? ORPHAN_MS,
+    afterOrphan: (context) =>
+      afterAll(context, async (later) => await (await findManager()).audit(later)),
+    prepare: (payload) => async (context) => {
+      const manager = await findManager();
+      const request = manager.parse(operation, payload);
+      return await mutex.take(
+        () => manager.change(request, context, leaveMs ?? manager.leaveMs),
+        context.signal,
+        () => context.onLines("system", "[waiting for another package change of this agent]\n"),
+      );
+    },
+  };
+}

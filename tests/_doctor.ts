@@ -12,7 +12,7 @@ const Report = z.object({
     check: z.string(),
     status: z.enum(["ok", "warn", "fail", "skip"]),
     found: z.string(),
-    mend: z.string().optional(),
+    fix: z.string().optional(),
   })),
   summary: z.record(z.string(), z.number()),
 });
@@ -21,7 +21,7 @@ const Report = z.object({
 export interface Examined {
   code: number;
   stdout: string;
-  /** Its finding of each check: the status, a colon, what was found, and the mend in brackets. */
+  /** Its finding of each check: the status, a colon, what was found, and the fix in brackets. */
   of: (check: string) => string;
   /** The checks that failed, those left out that depend on the machine of the test. */
   failed: string[];
@@ -51,7 +51,7 @@ export async function examine(configFile: string, options: ExamineOptions = {}):
   const of = (name: string) => {
     const finding = checks.find(({ check }) => check === name);
     if (!finding) throw new Error(`there is no check ${name}`);
-    return `${finding.status}: ${finding.found}${finding.mend ? ` [${finding.mend}]` : ""}`;
+    return `${finding.status}: ${finding.found}${finding.fix ? ` [${finding.fix}]` : ""}`;
   };
   const failed = checks.filter(({ status }) => status === "fail").map(({ check }) => check);
   assert.equal(code, failed.length > 0 ? 1 : 0);

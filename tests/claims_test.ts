@@ -97,7 +97,7 @@ Deno.test("a task that is claimed again while it runs or after its end is not ru
     // What it has told it may still be putting away; until then the task counts as running.
     await eventually("an agent without a task", async () => {
       const { stdout } = await desk.says(["status"], { NODERAX_CONFIG_FILE: fleet.configFile });
-      return / 0 running, 0 being reported$/m.test(stdout);
+      return / 0 running, 0 reporting$/m.test(stdout);
     });
 
     // The control plane has forgotten what became of it, and is told.

@@ -76,7 +76,7 @@ Deno.test("every command has a help with examples and exit codes", async () => {
     assert(text.startsWith(["Usage: noderax-agent", COMMANDS[at - 1]].filter(Boolean).join(" ")));
     assert.match(text, /^Options:\n.*-h, --help/ms);
     assert.match(text, /^Examples:\n {2}\$ noderax-agent/m);
-    assert.match(text, /^Exit codes: 0 done, 1 failed, 2 wrong use\.\n$/m);
+    assert.match(text, /^Exit codes: 0 done, 1 failed, 2 usage error\.\n$/m);
     const wide = text.split("\n").filter((line) => line.length > 80 && !line.startsWith("  $ "));
     assert.deepEqual(wide, []);
   }
@@ -248,10 +248,10 @@ Deno.test("without a file the defaults are shown, and setting makes one", async 
   assert.equal(exists, false);
   assert.deepEqual(values.heartbeat_interval, { value: "30s", source: "default" });
   assert.deepEqual(values.node_id, { value: null, source: "default" });
-  assert(table.stdout.startsWith(`file: ${path} (not there yet)\n`));
+  assert(table.stdout.startsWith(`file: ${path} (does not exist yet)\n`));
   assert.match(table.stdout, /^node_id +\(unset\) +default$/m);
   assert(table.stdout.split("\n").slice(1).every((line) => line.length <= 80), table.stdout);
-  const hint = "noderax-agent: there is no such file yet: `noderax-agent config set` makes it.\n";
+  const hint = "noderax-agent: there is no such file yet: `noderax-agent config set` creates it.\n";
   assert.deepEqual(where, { code: 0, stdout: `${path}\n`, stderr: hint });
   assert.equal(set.code, 0, set.stderr);
   const made = await Deno.readTextFile(nested.NODERAX_CONFIG_FILE);

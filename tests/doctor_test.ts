@@ -46,7 +46,7 @@ Deno.test("doctor says all of it in columns, and leaves the running agent's sess
     lines[0] ?? "",
     /^FAIL {2}config {8}log_level is "loud" in the environment variable/,
   );
-  assert.match(lines[1] ?? "", /^ {20}mend: noderax-agent config set <key> <value>$/);
+  assert.match(lines[1] ?? "", /^ {20}fix: noderax-agent config set <key> <value>$/);
   assert.match(lines[2] ?? "", /^skip {2}api_url {7}needs config$/);
   assert.match(lines.at(-1) ?? "", /^\d+ ok, (\d+ warnings?, )?\d+ failed, \d+ skipped$/);
 

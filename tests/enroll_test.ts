@@ -267,7 +267,7 @@ Deno.test("an enrollment that has ended: run says how, enroll starts anew where 
       await machine.setPending(token);
       cp.options.autoApprove = true;
       const enroll = await machine.run(["enroll"], `${ADDRESS}\n`);
-      assert.match(enroll.stdout, /Going on with the enrollment that was begun before/);
+      assert.match(enroll.stdout, /Continuing the pending enrollment/);
       assert.ok(!("enrollment_token" in await machine.saved()));
       if (startsAnew) {
         assert.equal(enroll.code, 0, enroll.stderr);

@@ -139,7 +139,7 @@ const CASES = {
       await using status = new AgentProcess(fleet.configFile, { args: ["status"] });
       assert.equal((await status.ended()).code, 0);
       const said = status.otherOutput.join("\n");
-      assert.match(said, /runs but is not ready: the enrollment waits for its approval/);
+      assert.match(said, /is degraded: the enrollment is awaiting approval/);
       assert(!said.includes(token));
       controlPlane.approve(token);
       await agent.waitForLog("agent started");

@@ -98,19 +98,19 @@ const CASES = {
     // What has ended may still be being put away.
     const { code, stdout } = await eventually("one task, and none to be reported", async () => {
       const said = await place.status();
-      return said.stdout.includes(" 1 running, 0 being reported\n") ? said : undefined;
+      return said.stdout.includes(" 1 running, 0 reporting\n") ? said : undefined;
     });
     assert.equal(code, 0);
     for (
       const expected of [
-        /^noderax-agent \S+ runs and is ready\.\n/,
+        /^noderax-agent \S+ is healthy\.\n/,
         /\nService +active \(running\) since 2026-01-01 00:00:00 UTC.*systemd: 2\n/,
         new RegExp(`\\nProcess +${agent.pid}, started `),
         new RegExp(`\\nNode +${fleet.nodeId}\\n`),
         new RegExp(`\\nControl plane +${fleet.controlPlane.url} answers\\n +last heartbeat \\d+s`),
         /\n +last claim \d+s ago\n/,
         /\nRealtime +up for /,
-        new RegExp(`\\nTasks +1 running, 0 being reported\\n +${id} shell\\.exec, `),
+        new RegExp(`\\nTasks +1 running, 0 reporting\\n +${id} shell\\.exec, `),
         /\n +since the start: 0 succeeded, 1 did not\n/,
         /\nTerminals +1 open\n/,
         new RegExp(`\\nConfiguration +${fleet.configFile}\\nState +${fleet.stateFolder}\\n$`),
@@ -123,14 +123,14 @@ const CASES = {
     assert.equal(json.agent.tasks.running[0].id, id);
     assert(!JSON.stringify(json).includes(fleet.agentToken));
     const { code: checked, stdout: line } = await place.status("--check");
-    assert.deepEqual([checked, line], [0, "ok: the agent is alive and ready\n"]);
+    assert.deepEqual([checked, line], [0, "healthy\n"]);
   },
 
   "what is not delivered is told, and a control plane that is away": async () => {
     await using place = await Place.make(await Fleet.start(QUICK));
     const { fleet } = place;
     await using _agent = await fleet.agent();
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     fleet.controlPlane.fault({ path: "/logs", hang: true });
     fleet.shell("seq 1000");
     await eventually("a task that has ended, but is not reported", async () => {
@@ -142,7 +142,7 @@ const CASES = {
       return true;
     });
     await fleet.controlPlane.stop();
-    await place.checks(/^not well: the control plane does not answer: .*refused.*\n$/, 1);
+    await place.checks(/^unhealthy: the control plane does not answer: .*refused.*\n$/, 1);
     // Heartbeats and claims hear of it one after the other.
     const { code, stdout } = await eventually("a claim that was refused", async () => {
       const said = await place.status();
@@ -150,17 +150,17 @@ const CASES = {
       return isTold ? said : undefined;
     });
     assert.equal(code, 0, "the agent runs");
-    assert.match(stdout, /runs but is not ready: the control plane does not answer/);
+    assert.match(stdout, /is unhealthy for \S+: the control plane does not answer/);
     assert.match(stdout, /Control plane +\S+ does not answer\n/);
     await fleet.controlPlane.start();
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
   },
 
   "an agent whose realtime session is down is not ready": async () => {
     await using place = await Place.make(await realtimeFleet({ realtime_path: "/nowhere/" }));
     await using agent = await place.fleet.agent();
     await agent.waitForLog("realtime connection failed");
-    await place.checks(/^not well: realtime is down: transport dial failure: .*\n$/, 1);
+    await place.checks(/^degraded: realtime is down: transport dial failure: .*\n$/, 1);
     const { code, stdout } = await place.status();
     assert.equal(code, 0);
     assert.match(stdout, /\nRealtime +down for \S+: transport dial failure: /);
@@ -171,7 +171,7 @@ const CASES = {
     const { fleet, socket } = place;
     {
       await using agent = await fleet.agent();
-      await place.checks(/^ok: /, 0);
+      await place.checks(/^healthy$/m, 0);
       const { mode } = await Deno.stat(socket);
       assert.equal((mode ?? 0) & 0o777, 0o600);
       await agent.kill();
@@ -182,15 +182,15 @@ const CASES = {
     assert.match(stdout, /^noderax-agent does not run\.\n\nService +this machine has no systemd/);
     assert.match(stdout, new RegExp(`Node +${fleet.nodeId}\n`));
     assert.match(stdout, /Control plane +\S+ answers\n/);
-    await place.checks(/^not well: the agent does not run\n$/, 1);
+    await place.checks(/^unhealthy: the agent does not run .*start\)\n$/, 1);
     const json = JSON.parse((await place.status("--json")).stdout);
     assert.deepEqual([json.running, json.agent, json.service], [false, null, null]);
     {
       await using agent = await fleet.agent();
-      await place.checks(/^ok: /, 0);
+      await place.checks(/^healthy$/m, 0);
       await using second = fleet.spawnAgent();
       assert.equal((await second.ended()).code, 1, "the folder is taken");
-      await place.checks(/^ok: /, 0);
+      await place.checks(/^healthy$/m, 0);
       assert.equal((await agent.stop()).code, 0);
     }
     await assert.rejects(Deno.stat(socket), Deno.errors.NotFound);
@@ -198,28 +198,28 @@ const CASES = {
     assert(!names.includes(".new"), names.join());
   },
 
-  "an agent that stands still is not well, and that is said in time": async () => {
+  "an agent that stands still is unhealthy, and that is said in time": async () => {
     await using place = await Place.make(await Fleet.start());
     await using agent = await place.fleet.agent();
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     agent.signal("SIGSTOP");
     const { code, stdout } = await place.status("--check");
     assert.deepEqual([code, stdout], [
       1,
-      "not well: the agent does not answer: no answer within 2 s\n",
+      "unhealthy: the agent does not answer: no answer within 2 s (fix: sudo noderax-agent restart)\n",
     ]);
     const { code: plain, stdout: text } = await place.status();
     assert.equal(plain, 0);
     assert.match(text, /runs, but does not say how it is: no answer within 2 s/);
     agent.signal("SIGCONT");
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
   },
 
   "hostile clients hold up neither answers nor the agent's stop": async () => {
     await using place = await Place.make(await Fleet.start());
     const { socket } = place;
     await using agent = await place.fleet.agent();
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     const words = [
       "",
       "GET /status HTTP/1.1\r\nHo",
@@ -231,7 +231,7 @@ const CASES = {
       "GET /status HTTP/1.1\r\nHost: x\r\n\r\n".repeat(200),
     ];
     await using _intruder = await intrude(socket, [...words, ...Array<string>(50).fill("")]);
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     const startedMs = performance.now();
     assert.equal((await agent.stop()).code, 0);
     const tookMs = performance.now() - startedMs;
@@ -327,16 +327,16 @@ const CASES = {
     await using place = await Place.make(await Fleet.start({ metrics_listen: "127.0.0.1:0" }));
     await using agent = await place.fleet.agent();
     const url = await metricsUrl(agent);
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     const limit = async (soft: string) => {
       const args = ["--pid", String(agent.pid), `--nofile=${soft}:`];
       assert((await new Deno.Command("prlimit", { args }).output()).success);
     };
     await limit("5");
-    await place.checks(/^not well: /, 1);
+    await place.checks(/^unhealthy: /, 1);
     await assert.rejects(fetch(url, { signal: AbortSignal.timeout(2_000) }));
     await limit("1000");
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     assert.match(await (await fetch(url)).text(), /^noderax_agent_ready 1$/m);
   },
 
@@ -364,7 +364,7 @@ const CASES = {
     const check = await desk.says(["status", "--check"]);
     assert.match(
       check.stdout,
-      /^not well: the agent may run, but where is not known: .* not valid/,
+      /^unknown: the agent may run, but where is not known: .* not valid/,
     );
     assert.equal(check.code, 1);
     const folder = { NODERAX_CONFIG_FILE: desk.file(".") };
@@ -380,15 +380,15 @@ const CASES = {
     await using place = await Place.make(await Fleet.start());
     const { fleet } = place;
     await using _agent = await fleet.agent();
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     await fleet.configure({ log_level: "loud", api_url: 1 });
-    await place.checks(/^ok: /, 0);
+    await place.checks(/^healthy$/m, 0);
     const { stdout, code } = await place.status();
-    assert.match(stdout, /^noderax-agent \S+ runs and is ready\.\n/);
+    assert.match(stdout, /^noderax-agent \S+ is healthy\.\n/);
     assert.match(stdout, /\nConfiguration +api_url is 1 .*\n +log_level is "loud" /);
     assert.equal(code, 0);
     await fleet.configure({ log_level: "loud", state_file: join(fleet.folder, "none", "id.json") });
-    await place.checks(/^not well: the agent does not run\n/, 1);
+    await place.checks(/^unhealthy: the agent does not run/, 1);
   },
 };
 
@@ -417,7 +417,7 @@ Deno.test({
     assert.match(plain.text, /may run; only root may ask it how it is: sudo noderax-agent status/);
     assert.equal(plain.code, 1);
     const check = await stranger("--check");
-    assert.match(check.text, /not well: the agent may only be asked by its own user and root/);
+    assert.match(check.text, /unknown: only its own user and root may ask the agent/);
     assert.equal(check.code, 1);
     await agent.stop();
   },

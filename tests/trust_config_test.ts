@@ -135,7 +135,7 @@ privileged("root's status does not believe what listens in somebody else's folde
     });
     const { code, text } = await sayIn(user.home, ["status", "--check"]);
     assert.equal(code, 1, text);
-    assert.match(text, /not well: what answers is not believed, because .* belongs to user \d+/);
+    assert.match(text, /unhealthy: what answers is not believed, because .* belongs to user \d+/);
   } finally {
     child.kill("SIGKILL");
     await child.status;

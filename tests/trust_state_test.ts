@@ -134,7 +134,7 @@ Deno.test("a lock that is removed lets no second agent in, and is made again", a
   await Deno.remove(lock);
   await using second = fleet.spawnAgent();
   assert.match(await refusal(second), /Another agent is running with the state folder/);
-  await agent.waitForLog("lock of the state folder was removed and is made again");
+  await agent.waitForLog("lock of the state folder was removed and is created again");
   assert.ok((await Deno.stat(lock)).isFile);
   assert.equal((await agent.stop()).code, 0);
 });

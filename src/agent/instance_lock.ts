@@ -76,7 +76,7 @@ class HeldLock implements StateLock {
     if (!await this.#takeFile()) {
       return `another agent has locked the state folder ${this.#folder} after its lock was removed`;
     }
-    this.#logger.warn("lock of the state folder was removed and is made again", {
+    this.#logger.warn("lock of the state folder was removed and is created again", {
       file: this.#path,
     });
     return undefined;

@@ -46,7 +46,7 @@ export async function configPath(): Promise<number> {
   const { path, exists, passedOver } = await locateConfig();
   passedOver.forEach(complain);
   print(`${path}\n`);
-  if (!exists) complain(`there is no such file yet: \`${PROGRAM} config set\` makes it.`);
+  if (!exists) complain(`there is no such file yet: \`${PROGRAM} config set\` creates it.`);
   return 0;
 }
 
@@ -73,7 +73,7 @@ function printTable(
   const lines = rows.map((row) =>
     row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
   );
-  print(`file: ${path}${exists ? "" : " (not there yet)"}\n\n${lines.join("\n")}\n`);
+  print(`file: ${path}${exists ? "" : " (does not exist yet)"}\n\n${lines.join("\n")}\n`);
   if (unknownKeys.length > 0) {
     print(`\nunknown keys in the file, which are ignored: ${unknownKeys.join(", ")}\n`);
   }

@@ -1,6 +1,6 @@
 import { allChecks } from "../doctor/checks.ts";
 import { findingText, summarize, summaryText } from "../doctor/findings_report.ts";
-import { runChecks } from "../doctor/run_checks.ts";
+import { type NamedFinding, runChecks } from "../doctor/run_checks.ts";
 import { thisMachine } from "../doctor/check_context.ts";
 import { EXIT_FAILED } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
@@ -8,7 +8,7 @@ import { Interruption } from "./interruption.ts";
 import { complain, print } from "./output.ts";
 import { shield } from "./shield.ts";
 
-/** Checks all that the agent needs, and says how to mend what fails; gives the exit code. */
+/** Checks all that the agent needs, and says how to fix what fails; gives the exit code. */
 export async function doctor({ json = false }: { json?: boolean }): Promise<number> {
   using _libc = shield((error) =>
     complain(`what is run may get the descriptors that doctor was started with: ${error}.`)
@@ -23,7 +23,14 @@ export async function doctor({ json = false }: { json?: boolean }): Promise<numb
   });
   const summary = summarize(findings);
   print(
-    json ? JSON.stringify({ checks: findings, summary }, null, 2) + "\n" : summaryText(summary),
+    json
+      ? JSON.stringify({ checks: findings.map(withOldKey), summary }, null, 2) + "\n"
+      : summaryText(summary),
   );
   return summary.fail > 0 ? EXIT_FAILED : 0;
+}
+
+/** `mend` is what `fix` was called; it goes with the next version. */
+function withOldKey(finding: NamedFinding): NamedFinding & { mend?: string } {
+  return finding.fix === undefined ? finding : { ...finding, mend: finding.fix };
 }

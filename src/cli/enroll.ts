@@ -54,7 +54,7 @@ export async function enroll({ email, again = false }: EnrollOptions): Promise<n
   if (known && !again) {
     print(
       `This machine is already enrolled as node ${known.nodeId}.\n` +
-        `(If that node was deleted, \`${PROGRAM} enroll --again\` makes a new one.)\n`,
+        `(If that node was deleted, \`${PROGRAM} enroll --again\` re-enrolls it as a new one.)\n`,
     );
     return 0;
   }
@@ -66,15 +66,25 @@ export async function enroll({ email, again = false }: EnrollOptions): Promise<n
     email: async () => email ?? await askForEmail(readLines(Deno.stdin.readable)),
     interrupted:
       `Stopped waiting: the token is kept in ${loaded.path}, and \`${PROGRAM} enroll\` ` +
-      `or \`${PROGRAM} run\` goes on with it.`,
+      `or \`${PROGRAM} run\` continues with it.`,
   });
   await completeEnrollment(place, credentials);
   print(
     `Approved: this machine is node ${credentials.nodeId}.\n` +
       `Its identity is saved in ${await Deno.realPath(loaded.config.stateFile)}.\n` +
-      `Now start the agent with \`${PROGRAM} run\`.\n`,
+      `${await nextStep(loaded.path)}\n`,
   );
   return 0;
+}
+
+/** A service that runs has the old identity still. */
+async function nextStep(path: string): Promise<string> {
+  if (path === INSTALLED.config) {
+    const state = await serviceState();
+    if (isRunning(state)) return `Now restart the agent with \`sudo ${PROGRAM} restart\`.`;
+    if (state?.load === "loaded") return `Now start the agent with \`sudo ${PROGRAM} start\`.`;
+  }
+  return `Now start the agent with \`${PROGRAM} run\`.`;
 }
 
 async function isForPackagedService(): Promise<boolean> {
@@ -112,7 +122,7 @@ async function goOnWithPending(
   const { config, path } = place.loaded;
   if (!config.enrollmentToken) return undefined;
   print(
-    "Going on with the enrollment that was begun before.\n" +
+    "Continuing the pending enrollment.\n" +
       `(To enroll with another address, remove enrollment_token from ${path} first.)\n`,
   );
   using interruption = new Interruption(interrupted);
@@ -154,7 +164,7 @@ async function begin(
   place: EnrollmentPlace,
   request: Parameters<typeof initiateEnrollment>[1],
 ): Promise<InitiatedEnrollment> {
-  using interruption = new Interruption("Stopped before the enrollment had begun.");
+  using interruption = new Interruption("Stopped before the enrollment was started.");
   return await initiateEnrollment(place, request, { signal: interruption.signal });
 }
 
@@ -194,7 +204,7 @@ async function waitFor(
 
 function waitingLine({ waitedMs, remainingMs, problem }: WaitingReport): string {
   const rest = problem ? `; no answer just now: ${oneLine(problem)}` : "";
-  return `Waiting for the approval: ${clock(waitedMs)}, ${clock(remainingMs)} left${rest}`;
+  return `Awaiting approval: ${clock(waitedMs)}, ${clock(remainingMs)} left${rest}`;
 }
 
 function expiry({ expiresAt }: InitiatedEnrollment): string {

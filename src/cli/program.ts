@@ -5,7 +5,7 @@ import type { InstallCommandOptions } from "./install_command.ts";
 import type { UpdateCommandOptions } from "./update_command.ts";
 import { print, PROGRAM } from "./output.ts";
 
-const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 wrong use.";
+const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 usage error.";
 
 /** Runs the command that `args` (without the program's name) ask for; gives its exit code. */
 export async function runProgram(args: string[]): Promise<number> {
@@ -60,7 +60,7 @@ function describeEnrollment(program: Command, exit: Exit): void {
   program.command("enroll")
     .description("enroll this machine: somebody approves it in the Noderax web app")
     .option("--email <address>", "the address whose owner approves it; asked for unless given")
-    .option("--again", "enroll anew, when this machine's node was deleted")
+    .option("--again", "re-enroll, when this machine's node was deleted")
     .addHelpText("after", examples(["enroll", "enroll --email me@example.com"]))
     .action(async (options: { email?: string; again?: boolean }) => {
       const { enroll } = await import("./enroll.ts");
@@ -83,7 +83,7 @@ function describeInstallation(program: Command, exit: Exit): void {
     .option("--non-interactive", "ask nothing")
     .option(
       "--bootstrap-token <token>",
-      "enroll with a token made in the web app; also taken from NODERAX_BOOTSTRAP_TOKEN",
+      "enroll with a token created in the web app; also taken from NODERAX_BOOTSTRAP_TOKEN",
     )
     .option("--log-level <level>", "debug, info, warn or error; kept in the configuration")
     .addHelpText(
@@ -115,7 +115,7 @@ function describeInstallation(program: Command, exit: Exit): void {
       exit(await printUnitFile());
     });
   program.command("uninstall")
-    .description("stop the service and remove what install made")
+    .description("stop the service and remove what install created")
     .option("--purge", "remove configuration, identity and state as well")
     .addHelpText("after", examples(["uninstall", "uninstall --purge"]))
     .action(async (options: { purge?: boolean }) => {
@@ -142,11 +142,11 @@ function describeService(program: Command, exit: Exit): void {
   }
   program.command("status")
     .description(
-      "say how the service, the agent and its connections are; exit code 1 unless it runs",
+      "show the health of the service, the agent and its connections; exit code 1 unless it runs",
     )
     .option("--json", "as JSON")
     .addOption(
-      new Option("--check", "one line, and exit code 1 unless the agent is well: for monitors")
+      new Option("--check", "one line, and exit code 1 unless the agent is healthy: for monitors")
         .conflicts("json"),
     )
     .addHelpText("after", examples(["status", "status --json", "status --check"]))
@@ -156,7 +156,7 @@ function describeService(program: Command, exit: Exit): void {
     });
   program.command("logs")
     .description("show the service's log")
-    .option("-f, --follow", "go on with what comes")
+    .option("-f, --follow", "keep showing new lines")
     .option("-n, --lines <number>", "how many of the last lines", "100")
     .option("--json", "the agent's own events alone, as JSON, one a line")
     .addHelpText("after", examples(["logs", "logs -f", "logs -n 20"]))
@@ -204,7 +204,7 @@ function describeConfig(program: Command, exit: Exit): void {
 
 function describeTools(program: Command, exit: Exit): void {
   program.command("doctor")
-    .description("check all that the agent needs, and say how to mend what fails")
+    .description("check all that the agent needs, and say how to fix what fails")
     .option("--json", "as JSON")
     .addHelpText("after", examples(["doctor", "doctor --json"]))
     .action(async (options: { json?: boolean }) => {

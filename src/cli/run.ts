@@ -85,7 +85,7 @@ async function finishEnrollment(
 ): Promise<Credentials | undefined> {
   const { enrollmentToken = "", requestTimeoutMs } = loaded.config;
   using transport = await connect(loaded);
-  const sentence = "stopped while the enrollment waits for its approval";
+  const sentence = "stopped while the enrollment is awaiting approval";
   using interruption = new Interruption(sentence, { daemon: true });
   const { signal } = interruption;
   const place = {
@@ -140,7 +140,7 @@ function waitingLog(logger: Logger): (report: WaitingReport) => void {
     if (problem && problem !== lastProblem) {
       logger.warn("the control plane did not say where the enrollment stands", { problem });
     } else if (waitedMs >= nextAtMs) {
-      logger.info("still waiting for the enrollment's approval", { remainingMs });
+      logger.info("enrollment is still awaiting approval", { remainingMs });
     } else return;
     lastProblem = problem;
     nextAtMs = waitedMs + WAITING_LOG_INTERVAL_MS;

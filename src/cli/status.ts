@@ -16,7 +16,7 @@ import { jsonOf } from "../system/json.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { EXIT_FAILED, messageOf } from "../system/user_error.ts";
-import { print } from "./output.ts";
+import { print, PROGRAM } from "./output.ts";
 import { type Known, renderStatus, runs, type StatusFacts } from "./status_view.ts";
 import { tellWhichConfig } from "./which_config.ts";
 
@@ -25,7 +25,7 @@ const ANSWER_MS = 2_000;
 
 /**
  * Says how the service, the agent and its connections are; gives 0 if the agent runs, else 1. With
- * `check` it is one line, and 0 only if the agent is well, within 5 s in any case.
+ * `check` it is one line, and 0 only if the agent is healthy, within 5 s in any case.
  */
 export async function status(
   { json = false, check = false }: { json?: boolean; check?: boolean },
@@ -79,7 +79,7 @@ async function ask({ paths, problem }: Place, page: Page): Promise<Told> {
 async function checkAgent(place: Place): Promise<number> {
   const [alive, ready] = await Promise.all([ask(place, "/healthz"), ask(place, "/readyz")]);
   const bad = [alive, ready].map(complaintOf).find((words) => words !== undefined);
-  print(bad === undefined ? "ok: the agent is alive and ready\n" : `not well: ${bad}\n`);
+  print(bad === undefined ? "healthy\n" : `${bad}\n`);
   return bad === undefined ? 0 : EXIT_FAILED;
 }
 
@@ -88,15 +88,17 @@ function complaintOf(asked: Told): string | undefined {
     case "answered":
       return asked.ok ? undefined : asked.text.trim();
     case "mute":
-      return `the agent does not answer: ${asked.why}`;
+      return `unhealthy: the agent does not answer: ${asked.why} (fix: sudo ${PROGRAM} restart)`;
     case "denied":
-      return "the agent may only be asked by its own user and root: use sudo";
+      return `unknown: only its own user and root may ask the agent (fix: sudo ${PROGRAM} status --check)`;
     case "stranger":
-      return `what answers is not believed, because ${asked.why}`;
+      return `unhealthy: what answers is not believed, because ${asked.why}`;
     case "down":
-      return "the agent does not run";
+      return `unhealthy: the agent does not run (fix: sudo ${PROGRAM} start)`;
     case "unknown":
-      return `the agent may run, but where is not known: ${asked.why.replaceAll("\n", " ")}`;
+      return `unknown: the agent may run, but where is not known: ${
+        asked.why.replaceAll("\n", " ")
+      }`;
   }
 }
 

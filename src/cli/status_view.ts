@@ -1,5 +1,6 @@
 import { formatDuration } from "../config/mod.ts";
 import type { AgentStatus } from "../health/agent_status.ts";
+import type { Health } from "../health/verdict.ts";
 import type { ServiceState } from "../system/systemd.ts";
 import { oneLine } from "../system/one_line.ts";
 import { PROGRAM } from "./output.ts";
@@ -63,9 +64,11 @@ function headline(facts: StatusFacts): string {
   const { agent } = facts;
   switch (agent.outcome) {
     case "answered": {
-      const { version, notReady } = agent.status;
-      const ready = notReady === undefined ? "and is ready" : `but is not ready: ${notReady}`;
-      return `${PROGRAM} ${version} runs ${ready}.`;
+      const { version } = agent.status;
+      const { state, what, since, fix } = healthOf(agent.status);
+      const long = since === undefined ? "" : ` for ${span(since, facts.now)}`;
+      const words = what === undefined ? state : `${state}${long}: ${what}`;
+      return `${PROGRAM} ${version} is ${words}.${fix === undefined ? "" : `\n  fix: ${fix}`}`;
     }
     case "mute":
       return `${PROGRAM} runs, but does not say how it is: ${agent.why}.`;
@@ -82,6 +85,13 @@ function headline(facts: StatusFacts): string {
   }
 }
 
+/** An agent of an earlier version says only what is wrong. */
+function healthOf({ health, notReady }: AgentStatus): Health {
+  if (health) return health;
+  if (notReady === undefined) return { state: "healthy", code: "healthy" };
+  return { state: "degraded", code: "starting", what: notReady };
+}
+
 function serviceWords(service: ServiceState | undefined, now: Date): string {
   if (!service) return "this machine has no systemd, or it does not answer";
   const { load, active, sub, enabled, since, restarts, result } = service;
@@ -89,9 +99,9 @@ function serviceWords(service: ServiceState | undefined, now: Date): string {
   const words = [
     `${active} (${sub})${since ? ` since ${time(since)}, for ${span(since, now)}` : ""}`,
   ];
-  if (enabled) words.push(enabled === "enabled" ? "starts with the machine" : enabled);
+  if (enabled) words.push(enabled === "enabled" ? "enabled at boot" : enabled);
   if (restarts > 0) words.push(`restarted by systemd: ${restarts}`);
-  if (!["success", ""].includes(result)) words.push(`last end: ${result}`);
+  if (!["success", ""].includes(result)) words.push(`last exit: ${result}`);
   if (load !== "loaded") words.push(`unit file: ${load}`);
   return words.join("; ");
 }
@@ -103,9 +113,9 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
   const hidden = tasks.running.length - SHOWN_TASKS;
   return [
     ["Process", `${pid}, started ${time(startedAt)}, up ${span(startedAt, now)}`],
-    ["Node", nodeId ?? "the enrollment waits for its approval"],
+    ["Node", nodeId ?? "the enrollment is awaiting approval"],
     ...connectionRows(status, now),
-    ["Tasks", `${tasks.running.length} running, ${tasks.reporting} being reported`],
+    ["Tasks", `${tasks.running.length} running, ${tasks.reporting} reporting`],
     ...tasks.running.slice(0, SHOWN_TASKS).map((
       { id, type, since },
     ): Row => ["", `${oneLine(`${id} ${type}`)}, ${span(since, now)}`]),
@@ -126,7 +136,9 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
 function connectionRows(status: AgentStatus, now: Date): Row[] {
   const { apiUrl, phase, controlPlaneAnswers, heartbeats, claims } = status;
   // One answer that is missing does not make the agent unready, but is told.
-  const answers = controlPlaneAnswers && !claims.failing ? "answers" : "does not answer";
+  const refused = healthOf(status).code === "credentials_refused";
+  const answering = controlPlaneAnswers && !claims.failing ? "answers" : "does not answer";
+  const answers = refused ? "refuses this node's credentials" : answering;
   if (phase === "waiting for approval") return [["Control plane", `${apiUrl} ${answers}`]];
   return [
     ["Control plane", `${apiUrl} ${answers}`],
@@ -153,7 +165,7 @@ function realtimeWords({ realtime }: AgentStatus, now: Date): string {
 
 function knownRows(known: Known): Row[] {
   const { nodeId, isPending, apiUrl, controlPlaneProblem, configFile, stateFolder } = known;
-  const node = nodeId ?? (isPending ? "an enrollment waits for its approval" : "not known here");
+  const node = nodeId ?? (isPending ? "an enrollment is awaiting approval" : "not known here");
   const answers = controlPlaneProblem ? `does not answer: ${controlPlaneProblem}` : "answers";
   return [
     ["Node", node],

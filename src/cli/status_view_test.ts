@@ -55,16 +55,16 @@ const KNOWN = {
 Deno.test("status of a healthy agent", () => {
   assert.equal(
     renderStatus(HEALTHY),
-    `noderax-agent 2.0.0 runs and is ready.
+    `noderax-agent 2.0.0 is healthy.
 
-Service        active (running) since 2026-01-01 00:00:00 UTC, for 2h; starts with the machine
+Service        active (running) since 2026-01-01 00:00:00 UTC, for 2h; enabled at boot
 Process        42, started 2026-01-01 00:00:00 UTC, up 2h
 Node           node-1
 Control plane  https://cp.example.com answers
                last heartbeat 12s ago
                last claim 3s ago
 Realtime       up for 1h59m59s
-Tasks          1 running, 1 being reported
+Tasks          1 running, 1 reporting
                task-1 shell.exec, 30s
                since the start: 12 succeeded, 2 did not
 Terminals      2 open
@@ -108,7 +108,7 @@ Deno.test("status of an agent whose control plane is away", () => {
       },
     },
   });
-  assert.match(text, /^noderax-agent 2\.0\.0 runs but is not ready: the control plane does not/);
+  assert.match(text, /^noderax-agent 2\.0\.0 is degraded: the control plane does not/);
   assert.match(text, /cp\.example\.com does not answer\n/);
   assert.match(text, /last claim not answered yet; failed 1s ago: no answer within 10 s\n/);
   assert.match(text, /Realtime +down: auth error: gone\n/);
@@ -118,7 +118,7 @@ Deno.test("status of an agent that waits for its approval", () => {
   const { nodeId: _, ...pending } = STATUS;
   const status: AgentStatus = { ...pending, phase: "waiting for approval", notReady: "it waits" };
   const text = renderStatus({ ...HEALTHY, agent: { outcome: "answered", status } });
-  assert.match(text, /Node +the enrollment waits for its approval\n/);
+  assert.match(text, /Node +the enrollment is awaiting approval\n/);
   assert.match(text, /Control plane +\S+ answers\n/);
   assert(!text.includes("last claim") && !text.includes("Realtime"), text);
 });
@@ -134,7 +134,7 @@ Deno.test("status of an agent that does not run says what is known without it", 
     renderStatus(facts),
     `noderax-agent does not run.
 
-Service        failed (failed) since 2026-01-01 00:00:00 UTC, for 2h; starts with the machine; restarted by systemd: 3; last end: watchdog
+Service        failed (failed) since 2026-01-01 00:00:00 UTC, for 2h; enabled at boot; restarted by systemd: 3; last exit: watchdog
 Node           node-1
 Control plane  https://cp.example.com does not answer: Connection refused
 Configuration  /etc/noderax-agent/config.json
@@ -145,7 +145,7 @@ State          /var/lib/noderax-agent
   const { nodeId: _, apiUrl: __, configFile: ___, ...unset } = KNOWN;
   const text = renderStatus({ ...facts, service: undefined, known: { ...unset, isPending: true } });
   assert.match(text, /no systemd/);
-  assert.match(text, /an enrollment waits/);
+  assert.match(text, /an enrollment is awaiting/);
   assert.match(text, /api_url is not set/);
 });
 

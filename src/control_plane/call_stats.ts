@@ -1,5 +1,18 @@
 import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
+import { type CallFailureKind, callFailureKind } from "./errors.ts";
+
+/** A call that failed. */
+export interface CallFailure {
+  /** When, by the clock. */
+  readonly atMs: number;
+  /** When the first of the failures in a row of this kind was. */
+  readonly sinceMs: number;
+  /** Why, on one line. */
+  readonly why: string;
+  /** What kind of failure. */
+  readonly kind: CallFailureKind;
+}
 
 /** How often a call was made, and how it went last. */
 export class CallStats {
@@ -13,7 +26,7 @@ export class CallStats {
   /** When the last answer came, by the clock. */
   answeredMs: number | undefined;
   /** The last failure, and when that was by the clock. */
-  failure: { readonly atMs: number; readonly why: string } | undefined;
+  failure: CallFailure | undefined;
   /** Whether the last one failed. */
   failing = false;
 
@@ -41,7 +54,10 @@ export class CallStats {
   failed(error: unknown): void {
     this.failures++;
     this.#turnedMs = this.#now();
-    this.failure = { atMs: this.#turnedMs, why: oneLine(messageOf(error)) };
+    const kind = callFailureKind(error);
+    const goesOn = this.failing && this.failure?.kind === kind;
+    const sinceMs = goesOn && this.failure ? this.failure.sinceMs : this.#turnedMs;
+    this.failure = { atMs: this.#turnedMs, sinceMs, kind, why: oneLine(messageOf(error)) };
     this.failing = true;
     this.#onChange();
   }

@@ -59,3 +59,14 @@ export function leaveAloneMs(error: unknown): number {
 export function isUnauthorized(error: unknown): boolean {
   return error instanceof RefusedError && (error.status === 401 || error.status === 403);
 }
+
+/** Why the control plane cannot be used. */
+export type CallFailureKind = "refused" | "nonsense" | "unreachable";
+
+/** Tells a refusal of the credentials and answers of something else from all other failures. */
+export function callFailureKind(error: unknown): CallFailureKind {
+  if (error instanceof UnusableAnswerError) return "nonsense";
+  if (!(error instanceof RefusedError)) return "unreachable";
+  if (error.isOwn) return isUnauthorized(error) ? "refused" : "unreachable";
+  return error.status < 500 && error.status !== 429 ? "nonsense" : "unreachable";
+}

@@ -37,7 +37,7 @@ export class OutageLog {
       if (!throttle.allows(CREDENTIALS)) return;
       logger.error("control plane does not accept this node", {
         ...fields,
-        mend: "if the node was deleted: noderax-agent enroll --again, then restart the agent",
+        fix: "if the node was deleted: noderax-agent enroll --again, then restart the agent",
       });
     } else if (throttle.allows(what)) {
       logger.warn("control plane cannot be used", fields);

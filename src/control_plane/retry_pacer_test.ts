@@ -122,7 +122,7 @@ Deno.test("a revoked node is told of as an error with what to do", async () => {
   const { events, fail } = makeBench();
   await fail(REVOKED, 1);
   assert.equal(events[0]?.level, "error");
-  assert.match(String(events[0]?.mend), /enroll/);
+  assert.match(String(events[0]?.fix), /enroll/);
 });
 
 /** What a pause is asked for of a pacer that fails while others are answered, by turns. */

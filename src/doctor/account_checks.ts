@@ -9,7 +9,7 @@ import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 import { serviceTempFolder } from "./storage_checks.ts";
 import type { CheckContext } from "./check_context.ts";
 
-const SHELL_MEND = "look into /etc/profile and what the user's shell reads when it starts";
+const SHELL_FIX = "look into /etc/profile and what the user's shell reads when it starts";
 
 /** Who the agent is, whom it runs commands for, and that those can be run. */
 export function accountChecks(context: CheckContext): Check[] {
@@ -19,13 +19,13 @@ export function accountChecks(context: CheckContext): Check[] {
     {
       name: "shell",
       needs: ["run_as_user"],
-      lateMend: SHELL_MEND,
+      lateFix: SHELL_FIX,
       run: (signal) => checkShell(context, signal),
     },
     {
       name: "terminal",
       needs: ["run_as_user"],
-      lateMend: SHELL_MEND,
+      lateFix: SHELL_FIX,
       run: (signal) => checkTerminal(context, signal),
     },
   ];
@@ -47,8 +47,7 @@ async function checkUser({ run }: CheckContext): Promise<Finding> {
   }
   return warn(
     `${who}; no sudo without a password: package changes and root tasks will fail`,
-    `run the agent as root (sudo ${NAME} install), or allow it: ` +
-      `echo '${name.stdout} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/${NAME}`,
+    `if the agent runs as root: sudo ${NAME} doctor; else install it so: sudo ${NAME} install`,
   );
 }
 
@@ -58,8 +57,8 @@ async function checkRunAsUser({ loaded, accounts, launches, run }: CheckContext)
   await launches();
   if (runAsUser === undefined || !account) {
     if (uid !== 0) return ok("not set: tasks and terminals run as the agent's own user");
-    const mend = `to change that: ${NAME} config set run_as_user ${SERVICE_USER}`;
-    return ok(`not set: tasks and terminals run as root (${mend})`);
+    const fix = `to change that: ${NAME} config set run_as_user ${SERVICE_USER}`;
+    return ok(`not set: tasks and terminals run as root (${fix})`);
   }
   const groups = (await run("id", "-Gn", "--", account.name)).stdout;
   const who = `${account.name} (uid ${account.uid}), groups ${groups}`;
@@ -78,7 +77,7 @@ async function checkShell({ launches }: CheckContext, signal: AbortSignal): Prom
   const said = stdout.trimEnd().split("\n").at(-1) ?? "";
   if (code === 0) return ok(`/bin/sh -lc runs tasks as ${said}`);
   const words = stderr.trim() || `exit code ${code}`;
-  return fail(`/bin/sh -lc cannot be run: ${words}`, SHELL_MEND);
+  return fail(`/bin/sh -lc cannot be run: ${words}`, SHELL_FIX);
 }
 
 /** The terminal's log says which mode was taken. */

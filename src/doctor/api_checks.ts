@@ -8,7 +8,7 @@ import { type Answer, ANSWER_LIMIT_MS } from "./answer.ts";
 import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
 import { jsonOf } from "../system/json.ts";
 import type { CheckContext } from "./check_context.ts";
-import { proxyMend } from "./tls_check.ts";
+import { proxyFix } from "./tls_check.ts";
 
 const CALL_LIMIT_MS = 4_500;
 const CLOCK_WARN_MS = 5_000;
@@ -30,7 +30,7 @@ async function checkApi({ answer, route }: CheckContext): Promise<Finding> {
     got = await answer();
   } catch (error) {
     const finding = failureOf(error);
-    if (finding.mend) return finding;
+    if (finding.fix) return finding;
     return fail(finding.found, `check that the control plane runs at ${url.origin}`);
   }
   const { status, type, location, text, tookMs } = got;
@@ -40,7 +40,7 @@ async function checkApi({ answer, route }: CheckContext): Promise<Finding> {
       `set api_url to where it really is: ${NAME} config set api_url <url>`,
     );
   }
-  if (status === 407) return fail("the proxy wants a password", proxyMend(proxy?.variable));
+  if (status === 407) return fail("the proxy wants a password", proxyFix(proxy?.variable));
   const isOwn = OwnErrorBody.safeParse(jsonOf(text)).success;
   if (isOwn && status < 500) return ok(`answers in ${Math.round(tookMs)} ms`);
   if (status >= 500) {
@@ -84,8 +84,8 @@ async function checkClock({ answer }: CheckContext): Promise<Finding> {
   const found = `${words(Math.abs(offMs))} ${
     offMs > 0 ? "ahead of" : "behind"
   } the control plane's`;
-  const mend = "set this machine's clock: timedatectl set-ntp true";
-  return Math.abs(offMs) > CLOCK_FAIL_MS + blurMs ? fail(found, mend) : warn(found, mend);
+  const fix = "set this machine's clock: timedatectl set-ntp true";
+  return Math.abs(offMs) > CLOCK_FAIL_MS + blurMs ? fail(found, fix) : warn(found, fix);
 }
 
 function words(ms: number): string {

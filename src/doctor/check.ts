@@ -10,7 +10,7 @@ export interface Finding {
   /** What was found; beyond the first line come details. */
   found: string;
   /** What to do, with the exact command where there is one. */
-  mend?: string;
+  fix?: string;
 }
 
 /** One thing that is looked at. */
@@ -22,7 +22,7 @@ export interface Check {
   /** How long it may take, in milliseconds; 5 s unless told. */
   limitMs?: number;
   /** What to do when it takes longer. */
-  lateMend?: string;
+  lateFix?: string;
   /** Looks; what it throws is a failure. The signal aborts at the limit. */
   run(signal: AbortSignal): Promise<Finding> | Finding;
 }
@@ -33,13 +33,13 @@ export function ok(found: string): Finding {
 }
 
 /** The agent works, but somebody should know. */
-export function warn(found: string, mend: string): Finding {
-  return { status: "warn", found, mend };
+export function warn(found: string, fix: string): Finding {
+  return { status: "warn", found, fix };
 }
 
 /** The agent does not work, or a part of it. */
-export function fail(found: string, mend: string): Finding {
-  return { status: "fail", found, mend };
+export function fail(found: string, fix: string): Finding {
+  return { status: "fail", found, fix };
 }
 
 /** There was nothing to look at. */

@@ -35,12 +35,12 @@ async function checkConfig({ loaded }: CheckContext): Promise<Finding> {
     const names = set === 0 ? "nothing is set" : `${set} values come from the environment`;
     return warn(
       `there is no ${path}; ${names}`,
-      `make one of ${CONFIG_SEARCH_PATH.at(-1)}, or name yours in NODERAX_CONFIG_FILE`,
+      `create one: ${CONFIG_SEARCH_PATH.at(-1)}, or name yours in NODERAX_CONFIG_FILE`,
     );
   }
   if (unknownKeys.length > 0) {
-    const mend = "correct or remove them; the keys are in the README";
-    return warn(`${path}, which has unknown keys: ${unknownKeys.join(", ")}`, mend);
+    const fix = "correct or remove them; `noderax-agent config show` lists the keys";
+    return warn(`${path}, which has unknown keys: ${unknownKeys.join(", ")}`, fix);
   }
   return ok(`${path}, ${set} of ${CONFIG_KEYS.length} keys set`);
 }
@@ -84,7 +84,7 @@ async function checkIdentity({ loaded, identity }: CheckContext): Promise<Findin
   }
   if (config.enrollmentToken) {
     return warn(
-      "the enrollment is not finished: it waits for its approval",
+      "the enrollment is not finished: it is awaiting approval",
       `approve this machine in the Noderax web app, then ${NAME} enroll`,
     );
   }

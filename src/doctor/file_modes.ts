@@ -26,7 +26,7 @@ async function checkModes({ loaded, run }: CheckContext): Promise<Finding> {
   return {
     status: bad.some(({ status }) => status === "fail") ? "fail" : "warn",
     found: bad.map(({ found }) => found).join("\n"),
-    mend: bad.flatMap(({ mend }) => mend ?? []).join("\n"),
+    fix: bad.flatMap(({ fix }) => fix ?? []).join("\n"),
   };
 }
 
@@ -48,10 +48,10 @@ async function judge(file: Judged, run: RunTool): Promise<Finding | undefined> {
   const bits = parseInt(mode, 8);
   const right = role === "folder" ? "0700" : "0600";
   const rights = `0${mode.slice(-3)} ${owner}:${group}`;
-  const bad = (status: Status, why: string, mend: string) => ({
+  const bad = (status: Status, why: string, fix: string) => ({
     status,
     found: `${path} is ${rights}: ${why}`,
-    mend,
+    fix,
   });
 
   // Whoever owns a file changes it; the agent's own folder decides over all that is in it.

@@ -43,11 +43,11 @@ Deno.test("file modes: what may be, and what may not", async () => {
     [{ folder: "755 root root" }, false, "warn", /everybody can read/, "chmod 0700 /var/n"],
     [{ folder: "1777 root root" }, false, "fail", /others than its owner/, "chmod 0700 /var/n"],
   ];
-  for (const [file, secret, status, found, mend] of cases) {
+  for (const [file, secret, status, found, fix] of cases) {
     const result = await modes({ ...usual, ...file }, secret);
     assert.equal(result.status, status, result.found);
     assert.match(result.found, found);
-    assert.equal(result.mend?.slice(0, mend.length), mend);
+    assert.equal(result.fix?.slice(0, fix.length), fix);
   }
 });
 

@@ -14,13 +14,13 @@ export function summarize(findings: readonly NamedFinding[]): Summary {
   return summary;
 }
 
-/** A finding as text: one line, and further ones for details and the mend. */
+/** A finding as text: one line, and further ones for details and the fix. */
 export function findingText(finding: NamedFinding, nameColumns: number): string {
-  const { check, status, found, mend } = finding;
+  const { check, status, found, fix } = finding;
   const indent = " ".repeat(MARK_COLUMNS + nameColumns + 2);
   const head = MARK[status].padEnd(MARK_COLUMNS) + check.padEnd(nameColumns + 2);
   const lines = found.split("\n");
-  if (mend) lines.push(`mend: ${mend.replaceAll("\n", `\n${indent}      `)}`);
+  if (fix) lines.push(`fix: ${fix.replaceAll("\n", `\n${indent}     `)}`);
   return head + lines.join(`\n${indent}`) + "\n";
 }
 

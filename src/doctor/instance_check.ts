@@ -4,7 +4,7 @@ import { askAgent } from "../health/status_client.ts";
 import { socketPaths } from "../health/socket_path.ts";
 import { NAME } from "../system/paths.ts";
 import { VERSION } from "../system/version.ts";
-import { type Check, type Finding, ok, warn } from "./check.ts";
+import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 import { jsonOf } from "../system/json.ts";
 import { lockHolder } from "../system/kernel_locks.ts";
 import { stateFolderOf } from "./storage_checks.ts";
@@ -44,10 +44,10 @@ async function checkInstance({ loaded, run }: CheckContext): Promise<Finding> {
     const version = status.data?.version ?? "another version";
     return warn(`${found}; it is ${version}, and this is ${VERSION}`, `sudo ${NAME} restart`);
   }
-  const { notReady } = status.data;
-  return notReady
-    ? warn(`${found}; not ready: ${notReady}`, `${NAME} status`)
-    : ok(`${found}, ready`);
+  const { health } = status.data;
+  if (!health || health.state === "healthy") return ok(`${found}, healthy`);
+  const { state, what = state, fix = `${NAME} status` } = health;
+  return (state === "unhealthy" ? fail : warn)(`${found}; ${state}: ${what}`, fix);
 }
 
 /** Tries the lock that a running agent holds, for as long as that takes. */

@@ -19,7 +19,7 @@ Deno.test("packages: a clean dpkg, a broken one, a busy one, none", async () => 
   assert.deepEqual(broken, {
     status: "fail",
     found: "packages are half done: half",
-    mend: "dpkg --configure -a && apt-get install -f",
+    fix: "dpkg --configure -a && apt-get install -f",
   });
   const busy = await packages({
     ...DEBIAN,
@@ -59,6 +59,6 @@ Deno.test("systemd: the service as it may be", async () => {
     const result = await systemd(lines);
     assert.equal(result.status, status, result.found);
     assert.match(result.found, found);
-    assert.equal(result.mend === undefined, status === "ok" || status === "skip");
+    assert.equal(result.fix === undefined, status === "ok" || status === "skip");
   }
 });

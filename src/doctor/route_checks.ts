@@ -15,7 +15,7 @@ export function routeChecks(context: CheckContext): Check[] {
   const limitMs = STEP_LIMIT_MS;
   return [
     { name: "proxy", needs: ["api_url"], run: () => checkProxy(context) },
-    { name: "DNS", needs: ["proxy"], limitMs, lateMend: DNS_MEND, run: () => checkDns(context) },
+    { name: "DNS", needs: ["proxy"], limitMs, lateFix: DNS_MEND, run: () => checkDns(context) },
     { name: "TCP", needs: ["DNS"], limitMs, run: (signal) => checkTcp(context, signal) },
   ];
 }

@@ -14,7 +14,7 @@ Deno.test("name servers that do not answer are named at the limit", async () => 
   const dns = routeChecks(machine(tools({}), parts)).filter(({ name }) => name === "DNS");
   const [found] = await runChecks(dns, { totalMs: 50 });
   assert.equal(found?.status, "fail");
-  assert.equal(found?.mend, "check the name servers in /etc/resolv.conf");
+  assert.equal(found?.fix, "check the name servers in /etc/resolv.conf");
 });
 
 Deno.test("one address of two that is not reached is a warning", async () => {

@@ -93,7 +93,7 @@ async function runWithin(
     if (finding) return finding;
     await settlesWithin(running, LEAVE_MS);
     const found = `no result within ${Math.round(limitMs / 100) / 10} s`;
-    return { status: "fail", found, ...(check.lateMend ? { mend: check.lateMend } : {}) };
+    return { status: "fail", found, ...(check.lateFix ? { fix: check.lateFix } : {}) };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", end);

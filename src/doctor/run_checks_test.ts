@@ -16,7 +16,7 @@ Deno.test("what needs a failed check is skipped, and so is what needs that", asy
     run: () => (ran.push(name), finding),
   });
   const findings = await runChecks([
-    check("a", [], fail("broken", "mend it")),
+    check("a", [], fail("broken", "fix it")),
     check("b", ["a"]),
     check("c", ["b"]),
     check("warned", [], warn("", "")),
@@ -47,7 +47,7 @@ Deno.test("a check ends at its own limit, and every check at that of all", async
     {
       name: "own",
       limitMs: 20,
-      lateMend: "hurry",
+      lateFix: "hurry",
       run: (signal) => (signal.addEventListener("abort", () => aborted = true), never()),
     },
     { name: "all", run: never },
@@ -56,19 +56,19 @@ Deno.test("a check ends at its own limit, and every check at that of all", async
     check: "own",
     status: "fail",
     found: "no result within 0 s",
-    mend: "hurry",
+    fix: "hurry",
   });
   assert.equal(findings[1]?.found, "no result within 0.2 s");
   assert(aborted);
 });
 
-Deno.test("what a check throws is its failure; the agent's own sentences hold the mend", async () => {
+Deno.test("what a check throws is its failure; the agent's own sentences hold the fix", async () => {
   const findings = await runChecks([
     { name: "user", run: () => Promise.reject(new UserError("a: b is bad: make it good.")) },
     { name: "other", run: () => Promise.reject(new Error("a: b")) },
   ]);
   assert.deepEqual(findings, [
-    { check: "user", status: "fail", found: "a: b is bad", mend: "make it good" },
+    { check: "user", status: "fail", found: "a: b is bad", fix: "make it good" },
     { check: "other", status: "fail", found: "a: b" },
   ]);
 });
@@ -86,7 +86,7 @@ Deno.test("findings are told in columns", () => {
   const bad = { check: "API", ...fail("one\ntwo", "do this") };
   assert.equal(
     findingText(bad, 6),
-    "FAIL  API     one\n              two\n              mend: do this\n",
+    "FAIL  API     one\n              two\n              fix: do this\n",
   );
   assert.equal(summaryText(summarize([bad])), "0 ok, 1 failed\n");
   assert.equal(

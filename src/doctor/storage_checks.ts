@@ -10,6 +10,7 @@ const SPACE_FAIL_BYTES = 50 * MIB;
 const SPACE_WARN_BYTES = 500 * MIB;
 /** A file system with less than this part free is warned of, in space and in inodes. */
 const WARN_PART = 0.05;
+const FREE_SPACE = "free some space; what takes most: du -xh --max-depth=2 / | sort -h | tail";
 
 /** The state folder, its disk, and the folder for temporary files. */
 export function storageChecks(context: CheckContext): Check[] {
@@ -35,10 +36,17 @@ async function checkStateFolder({ loaded, run }: CheckContext): Promise<Finding>
       `${existing} is not writable for ${me} (${denied ? "permission denied" : messageOf(error)})`,
       denied
         ? `run doctor as the agent's user, or: chown ${me} ${existing} && chmod 0700 ${existing}`
-        : "mount it writable, or set state_file to a folder that is",
+        : fixForWrite(messageOf(error)),
     );
   }
-  return ok(existing === folder ? `${folder} is writable` : `${folder} can be made in ${existing}`);
+  return ok(
+    existing === folder ? `${folder} is writable` : `${folder} can be created in ${existing}`,
+  );
+}
+
+function fixForWrite(problem: string): string {
+  if (/no space left|quota|os error (28|122)/i.test(problem)) return FREE_SPACE;
+  return "mount it writable, or set state_file to a folder that is";
 }
 
 async function checkDisk({ loaded }: CheckContext): Promise<Finding> {
@@ -71,10 +79,10 @@ export function judgeDisk(folder: string, counts: FreeCounts): Finding {
     : `${Math.round(freeBytes / MIB / 1024)} GiB`;
   const inodes = files === 0 ? "" : `, ${percent(freeInodes)} of inodes`;
   const found = `${space} (${percent(freePart)}) free at ${folder}${inodes}`;
-  const mend = `make room; what takes most: du -xh --max-depth=2 / | sort -h | tail`;
-  if (freeBytes < SPACE_FAIL_BYTES || (files > 0 && ffree === 0)) return fail(found, mend);
+  const fix = FREE_SPACE;
+  if (freeBytes < SPACE_FAIL_BYTES || (files > 0 && ffree === 0)) return fail(found, fix);
   const scarce = freeBytes < SPACE_WARN_BYTES || freePart < WARN_PART || freeInodes < WARN_PART;
-  return scarce ? warn(found, mend) : ok(found);
+  return scarce ? warn(found, fix) : ok(found);
 }
 
 /** Runs a program there: a compiled agent unpacks its terminal addon into this folder. */
@@ -84,8 +92,8 @@ async function checkTempFolder({ loaded, run }: CheckContext): Promise<Finding> 
     const dir = await serviceTempFolder(loaded);
     folder = await Deno.makeTempDir({ prefix: "noderax-doctor-", ...(dir ? { dir } : {}) });
   } catch (error) {
-    const mend = "set TMPDIR to a folder that is there and writable";
-    return fail(`no temporary files can be made: ${messageOf(error)}`, mend);
+    const fix = "set TMPDIR to an existing, writable folder";
+    return fail(`no temporary files can be created: ${messageOf(error)}`, fix);
   }
   const temp = dirname(folder);
   try {

@@ -35,7 +35,7 @@ async function checkTls({ route, answer }: CheckContext): Promise<Finding> {
     if (!(asked.reason instanceof NoAnswerError)) throw asked.reason;
     const reason = asked.reason.message;
     if (read.status === "rejected" && read.reason instanceof ProxyRefusal) {
-      return fail(read.reason.message, proxyMend(there.proxy?.variable));
+      return fail(read.reason.message, proxyFix(there.proxy?.variable));
     }
     if (!peer || /certificate/i.test(reason)) return distrust(reason, peer, there.url);
   }
@@ -92,7 +92,7 @@ function distrust(reason: string, peer: Peer | undefined, url: URL): Finding {
 }
 
 /** What to do about a proxy that refuses. */
-export function proxyMend(variable = "HTTPS_PROXY"): string {
+export function proxyFix(variable = "HTTPS_PROXY"): string {
   return `let the proxy pass the control plane's host, or put user and password into ${variable}, ` +
     "or name the host in NO_PROXY";
 }

@@ -1,4 +1,5 @@
 import * as z from "@zod/zod";
+import { Health } from "./verdict.ts";
 
 const Time = z.iso.datetime();
 
@@ -29,7 +30,9 @@ export const AgentStatus = z.object({
   nodeId: z.string().optional(),
   /** The control plane's address. */
   apiUrl: z.string(),
-  /** Why it is not ready; not there when it is: the control plane answers, realtime is up. */
+  /** How it is; agents before 2.1 do not say. */
+  health: Health.optional(),
+  /** What is wrong, as {@linkcode Health} has it; not there where nothing is. */
   notReady: z.string().optional(),
   /** Whether the control plane answers. */
   controlPlaneAnswers: z.boolean(),

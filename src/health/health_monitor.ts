@@ -8,6 +8,7 @@ import { oneLine } from "../system/one_line.ts";
 import { VERSION } from "../system/version.ts";
 import type { TasksSnapshot } from "../tasks/task_manager.ts";
 import type { AgentStatus } from "./agent_status.ts";
+import { type Health, judge, type Judgement } from "./verdict.ts";
 
 /** The longest pause between two calls, where the credentials are refused, in milliseconds. */
 const LONGEST_PAUSE_MS = 60_000;
@@ -52,6 +53,7 @@ export class HealthMonitor {
   readonly #ended = { success: 0, failed: 0, cancelled: 0, timeout: 0 };
   #phase: AgentStatus["phase"] = "running";
   #sources: Sources | undefined;
+  #diskFull: { what: string; sinceMs: number } | undefined;
 
   /** `now` is a clock that only goes forward, in milliseconds. */
   constructor(loaded: LoadedConfig, now: () => number = () => performance.now()) {
@@ -102,37 +104,53 @@ export class HealthMonitor {
     return `no ${what} has come to an end for ${Math.round(silentMs / 1_000)} s`;
   }
 
-  /** Says why the agent cannot be used now; undefined if it can. */
-  get notReady(): string | undefined {
-    if (this.#phase === "stopping") return "the agent is stopping";
-    if (this.#phase === "waiting for approval") return "the enrollment waits for its approval";
-    if (!this.controlPlaneAnswers) return this.#silence();
-    const { enabled, connected, problem = "it is connecting" } = this.#realtime();
-    return enabled && !connected ? `realtime is down: ${problem}` : undefined;
+  /** How the agent is. */
+  get health(): Health {
+    const { sinceMs, ...health } = this.#judgement();
+    return { ...health, ...(sinceMs === undefined ? {} : { since: this.#wall(sinceMs) }) };
+  }
+
+  /** Notes what was seen of the state folder's disk; undefined while it has room. */
+  diskSeen(full: string | undefined): void {
+    if (full === this.#diskFull?.what) return;
+    this.#diskFull = full === undefined ? undefined : { what: full, sinceMs: this.#now() };
+    this.onChange();
+  }
+
+  #judgement(): Judgement {
+    const failures = this.#watched().filter(({ failing }) => failing)
+      .flatMap(({ failure }) => failure ?? []);
+    const refused = failures.find(({ kind }) => kind === "refused");
+    return judge({
+      phase: this.#phase,
+      notAlive: this.notAlive,
+      answers: this.controlPlaneAnswers,
+      answered: this.#watched().some(({ answeredMs }) => answeredMs !== undefined),
+      failure: refused ?? failures[0],
+      diskFull: this.#diskFull,
+      realtime: { enabled: this.#config.realtimeEnabled, ...this.#realtimeSnapshot() },
+    });
   }
 
   /** Whether the control plane has answered lately. */
   get controlPlaneAnswers(): boolean {
-    const calls = this.#phase === "waiting for approval"
-      ? [this.approval]
-      : [this.heartbeats, this.claims];
-    const answeredMs = Math.max(...calls.map(({ answeredMs = -Infinity }) => answeredMs));
+    const answeredMs = Math.max(...this.#watched().map(({ answeredMs = -Infinity }) => answeredMs));
     return this.#now() - answeredMs <= this.#callMs(false) + LATE_MS;
   }
 
   /** How the agent is, in a few words on one line. */
   get sentence(): string {
     if (this.#phase !== "running") return this.#phase;
-    const bad = [this.claims, this.heartbeats].find(({ failing }) => failing)?.failure;
     const { running } = this.#sources?.tasks() ?? NO_TASKS;
     const tasks = running.length === 1 ? "1 task" : `${running.length} tasks`;
-    return `${bad ? `control plane away (${bad.why})` : "connected"}, ${tasks}`;
+    const { state, what } = this.#judgement();
+    return `${what === undefined ? state : `${state} (${what})`}, ${tasks}`;
   }
 
   /** The picture that `/status` gives. */
   report(): AgentStatus {
     const config = this.#config;
-    const { notReady } = this;
+    const { health } = this;
     const { nodeId, tasks, terminals, rootAccess } = this.#sources ?? {};
     const rootProfile = rootAccess?.();
     return {
@@ -142,7 +160,8 @@ export class HealthMonitor {
       startedAt: this.#wall(this.#startedMs),
       ...(nodeId === undefined ? {} : { nodeId }),
       apiUrl: config.apiUrl ?? "",
-      ...(notReady === undefined ? {} : { notReady }),
+      health,
+      ...(health.what === undefined ? {} : { notReady: health.what }),
       controlPlaneAnswers: this.controlPlaneAnswers,
       heartbeats: this.#calls(this.heartbeats),
       claims: this.#calls(this.claims),
@@ -167,13 +186,17 @@ export class HealthMonitor {
     return requestTimeoutMs + (isQuestion ? 0 : Math.min(taskPollIntervalMs, MAX_CLAIM_WAIT_MS));
   }
 
-  #silence(): string {
-    const last = this.claims.failing ? this.claims.failure : this.heartbeats.failure;
-    const { answeredMs } = this.claims;
-    if (last) return `the control plane does not answer: ${last.why}`;
-    return answeredMs === undefined
-      ? "the control plane has not answered yet"
-      : "the control plane does not answer";
+  /** The calls by which it is known whether the control plane answers. */
+  #watched(): CallStats[] {
+    return this.#phase === "waiting for approval"
+      ? [this.approval]
+      : [this.claims, this.heartbeats];
+  }
+
+  #realtimeSnapshot(): RealtimeSnapshot | { connected: false } {
+    const now = this.#sources?.realtime();
+    if (!now) return { connected: false };
+    return now.problem === undefined ? now : { ...now, problem: oneLine(now.problem) };
   }
 
   #realtime(): AgentStatus["realtime"] {

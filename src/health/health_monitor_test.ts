@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { RefusedError, UnusableAnswerError } from "../control_plane/errors.ts";
 import { loadConfig } from "../config/mod.ts";
 import type { RealtimeSnapshot } from "../realtime/realtime_session.ts";
 import { AgentStatus } from "./agent_status.ts";
@@ -77,20 +78,20 @@ Deno.test("while the approval is waited for, its questions count; at a stop noth
 
 Deno.test("the agent is ready while the control plane has answered lately", async () => {
   const { health, clock } = await monitor();
-  assert.equal(health.notReady, "the control plane has not answered yet");
+  assert.equal(health.health.what, "the control plane has not answered yet");
   health.heartbeats.answered();
-  assert.equal(health.notReady, undefined);
+  assert.equal(health.health.what, undefined);
   clock.ms += 30_000;
   health.claims.failed(new Error("connection refused"));
-  assert.equal(health.notReady, undefined, "one failure is no outage");
+  assert.equal(health.health.what, undefined, "one failure is no outage");
   clock.ms += 1;
-  assert.equal(health.notReady, "the control plane does not answer: connection refused");
+  assert.equal(health.health.what, "the control plane does not answer: connection refused");
   health.claims.answered();
-  assert.equal(health.notReady, undefined);
+  assert.equal(health.health.what, undefined);
   health.enter("waiting for approval");
-  assert.match(health.notReady ?? "", /approval/);
+  assert.match(health.health.what ?? "", /approval/);
   health.enter("stopping");
-  assert.match(health.notReady ?? "", /stopping/);
+  assert.match(health.health.what ?? "", /stopping/);
 });
 
 Deno.test("where realtime is wanted the agent is ready only while it is up", async () => {
@@ -98,11 +99,11 @@ Deno.test("where realtime is wanted the agent is ready only while it is up", asy
   let realtime: RealtimeSnapshot | undefined;
   health.ask({ ...sources, realtime: () => realtime });
   health.claims.answered();
-  assert.equal(health.notReady, "realtime is down: it is connecting");
+  assert.equal(health.health.what, "realtime is down: it is connecting");
   realtime = { connected: false, sinceMs: 0, problem: "auth error: go away" };
-  assert.equal(health.notReady, "realtime is down: auth error: go away");
+  assert.equal(health.health.what, "realtime is down: auth error: go away");
   realtime = { connected: true, sinceMs: 0 };
-  assert.equal(health.notReady, undefined);
+  assert.equal(health.health.what, undefined);
 });
 
 Deno.test("the report is what its schema says, and knows what was told and asked", async () => {
@@ -127,16 +128,62 @@ Deno.test("the report is what its schema says, and knows what was told and asked
 });
 
 Deno.test("the sentence for the service manager stays on one line, whatever a server says", async () => {
-  const { health, sources } = await monitor();
+  const { health, clock, sources } = await monitor();
   health.ask(sources);
   let changes = 0;
   health.onChange = () => changes++;
   health.claims.answered();
-  assert.equal(health.sentence, "connected, 1 task");
+  assert.equal(health.sentence, "healthy, 1 task");
   health.claims.failed(new Error("no\nMAINPID=1\u0000\r\n" + "x".repeat(1_000)));
-  assert.match(health.sentence, /^control plane away \(no MAINPID=1 x+\), 1 task$/);
-  assert(health.sentence.length < 250);
+  clock.ms += 60_000;
+  assert.match(
+    health.sentence,
+    /^unhealthy \(the control plane does not answer: no MAINPID=1 x+\), 1 task$/,
+  );
+  assert(health.sentence.length < 300);
   health.enter("waiting for approval");
   assert.equal(health.sentence, "waiting for approval");
   assert.equal(changes, 3);
+});
+
+Deno.test("refused credentials are seen at the first refusal, with the fix; an answer ends it", async () => {
+  const { health, clock } = await monitor();
+  health.claims.answered();
+  clock.ms += 1_000;
+  health.heartbeats.failed(new RefusedError(401, "Invalid agent credentials", true));
+  const { state, code, what, since, fix } = health.health;
+  assert.deepEqual([state, code], ["unhealthy", "credentials_refused"]);
+  assert.match(what ?? "", /refuses this node's credentials: Invalid agent credentials/);
+  assert.match(fix ?? "", /enroll --again/);
+  assert.match(since ?? "", /Z$/);
+  health.heartbeats.answered();
+  assert.equal(health.health.state, "healthy");
+});
+
+Deno.test("a web server that is not the control plane is told from one that is out of reach", async () => {
+  for (
+    const [error, code] of [
+      [new UnusableAnswerError("POST /x: the answer is not the control plane's"), "nonsense"],
+      [new RefusedError(404, "HTTP status 404"), "nonsense"],
+      [new RefusedError(503, "HTTP status 503"), "unreachable"],
+      [new Error("connection refused"), "unreachable"],
+    ] as const
+  ) {
+    const { health } = await monitor();
+    health.claims.failed(error);
+    assert.equal(health.health.state, "unhealthy");
+    assert.match(health.health.code, new RegExp(code));
+  }
+});
+
+Deno.test("a full disk degrades the agent until it has room; a claim loop that stands weighs more", async () => {
+  const { health, clock } = await monitor();
+  health.claims.answered();
+  health.diskSeen("the disk of /x is full");
+  assert.deepEqual([health.health.state, health.health.code], ["degraded", "disk_full"]);
+  clock.ms += 600_000;
+  assert.equal(health.health.code, "claim_loop_stalled");
+  health.claims.answered();
+  health.diskSeen(undefined);
+  assert.equal(health.health.state, "healthy");
 });

@@ -1,6 +1,7 @@
 import type { Answer, Asked } from "./http_listener.ts";
 import { renderMetrics } from "./metrics.ts";
 import type { HealthMonitor } from "./health_monitor.ts";
+import { healthLine } from "./verdict.ts";
 
 /** What the agent serves on its socket; on TCP all but `/status`, which names tasks and paths. */
 export type Page = "/status" | "/healthz" | "/readyz" | "/metrics";
@@ -9,8 +10,9 @@ const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
 const PAGES: Record<Page, (health: HealthMonitor) => Answer> = {
   "/status": (health) => found("application/json", JSON.stringify(health.report())),
-  "/healthz": ({ notAlive }) => verdict("alive", notAlive),
-  "/readyz": ({ notReady }) => verdict("ready", notReady),
+  "/healthz": ({ health, notAlive }) =>
+    plain(notAlive === undefined ? 200 : 503, healthLine(health)),
+  "/readyz": ({ health }) => plain(health.state === "healthy" ? 200 : 503, healthLine(health)),
   "/metrics": (health) => found(PROMETHEUS, renderMetrics(health.report())),
 };
 
@@ -37,8 +39,4 @@ export function plain(status: number, text: string): Answer {
 
 function found(type: string, text: string): Answer {
   return { status: 200, type, text };
-}
-
-function verdict(good: string, bad: string | undefined): Answer {
-  return bad === undefined ? plain(200, good) : plain(503, bad);
 }

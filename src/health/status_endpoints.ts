@@ -1,3 +1,4 @@
+import { dirname, resolve } from "@std/path";
 import type { LoadedConfig, ReadEnv } from "../config/mod.ts";
 import { serveSocket } from "./socket_server.ts";
 import { serveMetrics } from "./metrics_server.ts";
@@ -6,6 +7,8 @@ import type { HealthMonitor } from "./health_monitor.ts";
 import type { Logger } from "../system/logger.ts";
 import { type Notifier, openNotifier } from "../system/notify.ts";
 import { messageOf } from "../system/user_error.ts";
+import { watchDisk } from "./disk_watch.ts";
+import type { Health } from "./verdict.ts";
 import { Watchdog, watchdogIntervalMs } from "./watchdog.ts";
 
 /** What a {@linkcode StatusEndpoints} works with. */
@@ -29,6 +32,7 @@ export class StatusEndpoints implements AsyncDisposable {
   readonly #held = new AsyncDisposableStack();
   #notifier: Notifier | undefined;
   #told = "";
+  #logged: Health["code"] = "healthy";
 
   private constructor(options: StatusEndpointsOptions) {
     this.#options = options;
@@ -40,6 +44,7 @@ export class StatusEndpoints implements AsyncDisposable {
     await endpoints.#serveSocket();
     endpoints.#serveMetrics();
     endpoints.#notify();
+    endpoints.#watchHealth();
     return endpoints;
   }
 
@@ -79,12 +84,32 @@ export class StatusEndpoints implements AsyncDisposable {
     if (!notifier) return;
     this.#notifier = this.#held.use(notifier);
     notifier.tell("READY=1");
-    health.onChange = () => this.#tellState();
     this.#tellState();
     const intervalMs = watchdogIntervalMs(env);
     if (intervalMs === undefined) return;
     const feed = () => notifier.tell("WATCHDOG=1");
     this.#held.use(new Watchdog({ intervalMs, notAlive: () => health.notAlive, feed, logger }));
+  }
+
+  #watchHealth(): void {
+    const { health, loaded } = this.#options;
+    health.onChange = () => {
+      this.#tellState();
+      this.#logHealth();
+    };
+    const folder = dirname(resolve(loaded.config.stateFile));
+    this.#held.use(watchDisk(folder, (full) => health.diskSeen(full)));
+  }
+
+  /** Says in the log that the verdict is another; what passes by itself is no news. */
+  #logHealth(): void {
+    const { health: { health }, logger } = this.#options;
+    const { state, code, what = "", fix } = health;
+    if (code === this.#logged || code === "starting" || code === "stopping") return;
+    this.#logged = code;
+    if (state === "healthy") logger.info("agent is healthy");
+    else if (state === "degraded") logger.warn("agent is degraded", { code, what, fix });
+    else logger.error("agent is unhealthy", { code, what, fix });
   }
 
   /** Says how the agent is, where that has changed. */

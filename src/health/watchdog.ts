@@ -34,7 +34,7 @@ export class Watchdog implements Disposable {
     const { notAlive, feed, logger } = this.#options;
     const why = notAlive();
     if (why === undefined) feed();
-    else if (!this.#told) logger.error("watchdog is not fed any more", { why });
+    else if (!this.#told) logger.error("watchdog is no longer notified", { why });
     this.#told = why !== undefined;
   }
 

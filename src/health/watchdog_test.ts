@@ -20,7 +20,7 @@ Deno.test("the watchdog is fed while the agent is alive; the log says once why i
   watchdog.look();
   assert.equal(fed, 2);
   assert.equal(lines.length, 1);
-  assert.match(lines[0] ?? "", /"error".*watchdog is not fed.*130 s/);
+  assert.match(lines[0] ?? "", /"error".*watchdog is no longer notified.*130 s/);
   notAlive = undefined;
   watchdog.look();
   assert.equal(fed, 3);

@@ -31,7 +31,7 @@ const SENTENCES: Record<EnrollmentEnd, string> = {
   expired: "The enrollment expired before anybody approved it: " +
     "run `noderax-agent enroll` and approve it within 15 minutes.",
   unknown: "The control plane does not know this enrollment: check that api_url is the one " +
-    "it was made with, then run `noderax-agent enroll` to start a new one.",
+    "it was started with, then run `noderax-agent enroll` to start a new one.",
 };
 
 /** The enrollment has ended for good; waiting longer cannot help. */
@@ -156,7 +156,7 @@ export async function awaitApproval(
           ? "Nobody has approved the enrollment yet: approve it in the Noderax web app."
           : `The control plane does not say where the enrollment stands (${problem}): ` +
             "check api_url and the network.") +
-          " Its token is kept; `noderax-agent enroll` and `noderax-agent run` go on with it.",
+          " Its token is kept; `noderax-agent enroll` and `noderax-agent run` continue it.",
       );
     }
     onWaiting?.({ waitedMs, remainingMs, ...(problem === undefined ? {} : { problem }) });

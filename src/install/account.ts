@@ -35,7 +35,7 @@ export function account({ places, run }: Machine): Step {
         ...["--system", "--create-home", "--home-dir", HOME, "--shell", shell],
         ...["--comment", COMMENT, ...group, SERVICE_USER],
       );
-      return { told: `${SERVICE_USER} made`, changed: true };
+      return { told: `${SERVICE_USER} created`, changed: true };
     },
   };
 }

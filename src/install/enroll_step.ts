@@ -43,14 +43,14 @@ export function enrollment({ env, warn, token, converse }: EnrollmentOptions): S
         const credentials = token ? await consumeToken(api, token) : await converse(place);
         await completeEnrollment(place, credentials);
         undos.keep(
-          `This machine is node ${credentials.nodeId} now, so all that was installed stays: mend ` +
+          `This machine is node ${credentials.nodeId} now, so all that was installed stays: fix ` +
             "what is wrong, then run `sudo noderax-agent install` again.",
         );
         return { told: `node ${credentials.nodeId}`, changed: true };
       } catch (error) {
         if ((await loadConfig({ env })).config.enrollmentToken) {
           undos.keep(
-            "All is in place but the approval: when it is given, or to wait for it again, run " +
+            "Everything is installed; only the approval is missing. Once it is given, or to wait again, run " +
               "`sudo noderax-agent install`.",
           );
         }

@@ -153,11 +153,11 @@ Deno.test("a token that is not taken leaves no trace, and both sides hear why", 
 Deno.test("a machine that has become a node keeps all when the service does not get well", async () => {
   await using world = await World.make();
   const { machine, cp } = world;
-  world.onceStarted({ code: 1, stdout: "not well: no answer" });
+  world.onceStarted({ code: 1, stdout: "unhealthy: no answer" });
   machine.answers.journalctl = { stdout: "the last line" };
   await assert.rejects(world.install("1", { token: cp.addInstall() }), {
     name: "UserError",
-    message: "The service was not well within 0.02 s: not well: no answer",
+    message: "The service was not healthy within 0.02 s: unhealthy: no answer",
   });
   assert.match(world.shown, /the last line.*failed\nThis machine is node \S+ now, so all/s);
   assert.ok(await readIdentity(machine.places.identity));
@@ -165,7 +165,7 @@ Deno.test("a machine that has become a node keeps all when the service does not 
 
   world.onceStarted();
   await world.install("1");
-  assert.match(world.shown, /as it is\nService: running and well, as it is\n$/);
+  assert.match(world.shown, /as it is\nService: running and healthy, as it is\n$/);
   assert.equal(cp.nodes.length, 1);
 });
 
@@ -176,16 +176,16 @@ Deno.test("an upgrade that does not get well puts the old agent back, and starts
   await world.install("1", { token: world.cp.addInstall() });
   const before = await machine.content();
   machine.calls.length = 0;
-  world.onceStarted({ code: 1, stdout: "not well" });
-  await assert.rejects(world.install("2"), { message: /was not well/ });
+  world.onceStarted({ code: 1, stdout: "unhealthy" });
+  await assert.rejects(world.install("2"), { message: /was not healthy/ });
   assert.deepEqual(await machine.content(), before);
   assert.match(world.shown, /Undone: program in \S+\nUndone: the service runs as before\n$/);
   assert.equal(machine.calls.at(-1), "systemctl restart noderax-agent.service");
 
   // One that fails again and again waits for its next start just then.
-  world.onceStarted({ code: 1, stdout: "not well" });
+  world.onceStarted({ code: 1, stdout: "unhealthy" });
   world.service("activating", "enabled");
-  await assert.rejects(world.install("2"), { message: /was not well/ });
+  await assert.rejects(world.install("2"), { message: /was not healthy/ });
   assert.equal(machine.calls.at(-1), "systemctl restart noderax-agent.service");
 });
 
@@ -201,7 +201,7 @@ Deno.test("an approval that is still awaited keeps all; without one all is undon
     throw new UserError("Nobody has approved.");
   };
   await assert.rejects(world.install("1", { converse }), { message: "Nobody has approved." });
-  assert.match(world.shown, /failed\nAll is in place but the approval/);
+  assert.match(world.shown, /failed\nEverything is installed; only the approval/);
   assert.equal(await Deno.readTextFile(machine.places.program), "1");
 });
 
@@ -263,7 +263,7 @@ Kept: /etc/noderax-agent (configuration)
 Kept: /var/lib/noderax-agent (identity and state)
 Kept: user noderax
 To remove that too: rm -r /etc/noderax-agent; rm -r /var/lib/noderax-agent; userdel --remove noderax
-The Noderax web app still lists the node: delete it there.
+The Noderax web app still lists the node: remove it there.
 `,
   );
   assert.doesNotMatch(await uninstall(false), /Removed/);
@@ -275,7 +275,7 @@ The Noderax web app still lists the node: delete it there.
   machine.answers["systemctl show"] = { stdout: "LoadState=not-found\nActiveState=active" };
   machine.account("Somebody");
   machine.calls.length = 0;
-  assert.match(await uninstall(true), /Kept: user noderax, which install has not made\n/);
+  assert.match(await uninstall(true), /Kept: user noderax, which install did not create\n/);
   assert.ok(!machine.calls.some((call) => call.includes("userdel")));
   assert.ok(machine.calls.includes("systemctl stop noderax-agent.service"));
 });

@@ -88,10 +88,10 @@ async function tellRest({ places, run }: Machine, print: (text: string) => void)
   const account = await findAccount(run);
   if (account) {
     print(
-      `Kept: user ${SERVICE_USER}${account.ours ? "" : ", which install has not made"}\n`,
+      `Kept: user ${SERVICE_USER}${account.ours ? "" : ", which install did not create"}\n`,
     );
   }
   if (account?.ours) commands.push(`userdel --remove ${SERVICE_USER}`);
   if (commands.length > 0) print(`To remove that too: ${commands.join("; ")}\n`);
-  print("The Noderax web app still lists the node: delete it there.\n");
+  print("The Noderax web app still lists the node: remove it there.\n");
 }

@@ -51,7 +51,7 @@ export const INSTALL_STEPS: Steps = {
     assert.ok(agent.heartbeats.answers > 0);
     assert.deepEqual([agent.tasks.running, agent.tasks.backlogBytes, agent.terminals], [[], 0, 0]);
     assert.deepEqual([agent.version, agent.runAsUser], [VERSION, SERVICE_USER]);
-    assert.equal(await scene.tells("status", "--check"), "ok: the agent is alive and ready");
+    assert.equal(await scene.tells("status", "--check"), "healthy");
     const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     const unprivileged = await scene.machine.run(...asNobody, "noderax-agent", "status");
     tell(`\n$ noderax-agent status     (not root)\n${unprivileged.stdout}${unprivileged.stderr}`);

@@ -1,0 +1,41 @@
+import { statfs } from "node:fs/promises";
+
+/** How often it is looked, in milliseconds. */
+const LOOK_MS = 10_000;
+/** A disk with less room than this is full: nothing of use can be written. */
+const FULL_BYTES = 64 * 1024;
+
+/** What is said of a folder whose disk is full; undefined while it has room. */
+export async function diskFullAt(folder: string): Promise<string | undefined> {
+  try {
+    const { bavail, bsize, files, ffree } = await statfs(folder);
+    if (bavail * bsize < FULL_BYTES) return `the disk of ${folder} is full`;
+    return files > 0 && ffree === 0 ? `the disk of ${folder} has no inode left` : undefined;
+  } catch {
+    // A folder that cannot be looked at is the state folder's own watch's concern.
+    return undefined;
+  }
+}
+
+/** Looks at once and then regularly; `onLook` hears what was seen. Disposed of, it looks no more. */
+export function watchDisk(
+  folder: string,
+  onLook: (full: string | undefined) => void,
+  intervalMs = LOOK_MS,
+): Disposable {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isOver = false;
+  const look = async () => {
+    const full = await diskFullAt(folder);
+    if (isOver) return;
+    onLook(full);
+    timer = setTimeout(look, intervalMs);
+  };
+  void look();
+  return {
+    [Symbol.dispose]: () => {
+      isOver = true;
+      clearTimeout(timer);
+    },
+  };
+}

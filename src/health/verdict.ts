@@ -1,0 +1,128 @@
+import * as z from "@zod/zod";
+import type { CallFailureKind } from "../control_plane/errors.ts";
+
+/** What is wrong; `starting` and `stopping` pass by themselves. */
+export const HealthCode = z.enum([
+  "healthy",
+  "starting",
+  "stopping",
+  "awaiting_approval",
+  "claim_loop_stalled",
+  "credentials_refused",
+  "control_plane_unreachable",
+  "control_plane_answers_nonsense",
+  "disk_full",
+  "realtime_down",
+]);
+
+/** The one verdict on the agent: what is wrong first, since when, and how to fix it. */
+export const Health = z.object({
+  state: z.enum(["healthy", "degraded", "unhealthy"]),
+  code: HealthCode,
+  /** What is wrong, without a full stop; not there where nothing is. */
+  what: z.string().optional(),
+  /** Since when. */
+  since: z.iso.datetime().optional(),
+  /** What to do about it. */
+  fix: z.string().optional(),
+});
+/** The one verdict on the agent. */
+export type Health = z.infer<typeof Health>;
+
+/** What the verdict is made from; times are those of a clock that only goes forward. */
+export interface HealthFacts {
+  /** What the agent is doing. */
+  phase: "waiting for approval" | "running" | "stopping";
+  /** Why the agent is not alive. */
+  notAlive: string | undefined;
+  /** Whether the control plane has answered lately. */
+  answers: boolean;
+  /** Whether it ever has. */
+  answered: boolean;
+  /** The failure of calls that is not over: the refused one first. */
+  failure: { kind: CallFailureKind; why: string; sinceMs: number } | undefined;
+  /** Why nothing more can be written to the state folder, and since when. */
+  diskFull: { what: string; sinceMs: number } | undefined;
+  /** The realtime session. */
+  realtime: {
+    enabled: boolean;
+    connected: boolean;
+    sinceMs?: number | undefined;
+    problem?: string | undefined;
+  };
+}
+
+/** A verdict whose time is still the clock's. */
+export type Judgement = Omit<Health, "since"> & { sinceMs?: number };
+
+const PROBLEMS: Record<CallFailureKind, Pick<Judgement, "code" | "what" | "fix">> = {
+  refused: {
+    code: "credentials_refused",
+    what: "the control plane refuses this node's credentials",
+    fix: "if the node was deleted: sudo noderax-agent enroll --again, " +
+      "then sudo noderax-agent restart",
+  },
+  nonsense: {
+    code: "control_plane_answers_nonsense",
+    what: "what answers at api_url is not the control plane",
+    fix: "check the address: sudo noderax-agent config set api_url URL",
+  },
+  unreachable: {
+    code: "control_plane_unreachable",
+    what: "the control plane does not answer",
+    fix: "find out where the connection ends: sudo noderax-agent doctor",
+  },
+};
+
+/** Judges how the agent is; what weighs most is said. */
+export function judge(facts: HealthFacts): Judgement {
+  const { phase, notAlive, answers, failure, diskFull, realtime } = facts;
+  if (phase === "stopping") {
+    return { state: "degraded", code: "stopping", what: "the agent is stopping" };
+  }
+  if (notAlive !== undefined) {
+    const fix = "sudo noderax-agent restart";
+    return { state: "unhealthy", code: "claim_loop_stalled", what: notAlive, fix };
+  }
+  // A refusal is an answer: no second one is needed to believe it.
+  if (failure && (failure.kind === "refused" || !answers)) {
+    const { kind, why, sinceMs } = failure;
+    const problem = PROBLEMS[kind];
+    return { state: "unhealthy", ...problem, what: `${problem.what}: ${why}`, sinceMs };
+  }
+  if (phase === "waiting for approval") {
+    return {
+      state: "degraded",
+      code: "awaiting_approval",
+      what: "the enrollment is awaiting approval",
+      fix: "approve this machine in the Noderax web app",
+    };
+  }
+  if (!answers) {
+    if (facts.answered) return { state: "unhealthy", ...PROBLEMS.unreachable };
+    const what = "the control plane has not answered yet";
+    return { state: "degraded", code: "starting", what };
+  }
+  if (diskFull) {
+    const fix = "free some space there: sudo noderax-agent doctor shows how much is left";
+    return { state: "degraded", code: "disk_full", ...diskFull, fix };
+  }
+  const { enabled, connected, sinceMs, problem } = realtime;
+  if (!enabled || connected) return { state: "healthy", code: "healthy" };
+  if (problem === undefined) {
+    return { state: "degraded", code: "starting", what: "realtime is down: it is connecting" };
+  }
+  return {
+    state: "degraded",
+    code: "realtime_down",
+    what: `realtime is down: ${problem}`,
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    fix: "find out what stops it: sudo noderax-agent doctor",
+  };
+}
+
+/** The verdict on one line. */
+export function healthLine({ state, what, fix }: Pick<Health, "state" | "what" | "fix">): string {
+  const words = what === undefined ? state : `${state}: ${what}`;
+  return fix === undefined ? words : `${words} (fix: ${fix})`;
+}

@@ -13,6 +13,7 @@ const Report = z.object({
     status: z.enum(["ok", "warn", "fail", "skip"]),
     found: z.string(),
     fix: z.string().optional(),
+    mend: z.string().optional(),
   })),
   summary: z.record(z.string(), z.number()),
 });

@@ -13,7 +13,7 @@ import {
 import { clientTrusting } from "../control_plane/connect.ts";
 import { readLaunches } from "../privileges/privileges.ts";
 import { Logger } from "../system/logger.ts";
-import { INSTALLED } from "../system/paths.ts";
+import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
@@ -24,10 +24,14 @@ import { changeService, type ServiceOutcome, tell } from "./service_commands.ts"
 const FILES = new Set(["api_tls_ca_file", "state_file"]);
 
 /**
- * Changes one key of the configuration file, or removes it, and restarts the service if that is the
- * file it reads; gives the exit code.
+ * Changes one key of the configuration file, or removes it, and has the service take the change if
+ * that is the file it reads; gives the exit code.
  */
-export async function configSet(key: string, text: string): Promise<number> {
+export async function configSet(
+  key: string,
+  text: string,
+  { restart = false }: { restart?: boolean } = {},
+): Promise<number> {
   const row = CONFIG_KEYS.find((row) => row.key === key);
   if (!row) throw unknownKey(key);
   const { path, passedOver } = await locateConfig();
@@ -46,11 +50,11 @@ export async function configSet(key: string, text: string): Promise<number> {
   if (source !== undefined && source !== "default" && "env" in source) {
     complain(`the environment variable ${source.env} is set and has the last word on ${key}.`);
   }
-  const outcome = await restartIfInUse(path);
+  const outcome = await applyIfInUse(path, row, restart);
   return outcome ? tell(outcome) : 0;
 }
 
-/** The world that {@linkcode restartIfInUse} sees. */
+/** The world that {@linkcode applyIfInUse} sees. */
 export interface RestartOptions {
   /** Runs systemd's tools. */
   run?: RunTool;
@@ -60,9 +64,14 @@ export interface RestartOptions {
   named?: boolean;
 }
 
-/** Restarts the service if it runs and `path` is its configuration; undefined if it need not. */
-export async function restartIfInUse(
+/**
+ * Has the service take the change if it runs and `path` is its configuration; undefined if it need
+ * not. What can be reloaded is; a restart would end running tasks, so it is asked for.
+ */
+export async function applyIfInUse(
   path: string,
+  row: Pick<ConfigKey, "key" | "needsRestart">,
+  restart: boolean,
   { run = runTool, installedConfig = INSTALLED.config, named = namedConfig() !== undefined }:
     RestartOptions = {},
 ): Promise<ServiceOutcome | undefined> {
@@ -72,6 +81,17 @@ export async function restartIfInUse(
   if (isOther) {
     return { done: true, text: `The service was left alone: it reads ${installedConfig}.` };
   }
+  if (!row.needsRestart) {
+    const { code, stderr } = await run("systemctl", "reload", SERVICE);
+    if (code === 0) return { done: true, text: "The running agent was told to reload it." };
+    return { done: false, text: `the value is saved, but the reload failed: ${stderr}` };
+  }
+  if (!restart) {
+    const text = `${row.key} takes effect at the next restart: run \`sudo ${PROGRAM} restart\` ` +
+      "(running tasks have shutdown_timeout to finish), or give --restart.";
+    return { done: true, text };
+  }
+  print("Restarting the service: running tasks have shutdown_timeout to finish.\n");
   const { done, text } = await changeService("restart", run);
   return { done, text: done ? `Restarted: ${text}` : `the value is saved, but ${text}` };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "@std/path";
 import type { RunTool } from "../system/tool.ts";
-import { checked, restartIfInUse } from "./config_set.ts";
+import { applyIfInUse, checked } from "./config_set.ts";
 
 const PATH = "/etc/agent.json";
 
@@ -16,7 +16,9 @@ function systemd(active: string, restart = { code: 0, stdout: "", stderr: "" }) 
     return Promise.resolve(args[0] === "restart" ? restart : answer);
   };
   const options = { run, installedConfig: PATH };
-  const change = (path = PATH, named = true) => restartIfInUse(path, { ...options, named });
+  const row = { key: "api_url", needsRestart: true };
+  const change = (path = PATH, named = true, key = row, restart = true) =>
+    applyIfInUse(path, key, restart, { ...options, named });
   return { told, change };
 }
 
@@ -30,6 +32,15 @@ Deno.test("a service that runs is restarted when its configuration has changed",
     assert.deepEqual(await change(), outcome);
     assert.deepEqual(told, ["systemctl reset-failed", "systemctl restart"]);
   }
+});
+
+Deno.test("what can be reloaded never restarts the service; what cannot waits for --restart", async () => {
+  const { told, change } = systemd("active");
+  const reloaded = await change(PATH, true, { key: "log_level", needsRestart: false });
+  assert.deepEqual([reloaded?.done, told], [true, ["systemctl reload"]]);
+  const left = await change(PATH, true, undefined, false);
+  assert.match(left?.text ?? "", /^api_url takes effect at the next restart: /);
+  assert.deepEqual(told, ["systemctl reload"]);
 });
 
 Deno.test("a service that does not run, or reads another file, is left alone", async () => {

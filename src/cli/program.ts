@@ -180,18 +180,22 @@ function describeConfig(program: Command, exit: Exit): void {
       exit(await configShow(options));
     });
   config.command("set")
-    .description("change a value in the configuration file; the service is restarted if it runs")
+    .description(
+      "change a value in the configuration file; the running service reloads it if it can",
+    )
     .argument("<key>", "such as log_level")
     .argument("<value>", 'the new value; "" removes the key')
+    .option("--restart", "restart the service where the key needs it")
+    .option("--no-restart", "do not restart it; the default")
     // A value may begin with a dash.
     .allowUnknownOption()
     .addHelpText(
       "after",
       examples(["config set heartbeat_interval 20s", 'config set run_as_user ""']),
     )
-    .action(async (key: string, value: string) => {
+    .action(async (key: string, value: string, options: { restart?: boolean }) => {
       const { configSet } = await import("./config_set.ts");
-      exit(await configSet(key, value));
+      exit(await configSet(key, value, { restart: options.restart === true }));
     });
   config.command("path")
     .description("print the path of the configuration file")

@@ -310,7 +310,7 @@ Deno.test("a wait that is interrupted, or cut off from the control plane, loses 
       const { code, stderr } = await end(child);
       assert.equal(code, 130);
       assert.ok(performance.now() - killedAtMs < 60_000, "it did not wait for the call's limit");
-      assert.match(stderr, /noderax-agent: Stopped before the enrollment had begun\.\n$/);
+      assert.match(stderr, /noderax-agent: Stopped before the enrollment was started\.\n$/);
       assert.ok(!("enrollment_token" in await machine.saved()));
     },
     async "SIGTERM, then run goes on"() {

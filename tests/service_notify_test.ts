@@ -98,11 +98,11 @@ const CASES = {
     const { pid } = await manager.hears("READY=1");
     assert.equal(pid, agent.pid, "its main process says so");
     await manager.hears("WATCHDOG=1");
-    await manager.hears("STATUS=connected, 0 tasks");
+    await manager.hears("STATUS=healthy, 0 tasks");
     const task = fleet.shell("sleep 1000");
-    await manager.hears("STATUS=connected, 1 task");
+    await manager.hears("STATUS=healthy, 1 task");
     await controlPlane.stop();
-    await manager.hears("STATUS=control plane away (");
+    await manager.hears("STATUS=unhealthy (the control plane does not answer");
     await controlPlane.start();
     await controlPlane.waitForTask(task, ["running"]);
 
@@ -143,7 +143,7 @@ const CASES = {
       assert(!said.includes(token));
       controlPlane.approve(token);
       await agent.waitForLog("agent started");
-      await manager.hears("STATUS=connected, 0 tasks");
+      await manager.hears("STATUS=healthy, 0 tasks");
       assert.equal((await agent.stop()).code, 0);
       await manager.hears("STOPPING=1");
       const texts = manager.words.map(({ text }) => text).filter((text) => text !== "WATCHDOG=1");

@@ -135,9 +135,9 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
 
 function connectionRows(status: AgentStatus, now: Date): Row[] {
   const { apiUrl, phase, controlPlaneAnswers, heartbeats, claims } = status;
-  // One answer that is missing does not make the agent unready, but is told.
+  // One answer that is missing changes no verdict; the line of that call tells of it.
   const refused = healthOf(status).code === "credentials_refused";
-  const answering = controlPlaneAnswers && !claims.failing ? "answers" : "does not answer";
+  const answering = controlPlaneAnswers ? "answers" : "does not answer";
   const answers = refused ? "refuses this node's credentials" : answering;
   if (phase === "waiting for approval") return [["Control plane", `${apiUrl} ${answers}`]];
   return [

@@ -1,10 +1,9 @@
 /**
  * `deno task test [FILE …] [option of deno test …]`: the named tests; without a name all of them but
- * those of the builds.
+ * those of the builds, which `deno task test:build` runs.
  *
  * @module
  */
-const OPTIONS = ["test", "--no-prompt", "-P=test", "--parallel", "--ignore=tests/build"];
 
 /** Whether an argument names something that there is. */
 function isPath(argument: string): boolean {
@@ -15,8 +14,14 @@ function isPath(argument: string): boolean {
   }
 }
 
-const paths = Deno.args.some(isPath) ? [] : ["src", "scripts", "tests"];
+/** By name: `--ignore` leaves nothing out of a folder that is named. */
+function everyTest(): string[] {
+  const tests = [...Deno.readDirSync("tests")].map(({ name }) => `tests/${name}`);
+  return ["src", "scripts", "tests/system", ...tests.filter((path) => path.endsWith("_test.ts"))];
+}
+
+const paths = Deno.args.some(isPath) ? [] : everyTest();
 const child = new Deno.Command(Deno.execPath(), {
-  args: [...OPTIONS, ...paths, ...Deno.args],
+  args: ["test", "--no-prompt", "-P=test", "--parallel", ...paths, ...Deno.args],
 }).spawn();
 Deno.exit((await child.status).code);

@@ -1,3 +1,4 @@
+import type * as z from "@zod/zod";
 import type { Socket } from "socket.io";
 import { blame } from "./_blame.ts";
 import { HttpError } from "./_http_error.ts";
@@ -6,6 +7,7 @@ import type { Node, Nodes } from "./_nodes.ts";
 import type { ControlPlaneOptions } from "./_options.ts";
 import {
   authEvent,
+  locatedAuthEvent,
   type Metrics,
   metricsEvent,
   nestedMetrics,
@@ -14,7 +16,7 @@ import {
 } from "./_realtime_rules.ts";
 import { AuthError, Refusal } from "./_refusal.ts";
 import type { Call } from "./_routes.ts";
-import { parseBody } from "./_rules.ts";
+import { parseBody, RefusedLocations } from "./_rules.ts";
 import type { Tasks } from "./_tasks.ts";
 import { checkColumns } from "./_wire.ts";
 
@@ -56,6 +58,7 @@ export interface AgentEventsParts {
 /** What an agent says about itself and its tasks (contract, realtime). */
 export class AgentEvents {
   readonly #parts: AgentEventsParts;
+  readonly #refusedLocations = new RefusedLocations();
   readonly #metrics = new Map<string, TimedMetrics[]>();
 
   /** Makes one for all nodes. */
@@ -96,7 +99,12 @@ export class AgentEvents {
 
   #auth(connection: Connection, payload: unknown): Record<string, unknown> {
     const { nodes, options, violate } = this.#parts;
-    const body = parseBody(authEvent, payload);
+    const schema = options.takesLocation ? locatedAuthEvent : authEvent;
+    const sender = String(Object(payload).nodeId);
+    const body = this.#refusedLocations.judge(
+      sender,
+      () => parseBody<z.infer<typeof locatedAuthEvent>>(schema, payload),
+    );
     if (options.refuseAuth !== null) throw new AuthError(options.refuseAuth);
     const node = nodes.get(body.nodeId);
     if (!node || node.deleted || node.agentToken !== body.agentToken) {
@@ -112,6 +120,7 @@ export class AgentEvents {
         violate(`"agent.auth" has some of the three versions: the others are lost`);
       }
     }
+    node.location = body.location ?? node.location;
     if (body.rootAccess) node.appliedRootAccess = body.rootAccess;
     this.#parts.seen(node);
     this.#parts.authenticated(connection, node);

@@ -6,10 +6,11 @@ import type { Tasks } from "./_tasks.ts";
 /** Holds a refusal against the agent by a sentence, unless it could not have known. */
 export function blame(
   call: Pick<Call, "method" | "path" | "route">,
-  { statusCode, message }: HttpError,
+  { statusCode, message, isFault }: HttpError,
   tasks: Tasks,
   violate: (sentence: string) => void,
 ): void {
+  if (!isFault) return;
   const route = taskRoute(call.route);
   if (statusCode === 409 && route) {
     const task = tasks.get(route.taskId);

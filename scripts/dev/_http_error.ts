@@ -6,12 +6,15 @@ export class HttpError extends Error {
   readonly statusCode: number;
   /** One sentence a broken rule, as `errors` in the answer. */
   readonly errors: string[] | undefined;
+  /** Whether the agent could have known better, so that it is a violation. */
+  readonly isFault: boolean;
 
   /** Makes one from its status (400..599), its message and, for a refused body, each broken rule. */
-  constructor(statusCode: number, message: string, errors?: string[]) {
+  constructor(statusCode: number, message: string, errors?: string[], isFault = true) {
     super(message);
     this.statusCode = statusCode;
     this.errors = errors;
+    this.isFault = isFault;
   }
 }
 

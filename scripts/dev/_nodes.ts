@@ -18,6 +18,8 @@ export interface Node {
   offlineAt?: number;
   maintenance: boolean;
   deleted: boolean;
+  /** What the last `agent.auth` said of it. */
+  location?: unknown;
   /** The desired root access profile; null (default) is a platform that knows no profiles. */
   rootAccess: { profile: RootAccessProfile; updatedAt: string } | null;
   /** What the last claim or `agent.auth` reported about root access. */

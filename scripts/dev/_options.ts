@@ -28,6 +28,11 @@ export interface ControlPlaneOptions {
   realtimeHandlerMs: () => number;
   /** Whether events are acknowledged; older control planes never do. Default true. */
   acks: boolean;
+  /**
+   * Whether enrollment, consume and `agent.auth` take a location, as the newest control planes do.
+   * Default false: all that comes with one is refused.
+   */
+  takesLocation: boolean;
   /** Refuses every `agent.auth` with this message. Default null: by the credentials. */
   refuseAuth: string | null;
   /** A socket without `agent.ping` for so long is dropped. Default 45 s. */
@@ -58,6 +63,7 @@ export const DEFAULT_OPTIONS: Readonly<ControlPlaneOptions> = {
   maxRequests: 10_000,
   realtimeHandlerMs: () => 0,
   acks: true,
+  takesLocation: false,
   refuseAuth: null,
   agentPingTimeoutMs: 45_000,
   terminalOpenMs: 15_000,

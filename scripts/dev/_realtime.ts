@@ -260,7 +260,9 @@ export class Realtime {
         socket.disconnect(true);
         return undefined;
       }
-      const refusal = thrown instanceof HttpError ? new Refusal(thrown.message) : thrown;
+      const refusal = thrown instanceof HttpError
+        ? new Refusal(thrown.message, thrown.isFault)
+        : thrown;
       // Anything else is a mistake of this program: let it be seen.
       if (!(refusal instanceof Refusal)) throw thrown;
       return this.#refused(socket, event, refusal);

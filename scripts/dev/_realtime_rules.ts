@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { claimBody, text } from "./_rules.ts";
+import { claimBody, location, text } from "./_rules.ts";
 
 /** base64 characters in one `terminal.output` (contract, realtime). */
 const MAX_OUTPUT_CHARS = 65_536;
@@ -19,6 +19,9 @@ export const authEvent = z.strictObject({
   kernelVersion: version,
   rootAccess: claimBody.shape.rootAccess,
 });
+
+/** The same where locations are taken. */
+export const locatedAuthEvent = authEvent.extend({ location: location.optional() });
 
 /** `agent.ping`. */
 export const pingEvent = z.strictObject({ type: z.literal("agent.ping"), timestamp: dateTime });

@@ -12,9 +12,11 @@ import {
   consumeBody,
   heartbeatBody,
   initiateBody,
+  locatedConsumeBody,
   logBody,
   parseBody,
   progressBody,
+  RefusedLocations,
   STORED_OUTPUT_UNITS,
   transitionBody,
   unstorable,
@@ -62,6 +64,7 @@ export class Routes {
   readonly #updates: AgentUpdates;
   readonly #violate: (sentence: string) => void;
   readonly #seen: (node: Node) => void;
+  readonly #refusedLocations = new RefusedLocations();
   readonly #limits = new Map<string, { count: number; resetAt: number }>();
 
   /** `violate` is told each breach that is answered with 2xx; `seen` that a node is alive. */
@@ -115,7 +118,10 @@ export class Routes {
 
   #consume(call: Call): Answer {
     this.#limit(call, "consume");
-    const { token, hostname, additionalInfo } = this.#parse(consumeBody, call);
+    const schema = this.#options.takesLocation ? locatedConsumeBody : consumeBody;
+    const parse = () => this.#parse<z.infer<typeof locatedConsumeBody>>(schema, call);
+    const sender = JSON.stringify(call.body).slice(0, 1_000);
+    const { token, hostname, additionalInfo } = this.#refusedLocations.judge(sender, parse);
     checkColumns({ ...additionalInfo, hostname });
     const { nodeId, agentToken } = this.#nodes.consume(token, hostname, additionalInfo ?? {});
     return { status: 201, body: { nodeId, agentToken } };

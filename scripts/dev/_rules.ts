@@ -37,24 +37,41 @@ export const rootAccessProfile = z.enum([
 /** A root access profile (contract, root access profiles). */
 export type RootAccessProfile = z.infer<typeof rootAccessProfile>;
 
+/** Where a node is (contract, location). */
+export const location = z.strictObject({
+  provider: z.enum(["aws", "gcp", "azure", "manual", "public_ip"]),
+  source: z.enum(["cloud_metadata", "manual", "ipinfo"]),
+  region: text(1, 120),
+  zone: text(1, 120).optional(),
+  latitude: z.number().min(-90).max(90).optional(),
+  longitude: z.number().min(-180).max(180).optional(),
+});
+
 /** Body of `POST /enrollments/initiate`. */
 export const initiateBody = z.strictObject({
   email: z.email().transform((value) => value.toLowerCase()),
   hostname: text(2, 1_000_000).transform((value) => value.toLowerCase()),
-  additionalInfo: object.nullish(),
+  additionalInfo: z.looseObject({ location: location.optional() }).nullish(),
+});
+
+const additionalInfo = z.strictObject({
+  os: version,
+  arch: version,
+  agentVersion: version,
+  platformVersion: version,
+  kernelVersion: version,
 });
 
 /** Body of `POST /node-installs/consume`. */
 export const consumeBody = z.strictObject({
   token: text(8, 1_000_000),
   hostname: text(2, 1_000_000).transform((value) => value.toLowerCase()),
-  additionalInfo: z.strictObject({
-    os: version,
-    arch: version,
-    agentVersion: version,
-    platformVersion: version,
-    kernelVersion: version,
-  }).nullish(),
+  additionalInfo: additionalInfo.nullish(),
+});
+
+/** The same where locations are taken. */
+export const locatedConsumeBody = consumeBody.extend({
+  additionalInfo: additionalInfo.extend({ location: location.optional() }).nullish(),
 });
 
 /** Body of `POST /node-installs/progress`. */
@@ -141,6 +158,24 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
       : [`${issue.path.join(".") || "body"}: ${issue.message}`]
   );
   throw new HttpError(400, errors.join("; "), errors);
+}
+
+/** Who has sent a location to a control plane that takes none: the first time is no fault. */
+export class RefusedLocations {
+  readonly #senders = new Set<string>();
+
+  /** Runs `parse`; its refusal of a location alone is held against `sender` the second time only. */
+  judge<T>(sender: string, parse: () => T): T {
+    try {
+      return parse();
+    } catch (thrown) {
+      const isOfLocation = thrown instanceof HttpError && thrown.errors?.length === 1 &&
+        /^property (additionalInfo\.)?location should not exist$/.test(thrown.message);
+      if (!isOfLocation || this.#senders.has(sender)) throw thrown;
+      this.#senders.add(sender);
+      throw new HttpError(400, thrown.message, thrown.errors, false);
+    }
+  }
 }
 
 /** Why the database cannot store a text: NUL or a lone surrogate; undefined when it can. */

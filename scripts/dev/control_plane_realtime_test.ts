@@ -88,7 +88,9 @@ Deno.test("refusals: unknown events, further properties, wrong values", async ()
   assert.equal(agent.got("agent.error").at(-1)?.code, "UNKNOWN_EVENT");
   await refused("agent.ping", { timestamp, nodeId: "x" }, /nodeId should not exist/);
   await refused("agent.ping", {}, /timestamp/);
-  await refused("agent.auth", { ...t.node, location: {} }, /location should not exist/);
+  const located = { ...t.node, location: {} };
+  assert.equal((await agent.send("agent.auth", located)).ok, false, "it could not know");
+  await refused("agent.auth", located, /location should not exist/);
   await refused("agent.metrics", { ...t.node, ...percentages, cpuUsage: 100.1 }, /cpuUsage/);
   await refused("agent.metrics", { ...t.node, ...percentages, load: 1 }, /load should not exist/);
   await refused("agent.metrics", { ...t.node, ...percentages, agentToken: "x" }, /credentials/);

@@ -28,6 +28,8 @@ import { settlesWithin } from "../system/deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
 import { guardProcess } from "./uncaught_errors.ts";
 import type { RealtimeServices, RealtimeServicesOptions } from "./realtime_services.ts";
+import { locate } from "../identity/location.ts";
+import { LocationReport } from "../identity/location_report.ts";
 import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import type { StateLock } from "./instance_lock.ts";
@@ -281,11 +283,18 @@ class Agent implements SignalHandlers {
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
   async #startRealtimeServices(): Promise<RealtimeServices> {
     const { OpenSessions } = await import("../terminal/open_sessions.ts");
+    const { transport, logger } = this.#parts;
     const folder = dirname(this.#config.stateFile);
     const options: RealtimeServicesOptions = {
       ...this.#parts,
       openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
-      network: this.#parts.transport,
+      location: await LocationReport.open({
+        path: join(folder, "location_refused.json"),
+        apiUrl: transport.apiUrl,
+        find: () => locate(this.#config),
+        logger,
+      }),
+      network: transport,
       config: () => this.#config,
       onTask: (task) => this.#takePushed(task),
     };

@@ -1,6 +1,7 @@
 import type { Config } from "../config/mod.ts";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import type { Network } from "../control_plane/network.ts";
+import type { LocationReport } from "../identity/location_report.ts";
 import type { HostFacts } from "../system/host_facts.ts";
 import type { Task } from "../control_plane/schemas.ts";
 import type { Privileges } from "../privileges/privileges.ts";
@@ -33,6 +34,8 @@ export interface RealtimeServicesOptions {
   rootAccess: RootAccess;
   /** Keeps which terminals are open. */
   openTerminals: OpenSessions;
+  /** Where this machine is, for a control plane that takes it. */
+  location: LocationReport;
   /** Gets each task that is dispatched in realtime. */
   onTask: (task: Task) => unknown;
   /** The agent's log. */

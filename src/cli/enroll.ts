@@ -11,9 +11,10 @@ import {
   type WaitingReport,
 } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
+import { readNodeFacts } from "../identity/location.ts";
 import { requireOwnState } from "../identity/own_state.ts";
 import { findPackage } from "../install/packaged.ts";
-import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
+import { hostnameForEnrollment } from "../system/host_facts.ts";
 import { oneLine } from "../system/one_line.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
@@ -141,7 +142,7 @@ async function startAnew(
 ): Promise<Credentials> {
   const email = await conversation.email();
   const hostname = hostnameForEnrollment();
-  const facts = await readHostFacts();
+  const facts = await readNodeFacts(place.loaded.config);
   using interruption = new Interruption(conversation.interrupted);
   for (let renewed = false;; renewed = true) {
     const initiated = await begin(place, { email, hostname, facts });

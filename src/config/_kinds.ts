@@ -40,7 +40,7 @@ export function size(min: number, max: number): Kind<number> {
 
 const numeral = z.union([
   z.number(),
-  z.string().trim().regex(/^\d+(\.\d+)?$/).transform(Number),
+  z.string().trim().regex(/^-?\d+(\.\d+)?$/).transform(Number),
 ]);
 
 /** A number, as JSON or as decimal text. */
@@ -76,6 +76,23 @@ export const headerText: Kind<string> = {
   allowed: "text of visible ASCII characters without spaces",
   schema: z.string().trim().pipe(HeaderText),
 };
+
+/** What a person calls something. */
+export const label: Kind<string> = {
+  allowed: "text of up to 120 characters in one line",
+  schema: z.string().trim().max(120).regex(/^\P{C}+$/u),
+};
+
+/** One of a few words. */
+export function oneOf<Word extends string>(...words: Word[]): Kind<Word> {
+  return {
+    allowed: `one of ${words.join(", ")}`,
+    schema: z.preprocess(
+      (raw) => typeof raw === "string" ? raw.trim().toLowerCase() : raw,
+      z.enum(words),
+    ),
+  };
+}
 
 /** The name of an account of this machine. */
 export const userName: Kind<string> = {

@@ -104,6 +104,7 @@ export async function inspectConfig(options: LoadConfigOptions = {}): Promise<In
     ...unknownKeys.length === 0
       ? []
       : [`${path} has unknown keys, which are ignored: ${unknownKeys.join(", ")}.`],
+    ...unusedLocation(config),
   ];
   return { config, ...located, sources, unknownKeys, warnings, problems };
 }
@@ -185,6 +186,23 @@ async function isThere(path: string): Promise<boolean> {
       error instanceof Deno.errors.NotADirectory;
     return !missing;
   }
+}
+
+/** Keys of a location that cannot be used without others. */
+function unusedLocation(config: Config): string[] {
+  const {
+    locationManualRegion: region,
+    locationManualZone: zone,
+    locationManualLatitude: latitude,
+    locationManualLongitude: longitude,
+  } = config;
+  const isAnySet = [zone, latitude, longitude].some((value) => value !== undefined);
+  if (region === undefined && isAnySet) {
+    return ["location_manual_region is not set: the other location_manual keys are ignored."];
+  }
+  if ((latitude === undefined) === (longitude === undefined)) return [];
+  const sentence = "location_manual_latitude and location_manual_longitude are used together: ";
+  return [`${sentence}set both, or neither.`];
 }
 
 function pickValue(

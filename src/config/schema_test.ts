@@ -29,6 +29,7 @@ Deno.test("the defaults are those of the documentation", () => {
     realtimeBackoffJitter: 0.2,
     realtimeNamespace: "/agent-realtime",
     realtimePath: "/socket.io/",
+    locationDetection: "off",
     stateFile: "./data/agent_identity.json",
     logLevel: "info",
   });
@@ -37,7 +38,7 @@ Deno.test("the defaults are those of the documentation", () => {
 Deno.test("the table names every key once and no environment variable twice", () => {
   const names = CONFIG_KEYS.flatMap((row) => row.env);
   assert.equal(CONFIG_KEYS.length, Object.keys(configSchema.shape).length);
-  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 25);
+  assert.equal(new Set(CONFIG_KEYS.map((row) => row.key)).size, 30);
   assert.equal(new Set(names).size, names.length);
   assert.deepEqual(
     CONFIG_KEYS.filter((row) => row.secret).map((row) => row.key),
@@ -96,6 +97,21 @@ Deno.test("durations are bounded and need a unit", () => {
     ]);
   }
   check("taskTimeoutMs", [["1ms", 1], ["999µs", undefined], ["25h", undefined]]);
+});
+
+Deno.test("a location is words, and degrees within the globe", () => {
+  check("locationDetection", [["Cloud ", "cloud"], ["off", "off"], ["ipinfo", undefined]]);
+  check("locationManualRegion", [
+    [" Zürich, 1. OG ", "Zürich, 1. OG"],
+    ["x".repeat(120), "x".repeat(120)],
+    ["x".repeat(121), undefined],
+    ["a\nb", undefined],
+    ["\ud800", undefined],
+    ["", undefined],
+    [1, undefined],
+  ]);
+  check("locationManualLatitude", [[-90, -90], ["-33.87", -33.87], [90.1, undefined]]);
+  check("locationManualLongitude", [[180, 180], ["-180", -180], ["west", undefined]]);
 });
 
 Deno.test("booleans and numbers are read from JSON and from text", () => {

@@ -1,4 +1,5 @@
 import * as z from "@zod/zod";
+import { RefusedError } from "./errors.ts";
 import type { HttpCall, HttpTransport } from "./http.ts";
 import type { Reachability } from "./reachability.ts";
 import type { HostFacts } from "../system/host_facts.ts";
@@ -12,6 +13,7 @@ import {
   InitiatedEnrollment,
   type InstallProgress,
   type LogEntry,
+  type NodeFacts,
   OfTask,
   type RootAccessReport,
   StoredEntry,
@@ -44,17 +46,18 @@ export class EnrollmentApi {
 
   /** Asks for this machine to be let in; whoever owns `email` approves it. */
   initiate(
-    body: { email: string; hostname: string; additionalInfo: HostFacts },
+    body: { email: string; hostname: string; additionalInfo: NodeFacts },
     signal?: AbortSignal,
   ): Promise<InitiatedEnrollment> {
-    return this.#transport.call({
-      method: "POST",
-      path: "/enrollments/initiate",
-      answer: InitiatedEnrollment,
-      body,
-      timeoutMs: this.#timeoutMs,
-      signal,
-    });
+    return withoutLocationIfNeeded(body, (body) =>
+      this.#transport.call({
+        method: "POST",
+        path: "/enrollments/initiate",
+        answer: InitiatedEnrollment,
+        body,
+        timeoutMs: this.#timeoutMs,
+        signal,
+      }));
   }
 
   /** Asks where the enrollment stands; 404 means the token is unknown. */
@@ -70,15 +73,16 @@ export class EnrollmentApi {
 
   /** Makes this machine a node by a token that the web app gave for it; the token is used up then. */
   consume(
-    body: { token: string; hostname: string; additionalInfo: HostFacts },
+    body: { token: string; hostname: string; additionalInfo: NodeFacts },
   ): Promise<ConsumedInstall> {
-    return this.#transport.call({
-      method: "POST",
-      path: "/node-installs/consume",
-      answer: ConsumedInstall,
-      body,
-      timeoutMs: this.#timeoutMs,
-    });
+    return withoutLocationIfNeeded(body, (body) =>
+      this.#transport.call({
+        method: "POST",
+        path: "/node-installs/consume",
+        answer: ConsumedInstall,
+        body,
+        timeoutMs: this.#timeoutMs,
+      }));
   }
 
   /** Tells the web app how an installation with such a token goes; also after it was used up. */
@@ -206,6 +210,21 @@ export class AgentApi {
 
   #call<T>(call: HttpCall<T>): Promise<T> {
     return this.#transport.call({ ...call, headers: this.#headers });
+  }
+}
+
+/** A control plane that knows no locations refuses all that comes with one (contract: Location). */
+async function withoutLocationIfNeeded<Body extends { additionalInfo: NodeFacts }, T>(
+  body: Body,
+  send: (body: Body) => Promise<T>,
+): Promise<T> {
+  const { location, ...additionalInfo } = body.additionalInfo;
+  if (!location) return await send({ ...body, additionalInfo });
+  try {
+    return await send(body);
+  } catch (error) {
+    if (!(error instanceof RefusedError) || error.status !== 400) throw error;
+    return await send({ ...body, additionalInfo });
   }
 }
 

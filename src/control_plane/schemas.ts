@@ -1,5 +1,6 @@
 import * as z from "@zod/zod";
 import { HeaderText } from "../system/header_text.ts";
+import type { HostFacts } from "../system/host_facts.ts";
 
 /** The error body of every refused call (contract: Base path). */
 export const ErrorBody = z.object({
@@ -16,6 +17,28 @@ const NO_ROUTE = /^Cannot [A-Z]+ \//;
  */
 export const OwnErrorBody = ErrorBody.extend({ statusCode: z.number(), path: z.string() })
   .refine(({ message }) => !NO_ROUTE.test(String(message)));
+
+/** Where a machine is, as the control plane shows it (contract: Location). */
+export type Location = {
+  /** Who says so: a cloud, or whoever has configured it. */
+  provider: "aws" | "gcp" | "azure" | "manual";
+  /** How it is known. */
+  source: "cloud_metadata" | "manual";
+  /** Such as `eu-central-1`. */
+  region: string;
+  /** A part of the region. */
+  zone?: string;
+  /** In degrees, north is positive. */
+  latitude?: number;
+  /** In degrees, east is positive. */
+  longitude?: number;
+};
+
+/** What a machine tells of itself when it becomes a node. */
+export type NodeFacts = HostFacts & {
+  /** Where it is, if that is known. */
+  location?: Location | undefined;
+};
 
 /** Answer of `POST /enrollments/initiate` (contract: Enrollment). */
 export const InitiatedEnrollment = z.object({ token: HeaderText, expiresAt: z.string() });

@@ -8,8 +8,7 @@ import {
   RefusedError,
   UnusableAnswerError,
 } from "../control_plane/errors.ts";
-import type { HostFacts } from "../system/host_facts.ts";
-import type { EnrollmentStatus, InitiatedEnrollment } from "../control_plane/schemas.ts";
+import type { EnrollmentStatus, InitiatedEnrollment, NodeFacts } from "../control_plane/schemas.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { writeIdentity } from "./identity_file.ts";
 
@@ -93,7 +92,7 @@ export interface WaitOptions {
  */
 export async function initiateEnrollment(
   { loaded, api, env, warn }: EnrollmentPlace,
-  request: { email: string; hostname: string; facts: HostFacts },
+  request: { email: string; hostname: string; facts: NodeFacts },
   { retryMs = 30_000, signal }: { retryMs?: number; signal?: AbortSignal } = {},
 ): Promise<InitiatedEnrollment> {
   const { email, hostname, facts } = request;

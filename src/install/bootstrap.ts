@@ -1,6 +1,8 @@
+import type { Config } from "../config/mod.ts";
 import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { isTransient, RefusedError } from "../control_plane/errors.ts";
-import { hostnameForEnrollment, readHostFacts } from "../system/host_facts.ts";
+import { readNodeFacts } from "../identity/location.ts";
+import { hostnameForEnrollment } from "../system/host_facts.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 
 /**
@@ -10,9 +12,10 @@ import { messageOf, UserError } from "../system/user_error.ts";
 export async function consumeToken(
   api: Pick<EnrollmentApi, "consume">,
   token: string,
+  config: Config,
 ): Promise<Credentials> {
   const hostname = hostnameForEnrollment();
-  const additionalInfo = await readHostFacts();
+  const additionalInfo = await readNodeFacts(config);
   try {
     return await api.consume({ token, hostname, additionalInfo });
   } catch (cause) {

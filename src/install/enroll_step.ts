@@ -40,7 +40,9 @@ export function enrollment({ env, warn, token, converse }: EnrollmentOptions): S
       const place = { loaded, api, env, warn };
       try {
         if (token) await provePlace(loaded.config.stateFile, loaded.path);
-        const credentials = token ? await consumeToken(api, token) : await converse(place);
+        const credentials = token
+          ? await consumeToken(api, token, loaded.config)
+          : await converse(place);
         await completeEnrollment(place, credentials);
         undos.keep(
           `This machine is node ${credentials.nodeId} now, so all that was installed stays: fix ` +

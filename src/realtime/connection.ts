@@ -65,9 +65,9 @@ export class Connection implements AsyncDisposable {
       this.#end(this.#reason ?? reason);
     });
     this.#socket.onAny((event: string, payload: unknown) => {
-      if (event !== "agent.auth.ack" && event !== "agent.auth.error") {
-        options.onEvent(event, payload);
-      }
+      const isOfAuth = event === "agent.auth.ack" || event === "agent.auth.error" ||
+        (event === "agent.error" && !this.ready);
+      if (!isOfAuth) options.onEvent(event, payload);
     });
   }
 
@@ -111,6 +111,10 @@ export class Connection implements AsyncDisposable {
     });
     socket.once("agent.auth.error", (payload: unknown) => {
       reject(new RealtimeFailure("auth error", refusalOf(payload)));
+    });
+    // Anything else that was sent is not refused before the authentication.
+    socket.once("agent.error", (payload: unknown) => {
+      if (!this.ready) reject(new RealtimeFailure("auth message refused", refusalOf(payload)));
     });
     socket.once("agent.auth.ack", (payload: unknown) => {
       const ack = AuthAck.safeParse(payload);

@@ -7,6 +7,7 @@ export type FailureName =
   | "tls/proxy handshake failure"
   | "namespace connect failure"
   | "auth error"
+  | "auth message refused"
   | "transport dial failure";
 
 const CHECK: Record<FailureName, string> = {
@@ -16,6 +17,8 @@ const CHECK: Record<FailureName, string> = {
   "namespace connect failure":
     "check realtime_namespace, and whether the control plane serves realtime to agents",
   "auth error": "was the node deleted or its token replaced? enroll it again, or wait",
+  "auth message refused":
+    "is the control plane older than this agent? its log says what it does not know",
   "transport dial failure":
     "check that the control plane runs, api_url and realtime_path, and that a proxy in between " +
     "lets WebSocket through",

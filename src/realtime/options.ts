@@ -27,6 +27,13 @@ export interface RealtimeOptions {
   facts: HostFacts;
   /** The applied root access, for `agent.auth`; none where nothing is known of profiles. */
   rootAccess?: () => Record<string, unknown> | undefined;
+  /** Where this machine is, for `agent.auth`, and whether that is refused; never sent without. */
+  location?: {
+    /** What to send with the next one, if anything. */
+    current(): Promise<Record<string, unknown> | undefined>;
+    /** Called when the node was let in without it, and not with it. */
+    refused(): unknown;
+  };
   /** Get what the control plane sends. */
   handlers: RealtimeHandlers;
   /** Called each time the node is authenticated. */

@@ -52,6 +52,9 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   readonly #throttle = new LogThrottle();
   readonly #waiting = new Set<PromiseWithResolvers<void>>();
   #connection: Connection | undefined;
+  /** What is sent on this connection, see {@linkcode RealtimeOptions.location}. */
+  #location: Record<string, unknown> | undefined;
+  #isLocationDoubted = false;
   #now: RealtimeSnapshot = { connected: false, sinceMs: performance.now() };
 
   /** Begins to connect at once. */
@@ -185,7 +188,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   /** One connection from its dialling to its end; gives the pause after it, in milliseconds. */
   async #serve(io: SocketIo): Promise<number> {
-    const { network, config, logger } = this.#options;
+    const { network, config, logger, location } = this.#options;
     const startedMs = performance.now();
     try {
       await using connection = new Connection({
@@ -196,13 +199,19 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
         onEvent: (event, payload) => this.#inbox.take(event, payload),
       });
       this.#connection = connection;
+      this.#location = this.#isLocationDoubted ? undefined : await location?.current();
       const ack = await connection.open(this.#auth(), this.#signal);
+      if (this.#isLocationDoubted) location?.refused();
+      this.#isLocationDoubted = false;
       network.reachability.answered();
       logger.info("realtime session is up", { tookMs: Math.round(performance.now() - startedMs) });
       return await this.#live(connection, ack);
     } catch (error) {
       if (this.#signal.aborted) throw error;
-      return await this.#failed(error instanceof RealtimeFailure ? error : dialFailure(error));
+      const failure = error instanceof RealtimeFailure ? error : dialFailure(error);
+      // The location may be what is refused: it is left out at once, once.
+      this.#isLocationDoubted = failure.failure === "auth message refused" && !!this.#location;
+      return this.#isLocationDoubted ? 0 : await this.#failed(failure);
     } finally {
       this.#connection = undefined;
     }
@@ -220,6 +229,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       platformVersion,
       kernelVersion,
       ...(applied ? { rootAccess: applied } : {}),
+      ...(this.#location ? { location: this.#location } : {}),
     };
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
-import example from "../config.example.json" with { type: "json" };
 import project from "../deno.json" with { type: "json" };
+import { CONFIG_KEYS, parseValue } from "../src/config/mod.ts";
 import { Desk } from "./_cli.ts";
 import { agentCommand, FROM_SOURCE } from "./_command.ts";
 
@@ -25,35 +25,17 @@ const COMMANDS = [
   "completions",
 ];
 
-/** For every key of the example a text to set, and what the file and `config show` then have. */
+/** Texts that are saved in another form than that of the keys' examples, and that form. */
 const SETTINGS: Record<string, [text: string, value: unknown]> = {
   api_url: ["host.example.com:3000/api/v1", "https://host.example.com:3000"],
   api_tls_ca_file: ["/etc/ssl/own ca.pem", "/etc/ssl/own ca.pem"],
   enrollment_token: ["-e1-SECRET", "-e1-SECRET"],
-  node_id: ["node-1", "node-1"],
   agent_token: ["a1-SECRET", "a1-SECRET"],
   heartbeat_interval: ["90s", "1m30s"],
-  metrics_interval: ["250ms", "250ms"],
-  task_poll_interval: ["20s", "20s"],
   request_timeout: ["0.5m", "30s"],
-  task_timeout: ["1h", "1h"],
   max_tasks: ["0", 0],
   log_memory_limit: ["0.5 GiB", "512MiB"],
-  shutdown_timeout: ["30s", "30s"],
   realtime_enabled: ["off", false],
-  realtime_ping_interval: ["3s", "3s"],
-  realtime_queue_size: ["64", 64],
-  realtime_backoff_jitter: ["0.5", 0.5],
-  realtime_namespace: ["/agents", "/agents"],
-  realtime_path: ["/ws/", "/ws/"],
-  run_as_user: ["nobody", "nobody"],
-  metrics_listen: ["127.0.0.1:9464", "127.0.0.1:9464"],
-  state_file: ["/srv/agent/identity.json", "/srv/agent/identity.json"],
-  update_source: ["/srv/releases", "/srv/releases"],
-  update_public_key: [
-    "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
-    "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
-  ],
   log_level: ["WARNING", "warn"],
 };
 
@@ -185,8 +167,10 @@ Deno.test("the version says what this is", async () => {
 
 Deno.test("every key can be set, and what is set is shown without its secrets", async () => {
   await using desk = await Desk.set();
-  assert.deepEqual(Object.keys(SETTINGS), Object.keys(example));
-  const settings = Object.entries(SETTINGS);
+  const settings = CONFIG_KEYS.map((row): [string, [text: string, value: unknown]] => {
+    const asTyped = parseValue(row, row.example, "in its row");
+    return [row.key, SETTINGS[row.key] ?? [row.example, asTyped]];
+  });
   await Promise.all(settings.map(async ([key, [text, value]]) => {
     const path = await desk.write(`${key}.json`, { colour: 1, [key]: "bad\u00e9 @", shape: {} });
     const said = await desk.says(["config", "set", key, text], { NODERAX_CONFIG_FILE: path });
@@ -231,7 +215,7 @@ Deno.test("every key can be set, and what is set is shown without its secrets", 
   assert.doesNotMatch(json.stdout + table.stdout, /SECRET/);
   const overridden = Shown.parse(JSON.parse(other.stdout)).values;
   assert.deepEqual(overridden.log_level, { value: "error", source: { env: "LOG_LEVEL" } });
-  assert.deepEqual(overridden.node_id, { value: "node-1", source: { file: path } });
+  assert.deepEqual(overridden.node_id, { value: values.node_id, source: { file: path } });
 });
 
 Deno.test("without a file the defaults are shown, and setting makes one", async () => {

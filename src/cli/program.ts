@@ -10,7 +10,7 @@ const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 usage error.";
 /** Runs the command that `args` (without the program's name) ask for; gives its exit code. */
 export async function runProgram(args: string[]): Promise<number> {
   let exitCode = 0;
-  const program = describe((code) => exitCode = code);
+  const program = commandLine((code) => exitCode = code);
   try {
     await program.parseAsync(plainly(args), { from: "user" });
     return exitCode;
@@ -30,8 +30,11 @@ function plainly(args: string[]): string[] {
 
 type Exit = (code: number) => void;
 
-/** Each command loads its module only when it is called, so that the others start quickly. */
-function describe(exit: Exit): Command {
+/**
+ * All commands; the one that is called gives its exit code to `exit`. Each loads its module only
+ * when it is called, so that the others start quickly.
+ */
+export function commandLine(exit: Exit): Command {
   const program = new AgentCommand(PROGRAM)
     .description("Lets a Noderax control plane watch this machine and run tasks on it.")
     .exitOverride()

@@ -34,6 +34,8 @@ export interface KeyInfo {
   readonly secret: boolean;
   /** The end of the sentence "it must be …". */
   readonly allowed: string;
+  /** A value as somebody would type it. */
+  readonly example: string;
   /** Its value when nobody sets it, as a file would hold it; none: it stays unset. */
   readonly fallback: ConfigValue | undefined;
   /** Whether a change waits for the next start: SIGHUP takes over all others. */
@@ -41,30 +43,33 @@ export interface KeyInfo {
 }
 
 type Words =
-  & Pick<KeyInfo, "key" | "env" | "doc">
-  & Partial<Pick<KeyInfo, "secret" | "needsRestart">>;
+  & Pick<KeyInfo, "key" | "doc">
+  & Partial<Pick<KeyInfo, "env" | "secret" | "needsRestart">>;
 
 const infos = z.registry<KeyInfo>();
 
-function optional<T>({ allowed, schema }: Kind<T>, words: Words): z.ZodOptional<z.ZodType<T>> {
-  return schema.optional()
-    .register(infos, {
-      secret: false,
-      needsRestart: false,
-      ...words,
-      allowed,
-      fallback: undefined,
-    });
+/** A key that stays unset unless somebody sets it. */
+function optional<T>(kind: Kind<T>, words: Words): z.ZodOptional<z.ZodType<T>> {
+  return kind.schema.optional().register(infos, infoOf(kind, undefined, words));
 }
 
 function key<T>(
-  { allowed, schema }: Kind<T>,
+  kind: Kind<T>,
   fallback: ConfigValue,
   words: Words,
 ): z.ZodPrefault<z.ZodType<T>> {
   // The fallback is read like anybody's value: it cannot break the rules either.
-  return z.prefault(schema, () => fallback)
-    .register(infos, { secret: false, needsRestart: false, ...words, allowed, fallback });
+  return z.prefault(kind.schema, () => fallback).register(infos, infoOf(kind, fallback, words));
+}
+
+function infoOf(
+  { allowed, example }: Kind<unknown>,
+  fallback: ConfigValue | undefined,
+  words: Words,
+): KeyInfo {
+  // Older variables have names of their own, each with a line in deno.json's permissions.
+  const env = [`NODERAX_${words.key.toUpperCase()}`];
+  return { env, secret: false, needsRestart: false, ...words, allowed, example, fallback };
 }
 
 const interval = duration(100);
@@ -72,14 +77,16 @@ const timeout = duration(1);
 
 /**
  * The one table of what can be configured. Names, environment variables, defaults, ranges, types,
- * the sentences about bad values, and which keys a reload takes over, all come from it.
+ * the sentences about bad values, and which keys a reload takes over, all come from it; so do
+ * docs/configuration.md and config.example.json, which `deno task generate` writes.
  */
 export const configSchema = z.object({
   apiUrl: optional(apiUrl, {
     key: "api_url",
     needsRestart: true,
     env: ["NODERAX_API_URL", "API_URL"],
-    doc: "The control plane's address; https unless it says http.",
+    doc:
+      "The control plane's address; https unless it says http. A trailing /, /api/v1 or /v1 is dropped.",
   }),
   apiTlsCaFile: optional(filePath, {
     key: "api_tls_ca_file",
@@ -91,13 +98,14 @@ export const configSchema = z.object({
     key: "enrollment_token",
     env: ["ENROLLMENT_TOKEN"],
     secret: true,
-    doc: "The token of an enrollment that is not finished yet.",
+    doc: "The token of an enrollment that is not finished yet; enroll writes and removes it.",
   }),
   nodeId: optional(headerText, {
     key: "node_id",
     needsRestart: true,
     env: ["NODE_ID"],
-    doc: "The id that the control plane gave this machine.",
+    doc:
+      "The id that the control plane gave this machine. With agent_token, it wins over the identity file.",
   }),
   agentToken: optional(headerText, {
     key: "agent_token",
@@ -124,7 +132,7 @@ export const configSchema = z.object({
   requestTimeoutMs: key(timeout, "10s", {
     key: "request_timeout",
     env: ["REQUEST_TIMEOUT"],
-    doc: "How long the answer to a request may take.",
+    doc: "How long the answer to a request may take; the time that a claim waits is added.",
   }),
   taskTimeoutMs: key(timeout, "10m", {
     key: "task_timeout",
@@ -188,7 +196,8 @@ export const configSchema = z.object({
     key: "metrics_listen",
     needsRestart: true,
     env: ["NODERAX_METRICS_LISTEN", "METRICS_LISTEN"],
-    doc: "Where Prometheus metrics, /healthz and /readyz are served on this machine; off if unset.",
+    doc:
+      "Where Prometheus metrics, /healthz and /readyz are served on this machine; off if unset. Port 0 is any free one, which the log names.",
   }),
   locationDetection: key(oneOf("off", "cloud"), "off", {
     key: "location_detection",
@@ -224,7 +233,7 @@ export const configSchema = z.object({
     key: "state_file",
     needsRestart: true,
     env: ["STATE_FILE"],
-    doc: "The identity file; what the agent must remember lies in the same folder.",
+    doc: "The identity file, relative to the working directory. Its folder is the state folder.",
   }),
   updateSource: optional(releaseSource, {
     key: "update_source",
@@ -239,7 +248,7 @@ export const configSchema = z.object({
   logLevel: key(logLevel, "info", {
     key: "log_level",
     env: ["LOG_LEVEL"],
-    doc: "How much is logged.",
+    doc: "How much is logged: events of this level and of those that follow it in the list.",
   }),
 });
 

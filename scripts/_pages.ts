@@ -17,6 +17,17 @@ export async function renderPages(): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(rendered));
 }
 
+/** A sentence for each page that is not what the code makes of it now. */
+export async function whatIsStale(): Promise<string[]> {
+  const sentences: string[] = [];
+  for (const [path, text] of Object.entries(await renderPages())) {
+    const written = await Deno.readTextFile(path).catch(() => "");
+    if (written === text) continue;
+    sentences.push(`${path} is out of date: run \`deno task generate\` and commit it.`);
+  }
+  return sentences;
+}
+
 async function formatted(text: string, extension: string): Promise<string> {
   const formatter = new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--config", "deno.json", "--ext", extension, "-"],

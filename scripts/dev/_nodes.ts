@@ -157,10 +157,10 @@ export class Nodes {
     return this.#current(enrollment);
   }
 
-  /** An operator approves: the node exists from now on. */
+  /** An operator approves: the node exists from now on. @throws 409 to the operator alone. */
   approve(token: string): Node {
     const enrollment = this.enrollment(token);
-    enrollment.node ??= this.add(enrollment.hostname, enrollment.additionalInfo);
+    enrollment.node ??= this.#join(enrollment.hostname, enrollment.additionalInfo);
     this.settle(token, "approved");
     return enrollment.node;
   }
@@ -196,12 +196,20 @@ export class Nodes {
     return install;
   }
 
-  /** Uses an installation token up: 410 the second time. */
+  /** Uses an installation token up: 410 the second time. A 409 leaves it as it was. */
   consume(token: string, hostname: string, additionalInfo: Record<string, unknown>): Node {
     const install = this.install(token);
     if (install.node) throw new HttpError(410, "Bootstrap token has been used already");
-    install.node = this.add(hostname, additionalInfo);
+    install.node = this.#join(hostname, additionalInfo);
     return install.node;
+  }
+
+  /** Hostnames are unique: 409 for one that a node has which was not deleted. */
+  #join(hostname: string, additionalInfo: Record<string, unknown>): Node {
+    if (this.all().some((node) => node.hostname.toLowerCase() === hostname)) {
+      throw new HttpError(409, "A node with this hostname already exists");
+    }
+    return this.add(hostname, additionalInfo);
   }
 
   #current(enrollment: Enrollment): Enrollment {

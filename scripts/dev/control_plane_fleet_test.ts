@@ -64,10 +64,15 @@ Deno.test("enrollments are pending, approved, revoked, rejected or expired", asy
   assert.deepEqual(await status(first), { status: "pending" });
   const second = await initiate();
   assert.deepEqual(await status(first), { status: "revoked" }, "the same pair again");
+  const other = cp.addNode({ hostname: "Srv" });
+  assert.throws(() => cp.approve(second), /hostname already exists/);
+  assert.deepEqual(await status(second), { status: "pending" });
+  cp.deleteNode(other.nodeId);
   const credentials = cp.approve(second);
   assert.deepEqual(await status(second), { status: "approved", ...credentials });
   assert.deepEqual(await status(second), { status: "approved", ...credentials });
   assert.partialDeepStrictEqual(cp.enrollments[1], { email: "dev@example.com", hostname: "srv" });
+  cp.deleteNode(credentials.nodeId);
   cp.reject(await initiate());
   cp.expire(await initiate());
   assert.deepEqual(cp.enrollments.slice(2).map((one) => one.status), ["rejected", "expired"]);

@@ -200,7 +200,11 @@ async function waitFor(
   const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns || 80 : undefined;
   using progress = new Progress({ write: print, columns });
   const onWaiting = (report: WaitingReport) => progress.show(waitingLine(report));
-  return await awaitApproval(place, token, { signal, onWaiting });
+  const warn = (sentence: string) => {
+    progress.clear();
+    place.warn(sentence);
+  };
+  return await awaitApproval({ ...place, warn }, token, { signal, onWaiting });
 }
 
 function waitingLine({ waitedMs, remainingMs, problem }: WaitingReport): string {

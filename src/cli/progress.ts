@@ -36,9 +36,15 @@ export class Progress implements Disposable {
     write(`${line}\n`);
   }
 
+  /** Takes the rewritten line away, until the next one is shown. */
+  clear(): void {
+    if (this.#shown) this.#options.write("\r\x1b[K");
+    this.#shown = false;
+  }
+
   /** Takes the rewritten line away. */
   [Symbol.dispose](): void {
-    if (this.#shown) this.#options.write("\r\x1b[K");
+    this.clear();
   }
 }
 

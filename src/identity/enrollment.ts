@@ -33,6 +33,10 @@ const SENTENCES: Record<EnrollmentEnd, string> = {
     "it was started with, then run `noderax-agent enroll` to start a new one.",
 };
 
+const CONFLICT =
+  "The enrollment is still pending. If the Noderax web app says that a node with this " +
+  "hostname already exists, delete or rename that node there, then approve again.";
+
 /** The enrollment has ended for good; waiting longer cannot help. */
 export class EnrollmentEndedError extends UserError {
   /** How it ended. */
@@ -77,6 +81,8 @@ export interface WaitOptions {
   intervalMs?: number;
   /** Pause after the control plane asked for fewer questions (429), in milliseconds. */
   throttledMs?: number;
+  /** After so long an approval that stays away may be one that is refused to its operator. */
+  conflictMs?: number;
   /** After so long the wait is given up, in milliseconds (contract: 10 min). */
   limitMs?: number;
   /** A clock that only goes forward, in milliseconds. */
@@ -129,8 +135,9 @@ export async function awaitApproval(
   options: WaitOptions = {},
 ): Promise<Credentials> {
   const { intervalMs = 5_000, throttledMs = 15_000, limitMs = 600_000, signal } = options;
-  const { now = () => performance.now(), onWaiting } = options;
+  const { now = () => performance.now(), onWaiting, conflictMs = 120_000 } = options;
   const startedAt = now();
+  let isHinted = false;
   while (true) {
     let pauseMs = intervalMs;
     let problem: string | undefined;
@@ -157,6 +164,11 @@ export async function awaitApproval(
             "check api_url and the network.") +
           " Its token is kept; `noderax-agent enroll` and `noderax-agent run` continue it.",
       );
+    }
+    if (!isHinted && problem === undefined && waitedMs >= conflictMs) {
+      // An operator's conflict is not told to the machine (contract: Realtime, rules).
+      place.warn(CONFLICT);
+      isHinted = true;
     }
     onWaiting?.({ waitedMs, remainingMs, ...(problem === undefined ? {} : { problem }) });
     await pause(Math.min(pauseMs, remainingMs), signal);

@@ -208,6 +208,29 @@ Deno.test("the wait is given up in time or when told to, with the token kept", (
     assert.equal((await saved()).enrollment_token, token);
   }));
 
+Deno.test("a machine whose hostname another node has hears after a while what may be wrong", () =>
+  withWorld(async ({ cp, place, warnings }) => {
+    const old = cp.addNode({ hostname: "machine" });
+    const { token } = await initiateEnrollment(place, REQUEST);
+    assert.throws(() => cp.approve(token), /hostname already exists/);
+    let nowMs = 0;
+    await awaitApproval(place, token, {
+      ...QUICK,
+      now: () => nowMs,
+      onWaiting: ({ waitedMs }) => {
+        assert.equal(warnings.length, waitedMs < 120_000 ? 0 : 1);
+        nowMs += 50_000;
+        if (waitedMs < 200_000) return;
+        cp.deleteNode(old.nodeId);
+        cp.approve(token);
+      },
+    });
+    assert.match(
+      String(warnings),
+      /^The enrollment is still pending\. .* delete or rename that node/,
+    );
+  }));
+
 Deno.test("a wait without an answer to its end says what came instead", () =>
   withWorld(async ({ cp, place, saved }) => {
     const { token } = await initiateEnrollment(place, REQUEST);

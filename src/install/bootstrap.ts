@@ -20,9 +20,12 @@ export async function consumeToken(
     return await api.consume({ token, hostname, additionalInfo });
   } catch (cause) {
     const reason = messageOf(cause).replaceAll(token, "***");
-    const todo = cause instanceof RefusedError && !isTransient(cause)
-      ? "make a new one in the Noderax web app"
-      : "check api_url and the network, then install again";
+    const todo = !(cause instanceof RefusedError) || isTransient(cause)
+      ? "check api_url and the network, then install again"
+      : cause.status === 409
+      ? `delete or rename the old node ${hostname} in the Noderax web app, then install again ` +
+        "with the same token"
+      : "make a new one in the Noderax web app";
     // Its cause may hold the token.
     throw new UserError(`The bootstrap token was not taken (${reason}): ${todo}.`);
   }

@@ -8,8 +8,8 @@ import { consumeToken } from "./bootstrap.ts";
 const CONFIG = configSchema.parse({ locationManualRegion: "cellar" });
 
 for (const takesLocation of [true, false]) {
-  const how = takesLocation ? "does not keep" : "that is refused does not keep";
-  Deno.test(`the location ${how} the bootstrap token from its use`, async () => {
+  const how = takesLocation ? "accepted" : "refused";
+  Deno.test(`a bootstrap token is taken with a location that is ${how}`, async () => {
     await using cp = await startControlPlane({ takesLocation });
     using transport = new HttpTransport(cp.url);
     const api = new EnrollmentApi(transport, 5_000);
@@ -22,3 +22,20 @@ for (const takesLocation of [true, false]) {
     assert.deepEqual(cp.violations, []);
   });
 }
+
+Deno.test("a hostname that another node has does not cost the bootstrap token", async () => {
+  await using cp = await startControlPlane();
+  using transport = new HttpTransport(cp.url);
+  const api = new EnrollmentApi(transport, 5_000);
+  const token = cp.addInstall();
+  const hostname = Deno.hostname();
+  const { nodeId } = cp.addNode({ hostname });
+  await assert.rejects(consumeToken(api, token, configSchema.parse({})), {
+    name: "UserError",
+    message: "The bootstrap token was not taken (A node with this hostname already exists): " +
+      `delete or rename the old node ${hostname} in the Noderax web app, then install again with ` +
+      "the same token.",
+  });
+  cp.deleteNode(nodeId);
+  assert.ok(await consumeToken(api, token, configSchema.parse({})));
+});

@@ -64,8 +64,10 @@ export class Scene implements AsyncDisposable {
     return node;
   }
 
-  /** Makes a token for an installation without anybody there. */
+  /** Makes a token for an installation without anybody there; the machine's old node is deleted. */
   addInstall(): string {
+    // Hostnames are unique.
+    for (const { nodeId } of this.controlPlane.nodes) this.controlPlane.deleteNode(nodeId);
     const token = this.controlPlane.addInstall();
     this.#installTokens.push(token);
     return token;

@@ -10,6 +10,7 @@ import {
   parseValue,
   saveConfig,
 } from "../config/mod.ts";
+import { requireControlPlane } from "../control_plane/api_answer.ts";
 import { clientTrusting } from "../control_plane/connect.ts";
 import { readLaunches } from "../privileges/privileges.ts";
 import { Logger } from "../system/logger.ts";
@@ -17,11 +18,21 @@ import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
+import { ask } from "./ask.ts";
+import { readLines } from "./lines.ts";
 import { nearest } from "./nearest.ts";
 import { complain, print, PROGRAM, quoted } from "./output.ts";
 import { changeService, type ServiceOutcome, tell } from "./service_commands.ts";
 
 const FILES = new Set(["api_tls_ca_file", "state_file"]);
+
+/** What the command line says of how a value is set. */
+export interface ConfigSetOptions {
+  /** Whether the service is to be restarted where the key needs it; a person is asked if unset. */
+  restart?: boolean | undefined;
+  /** Saves what would be refused. */
+  force?: boolean | undefined;
+}
 
 /**
  * Changes one key of the configuration file, or removes it, and has the service take the change if
@@ -30,7 +41,7 @@ const FILES = new Set(["api_tls_ca_file", "state_file"]);
 export async function configSet(
   key: string,
   text: string,
-  { restart = false }: { restart?: boolean } = {},
+  { restart, force = false }: ConfigSetOptions = {},
 ): Promise<number> {
   const row = CONFIG_KEYS.find((row) => row.key === key);
   if (!row) throw unknownKey(key);
@@ -38,7 +49,7 @@ export async function configSet(
   passedOver.forEach(complain);
   const value = text.trim() === ""
     ? null
-    : await checked(key, parse(row, text), path === INSTALLED.config);
+    : await checked(key, parse(row, text), path === INSTALLED.config && !force);
   const { warnings } = await saveConfig(path, { [key]: value });
   const what = value === null
     ? `Removed ${key} from`
@@ -62,18 +73,24 @@ export interface RestartOptions {
   installedConfig?: string;
   /** Whether `path` is what NODERAX_CONFIG_FILE names; else it was found, maybe by accident. */
   named?: boolean;
+  /** Asks the person; false where there is none. */
+  confirm?: (question: string) => Promise<boolean>;
 }
 
 /**
  * Has the service take the change if it runs and `path` is its configuration; undefined if it need
- * not. What can be reloaded is; a restart would end running tasks, so it is asked for.
+ * not. What can be reloaded is; a restart would end running tasks, so it has to be wanted.
  */
 export async function applyIfInUse(
   path: string,
   row: Pick<ConfigKey, "key" | "needsRestart">,
-  restart: boolean,
-  { run = runTool, installedConfig = INSTALLED.config, named = namedConfig() !== undefined }:
-    RestartOptions = {},
+  restart: boolean | undefined,
+  {
+    run = runTool,
+    installedConfig = INSTALLED.config,
+    named = namedConfig() !== undefined,
+    confirm = confirmRestart,
+  }: RestartOptions = {},
 ): Promise<ServiceOutcome | undefined> {
   const isOther = path !== installedConfig;
   if (isOther && named) return undefined;
@@ -86,14 +103,23 @@ export async function applyIfInUse(
     if (code === 0) return { done: true, text: "The running agent was told to reload it." };
     return { done: false, text: `the value is saved, but the reload failed: ${stderr}` };
   }
-  if (!restart) {
+  const cost = "running tasks have shutdown_timeout to finish";
+  const question = `${row.key} takes effect at a restart (${cost}). Restart now? [y/N] `;
+  if (!(restart ?? await confirm(question))) {
     const text = `${row.key} takes effect at the next restart: run \`sudo ${PROGRAM} restart\` ` +
-      "(running tasks have shutdown_timeout to finish), or give --restart.";
+      `(${cost}), or give --restart.`;
     return { done: true, text };
   }
-  print("Restarting the service: running tasks have shutdown_timeout to finish.\n");
+  print(`Restarting the service: ${cost}.\n`);
   const { done, text } = await changeService("restart", run);
   return { done, text: done ? `Restarted: ${text}` : `the value is saved, but ${text}` };
+}
+
+/** Asks at a terminal; anything but a yes is a no. */
+async function confirmRestart(question: string): Promise<boolean> {
+  if (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal()) return false;
+  const answer = await ask(question, () => undefined, readLines(Deno.stdin.readable));
+  return /^y(es)?$/i.test(answer ?? "");
 }
 
 /**
@@ -111,12 +137,23 @@ export async function checked(
   try {
     if (key === "run_as_user") await readLaunches(text, new Logger({ write: () => {} }));
     if (key === "api_tls_ca_file") (await clientTrusting(text)).close();
+    if (key === "api_url") await tryAddress(text);
   } catch (error) {
-    if (forService) throw error;
-    complain(`${messageOf(error)} The agent does not start before.`);
+    if (forService) {
+      throw new UserError(
+        `${messageOf(error)} Nothing was changed; --force saves it all the same.`,
+      );
+    }
+    complain(`${messageOf(error)} The agent does not work before.`);
   }
   // The service starts in another folder.
   return forService && FILES.has(key) ? resolve(text) : value;
+}
+
+/** The other values are those that the agent would have. */
+async function tryAddress(apiUrl: string): Promise<void> {
+  const loaded = await inspectConfig();
+  await requireControlPlane({ ...loaded, config: { ...loaded.config, apiUrl } });
 }
 
 function parse(row: ConfigKey, text: string): ConfigValue {

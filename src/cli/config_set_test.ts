@@ -19,7 +19,7 @@ function systemd(active: string, restart = { code: 0, stdout: "", stderr: "" }) 
   const row = { key: "api_url", needsRestart: true };
   const change = (path = PATH, named = true, key = row, restart = true) =>
     applyIfInUse(path, key, restart, { ...options, named });
-  return { told, change };
+  return { told, change, options };
 }
 
 Deno.test("a service that runs is restarted when its configuration has changed", async () => {
@@ -41,6 +41,20 @@ Deno.test("what can be reloaded never restarts the service; what cannot waits fo
   const left = await change(PATH, true, undefined, false);
   assert.match(left?.text ?? "", /^api_url takes effect at the next restart: /);
   assert.deepEqual(told, ["systemctl reload"]);
+});
+
+Deno.test("a person is asked whether a key that needs it is worth a restart", async () => {
+  for (const [yes, calls] of [[false, 0], [true, 2]] as const) {
+    const { told, options } = systemd("active");
+    const questions: string[] = [];
+    const confirm = (question: string) => Promise.resolve(questions.push(question) > 0 && yes);
+    const row = { key: "api_url", needsRestart: true };
+    const outcome = await applyIfInUse(PATH, row, undefined, { ...options, confirm });
+    assert.equal(outcome?.done, true);
+    assert.deepEqual([questions.length, told.length], [1, calls]);
+    await applyIfInUse(PATH, row, false, { ...options, confirm });
+    assert.equal(questions.length, 1, "--no-restart does not ask");
+  }
 });
 
 Deno.test("a service that does not run, or reads another file, is left alone", async () => {
@@ -80,6 +94,9 @@ Deno.test("a value with which the service would not start is refused for it", as
     for (const [key, value, message] of bad) {
       await assert.rejects(checked(key, value, true), { name: "UserError", message });
     }
+    const nowhere = checked("api_url", "http://127.0.0.1:2", true);
+    await assert.rejects(nowhere, /^UserError: api_url is .*refused.*Nothing was changed; --force/);
+
     assert.equal(await checked("state_file", "a/identity.json", true), resolve("a/identity.json"));
     assert.equal(await checked("state_file", "a/identity.json", false), "a/identity.json");
   } finally {

@@ -3,6 +3,7 @@ import { EXIT_USAGE } from "../system/user_error.ts";
 import { AgentCommand } from "./agent_command.ts";
 import type { InstallCommandOptions } from "./install_command.ts";
 import type { UpdateCommandOptions } from "./update_command.ts";
+import type { ConfigSetOptions } from "./config_set.ts";
 import { print, PROGRAM } from "./output.ts";
 
 const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 usage error.";
@@ -135,13 +136,16 @@ const SERVICE_ACTIONS = {
 
 function describeService(program: Command, exit: Exit): void {
   for (const action of ["start", "stop", "restart"] as const) {
-    program.command(action)
+    const command = program.command(action)
       .description(SERVICE_ACTIONS[action])
-      .addHelpText("after", examples([action]))
-      .action(async () => {
-        const { service } = await import("./service_commands.ts");
-        exit(await service(action));
-      });
+      .addHelpText("after", examples([action]));
+    if (action === "restart") {
+      command.option("--force", "restart also what would not work: without a look at the address");
+    }
+    command.action(async (options: { force?: boolean }) => {
+      const { service } = await import("./service_commands.ts");
+      exit(await service(action, options));
+    });
   }
   program.command("status")
     .description(
@@ -189,16 +193,17 @@ function describeConfig(program: Command, exit: Exit): void {
     .argument("<key>", "such as log_level")
     .argument("<value>", 'the new value; "" removes the key')
     .option("--restart", "restart the service where the key needs it")
-    .option("--no-restart", "do not restart it; the default")
+    .option("--no-restart", "do not restart it, and do not ask")
+    .option("--force", "save also what the agent could not use")
     // A value may begin with a dash.
     .allowUnknownOption()
     .addHelpText(
       "after",
       examples(["config set heartbeat_interval 20s", 'config set run_as_user ""']),
     )
-    .action(async (key: string, value: string, options: { restart?: boolean }) => {
+    .action(async (key: string, value: string, options: ConfigSetOptions) => {
       const { configSet } = await import("./config_set.ts");
-      exit(await configSet(key, value, { restart: options.restart === true }));
+      exit(await configSet(key, value, options));
     });
   config.command("path")
     .description("print the path of the configuration file")

@@ -1,10 +1,13 @@
-import { SERVICE } from "../system/paths.ts";
+import { loadConfig } from "../config/mod.ts";
+import { requireControlPlane } from "../control_plane/api_answer.ts";
+import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
-import { EXIT_FAILED, UserError } from "../system/user_error.ts";
+import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
 import { ENTRY_OPTIONS, parseEntry } from "./journal_entry.ts";
 import { MainProcesses } from "./main_processes.ts";
 import { complain, print, PROGRAM } from "./output.ts";
+import { clock, Progress } from "./progress.ts";
 import { requireRoot } from "./root.ts";
 
 /** What can be done to the service. */
@@ -13,11 +16,40 @@ export type ServiceAction = "start" | "stop" | "restart";
 /** Lines of the log that are shown when the service did not do what it was told. */
 const LINES_AFTER_FAILURE = 10;
 
-/** Starts, stops or restarts the installed service; gives the exit code. */
-export async function service(action: ServiceAction, run: RunTool = runTool): Promise<number> {
+/**
+ * Starts, stops or restarts the installed service; gives the exit code. A service that works is not
+ * given up for a start that must fail, unless it is forced.
+ */
+export async function service(
+  action: ServiceAction,
+  { force = false }: { force?: boolean } = {},
+  run: RunTool = runTool,
+): Promise<number> {
   await requireRoot(action);
-  await installedService(run);
+  const { active } = await installedService(run);
+  if (action === "restart" && active === "active" && !force) await requireStartable();
   return tell(await changeService(action, run));
+}
+
+/**
+ * Reads the configuration of the service and asks its control plane, as the agent does at its start.
+ *
+ * @throws {UserError} that says why the service would not work, and that it was left alone.
+ */
+export async function requireStartable(file: string = INSTALLED.config): Promise<void> {
+  try {
+    const loaded = await loadConfig({
+      env: (name) => name === "NODERAX_CONFIG_FILE" ? file : undefined,
+    });
+    // Without a file it has what its unit's environment says.
+    if (loaded.exists) await requireControlPlane(loaded);
+  } catch (cause) {
+    const why = messageOf(cause);
+    throw new UserError(
+      `${why}\nThe service was left as it runs; \`sudo ${PROGRAM} restart --force\` restarts it.`,
+      { cause },
+    );
+  }
 }
 
 /** Says how it went; gives the exit code. */
@@ -60,24 +92,45 @@ export async function changeService(
 ): Promise<ServiceOutcome> {
   // A service that has failed too often is not started again unless its failures are forgotten.
   if (action !== "stop") await run("systemctl", "reset-failed", SERVICE);
-  const { code, stderr } = await run("systemctl", action, SERVICE);
+  const { code, stderr } = await waitingFor(action, () => run("systemctl", action, SERVICE));
   const state = await serviceState(run);
   const now = state ? `${SERVICE} is ${state.active} (${state.sub})` : `${SERVICE} is unknown`;
   if (code === 0) return { done: true, text: `${now}.` };
-  const log = state ? await endOfLog(state, run) : "";
+  const log = (state ? await endOfLog(state, run) : []).map((line) => `\n  ${line}`).join("");
   const why = stderr.split("\n")[0] || `systemctl ended with exit code ${code}`;
   const text = `${action} failed, ${now}: ${why}` +
     `${log && `\nThe end of its log:${log}`}\nMore of it: \`${PROGRAM} logs\`.`;
   return { done: false, text };
 }
 
-async function endOfLog(state: ServiceState, run: RunTool): Promise<string> {
-  const tail = ["-u", SERVICE, "-n", String(LINES_AFTER_FAILURE), "-q"];
+/** A person at a terminal sees that a service that ends its tasks takes its time. */
+async function waitingFor<T>(action: ServiceAction, work: () => Promise<T>): Promise<T> {
+  if (!Deno.stdout.isTerminal()) return await work();
+  using progress = new Progress({ write: print, columns: Deno.consoleSize().columns || 80 });
+  const startMs = performance.now();
+  const what = action === "start"
+    ? "Waiting for the agent to be ready"
+    : "Waiting for running tasks to finish (shutdown_timeout)";
+  const timer = setInterval(
+    () => progress.show(`${what}: ${clock(performance.now() - startMs)}`),
+    1_000,
+  );
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** The last lines of the service's log, for a person. */
+export async function endOfLog(
+  state: ServiceState,
+  run: RunTool = runTool,
+  count = LINES_AFTER_FAILURE,
+): Promise<string[]> {
+  const tail = ["-u", SERVICE, "-n", String(count), "-q"];
   const { stdout } = await run("journalctl", ...ENTRY_OPTIONS, ...tail);
   const mains = new MainProcesses(state);
-  let log = "";
-  for (const line of stdout.split("\n").filter(Boolean)) {
-    log += `\n  ${await mains.describe(parseEntry(line))}`;
-  }
-  return log;
+  const lines = stdout.split("\n").filter(Boolean);
+  return await Promise.all(lines.map((line) => mains.describe(parseEntry(line))));
 }

@@ -155,7 +155,11 @@ class TimeLimit implements Disposable {
 /** `fetch` hides what happened in the cause, behind the URL, which may hold an enrollment token. */
 function whyFetchFailed(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
-  return messageOf(cause ?? error).replace(
+  const words = messageOf(cause ?? error);
+  // What TLS and HTTP say of each other's first bytes.
+  if (/InvalidContentType/.test(words)) return "what answers there speaks http, not https";
+  if (/invalid HTTP version/.test(words)) return "what answers there speaks https, not http";
+  return words.replace(
     /^error sending request (from \S+ )?for (url )?\S+( \([^)]*\))?: /,
     "",
   );

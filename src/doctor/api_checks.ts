@@ -1,12 +1,10 @@
 import { AgentApi } from "../control_plane/agent_api.ts";
 import { isUnauthorized, RefusedError } from "../control_plane/errors.ts";
-import { OwnErrorBody } from "../control_plane/schemas.ts";
 import { NAME } from "../system/paths.ts";
 import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
-import { type Answer, ANSWER_LIMIT_MS } from "./answer.ts";
+import { type Answer, ANSWER_LIMIT_MS, problemOfAnswer } from "../control_plane/api_answer.ts";
 import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
-import { jsonOf } from "../system/json.ts";
 import type { CheckContext } from "./check_context.ts";
 import { proxyFix } from "./tls_check.ts";
 
@@ -33,24 +31,10 @@ async function checkApi({ answer, route }: CheckContext): Promise<Finding> {
     if (finding.fix) return finding;
     return fail(finding.found, `check that the control plane runs at ${url.origin}`);
   }
-  const { status, type, location, text, tookMs } = got;
-  if (location !== undefined && status >= 300 && status < 400) {
-    return fail(
-      `redirected to ${oneLine(location)}`,
-      `set api_url to where it really is: ${NAME} config set api_url <url>`,
-    );
-  }
-  if (status === 407) return fail("the proxy wants a password", proxyFix(proxy?.variable));
-  const isOwn = OwnErrorBody.safeParse(jsonOf(text)).success;
-  if (isOwn && status < 500) return ok(`answers in ${Math.round(tookMs)} ms`);
-  if (status >= 500) {
-    const by = isOwn ? "the control plane" : "what stands before the control plane";
-    return fail(`HTTP status ${status} from ${by}`, "look into its log, or try again later");
-  }
-  return fail(
-    `something else answers there: HTTP status ${status}${type ? `, ${oneLine(type)}` : ""}`,
-    `correct host, port and path: ${NAME} config set api_url <url>`,
-  );
+  if (got.status === 407) return fail("the proxy wants a password", proxyFix(proxy?.variable));
+  const problem = problemOfAnswer(got);
+  if (problem) return fail(problem.found, problem.fix);
+  return ok(`answers in ${Math.round(got.tookMs)} ms`);
 }
 
 /** Asks about a task that nobody has: who is let in hears that it is not there (404). */

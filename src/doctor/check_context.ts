@@ -9,7 +9,7 @@ import { type Accounts, lookUpAccounts } from "../privileges/accounts.ts";
 import { type Launches, readLaunches } from "../privileges/privileges.ts";
 import { Logger } from "../system/logger.ts";
 import { type RunTool, toolRunner } from "../system/tool.ts";
-import { type Answer, askApi } from "./answer.ts";
+import { type Answer, askApi } from "../control_plane/api_answer.ts";
 import { type Proxy, proxyFor } from "./proxy.ts";
 
 /** The way to the control plane. */

@@ -1,6 +1,6 @@
 import { NAME } from "../system/paths.ts";
 import { messageOf } from "../system/user_error.ts";
-import { ANSWER_LIMIT_MS, NoAnswerError } from "./answer.ts";
+import { ANSWER_LIMIT_MS, NoAnswerError } from "../control_plane/api_answer.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import { type Peer, ProxyRefusal, readPeer } from "./peer_certificate.ts";
 import type { CheckContext } from "./check_context.ts";

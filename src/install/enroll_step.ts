@@ -50,7 +50,7 @@ export function enrollment({ env, warn, token, converse }: EnrollmentOptions): S
         );
         return { told: `node ${credentials.nodeId}`, changed: true };
       } catch (error) {
-        if ((await loadConfig({ env })).config.enrollmentToken) {
+        if (!token && (await loadConfig({ env })).config.enrollmentToken) {
           undos.keep(
             "Everything is installed; only the approval is missing. Once it is given, or to wait again, run " +
               "`sudo noderax-agent install`.",

@@ -1,7 +1,6 @@
-import { loadConfig } from "../config/mod.ts";
+import { loadConfig, type LoadedConfig } from "../config/mod.ts";
 import { EnrollmentApi } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
-import type { HttpTransport } from "../control_plane/http.ts";
 import { messageOf } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
 import { account } from "./account.ts";
@@ -9,7 +8,7 @@ import { enrollment, type EnrollmentOptions } from "./enroll_step.ts";
 import { link } from "./program_link.ts";
 import { type Machine, removeAll } from "./machine.ts";
 import { findPackage } from "./packaged.ts";
-import { preflight } from "./install_preflight.ts";
+import { controlPlane, preflight } from "./install_preflight.ts";
 import { oldProgram, program } from "./installed_program.ts";
 import type { Release } from "./release.ts";
 import { service, type ServiceOptions } from "./service.ts";
@@ -41,7 +40,7 @@ export interface InstallOptions extends EnrollmentOptions, ServiceOptions, Steps
 export async function installAgent(machine: Machine, options: InstallOptions): Promise<void> {
   const { token, warn } = options;
   if (!token) return await install(machine, options);
-  using transport = await reach(options);
+  using transport = await connect(await wishedConfig(options));
   const api = new EnrollmentApi(transport, REPORT_TIMEOUT_MS);
   const reporter = new StageReporter({ api, token, warn });
   await reporter.reached("installer_started");
@@ -60,6 +59,7 @@ async function install(machine: Machine, options: InstallOptions): Promise<void>
     : unitFile(machine, async () => renderUnit(await config()));
   const steps: Step[] = [
     preflight(machine, options.release),
+    controlPlane(() => wishedConfig(options)),
     account(machine),
     program(machine, options.release, VERSION),
     link(machine),
@@ -73,9 +73,8 @@ async function install(machine: Machine, options: InstallOptions): Promise<void>
   await removeAll(oldProgram(machine.places));
 }
 
-/** The configuration may already say how. */
-async function reach({ env, apiUrl }: InstallOptions): Promise<HttpTransport> {
+/** The configuration as it will be, as far as the way to the control plane goes. */
+async function wishedConfig({ env, apiUrl }: InstallOptions): Promise<LoadedConfig> {
   const loaded = await loadConfig({ env });
-  const config = { ...loaded.config, apiUrl: apiUrl ?? loaded.config.apiUrl };
-  return await connect({ ...loaded, config });
+  return { ...loaded, config: { ...loaded.config, apiUrl: apiUrl ?? loaded.config.apiUrl } };
 }

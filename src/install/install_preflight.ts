@@ -1,5 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "@std/path";
+import { requireControlPlane } from "../control_plane/api_answer.ts";
+import type { LoadedConfig } from "../config/mod.ts";
 import { SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";
@@ -40,6 +42,19 @@ export function preflight(machine: Machine, release: Release): Step {
       const [version = "systemd"] = (await must(run, "systemctl", "--version")).split(" (");
       const told = `${version}, ${free} MB free in ${dirname(places.programFolder)}`;
       return { told, changed: false };
+    },
+  };
+}
+
+/** Looks whether the control plane answers where the configuration will say; changes nothing. */
+export function controlPlane(config: () => Promise<LoadedConfig>): Step {
+  return {
+    name: "Control plane",
+    looks: true,
+    async run() {
+      const loaded = await config();
+      await requireControlPlane(loaded);
+      return { told: `${loaded.config.apiUrl} answers`, changed: false };
     },
   };
 }

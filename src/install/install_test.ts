@@ -150,6 +150,43 @@ Deno.test("a token that is not taken leaves no trace, and both sides hear why", 
   assert.match(last?.statusMessage ?? "", /\*\*\* has expired/);
 });
 
+Deno.test("an address where no control plane answers is found before anything is changed", async () => {
+  await using world = await World.make();
+  const { machine, cp } = world;
+  await using web = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response("hello"),
+  );
+  const before = await machine.content();
+  await cp.stop();
+  const addresses: [url: string, message: RegExp][] = [
+    [cp.url, /^api_url is \S+, but nothing that can be used answers: .*refused.*: check the/],
+    [`http://127.0.0.1:${web.addr.port}`, /but something else answers there: HTTP status 200, /],
+    [
+      `https://127.0.0.1:${web.addr.port}`,
+      /answers there speaks http, not https: begin it with http:/,
+    ],
+  ];
+  for (const [apiUrl, message] of addresses) {
+    await assert.rejects(world.install("1", { apiUrl }), { name: "UserError", message });
+  }
+  assert.deepEqual(await machine.content(), before);
+  assert.ok(!machine.calls.some((call) => /restart|useradd|stop/.test(call)), machine.calls.join());
+});
+
+Deno.test("a token that is not taken is no approval that is missing", async () => {
+  await using world = await World.make();
+  const { machine, cp } = world;
+  const env = installEnv(machine.places, () => undefined);
+  await Deno.mkdir(machine.places.configFolder, { mode: 0o755 });
+  await saveConfig(machine.places.config, { enrollment_token: "pending" }, { env });
+  const before = await machine.content();
+  cp.fault({ path: "/consume", status: 410, body: { message: "expired" } });
+  await assert.rejects(world.install("1", { token: cp.addInstall() }), /token was not taken/);
+  assert.doesNotMatch(world.shown, /approval/);
+  assert.deepEqual(await machine.content(), before);
+});
+
 Deno.test("a machine that has become a node keeps all when the service does not get well", async () => {
   await using world = await World.make();
   const { machine, cp } = world;

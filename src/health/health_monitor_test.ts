@@ -102,6 +102,9 @@ Deno.test("where realtime is wanted the agent is ready only while it is up", asy
   assert.equal(health.health.what, "realtime is down: it is connecting");
   realtime = { connected: false, sinceMs: 0, problem: "auth error: go away" };
   assert.equal(health.health.what, "realtime is down: auth error: go away");
+  realtime = { connected: true, sinceMs: 0, shared: true };
+  assert.equal(health.health.code, "identity_shared");
+  assert.match(health.health.fix ?? "", /enroll --again/);
   realtime = { connected: true, sinceMs: 0 };
   assert.equal(health.health.what, undefined);
 });

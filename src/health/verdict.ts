@@ -1,5 +1,6 @@
 import * as z from "@zod/zod";
 import type { CallFailureKind } from "../control_plane/errors.ts";
+import { SHARED_IDENTITY, SHARED_IDENTITY_FIX } from "../realtime/takeovers.ts";
 
 /** What is wrong; `starting` and `stopping` pass by themselves. */
 export const HealthCode = z.enum([
@@ -13,6 +14,7 @@ export const HealthCode = z.enum([
   "control_plane_answers_nonsense",
   "disk_full",
   "realtime_down",
+  "identity_shared",
 ]);
 
 /** The one verdict on the agent: what is wrong first, since when, and how to fix it. */
@@ -49,6 +51,8 @@ export interface HealthFacts {
     connected: boolean;
     sinceMs?: number | undefined;
     problem?: string | undefined;
+    /** Whether another machine seems to use this node's identity. */
+    shared?: boolean | undefined;
   };
 }
 
@@ -108,6 +112,14 @@ export function judge(facts: HealthFacts): Judgement {
     return { state: "degraded", code: "disk_full", ...diskFull, fix };
   }
   const { enabled, connected, sinceMs, problem } = realtime;
+  if (enabled && realtime.shared) {
+    return {
+      state: "degraded",
+      code: "identity_shared",
+      what: SHARED_IDENTITY,
+      fix: SHARED_IDENTITY_FIX,
+    };
+  }
   if (!enabled || connected) return { state: "healthy", code: "healthy" };
   if (problem === undefined) {
     return { state: "degraded", code: "starting", what: "realtime is down: it is connecting" };

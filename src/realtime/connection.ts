@@ -44,6 +44,11 @@ export class Connection implements AsyncDisposable {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
   readonly #end: (reason: string) => void;
+  /** All that was sent before this moment, by `performance.now()`, has arrived. */
+  #arrivedMs = -Infinity;
+  /** When the server's last ping was answered: its next one shows that the answer has arrived. */
+  #pongedMs = -Infinity;
+  readonly #watchers = new Set<() => void>();
   #webSocket: WebSocket | undefined;
   #reason: string | undefined;
 
@@ -99,7 +104,12 @@ export class Connection implements AsyncDisposable {
     step(dialFailure);
     socket.io.once("error", (error) => reject(dialFailure(error)));
     socket.io.once("open", () => {
-      socket.io.engine.on("packet", () => this.heardAtMs = performance.now());
+      socket.io.engine.on("packet", ({ type }: { type: string }) => {
+        this.heardAtMs = performance.now();
+        if (type !== "ping") return;
+        this.#noteArrived(this.#pongedMs);
+        this.#pongedMs = this.heardAtMs;
+      });
       step((cause) => new RealtimeFailure("namespace connect failure", cause));
     });
     socket.once("connect_error", (error) => {
@@ -140,6 +150,7 @@ export class Connection implements AsyncDisposable {
   /** See {@linkcode RealtimeLink.request}. */
   async request(event: string, payload: Record<string, unknown>, timeoutMs: number): Promise<Ack> {
     if (!this.ready) throw new LinkDroppedError(`${event}: there is no session`);
+    const sentMs = performance.now();
     let ack: unknown;
     try {
       ack = await this.#socket.timeout(timeoutMs).emitWithAck(event, payload);
@@ -148,7 +159,29 @@ export class Connection implements AsyncDisposable {
       throw new NoAckError(`${event}: no acknowledgement within ${timeoutMs / 1_000} s`);
     }
     this.acknowledges = true;
+    this.#noteArrived(sentMs);
     return EventAck.parse(ack);
+  }
+
+  /**
+   * Whether what was sent by `sentMs` has arrived, acknowledged or not: true as soon as something
+   * that was sent later is answered, false when the connection ends before.
+   */
+  async arrived(sentMs: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      if (this.#arrivedMs > sentMs) resolve();
+    };
+    this.#watchers.add(look);
+    look();
+    await Promise.race([promise, this.ended]);
+    this.#watchers.delete(look);
+    return this.#arrivedMs > sentMs;
+  }
+
+  #noteArrived(sentMs: number): void {
+    this.#arrivedMs = Math.max(this.#arrivedMs, sentMs);
+    for (const look of this.#watchers) look();
   }
 
   /** Sends an event without waiting. */

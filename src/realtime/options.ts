@@ -44,4 +44,6 @@ export interface RealtimeOptions {
   signal?: AbortSignal;
   /** A number from 0 to 1. */
   random?: () => number;
+  /** How long an acknowledgement is waited for, in milliseconds. */
+  ackLimitMs?: number;
 }

@@ -3,6 +3,7 @@ import type { Logger } from "../system/logger.ts";
 import type { Connection } from "./connection.ts";
 import { NoAckError } from "./link.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
+import { STALL_MS, taken } from "../system/stall.ts";
 
 const SLOW_MS = 2_000;
 /** Silence for so long, where pings were answered before, means that nobody is there. */
@@ -51,7 +52,13 @@ export async function keepAlive(options: KeepAliveOptions): Promise<void> {
         // It will not change its ways on this connection: once is enough.
         if (!mute) logger.warn("control plane does not acknowledge pings");
         mute = true;
-      } else if (connection.heardAtMs < sentMs) {
+        return;
+      }
+      // It was this process that stood still, or the machine: later pings tell about the server.
+      if (performance.now() - sentMs > deadMs + STALL_MS) return;
+      await taken(signal);
+      if (signal.aborted) return;
+      if (connection.heardAtMs < sentMs) {
         onDead(`no ping was answered for ${deadMs / 1_000} s`);
       } else if (throttle.allows("unanswered")) {
         logger.warn("realtime ping is not answered", { waitedMs: deadMs });

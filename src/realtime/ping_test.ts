@@ -116,3 +116,31 @@ Deno.test("a slow answer and none are warned of once a minute, and a lost connec
   });
   assert.deepEqual(log, ["realtime ping is not answered", "realtime ping is slow"]);
 });
+
+Deno.test("after a standstill what came meanwhile is looked at before a connection is given up", async () => {
+  const stop = new AbortController();
+  const dead: string[] = [];
+  let pings = 0;
+  const connection = {
+    heardAtMs: 0,
+    request: async () => {
+      if (pings++ === 0) return { ok: true };
+      await delay(1);
+      // The answer is there, but its turn comes behind the timer's.
+      if (pings < 5) setTimeout(() => connection.heardAtMs = performance.now(), 2);
+      throw new NoAckError("none");
+    },
+  };
+  await keepAlive({
+    connection,
+    intervalMs: () => 200,
+    deadMs: 50,
+    onDead: (reason) => {
+      dead.push(`${pings}: ${reason}`);
+      stop.abort();
+    },
+    logger: new Logger({ level: "error", write: () => {} }),
+    signal: stop.signal,
+  });
+  assert.deepEqual(dead, ["5: no ping was answered for 0.05 s"]);
+});

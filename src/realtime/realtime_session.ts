@@ -6,12 +6,13 @@ import { endpointOf } from "./endpoint.ts";
 import type { AuthAck } from "./events.ts";
 import { dialFailure, RealtimeFailure } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
-import { type Ack, LinkDroppedError, type RealtimeLink } from "./link.ts";
+import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "./link.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import type { RealtimeOptions } from "./options.ts";
 import { isSentOnce, Outbox, type Outgoing } from "./outbox.ts";
 import { keepAlive } from "./ping.ts";
 import { preflight } from "./probe.ts";
+import { SHARED_IDENTITY, SHARED_IDENTITY_FIX, Takeovers } from "./takeovers.ts";
 
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;
@@ -19,7 +20,7 @@ const MAX_PAUSE_MS = 30_000;
 const MAX_REFUSED_PAUSE_MS = 60_000;
 /** A session that lived so long was a good one. */
 const GOOD_MS = 60_000;
-/** Events of {@linkcode RealtimeLink.emit} that are not acknowledged by then count as arrived. */
+/** An acknowledgement is waited for so long; then it is enough that something later is answered. */
 const ACK_LIMIT_MS = 10_000;
 /** While more than this waits to leave the machine, metrics stay behind, and output must wait. */
 const PRESSURE_BYTES = 256 * 1024;
@@ -32,6 +33,8 @@ export interface RealtimeSnapshot {
   sinceMs: number;
   /** Why it is not connected. */
   problem?: string;
+  /** Whether another machine seems to use this node's identity, see {@linkcode Takeovers}. */
+  shared?: boolean;
 }
 
 /** Opens the realtime session, and opens it again whenever it ends, until it is disposed. */
@@ -49,6 +52,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #pace: Backoff;
   readonly #refusedPace: Backoff;
+  readonly #takeovers: Takeovers;
   readonly #throttle = new LogThrottle();
   readonly #waiting = new Set<PromiseWithResolvers<void>>();
   #connection: Connection | undefined;
@@ -72,12 +76,13 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       maxMs: MAX_REFUSED_PAUSE_MS,
       random: jitter,
     });
+    this.#takeovers = new Takeovers(random);
     this.#running = this.#run();
   }
 
   /** How the session is. */
   get now(): Readonly<RealtimeSnapshot> {
-    return this.#now;
+    return { ...this.#now, ...(this.#takeovers.isShared ? { shared: true } : {}) };
   }
 
   /** See {@linkcode RealtimeLink.ready}. */
@@ -268,10 +273,18 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     this.#now = { connected: false, sinceMs, problem: reason };
     const livedMs = sinceMs - upMs;
     if (livedMs >= GOOD_MS) this.#pace.reset();
-    const pauseMs = this.#pace.next();
-    if (!this.#signal.aborted) {
-      const seconds = Math.round(livedMs / 1_000);
-      logger.warn("realtime session ended", { reason, seconds, retryInMs: pauseMs });
+    const sharedPauseMs = this.#takeovers.ended(reason, livedMs);
+    const pauseMs = sharedPauseMs ?? this.#pace.next();
+    if (this.#signal.aborted) return pauseMs;
+    const seconds = Math.round(livedMs / 1_000);
+    logger.warn("realtime session ended", { reason, seconds, retryInMs: pauseMs });
+    if (sharedPauseMs !== undefined) {
+      this.#now = { ...this.#now, problem: SHARED_IDENTITY };
+      logger.error("realtime session is taken over", {
+        error: SHARED_IDENTITY,
+        fix: SHARED_IDENTITY_FIX,
+        retryInMs: pauseMs,
+      });
     }
     return pauseMs;
   }
@@ -307,10 +320,14 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   }
 
   async #deliver(connection: Connection, outgoing: Outgoing): Promise<void> {
+    const { ackLimitMs = ACK_LIMIT_MS } = this.#options;
+    const sentMs = performance.now();
     try {
-      await connection.request(outgoing.event, outgoing.payload, ACK_LIMIT_MS);
+      await connection.request(outgoing.event, outgoing.payload, ackLimitMs);
     } catch (error) {
       if (error instanceof LinkDroppedError) return;
+      // Into a line that is dead already it did not arrive: it goes again on the next one.
+      if (error instanceof NoAckError && !await connection.arrived(sentMs)) return;
     }
     this.#outbox.settle(outgoing);
   }

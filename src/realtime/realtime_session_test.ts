@@ -170,6 +170,26 @@ Deno.test("an event that was not acknowledged is sent again, what must not come 
   assert.equal(server.payloads("terminal.output").length, 20);
 });
 
+Deno.test("an event that nothing shows to have arrived goes again, however late the line is found dead", async () => {
+  for (const [answered, times] of [["agent.ping", 2], ["terminal.output", 1]] as const) {
+    await using server = await TestServer.start();
+    await using test = new TestSession(server.url, {}, { ackLimitMs: 5 });
+    await test.session.whenReady();
+    server.acknowledge = (event) => event === answered ? { ok: true } : undefined;
+    test.session.emit("terminal.exited", { sessionId: "a" });
+    await server.until(() => server.payloads("terminal.exited").length === 1);
+    // The limit passes, and what is sent later is answered, or not.
+    await test.session.request("terminal.output", {}, 50).catch(() => {});
+    await assert.rejects(test.session.request("terminal.error", {}, 50), NoAckError);
+    server.acknowledge = () => ({ ok: true });
+    server.agents.disconnectSockets(true);
+    await test.logged("realtime session ended");
+    await test.session.whenReady();
+    await test.session.request("terminal.output", {}, 60_000);
+    assert.equal(server.payloads("terminal.exited").length, times, answered);
+  }
+});
+
 Deno.test("output is refused while the server does not read what was sent", async () => {
   await using server = await TestServer.start();
   await using test = new TestSession(server.url);
@@ -224,4 +244,26 @@ Deno.test("an outer signal ends the session", async () => {
     await new Promise((r) => setTimeout(r, 5));
   }
   assert.equal(test.session.ready, false);
+});
+
+Deno.test("two machines with one identity notice it, and do not go on taking the session from each other", async () => {
+  await using server = await TestServer.start();
+  server.agents.on("connection", (socket) => {
+    for (const other of server.agents.sockets.values()) {
+      if (other !== socket) other.disconnect(true);
+    }
+  });
+  await using one = new TestSession(server.url);
+  await using two = new TestSession(server.url);
+  const taken = "realtime session is taken over";
+  const loser = await Promise.race([one, two].map((test) => test.logged(taken).then(() => test)));
+  const [told] = loser.log.filter(({ msg }) => msg === taken);
+  assert.equal(told?.level, "error");
+  assert.match(String(told?.fix), /enroll --again/);
+  assert.ok(Number(told?.retryInMs) > 29_000);
+  assert.equal(loser.session.now.shared, true);
+  assert.match(loser.session.now.problem ?? "", /another machine/);
+  const winner = loser === one ? two : one;
+  await winner.session.whenReady();
+  assert.ok(server.payloads("agent.auth").length <= 10);
 });

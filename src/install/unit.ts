@@ -26,7 +26,7 @@ export function stopSeconds({ shutdownTimeoutMs }: { shutdownTimeoutMs: number }
  * as who made it.
  *
  * There is little hardening in it: what is asked of tasks is an administrator's work on the whole
- * machine, and they inherit all that binds the agent. The README tells each option that is left out.
+ * machine, and they inherit all that binds the agent. docs/security.md names each option that is left out.
  */
 export function renderUnit(
   { shutdownTimeoutMs }: { shutdownTimeoutMs: number },

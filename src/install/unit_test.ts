@@ -6,7 +6,7 @@ import { renderUnit } from "./unit.ts";
 
 const hasSystemd = (await runTool("systemd-analyze", "--version")).code === 0;
 
-/** Of 10; what is left out, and why, is in the README. */
+/** Of 10; what is left out, and why, is in docs/security.md. */
 const EXPOSURE_LIMIT = 9.5;
 
 /** The unit in a folder of its own, with a program that is there. */

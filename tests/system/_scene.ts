@@ -41,7 +41,7 @@ export class Scene implements AsyncDisposable {
     bundles: Bundles,
     shown: Record<string, string> = {},
   ): Promise<Scene> {
-    // Each restart would cost the next task a minute (README, Run it).
+    // Each restart would cost the next task a minute (docs/operations.md).
     const options = { rateLimits: false, claimsOutliveCallers: false };
     const controlPlane = await startControlPlane(options);
     try {

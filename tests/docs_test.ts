@@ -60,3 +60,19 @@ Deno.test("every link of the documentation leads to a file and a heading that ar
   }
   assert.deepEqual(broken, []);
 });
+
+Deno.test("every file that the documentation names is there", async () => {
+  const files = await filesOf();
+  const missing: string[] = [];
+  for (const [page, text] of await markdown()) {
+    // The changelog tells of what was.
+    if (page === "CHANGELOG.md") continue;
+    for (
+      const [, path = ""] of prose(text).matchAll(/`((?:src|scripts|tests|docs)\/[\w./-]+\w)\/?`/g)
+    ) {
+      const isThere = files.some((name) => name === path || name.startsWith(`${path}/`));
+      if (!isThere) missing.push(`${page}: ${path}`);
+    }
+  }
+  assert.deepEqual(missing, []);
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
 import type { AgentProcess, Fleet } from "./_agent.ts";
 import { assertKept, countingCommand } from "./_chaos.ts";

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { join } from "@std/path";
 import type { AgentProcess, Fleet } from "./_agent.ts";
 import { memory, ms, print, spread } from "./_figures.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { Fleet } from "./_agent.ts";
 import { assertKept, countingCommand, seeded } from "./_chaos.ts";
 import { eventually, livingWith } from "./_processes.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { join } from "@std/path";
 import { textOf } from "./_processes.ts";
 import {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "@std/async";
 import { HttpError } from "./_http_error.ts";
 import type { FaultPlan } from "./_faults.ts";
 
@@ -47,7 +47,7 @@ export async function send(
   const step = drip.bytes ?? 1;
   for (let at = 0; at < bytes.length && !response.destroyed; at += step) {
     response.write(bytes.subarray(at, at + step));
-    await delay(drip.everyMs, undefined, { signal });
+    await delay(drip.everyMs, { signal });
   }
   response.end();
 }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "@std/async";
 import { readJson, reset, send } from "./_exchange.ts";
 import type { FaultPlan, Faults } from "./_faults.ts";
 import { errorBody, HttpError, internalError } from "./_http_error.ts";
@@ -115,7 +115,7 @@ export class ControlPlaneServer {
     const plan = this.#parts.faults.take(record);
     this.#parts.waits.touched();
     const { signal } = this.#up;
-    if (plan?.latencyMs) await delay(plan.latencyMs, undefined, { signal }).catch(() => {});
+    if (plan?.latencyMs) await delay(plan.latencyMs, { signal }).catch(() => {});
     if (plan?.hang) return void (record.outcome = "hung");
     record.outcome = plan?.reset || signal.aborted ? "reset" : "answered";
     record.endedAt = nowMs();
@@ -185,7 +185,7 @@ export class ControlPlaneServer {
     }
     const plan = this.#parts.faults.take(record);
     this.#parts.waits.touched();
-    if (plan?.latencyMs) await delay(plan.latencyMs, undefined, { signal });
+    if (plan?.latencyMs) await delay(plan.latencyMs, { signal });
     if (plan?.hang === true) {
       record.outcome = "hung";
     } else if (plan?.reset === "before") {

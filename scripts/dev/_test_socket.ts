@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "@std/async";
 import { io, type Socket } from "socket.io-client";
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control_plane.ts";
 import { PATIENCE_MS } from "./_ledger.ts";

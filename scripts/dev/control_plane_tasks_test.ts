@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "node:timers/promises";
+import { delay } from "@std/async";
 import { assertRefused, type Json, setUp } from "./_test_node.ts";
 
 Deno.test("a task lives from queued to success and its result is made from the call", async () => {

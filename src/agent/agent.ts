@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { dirname, join } from "@std/path";
 import type { Config, LoadedConfig, ReadEnv } from "../config/mod.ts";
 import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
@@ -270,7 +270,7 @@ class Agent implements SignalHandlers {
   async #sweepDaily(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#parts.journal.sweep((taskId) => this.tasks.has(taskId));
-      await delay(SWEEP_EVERY_MS, undefined, { signal }).catch(() => {});
+      await delay(SWEEP_EVERY_MS, { signal }).catch(() => {});
     }
   }
 

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { OutageLog } from "../control_plane/outage_log.ts";
 import { RetryPacer } from "../control_plane/retry_pacer.ts";
@@ -44,7 +44,7 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         await pacer.failed(error, signal);
         continue;
       }
-      await delay(intervalMs(), undefined, { signal });
+      await delay(intervalMs(), { signal });
     }
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { join } from "@std/path";
 import type { Logger } from "../system/logger.ts";
 import { openOwn } from "../system/own_file.ts";

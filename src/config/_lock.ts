@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { dirname, join } from "@std/path";
 import { makeFolder } from "../system/atomic_file.ts";
 import { UserError } from "../system/user_error.ts";

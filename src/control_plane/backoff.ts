@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 
 /** Bounds of a growing pause, in milliseconds. */
 export interface BackoffOptions {
@@ -28,7 +28,7 @@ export class Backoff {
 
   /** Waits for the next pause; an abort ends the wait early and is thrown. */
   async wait(signal?: AbortSignal): Promise<void> {
-    await delay(this.next(), undefined, signal ? { signal } : {});
+    await delay(this.next(), signal ? { signal } : {});
   }
 
   /** Begins with `firstMs` again, after a success. */

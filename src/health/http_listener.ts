@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { writeAll } from "../system/write_all.ts";
 
 /** So many clients are held at a time. */
@@ -63,7 +63,7 @@ export function serveOn(
         void attend(await listener.accept());
       } catch {
         // Closed, or out of descriptors.
-        await delay(PAUSE_MS, undefined, { signal: stop.signal }).catch(() => {});
+        await delay(PAUSE_MS, { signal: stop.signal }).catch(() => {});
       }
     }
   };

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import {
   findTaskProcesses,
   findTaskProcessesNow,

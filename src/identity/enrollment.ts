@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { type LoadedConfig, type ReadEnv, saveConfig } from "../config/mod.ts";
 import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { Backoff } from "../control_plane/backoff.ts";
@@ -258,5 +258,5 @@ function initiateProblem(error: unknown, apiUrl = "the control plane"): string {
 }
 
 async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await delay(ms, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+  await delay(ms, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
 }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { SERVICE } from "../system/paths.ts";
 import { isRunning, type ServiceState, serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import type { Holder } from "../system/kernel_locks.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 
@@ -39,7 +39,7 @@ export class LockPatience {
       const limit = `waiting up to ${Math.round(this.#limitMs / 1_000)} s for ${who}`;
       await this.#context.onLines("system", `[${this.#what} is busy: ${limit}]\n`);
     }
-    await delay(LOOK_EVERY_MS, undefined, { signal: this.#context.signal });
+    await delay(LOOK_EVERY_MS, { signal: this.#context.signal });
     this.#waitedMs += LOOK_EVERY_MS;
     return true;
   }

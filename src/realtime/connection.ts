@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import type { Socket } from "socket.io-client";
 import { messageOf } from "../system/user_error.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -200,7 +200,7 @@ export class Connection implements AsyncDisposable {
     this.#end(this.#reason);
     if (!webSocket || webSocket.readyState === WebSocket.CLOSED) return;
     const limit = new AbortController();
-    const waited = delay(CLOSE_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => {});
+    const waited = delay(CLOSE_LIMIT_MS, { signal: limit.signal }).catch(() => {});
     await Promise.race([closed.promise, waited]);
     limit.abort();
   }

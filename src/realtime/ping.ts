@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import type { Logger } from "../system/logger.ts";
 import type { Connection } from "./connection.ts";
 import { NoAckError } from "./link.ts";
@@ -68,7 +68,7 @@ export async function keepAlive(options: KeepAliveOptions): Promise<void> {
   try {
     while (true) {
       void ping();
-      await delay(intervalMs(), undefined, { signal });
+      await delay(intervalMs(), { signal });
     }
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { LinkDroppedError, NoAckError } from "./link.ts";
 import { IDENTITY, TestServer } from "./_test_server.ts";
 import { TestSession } from "./_test_session.ts";

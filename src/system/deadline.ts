@@ -1,10 +1,17 @@
-import { setTimeout as delay } from "@std/async";
+import { deadline } from "@std/async";
 
 /** Whether `work` is done within `limitMs` milliseconds; it goes on in any case. */
 export async function settlesWithin(work: Promise<unknown>, limitMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const limit = delay(limitMs, false, { signal: timer.signal }).catch(() => false);
-  const settled = await Promise.race([work.then(() => true), limit]);
-  timer.abort();
-  return settled;
+  try {
+    await deadline(work, limitMs);
+    return true;
+  } catch (error) {
+    if (isTimeout(error)) return false;
+    throw error;
+  }
+}
+
+/** Whether a `deadline` or `AbortSignal.timeout` has thrown this. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
 }

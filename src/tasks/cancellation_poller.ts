@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { leaveAloneMs } from "../control_plane/errors.ts";
 import type { TaskControl } from "../control_plane/schemas.ts";
@@ -24,7 +24,7 @@ export async function pollCancellation(
   try {
     let pauseMs = FIRST_LOOK_MS;
     while (true) {
-      await delay(pauseMs, undefined, { signal });
+      await delay(pauseMs, { signal });
       pauseMs = LOOK_EVERY_MS;
       try {
         const cause = causeOf(await api.control(taskId, signal));

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { OutageLog } from "../control_plane/outage_log.ts";
 import { RetryPacer } from "../control_plane/retry_pacer.ts";
@@ -49,7 +49,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       if (full?.()) {
         // Not to ask is what it is to do: it is alive.
         stats?.begin();
-        await delay(FULL_PAUSE_MS, undefined, { signal });
+        await delay(FULL_PAUSE_MS, { signal });
         continue;
       }
       const waitMs = Math.min(Math.round(options.waitMs()), MAX_CLAIM_WAIT_MS);
@@ -74,7 +74,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         continue;
       }
       // A server that does not hold claims must not be asked in circles.
-      await delay(idlePauseMs, undefined, { signal });
+      await delay(idlePauseMs, { signal });
       idlePauseMs = Math.min(idlePauseMs * 2, Math.max(waitMs, FIRST_PAUSE_MS));
     }
   } catch (error) {

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { cpus } from "node:os";
 
 /** Processor times tick in 10 ms steps: over a shorter interval a percentage says nothing. */
@@ -53,7 +53,7 @@ export class CpuMeter {
   async read(signal?: AbortSignal): Promise<CpuUsage> {
     const before = this.#before ??= this.#look();
     const waitMs = before.atMs + MIN_INTERVAL_MS - this.#sources.now();
-    if (waitMs > 0) await delay(waitMs, undefined, signal && { signal });
+    if (waitMs > 0) await delay(waitMs, signal && { signal });
 
     const after = this.#before = this.#look();
     // A core that came or went took its times since boot with it.

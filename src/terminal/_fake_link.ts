@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
 
 /** What a session looks like on the server's side. */
@@ -68,7 +68,7 @@ export class FakeLink implements RealtimeLink {
       const ack = this.#handle(event, payload);
       if (connection.aborted) throw new LinkDroppedError("dropped behind");
       if (this.#options.acks === false) {
-        await delay(timeoutMs, undefined, { signal: connection }).catch(() => {});
+        await delay(timeoutMs, { signal: connection }).catch(() => {});
         if (connection.aborted) throw new LinkDroppedError("dropped unanswered");
         throw new NoAckError("no acknowledgement");
       }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
@@ -134,7 +134,7 @@ export class Delivery {
   async #mayGoAgain(refusals: number, signal = this.#options.signal): Promise<boolean> {
     const pauseMs = REFUSED_PAUSES_MS[refusals];
     if (pauseMs === undefined) return false;
-    await delay(pauseMs, undefined, { signal });
+    await delay(pauseMs, { signal });
     return true;
   }
 
@@ -202,7 +202,7 @@ export class Delivery {
     signal: AbortSignal,
   ): Promise<undefined> {
     do {
-      await delay(UNACKNOWLEDGED_PACE_MS, undefined, { signal });
+      await delay(UNACKNOWLEDGED_PACE_MS, { signal });
     } while (!this.#options.link.emit(event, payload));
   }
 }

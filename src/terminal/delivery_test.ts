@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { Logger } from "../system/logger.ts";
 import { FakeLink, type FakeLinkOptions } from "./_fake_link.ts";
 import { Acknowledgements, Delivery, OutputRefusedError } from "./delivery.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { join } from "./_fake_link.ts";
 import { HIGH_MARK_BYTES } from "./flow.ts";
 import { Harness, processes } from "./_harness.ts";

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import * as z from "@zod/zod";
 import { openTty, type Tty } from "./tty.ts";
 
@@ -176,7 +176,7 @@ export class Pty implements Disposable {
       const nowMs = performance.now();
       if (nowMs - this.#lastReadMs > QUIET_MS || nowMs - startMs > LINGER_MS) break;
       const pause = new AbortController();
-      const pausing = delay(QUIET_MS / 4, undefined, { signal: pause.signal }).catch(() => {});
+      const pausing = delay(QUIET_MS / 4, { signal: pause.signal }).catch(() => {});
       await Promise.race([this.#closed.promise, pausing]);
       pause.abort();
     }

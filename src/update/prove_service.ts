@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { type Machine, must } from "../install/machine.ts";
 import type { Step } from "../install/steps.ts";
 import { AgentStatus } from "../health/agent_status.ts";

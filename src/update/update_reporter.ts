@@ -3,7 +3,7 @@ import { Backoff } from "../control_plane/backoff.ts";
 import { isTransient, leaveAloneMs } from "../control_plane/errors.ts";
 import { UPDATE_PERCENT, type UpdateProgress } from "../control_plane/schemas.ts";
 import { settlesWithin } from "../system/deadline.ts";
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import { messageOf } from "../system/user_error.ts";
 
 /** The longest message, in UTF-16 units: a sentence for a table. */
@@ -68,7 +68,7 @@ export class UpdateReporter {
           return true;
         }
         const pauseMs = leaveAloneMs(error) + backoff.next();
-        await delay(pauseMs, undefined, { signal }).catch(() => {});
+        await delay(pauseMs, { signal }).catch(() => {});
       }
     }
     return false;

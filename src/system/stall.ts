@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 
 /**
  * How much later than due a timer may come, in milliseconds: one that is later shows that this
@@ -17,7 +17,7 @@ const LOOK_MS = 10;
 export async function taken(signal?: AbortSignal): Promise<void> {
   try {
     const options = signal ? { signal } : {};
-    for (let looks = 0; looks < LOOKS; looks++) await delay(LOOK_MS, undefined, options);
+    for (let looks = 0; looks < LOOKS; looks++) await delay(LOOK_MS, options);
   } catch {
     // Whoever aborts does not judge any more.
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
+import { socketPaths } from "../src/health/socket_path.ts";
 import { AgentProcess, Fleet } from "./_agent.ts";
 import { Desk, type Said } from "./_cli.ts";
 import { eventually, PATIENCE_MS } from "./_processes.ts";
@@ -179,10 +180,13 @@ const CASES = {
     assert((await Deno.stat(socket)).isSocket, "it is left behind");
     const { code, stdout } = await place.status();
     assert.equal(code, 1);
-    assert.match(stdout, /^noderax-agent does not run\.\n\nService +this machine has no systemd/);
+    assert.match(
+      stdout,
+      /^noderax-agent is unhealthy: the agent does not run\.\n {2}fix: noderax-agent run\n\nService +this machine has no systemd/,
+    );
     assert.match(stdout, new RegExp(`Node +${fleet.nodeId}\n`));
     assert.match(stdout, /Control plane +\S+ answers\n/);
-    await place.checks(/^unhealthy: the agent does not run .*start\)\n$/, 1);
+    await place.checks(/^unhealthy: the agent does not run .*run\)\n$/, 1);
     const json = JSON.parse((await place.status("--json")).stdout);
     assert.deepEqual([json.running, json.agent, json.service], [false, null, null]);
     {
@@ -249,12 +253,22 @@ const CASES = {
     await agent.stop();
   },
 
-  "a path that is too long for a socket is warned of": async () => {
-    await using fleet = await Fleet.start();
-    const runtime = join(fleet.folder, "x".repeat(100));
-    await using agent = await fleet.agent({ RUNTIME_DIRECTORY: runtime });
-    await agent.waitForLog("status cannot be served", ({ level }) => level === "warn");
-    assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
+  "a path that is too long for a socket gives way to another, where status looks": async () => {
+    await using place = await Place.make(await Fleet.start());
+    const { fleet } = place;
+    const far = join(fleet.folder, "x".repeat(100));
+    {
+      await using _agent = await fleet.agent({ RUNTIME_DIRECTORY: far });
+      await place.checks(/^healthy$/m, 0);
+    }
+    await fleet.configure({ state_file: join(far, "agent_identity.json") });
+    await using agent = await fleet.agent();
+    await place.checks(/^healthy$/m, 0);
+    assert.deepEqual(agent.logged("status cannot be served"), []);
+    const [short = ""] = socketPaths(join(far, "agent_identity.json"), true);
+    assert.equal(((await Deno.stat(dirname(short))).mode ?? 0) & 0o777, 0o700);
+    await agent.stop();
+    await assert.rejects(Deno.stat(dirname(short)), Deno.errors.NotFound);
   },
 
   "metrics are served to the machine itself only, and without /status": async () => {

@@ -14,12 +14,18 @@ import { socketPaths } from "../health/socket_path.ts";
 import { preflight } from "../realtime/probe.ts";
 import { jsonOf } from "../system/json.ts";
 import { INSTALLED } from "../system/paths.ts";
-import { serviceState } from "../system/systemd.ts";
+import { type Health, healthLine } from "../health/verdict.ts";
+import { type ServiceState, serviceState } from "../system/systemd.ts";
+import { runTool } from "../system/tool.ts";
 import { EXIT_FAILED, messageOf } from "../system/user_error.ts";
+import { downHealth } from "./down_health.ts";
 import { print, PROGRAM } from "./output.ts";
+import { endOfLog } from "./service_commands.ts";
 import { type Known, renderStatus, runs, type StatusFacts } from "./status_view.ts";
 import { tellWhichConfig } from "./which_config.ts";
 
+/** So many of the last lines of a service that does not run are shown. */
+const SHOWN_LINES = 3;
 /** How long the agent may take to answer, in milliseconds. */
 const ANSWER_MS = 2_000;
 
@@ -39,6 +45,7 @@ export async function status(
   };
   if (check) return await checkAgent(place);
   const [service, agent] = await Promise.all([serviceState(), askStatus(place)]);
+  const log = agent.outcome === "down" && service && !isOther() ? await lastLines(service) : [];
   // What a bad value stands for is not known, nor what depends on it.
   const isUseful = agent.outcome !== "answered" && problem === undefined;
   const known = isUseful ? await lookAround(loaded) : undefined;
@@ -47,6 +54,7 @@ export async function status(
     service,
     agent,
     ...(known ? { known } : {}),
+    ...(log.length > 0 ? { log } : {}),
     ...(problem === undefined ? {} : { configProblem: problem }),
   };
   print(json ? asJson(facts) : renderStatus(facts));
@@ -66,13 +74,24 @@ interface Place {
   problem?: string;
 }
 
-type Told = Asked | { outcome: "unknown"; why: string };
+type Told =
+  | Exclude<Asked, { outcome: "down" }>
+  | { outcome: "down"; health: Health }
+  | { outcome: "unknown"; why: string };
 
 async function ask({ paths, problem }: Place, page: Page): Promise<Told> {
   const asked = await askAgent(paths, page, ANSWER_MS);
+  if (asked.outcome !== "down") return asked;
   // Nobody is where this command can look: that says something only if it can look everywhere.
-  if (asked.outcome !== "down" || problem === undefined) return asked;
-  return { outcome: "unknown", why: problem };
+  if (problem !== undefined) return { outcome: "unknown", why: problem };
+  return { outcome: "down", health: downHealth(isOther() ? undefined : await serviceState()) };
+}
+
+/** The end of the service's log, or how to see it. */
+async function lastLines(service: ServiceState): Promise<string[]> {
+  if (service.load === "not-found") return [];
+  const lines = await endOfLog(service, runTool, SHOWN_LINES);
+  return lines.length > 0 ? lines : [`none that this user may read: sudo ${PROGRAM} logs`];
 }
 
 /** One line for monitors. */
@@ -94,7 +113,7 @@ function complaintOf(asked: Told): string | undefined {
     case "stranger":
       return `unhealthy: what answers is not believed, because ${asked.why}`;
     case "down":
-      return `unhealthy: the agent does not run (fix: sudo ${PROGRAM} start)`;
+      return healthLine(asked.health);
     case "unknown":
       return `unknown: the agent may run, but where is not known: ${
         asked.why.replaceAll("\n", " ")
@@ -150,6 +169,11 @@ async function controlPlaneProblem(loaded: LoadedConfig): Promise<string | undef
 
 function asJson({ service, agent, known, configProblem, ...rest }: StatusFacts): string {
   const told = agent.outcome === "answered" ? agent.status : null;
+  const health = agent.outcome === "answered"
+    ? agent.status.health
+    : agent.outcome === "down"
+    ? agent.health
+    : undefined;
   const problem = agent.outcome === "mute" || agent.outcome === "stranger"
     ? agent.why
     : configProblem;
@@ -158,6 +182,7 @@ function asJson({ service, agent, known, configProblem, ...rest }: StatusFacts):
       {
         running: runs({ service, agent, ...rest }),
         outcome: agent.outcome,
+        health: health ?? null,
         ...(problem === undefined ? {} : { problem }),
         service: service ?? null,
         agent: told,

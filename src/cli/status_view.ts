@@ -2,6 +2,7 @@ import { formatDuration } from "../config/mod.ts";
 import type { AgentStatus } from "../health/agent_status.ts";
 import type { Health } from "../health/verdict.ts";
 import type { ServiceState } from "../system/systemd.ts";
+import { localTime } from "../system/local_time.ts";
 import { oneLine } from "../system/one_line.ts";
 import { PROGRAM } from "./output.ts";
 
@@ -31,9 +32,12 @@ export interface StatusFacts {
   agent:
     | { outcome: "answered"; status: AgentStatus }
     | { outcome: "mute" | "stranger"; why: string }
-    | { outcome: "denied" | "down" | "unknown" };
+    | { outcome: "down"; health: Health }
+    | { outcome: "denied" | "unknown" };
   /** Looked up where the agent says nothing. */
   known?: Known;
+  /** The last lines of the service's log, where it does not run. */
+  log?: string[];
   /** Why the configuration cannot be read. */
   configProblem?: string;
 }
@@ -52,11 +56,12 @@ export function runs({ agent, service }: StatusFacts): boolean {
 
 /** What `status` prints. */
 export function renderStatus(facts: StatusFacts): string {
-  const { agent, service, now, known, configProblem } = facts;
+  const { agent, service, now, known, configProblem, log = [] } = facts;
   const rows: Row[] = [["Service", serviceWords(service, now)]];
   if (agent.outcome === "answered") rows.push(...agentRows(agent.status, now));
   else if (known) rows.push(...knownRows(known));
   if (configProblem !== undefined) rows.push(["Configuration", configProblem]);
+  if (log.length > 0) rows.push(["Last log", log.join("\n")]);
   return `${headline(facts)}\n\n${rows.map(shown).join("")}`;
 }
 
@@ -65,13 +70,11 @@ function headline(facts: StatusFacts): string {
   switch (agent.outcome) {
     case "answered": {
       const { version } = agent.status;
-      const { state, what, since, fix } = healthOf(agent.status);
-      const long = since === undefined ? "" : ` for ${span(since, facts.now)}`;
-      const words = what === undefined ? state : `${state}${long}: ${what}`;
-      return `${PROGRAM} ${version} is ${words}.${fix === undefined ? "" : `\n  fix: ${fix}`}`;
+      return verdictWords(`${PROGRAM} ${version}`, healthOf(agent.status), facts.now);
     }
     case "mute":
-      return `${PROGRAM} runs, but does not say how it is: ${agent.why}.`;
+      return `${PROGRAM} runs, but does not say how it is: ${agent.why}.\n` +
+        `  fix: sudo ${PROGRAM} restart`;
     case "denied": {
       const seen = runs(facts) ? "runs" : "may run";
       return `${PROGRAM} ${seen}; only root may ask it how it is: sudo ${PROGRAM} status`;
@@ -79,10 +82,16 @@ function headline(facts: StatusFacts): string {
     case "stranger":
       return `${PROGRAM} may run, but what answers is not believed, because ${agent.why}.`;
     case "down":
-      return `${PROGRAM} does not run.`;
+      return verdictWords(PROGRAM, agent.health, facts.now);
     case "unknown":
       return `${PROGRAM} may run, but its configuration does not tell where.`;
   }
+}
+
+function verdictWords(who: string, { state, what, since, fix }: Health, now: Date): string {
+  const long = since === undefined ? "" : ` for ${span(since, now)}`;
+  const words = what === undefined ? state : `${state}${long}: ${what}`;
+  return `${who} is ${words}.${fix === undefined ? "" : `\n  fix: ${fix}`}`;
 }
 
 /** An agent of an earlier version says only what is wrong. */
@@ -94,14 +103,15 @@ function healthOf({ health, notReady }: AgentStatus): Health {
 
 function serviceWords(service: ServiceState | undefined, now: Date): string {
   if (!service) return "this machine has no systemd, or it does not answer";
-  const { load, active, sub, enabled, since, restarts, result } = service;
+  const { load, active, sub, enabled, since, restarts, result, lastExit } = service;
   if (load === "not-found") return "not installed";
   const words = [
-    `${active} (${sub})${since ? ` since ${time(since)}, for ${span(since, now)}` : ""}`,
+    `${active} (${sub})${since ? ` since ${localTime(since)}, for ${span(since, now)}` : ""}`,
   ];
   if (enabled) words.push(enabled === "enabled" ? "enabled at boot" : enabled);
   if (restarts > 0) words.push(`restarted by systemd: ${restarts}`);
-  if (!["success", ""].includes(result)) words.push(`last exit: ${result}`);
+  if (active !== "active" && lastExit !== undefined) words.push(`last exit: ${lastExit}`);
+  if (!["success", "", "exit-code", "signal"].includes(result)) words.push(`result: ${result}`);
   if (load !== "loaded") words.push(`unit file: ${load}`);
   return words.join("; ");
 }
@@ -112,7 +122,7 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
   const unsuccessful = Object.values(others).reduce((sum, count) => sum + count, 0);
   const hidden = tasks.running.length - SHOWN_TASKS;
   return [
-    ["Process", `${pid}, started ${time(startedAt)}, up ${span(startedAt, now)}`],
+    ["Process", `${pid}, started ${localTime(startedAt)}, up ${span(startedAt, now)}`],
     ["Node", nodeId ?? "the enrollment is awaiting approval"],
     ...connectionRows(status, now),
     ["Tasks", `${tasks.running.length} running, ${tasks.reporting} reporting`],
@@ -177,10 +187,6 @@ function knownRows(known: Known): Row[] {
 
 function shown([label, value]: Row): string {
   return `${label.padEnd(LABEL_WIDTH)}${value.replaceAll("\n", `\n${" ".repeat(LABEL_WIDTH)}`)}\n`;
-}
-
-function time(at: Date | string): string {
-  return new Date(at).toISOString().slice(0, 19).replace("T", " ") + " UTC";
 }
 
 function span(from: Date | string, now: Date): string {

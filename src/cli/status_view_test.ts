@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { AgentStatus } from "../health/agent_status.ts";
 import type { ServiceState } from "../system/systemd.ts";
+import { localTime } from "../system/local_time.ts";
+import { downHealth } from "./down_health.ts";
 import { renderStatus, runs, type StatusFacts } from "./status_view.ts";
 
 const NOW = new Date("2026-01-01T02:00:00Z");
@@ -14,6 +16,7 @@ const SERVICE: ServiceState = {
   invocation: "0123",
   restarts: 0,
   result: "success",
+  lastExit: undefined,
 };
 const STATUS: AgentStatus = {
   version: "2.0.0",
@@ -44,6 +47,15 @@ const HEALTHY: StatusFacts = {
   service: SERVICE,
   agent: { outcome: "answered", status: STATUS },
 };
+const FAILED: ServiceState = {
+  ...SERVICE,
+  active: "failed",
+  sub: "failed",
+  result: "watchdog",
+  restarts: 3,
+  lastExit: "signal 6",
+};
+const STARTED = localTime("2026-01-01T00:00:00Z");
 const KNOWN = {
   configFile: "/etc/noderax-agent/config.json",
   stateFolder: "/var/lib/noderax-agent",
@@ -57,8 +69,8 @@ Deno.test("status of a healthy agent", () => {
     renderStatus(HEALTHY),
     `noderax-agent 2.0.0 is healthy.
 
-Service        active (running) since 2026-01-01 00:00:00 UTC, for 2h; enabled at boot
-Process        42, started 2026-01-01 00:00:00 UTC, up 2h
+Service        active (running) since ${STARTED}, for 2h; enabled at boot
+Process        42, started ${STARTED}, up 2h
 Node           node-1
 Control plane  https://cp.example.com answers
                last heartbeat 12s ago
@@ -126,19 +138,25 @@ Deno.test("status of an agent that waits for its approval", () => {
 Deno.test("status of an agent that does not run says what is known without it", () => {
   const facts: StatusFacts = {
     now: NOW,
-    service: { ...SERVICE, active: "failed", sub: "failed", result: "watchdog", restarts: 3 },
-    agent: { outcome: "down" },
+    service: FAILED,
+    agent: { outcome: "down", health: downHealth(FAILED) },
     known: { ...KNOWN, controlPlaneProblem: "Connection refused" },
+    log: ["one", "two"],
   };
   assert.equal(
     renderStatus(facts),
-    `noderax-agent does not run.
+    `noderax-agent is unhealthy for 2h: the service fails again and again: systemd has started it again 3 times; its last exit: signal 6 (watchdog).
+  fix: sudo noderax-agent doctor finds the cause
 
-Service        failed (failed) since 2026-01-01 00:00:00 UTC, for 2h; enabled at boot; restarted by systemd: 3; last exit: watchdog
+Service        failed (failed) since ${
+      localTime(FAILED.since ?? "")
+    }, for 2h; enabled at boot; restarted by systemd: 3; last exit: signal 6; result: watchdog
 Node           node-1
 Control plane  https://cp.example.com does not answer: Connection refused
 Configuration  /etc/noderax-agent/config.json
 State          /var/lib/noderax-agent
+Last log       one
+               two
 `,
   );
   assert(!runs(facts));

@@ -1,4 +1,5 @@
 import { dirname, join } from "@std/path";
+import { requireOwnFolder } from "../system/trust.ts";
 import { serveOn } from "./http_listener.ts";
 import { answer, type Page } from "./pages.ts";
 import type { HealthMonitor } from "./health_monitor.ts";
@@ -17,6 +18,7 @@ const NURSERY = ".new";
  */
 export async function serveSocket(path: string, health: HealthMonitor): Promise<AsyncDisposable> {
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await requireOwnFolder(dirname(path), "The folder of the status socket");
   const folder = join(dirname(path), NURSERY);
   await removeIfThere(folder);
   await Deno.mkdir(folder, { mode: 0o700 });
@@ -36,6 +38,7 @@ export async function serveSocket(path: string, health: HealthMonitor): Promise<
         server[Symbol.dispose]();
         // What stays behind does no harm: the next agent takes its place.
         await Deno.remove(path).catch(() => {});
+        if (dirname(path).startsWith("/tmp/")) await Deno.remove(dirname(path)).catch(() => {});
       },
     };
   } finally {

@@ -8,6 +8,7 @@ export const HealthCode = z.enum([
   "starting",
   "stopping",
   "awaiting_approval",
+  "not_running",
   "claim_loop_stalled",
   "credentials_refused",
   "control_plane_unreachable",

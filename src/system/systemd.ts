@@ -21,6 +21,8 @@ export interface ServiceState {
   restarts: number;
   /** How it ended last: `success`, `exit-code`, `signal`, `watchdog`, … */
   result: string;
+  /** How the agent's process ended last, such as `exit code 1`; undefined where it never did. */
+  lastExit: string | undefined;
 }
 
 const PROPERTIES = {
@@ -33,7 +35,12 @@ const PROPERTIES = {
   invocation: "InvocationID",
   restarts: "NRestarts",
   result: "Result",
+  exitKind: "ExecMainCode",
+  exitStatus: "ExecMainStatus",
 } as const;
+
+/** What systemd calls the ways in which a process ends (`CLD_EXITED` and its like). */
+const EXITS: Record<string, string> = { "1": "exit code", "2": "signal", "3": "signal" };
 
 /** States in which the agent runs, or is about to: one that fails again and again is "activating". */
 const RUNNING = ["active", "activating", "reloading"];
@@ -67,5 +74,6 @@ export async function serviceState(run: RunTool = runTool): Promise<ServiceState
     invocation: value("invocation"),
     restarts: Number(value("restarts")) || 0,
     result: value("result"),
+    lastExit: EXITS[value("exitKind")] && `${EXITS[value("exitKind")]} ${value("exitStatus")}`,
   };
 }

@@ -10,7 +10,9 @@ StateChangeTimestamp=Mon 2026-11-23 18:55:07 UTC
 MainPID=208
 InvocationID=0123456789abcdef0123456789abcdef
 NRestarts=3
-Result=success`;
+Result=success
+ExecMainCode=2
+ExecMainStatus=9`;
 
 Deno.test("systemd's words about the service are understood", async () => {
   const calls: string[][] = [];
@@ -28,6 +30,7 @@ Deno.test("systemd's words about the service are understood", async () => {
     invocation: "0123456789abcdef0123456789abcdef",
     restarts: 3,
     result: "success",
+    lastExit: "signal 9",
   });
   const never = await serviceState(run("LoadState=not-found\nStateChangeTimestamp=\nMainPID=0"));
   assert.deepEqual([never?.load, never?.since, never?.pid], ["not-found", undefined, 0]);

@@ -88,7 +88,7 @@ Deno.test("what answers in the control plane's place is not believed, and told",
   assert.match(why(), /the answer is not the control plane's/);
   const status = agentCommand(["status"], { env: { NODERAX_CONFIG_FILE: fleet.configFile } });
   const shown = new TextDecoder().decode((await status.output()).stdout);
-  assert.match(shown, /does not answer/);
+  assert.match(shown, /is degraded .*what answers at api_url is not the control plane/);
   assert.match(shown, /the answer is not the control plane's/);
   gateway.remove();
   assert.equal((await fleet.ended(id)).status, "success", cp.describe(id));

@@ -4,6 +4,7 @@ import type { HttpCall, HttpTransport } from "./http.ts";
 import type { Reachability } from "./reachability.ts";
 import type { HostFacts } from "../system/host_facts.ts";
 import {
+  AcceptedAnswer,
   ChangedTask,
   Claim,
   type Completion,
@@ -14,7 +15,6 @@ import {
   type InstallProgress,
   type LogEntry,
   type NodeFacts,
-  OfTask,
   type RootAccessReport,
   StoredEntry,
   TaskControl,
@@ -123,12 +123,12 @@ export class AgentApi {
   /** Tells the control plane that the node is alive, and its versions. */
   async heartbeat(facts: HostFacts, signal?: AbortSignal): Promise<void> {
     const { agentVersion, platformVersion, kernelVersion } = facts;
-    await this.#post("/agent/heartbeat", HeartbeatAnswer, {
-      ...this.#credentials,
-      agentVersion,
-      platformVersion,
-      kernelVersion,
-    }, { signal });
+    const { nodeId } = this.#credentials;
+    const body = { ...this.#credentials, agentVersion, platformVersion, kernelVersion };
+    await this.#post("/agent/heartbeat", HeartbeatAnswer, body, {
+      signal,
+      isMine: (answer) => answer.nodeId === nodeId,
+    });
   }
 
   /**
@@ -145,7 +145,7 @@ export class AgentApi {
 
   /** Confirms the claim. `patience` stretches the time limit, here and below. */
   async accepted(taskId: string, patience = 1): Promise<void> {
-    await this.#tell(taskId, "accepted", OfTask, {}, patience);
+    await this.#tell("accepted", AcceptedAnswer, (answer) => answer.taskId, taskId, {}, patience);
   }
 
   /**
@@ -153,17 +153,18 @@ export class AgentApi {
    * after 1800 s is counted from it.
    */
   async started(taskId: string, patience = 1): Promise<void> {
-    await this.#tell(taskId, "started", ChangedTask, {}, patience);
+    await this.#tell("started", ChangedTask, (answer) => answer.id, taskId, {}, patience);
   }
 
   /** Stores one log entry. Not to be given up: a call that comes late can undo the completion. */
   async log(taskId: string, entry: LogEntry, patience = 1): Promise<void> {
-    await this.#tell(taskId, "logs", StoredEntry, entry, patience);
+    await this.#tell("logs", StoredEntry, (answer) => answer.taskId, taskId, entry, patience);
   }
 
   /** Ends the task on the control plane. */
   async completed(taskId: string, completion: Completion, patience = 1): Promise<void> {
-    await this.#tell(taskId, "completed", ChangedTask, withinResult(completion), patience);
+    const body = withinResult(completion);
+    await this.#tell("completed", ChangedTask, (answer) => answer.id, taskId, body, patience);
   }
 
   /** Tells operators how an update of this agent goes. */
@@ -182,30 +183,35 @@ export class AgentApi {
       method: "GET",
       path: `/agent/tasks/${taskId}/control`,
       answer: TaskControl,
+      isMine: (answer) => answer.taskId === taskId,
       timeoutMs: this.#timeoutMs(),
       signal,
     });
   }
 
-  async #tell(
-    taskId: string,
+  /** `taskOf` says which task an answer is about. */
+  async #tell<T>(
     what: string,
-    answer: z.ZodType,
+    answer: z.ZodType<T>,
+    taskOf: (answer: T) => string,
+    taskId: string,
     body: unknown,
     patience: number,
   ): Promise<void> {
-    const timeoutMs = this.#timeoutMs() * patience;
-    await this.#post(`/agent/tasks/${taskId}/${what}`, answer, body, { timeoutMs });
+    await this.#post(`/agent/tasks/${taskId}/${what}`, answer, body, {
+      timeoutMs: this.#timeoutMs() * patience,
+      isMine: (given) => taskOf(given) === taskId,
+    });
   }
 
   #post<T>(
     path: string,
     answer: z.ZodType<T>,
     body: unknown,
-    options: { signal?: AbortSignal | undefined; timeoutMs?: number } = {},
+    options: Partial<Pick<HttpCall<T>, "signal" | "timeoutMs" | "isMine">> = {},
   ): Promise<T> {
-    const { signal, timeoutMs = this.#timeoutMs() } = options;
-    return this.#call({ method: "POST", path, answer, body, timeoutMs, signal });
+    const timeoutMs = this.#timeoutMs();
+    return this.#call({ method: "POST", path, answer, body, timeoutMs, ...options });
   }
 
   #call<T>(call: HttpCall<T>): Promise<T> {

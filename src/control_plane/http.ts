@@ -22,6 +22,8 @@ export interface HttpCall<T> {
   path: string;
   /** What the answer must be. */
   answer: z.ZodType<T>;
+  /** Says whether an answer is one to this call: it may name another node or task. */
+  isMine?: ((answer: T) => boolean) | undefined;
   /** The JSON body. */
   body?: unknown;
   /** Additional headers, such as the credentials. */
@@ -103,12 +105,14 @@ export class HttpTransport implements Network, Disposable {
       throw new RefusedError(status, refusal(status, json), isOwn, waitMs);
     }
     const parsed = call.answer.safeParse(json);
-    if (parsed.success) {
+    const isMine = parsed.success && (call.isMine?.(parsed.data) ?? true);
+    if (isMine) {
       this.reachability.answered();
       return parsed.data;
     }
+    const what = parsed.success ? "it is about another node or task" : describe(parsed.error);
     throw new UnusableAnswerError(
-      `${method} ${path}: the answer is not the control plane's (${describe(parsed.error)})`,
+      `${method} ${path}: the answer is not the control plane's (${what})`,
     );
   }
 

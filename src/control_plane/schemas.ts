@@ -166,11 +166,17 @@ export type TaskControl = z.infer<typeof TaskControl>;
 /** Answer of `POST /agent/heartbeat`. */
 export const HeartbeatAnswer = z.object({ acknowledged: z.literal(true), nodeId: z.string() });
 
-/** Answer of `accepted` and `logs`, which name their task beside what they have stored. */
-export const OfTask = z.object({ taskId: z.string() });
-
 /** Answer of `logs`: the entry as it is stored. */
-export const StoredEntry = OfTask.extend({ id: z.union([z.string(), z.number()]) });
+export const StoredEntry = z.object({
+  id: z.union([z.string(), z.number()]),
+  taskId: z.string(),
+});
+
+/** Answer of `accepted`: the entry that is made of it, or that it was known already. */
+export const AcceptedAnswer = z.union([
+  StoredEntry,
+  z.object({ ok: z.literal(true), duplicate: z.literal(true), taskId: z.string() }),
+]);
 
 /** Answer of `started` and `completed`: the task as it is now. */
 export const ChangedTask = z.object({ id: z.string(), status: z.string() });

@@ -179,6 +179,24 @@ Deno.test("a web server that is not the control plane is told from one that is o
   }
 });
 
+Deno.test("what answers in the control plane's place degrades the agent at once", async () => {
+  const { health, clock } = await monitor();
+  health.claims.answered();
+  const verdicts: string[] = [];
+  for (const kind of [UnusableAnswerError, Error]) {
+    health.heartbeats.failed(new kind("it is not the control plane's"));
+    verdicts.push(`${health.health.state} ${health.health.code}`);
+  }
+  health.heartbeats.failed(new UnusableAnswerError("it is not the control plane's"));
+  clock.ms += 60_000;
+  verdicts.push(`${health.health.state} ${health.health.code}`);
+  assert.deepEqual(verdicts, [
+    "degraded control_plane_answers_nonsense",
+    "healthy healthy",
+    "unhealthy control_plane_answers_nonsense",
+  ]);
+});
+
 Deno.test("a full disk degrades the agent until it has room; a claim loop that stands weighs more", async () => {
   const { health, clock } = await monitor();
   health.claims.answered();

@@ -89,11 +89,12 @@ export function judge(facts: HealthFacts): Judgement {
     const fix = "sudo noderax-agent restart";
     return { state: "unhealthy", code: "claim_loop_stalled", what: notAlive, fix };
   }
-  // A refusal is an answer: no second one is needed to believe it.
-  if (failure && (failure.kind === "refused" || !answers)) {
+  // An answer that is a refusal, or not the control plane's, is believed at once.
+  if (failure && (failure.kind !== "unreachable" || !answers)) {
     const { kind, why, sinceMs } = failure;
     const problem = PROBLEMS[kind];
-    return { state: "unhealthy", ...problem, what: `${problem.what}: ${why}`, sinceMs };
+    const state = kind === "nonsense" && answers ? "degraded" : "unhealthy";
+    return { state, ...problem, what: `${problem.what}: ${why}`, sinceMs };
   }
   if (phase === "waiting for approval") {
     return {

@@ -1,5 +1,5 @@
-import { delay } from "@std/async";
 import type { Socket } from "socket.io-client";
+import { settlesWithin } from "../system/deadline.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { AuthAck, EventAck, Refusal } from "./events.ts";
@@ -129,7 +129,7 @@ export class Connection implements AsyncDisposable {
     socket.once("agent.auth.ack", (payload: unknown) => {
       const ack = AuthAck.safeParse(payload);
       // At once, and not when the promise is: what follows may already be a terminal's event.
-      this.ready = ack.success && ack.data.authenticated;
+      this.ready = ack.success && ack.data.authenticated && ack.data.nodeId === auth.nodeId;
       if (ack.success && this.ready) resolve(ack.data);
       else reject(new RealtimeFailure("auth error", "the answer does not let this node in"));
     });
@@ -147,20 +147,24 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  /** See {@linkcode RealtimeLink.request}. */
+  /** See {@linkcode RealtimeLink.request}. An answer that is not the contract's counts as none. */
   async request(event: string, payload: Record<string, unknown>, timeoutMs: number): Promise<Ack> {
     if (!this.ready) throw new LinkDroppedError(`${event}: there is no session`);
     const sentMs = performance.now();
-    let ack: unknown;
     try {
-      ack = await this.#socket.timeout(timeoutMs).emitWithAck(event, payload);
+      const given = await this.#socket.timeout(timeoutMs).emitWithAck(event, payload);
+      const { data: ack } = EventAck.safeParse(given);
+      if (ack && [undefined, payload.sessionId].includes(ack.sessionId)) {
+        this.acknowledges = true;
+        this.#noteArrived(sentMs);
+        return ack;
+      }
+      await settlesWithin(this.ended, sentMs + timeoutMs - performance.now());
     } catch {
-      if (!this.ready) throw new LinkDroppedError(`${event}: the session ended`);
-      throw new NoAckError(`${event}: no acknowledgement within ${timeoutMs / 1_000} s`);
+      // None has come.
     }
-    this.acknowledges = true;
-    this.#noteArrived(sentMs);
-    return EventAck.parse(ack);
+    if (!this.ready) throw new LinkDroppedError(`${event}: the session ended`);
+    throw new NoAckError(`${event}: no acknowledgement within ${timeoutMs / 1_000} s`);
   }
 
   /**
@@ -199,10 +203,7 @@ export class Connection implements AsyncDisposable {
     this.ready = false;
     this.#end(this.#reason);
     if (!webSocket || webSocket.readyState === WebSocket.CLOSED) return;
-    const limit = new AbortController();
-    const waited = delay(CLOSE_LIMIT_MS, { signal: limit.signal }).catch(() => {});
-    await Promise.race([closed.promise, waited]);
-    limit.abort();
+    await settlesWithin(closed.promise, CLOSE_LIMIT_MS);
   }
 
   /** Closes it. */

@@ -7,6 +7,7 @@ const text = z.string().optional().catch(undefined);
 /** `agent.auth.ack` (contract: Realtime). */
 export const AuthAck = z.object({
   authenticated: z.boolean(),
+  nodeId: z.string(),
   rootAccess: DesiredRootAccess.nullish().catch(undefined),
 });
 /** Whether the node was let in, and the root access where the control plane knows it. */
@@ -24,9 +25,10 @@ export type Refusal = z.infer<typeof Refusal>;
 /** `root-access.updated`. */
 export const RootAccessUpdated = z.object({ rootAccess: DesiredRootAccess });
 
-/** The acknowledgement of an event; what is no refusal counts as consent. */
+/** The acknowledgement of an event. */
 export const EventAck: z.ZodType<Ack> = z.object({
-  ok: z.boolean().catch(true),
+  ok: z.boolean(),
   message: text,
+  sessionId: z.string().optional(),
   seq: z.number().nullish().catch(undefined),
-}).catch({ ok: true });
+});

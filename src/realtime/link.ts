@@ -1,5 +1,10 @@
 /** What the server answered an event with (contract: Realtime). */
-export type Ack = { ok: boolean; message?: string | undefined; seq?: number | null | undefined };
+export type Ack = {
+  ok: boolean;
+  message?: string | undefined;
+  sessionId?: string | undefined;
+  seq?: number | null | undefined;
+};
 /** The socket went away before the acknowledgement came. */
 export class LinkDroppedError extends Error {}
 /** The socket stayed, but no acknowledgement came in time. */

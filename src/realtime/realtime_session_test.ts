@@ -61,6 +61,16 @@ Deno.test("a server that comes back is found again", async () => {
   await test.session.whenReady();
 });
 
+Deno.test("an authentication that names another node is none", async () => {
+  await using server = await TestServer.start();
+  server.authAnswer = { nodeId: "node-2" };
+  await using test = new TestSession(server.url);
+  const { cause } = await test.logged("realtime connection failed");
+  assert.equal(cause, "the answer does not let this node in");
+  server.authAnswer = { nodeId: IDENTITY.nodeId };
+  await test.session.whenReady();
+});
+
 Deno.test("refused credentials are named without the token, and tried again", async () => {
   await using server = await TestServer.start();
   const identity = { nodeId: "node-1", agentToken: "another-secret" };
@@ -109,7 +119,7 @@ Deno.test("a request gives the acknowledgement, or says why there is none", asyn
   await test.session.whenReady();
   server.acknowledge = () => ({ ok: true, sessionId: "s", seq: 7 });
   const ack = await test.session.request("terminal.output", { sessionId: "s" }, 60_000);
-  assert.deepEqual(ack, { ok: true, seq: 7 });
+  assert.deepEqual(ack, { ok: true, sessionId: "s", seq: 7 });
   assert.deepEqual(server.payloads("terminal.output"), [{
     type: "terminal.output",
     sessionId: "s",
@@ -119,10 +129,12 @@ Deno.test("a request gives the acknowledgement, or says why there is none", asyn
     ok: false,
     message: "no",
   });
-  server.acknowledge = () => null;
-  assert.deepEqual(await test.session.request("terminal.output", {}, 60_000), { ok: true });
-  server.acknowledge = () => undefined;
-  await assert.rejects(test.session.request("terminal.output", {}, 50), NoAckError);
+  const noAnswers = [undefined, null, true, {}, { statusCode: 503 }, { ok: 1 }];
+  for (const answer of [...noAnswers, { ok: true, sessionId: "another" }]) {
+    server.acknowledge = () => answer;
+    const asked = test.session.request("terminal.output", { sessionId: "s" }, 20);
+    await assert.rejects(asked, NoAckError, JSON.stringify(answer));
+  }
   const dropped = test.session.request("terminal.output", { last: true }, 60_000);
   const expectation = assert.rejects(dropped, LinkDroppedError);
   await server.until(() => server.received.at(-1)?.payload.last === true);

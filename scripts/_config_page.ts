@@ -32,7 +32,7 @@ lines. Create it for variables such as \`HTTPS_PROXY\` and \`NO_PROXY\`.
 
 A key whose section says "SIGHUP" takes effect when the running agent reads its configuration again
 (\`systemctl reload noderax-agent\`). A key that needs a restart keeps its old value until then;
-\`noderax-agent status\`, the log and the metric \`noderax_agent_config_needs_restart\` name it.
+\`noderax-agent status\`, the log and the metric \`noderax_agent_config_keys_pending_restart\` name it.
 
 ## Keys
 

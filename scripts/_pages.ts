@@ -1,18 +1,20 @@
 import { cliPage } from "./_cli_page.ts";
 import { configPage, exampleConfig } from "./_config_page.ts";
+import { operationsPage } from "./_operations_page.ts";
 
 /** What is written from the tables in the code, by its path in the checkout. */
-export const PAGES: Readonly<Record<string, () => string>> = {
+export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   "config.example.json": exampleConfig,
   "docs/configuration.md": configPage,
   "docs/cli.md": cliPage,
+  "docs/operations.md": operationsPage,
 };
 
 /** Their content as the formatter leaves it. */
 export async function renderPages(): Promise<Record<string, string>> {
   const rendered = Object.entries(PAGES).map(async ([path, render]) => [
     path,
-    await formatted(render(), path.split(".").at(-1) ?? ""),
+    await formatted(await render(), path.split(".").at(-1) ?? ""),
   ]);
   return Object.fromEntries(await Promise.all(rendered));
 }

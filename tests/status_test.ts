@@ -351,7 +351,7 @@ const CASES = {
     await assert.rejects(fetch(url, { signal: AbortSignal.timeout(2_000) }));
     await limit("1000");
     await place.checks(/^healthy$/m, 0);
-    assert.match(await (await fetch(url)).text(), /^noderax_agent_ready 1$/m);
+    assert.match(await (await fetch(url)).text(), /^noderax_agent_health\{state="healthy"\} 1$/m);
   },
 
   "a port that is in use is warned of, and the agent goes on": async () => {
@@ -454,7 +454,7 @@ Deno.test("after a reload, what needs a restart holds as it was, and is named as
   assert.match(stdout, /waits for a restart: realtime_enabled, run_as_user\n/);
   assert.match(stdout, /run_as_user is not set/);
   const metrics = await (await fetch(new URL("/metrics", url))).text();
-  assert.match(metrics, /\nnoderax_agent_config_needs_restart 2\n/);
+  assert.match(metrics, /\nnoderax_agent_config_keys_pending_restart 2\n/);
   await place.fleet.configure(quick);
   agent.signal("SIGHUP");
   await agent.waitForLog("configuration read again", (event) => !event.needsRestart);

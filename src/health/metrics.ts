@@ -1,5 +1,6 @@
 import process from "node:process";
 import type { AgentStatus } from "./agent_status.ts";
+import { HEALTH_STATES } from "./verdict.ts";
 
 /** What the process has used so far. */
 export interface Usage {
@@ -12,6 +13,125 @@ export interface Usage {
 type Labels = Record<string, string>;
 type Sample = [value: number, labels?: Labels];
 
+/** A metric of the agent's, named after Prometheus' conventions. */
+export interface Metric {
+  /** Its name; it ends with its unit. */
+  readonly name: string;
+  /** A counter's name ends with `_total`. */
+  readonly type: "counter" | "gauge";
+  /** What it is, in a sentence. */
+  readonly help: string;
+  /** What it is now; nothing where that is not known. */
+  readonly samples: (status: AgentStatus, usage: Usage) => Sample[];
+}
+
+/** All of them, in the order in which they are served. */
+export const METRICS: readonly Metric[] = [
+  {
+    name: "process_start_time_seconds",
+    type: "gauge",
+    help: "When the agent was started, since 1970.",
+    samples: ({ startedAt }) => [[Date.parse(startedAt) / 1_000]],
+  },
+  {
+    name: "process_resident_memory_bytes",
+    type: "gauge",
+    help: "Resident memory.",
+    samples: (_, { residentBytes }) => [[residentBytes]],
+  },
+  {
+    name: "process_cpu_seconds_total",
+    type: "counter",
+    help: "Time of the processor.",
+    samples: (_, { cpuSeconds }) => [[cpuSeconds]],
+  },
+  {
+    name: "noderax_agent_info",
+    type: "gauge",
+    help: "Always 1; version and node are its labels.",
+    samples: ({ version, nodeId = "" }) => [[1, { version, node_id: nodeId }]],
+  },
+  {
+    name: "noderax_agent_health",
+    type: "gauge",
+    help: "1 for the state that the agent is in, 0 for the others.",
+    samples: ({ health }) =>
+      health ? HEALTH_STATES.map((state) => [Number(state === health.state), { state }]) : [],
+  },
+  {
+    name: "noderax_agent_heartbeats_total",
+    type: "counter",
+    help: "Heartbeats by result.",
+    samples: ({ heartbeats }) => results(heartbeats),
+  },
+  {
+    name: "noderax_agent_last_heartbeat_timestamp_seconds",
+    type: "gauge",
+    help: "When a heartbeat was answered last, since 1970.",
+    samples: ({ heartbeats }) => lastAnswer(heartbeats),
+  },
+  {
+    name: "noderax_agent_claims_total",
+    type: "counter",
+    help: "Claims by result.",
+    samples: ({ claims }) => results(claims),
+  },
+  {
+    name: "noderax_agent_last_claim_timestamp_seconds",
+    type: "gauge",
+    help: "When a claim was answered last, since 1970.",
+    samples: ({ claims }) => lastAnswer(claims),
+  },
+  {
+    name: "noderax_agent_tasks_running",
+    type: "gauge",
+    help: "Tasks that run.",
+    samples: ({ tasks }) => [[tasks.running.length]],
+  },
+  {
+    name: "noderax_agent_tasks_reporting",
+    type: "gauge",
+    help: "Tasks that have ended, but are not all reported yet.",
+    samples: ({ tasks }) => [[tasks.reporting]],
+  },
+  {
+    name: "noderax_agent_tasks_total",
+    type: "counter",
+    help: "Tasks that have ended, by status.",
+    samples: ({ tasks }) => Object.entries(tasks.ended).map(([status, n]) => [n, { status }]),
+  },
+  {
+    name: "noderax_agent_log_backlog_bytes",
+    type: "gauge",
+    help: "Output of tasks that is not delivered yet, approximately.",
+    samples: ({ tasks }) => [[tasks.backlogBytes]],
+  },
+  {
+    name: "noderax_agent_config_keys_pending_restart",
+    type: "gauge",
+    help: "Configuration keys whose new values wait for a restart.",
+    samples: ({ needsRestart }) => [[needsRestart.length]],
+  },
+  {
+    name: "noderax_agent_terminals_open",
+    type: "gauge",
+    help: "Open terminals.",
+    samples: ({ terminals }) => [[terminals]],
+  },
+  {
+    name: "noderax_agent_realtime_enabled",
+    type: "gauge",
+    help: "1 if the realtime session is enabled.",
+    samples: ({ realtime }) => [[Number(realtime.enabled)]],
+  },
+  {
+    name: "noderax_agent_realtime_connected",
+    type: "gauge",
+    help: "1 while the realtime session is up.",
+    samples: ({ realtime }) => [[Number(realtime.connected)]],
+  },
+];
+
 /** {@linkcode Usage} of this process. */
 function readUsage(): Usage {
   const { user, system } = process.cpuUsage();
@@ -19,69 +139,12 @@ function readUsage(): Usage {
 }
 
 /** The Prometheus text format, version 0.0.4, of what the agent says of itself. */
-export function renderMetrics(
-  status: AgentStatus,
-  { residentBytes, cpuSeconds }: Usage = readUsage(),
-  nowMs: number = Date.now(),
-): string {
-  const { version, nodeId = "", startedAt, heartbeats, claims, tasks, realtime, notReady } = status;
-  const agent = "noderax_agent";
-  return [
-    family("process_start_time_seconds", "gauge", "When the agent was started, since 1970.", [
-      [Date.parse(startedAt) / 1_000],
-    ]),
-    family("process_resident_memory_bytes", "gauge", "Resident memory.", [[residentBytes]]),
-    family("process_cpu_seconds_total", "counter", "Time of the processor.", [[cpuSeconds]]),
-    family(`${agent}_info`, "gauge", "Always 1.", [[1, { version, node_id: nodeId }]]),
-    family(`${agent}_ready`, "gauge", "1 while /readyz says so.", [[notReady ? 0 : 1]]),
-    family(`${agent}_heartbeats_total`, "counter", "Heartbeats by result.", results(heartbeats)),
-    family(
-      `${agent}_heartbeat_age_seconds`,
-      "gauge",
-      "Time since the last heartbeat that was answered.",
-      age(heartbeats, nowMs),
-    ),
-    family(`${agent}_claims_total`, "counter", "Claims by result.", results(claims)),
-    family(
-      `${agent}_claim_age_seconds`,
-      "gauge",
-      "Time since the last claim that was answered.",
-      age(claims, nowMs),
-    ),
-    family(`${agent}_tasks_running`, "gauge", "Tasks that run.", [[tasks.running.length]]),
-    family(`${agent}_tasks_reporting`, "gauge", "Tasks that have ended, but are to be reported.", [
-      [tasks.reporting],
-    ]),
-    family(
-      `${agent}_tasks_total`,
-      "counter",
-      "Tasks that have ended, by status.",
-      Object.entries(tasks.ended).map(([status, count]) => [count, { status }]),
-    ),
-    family(
-      `${agent}_log_backlog_bytes`,
-      "gauge",
-      "Output of tasks that is not delivered yet, about so much.",
-      [[tasks.backlogBytes]],
-    ),
-    family(
-      `${agent}_config_needs_restart`,
-      "gauge",
-      "Configuration keys whose new values wait for a restart.",
-      [[status.needsRestart.length]],
-    ),
-    family(`${agent}_terminals_open`, "gauge", "Open terminals.", [[status.terminals]]),
-    family(`${agent}_realtime_enabled`, "gauge", "1 if realtime is wanted.", [
-      [realtime.enabled ? 1 : 0],
-    ]),
-    family(`${agent}_realtime_connected`, "gauge", "1 while the realtime session is up.", [
-      [realtime.connected ? 1 : 0],
-    ]),
-  ].join("");
+export function renderMetrics(status: AgentStatus, usage: Usage = readUsage()): string {
+  return METRICS.map((metric) => family(metric, metric.samples(status, usage))).join("");
 }
 
 /** One metric; nothing where there is no sample. */
-function family(name: string, type: "counter" | "gauge", help: string, samples: Sample[]): string {
+function family({ name, type, help }: Metric, samples: Sample[]): string {
   if (samples.length === 0) return "";
   const lines = samples.map(([value, labels = {}]) => `${name}${labelled(labels)} ${value}\n`);
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
@@ -100,6 +163,6 @@ function results({ answers, failures }: AgentStatus["claims"]): Sample[] {
   return [[answers, { result: "answered" }], [failures, { result: "failed" }]];
 }
 
-function age({ answeredAt }: AgentStatus["claims"], nowMs: number): Sample[] {
-  return answeredAt === undefined ? [] : [[Math.max(0, nowMs - Date.parse(answeredAt)) / 1_000]];
+function lastAnswer({ answeredAt }: AgentStatus["claims"]): Sample[] {
+  return answeredAt === undefined ? [] : [[Date.parse(answeredAt) / 1_000]];
 }

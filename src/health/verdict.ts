@@ -18,9 +18,12 @@ export const HealthCode = z.enum([
   "identity_shared",
 ]);
 
+/** The states of the verdict, the best one first. */
+export const HEALTH_STATES = ["healthy", "degraded", "unhealthy"] as const;
+
 /** The one verdict on the agent: what is wrong first, since when, and how to fix it. */
 export const Health = z.object({
-  state: z.enum(["healthy", "degraded", "unhealthy"]),
+  state: z.enum(HEALTH_STATES),
   code: HealthCode,
   /** What is wrong, without a full stop; not there where nothing is. */
   what: z.string().optional(),

@@ -183,18 +183,21 @@ class Agent implements SignalHandlers {
       config: () => this.#config,
       machine: { places: INSTALLED, run: runTool },
       stateFolder: dirname(this.#config.stateFile),
-      warn: (problem) => logger.warn("update is not told", { problem }),
+      warn: (problem) => logger.warn("update report was refused", { problem }),
+      onStarted: () => void this.#closeUpdate({ started: true }),
     });
   }
 
-  async #closeUpdate(): Promise<void> {
+  async #closeUpdate({ started = false } = {}): Promise<void> {
     const { logger } = this.#parts;
     await closeUpdate({
       api: this.#api,
       stateFolder: dirname(this.#config.stateFile),
       run: runTool,
-      warn: (problem) => logger.warn("update has failed", { problem }),
-    }).catch((error) => logger.warn("update is not closed", { error: messageOf(error) }));
+      started,
+      signal: this.#stopping.signal,
+      warn: (problem) => logger.warn("update failed", { problem }),
+    }).catch((error) => logger.warn("update state cannot be saved", { error: messageOf(error) }));
   }
 
   onStop(signal: string): void {

@@ -1,58 +1,10 @@
 import assert from "node:assert/strict";
-import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { join } from "@std/path";
 import { certificates } from "./_certificates.ts";
+import { ConnectProxy } from "./_connect_proxy.ts";
 import { TestServer } from "./_test_server.ts";
 
 const HERE = import.meta.dirname ?? ".";
-
-/** A proxy that tunnels to this machine, or answers `refusal`. */
-class ConnectProxy implements AsyncDisposable {
-  readonly asked: string[] = [];
-  readonly #sockets = new Set<Socket>();
-  readonly #server;
-
-  private constructor(refusal?: string) {
-    this.#server = createServer((near) => {
-      this.#keep(near);
-      near.once("data", (head) => {
-        const [, host = "", port = ""] = /^CONNECT ([^:]+):(\d+) /.exec(head.toString()) ?? [];
-        this.asked.push(host);
-        if (refusal) {
-          near.end(`HTTP/1.1 ${refusal}\r\n\r\n`);
-          return;
-        }
-        const far = connectTcp(Number(port), "127.0.0.1", () => {
-          near.write("HTTP/1.1 200 OK\r\n\r\n");
-          near.pipe(far).pipe(near);
-        });
-        this.#keep(far);
-      });
-    });
-  }
-
-  static async start(refusal?: string): Promise<ConnectProxy> {
-    const proxy = new ConnectProxy(refusal);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
-    return proxy;
-  }
-
-  get url(): string {
-    const address = this.#server.address();
-    return typeof address === "object" ? `http://127.0.0.1:${address?.port}` : "";
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #keep(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#sockets.delete(socket));
-  }
-}
 
 /** Runs `_connect_once.ts` with no more of the environment than the agent may see; gives its log. */
 async function connectOnce(args: string[], env: Record<string, string> = {}) {

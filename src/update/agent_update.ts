@@ -34,6 +34,8 @@ export interface AgentUpdateDeps {
   stateFolder: string;
   /** Hears of a report that was refused. */
   warn: (sentence: string) => void;
+  /** Hears that an update is under way. */
+  onStarted: () => void;
 }
 
 /**
@@ -54,6 +56,7 @@ export function agentUpdate(deps: AgentUpdateDeps): TaskType {
           await updateOrigin(deps.config(), deps.machine);
           requireWanted(request, await readUpdateRecord(deps.stateFolder));
           await startUpdateUnit(deps.machine.run, request);
+          deps.onStarted();
           return { status: "success", result };
         } catch (error) {
           const message = messageOf(error);

@@ -80,9 +80,10 @@ export function requireWanted(
     );
   }
   // A person at the machine who asks for it again means it.
-  if (targetId === undefined || rolledBack?.version !== targetVersion) return;
+  const failed = rolledBack.find((each) => each.version === targetVersion);
+  if (targetId === undefined || !failed) return;
   throw new UserError(
-    `${targetVersion} failed here (${rolledBack.at}: ${rolledBack.why}) and is not tried again by ` +
+    `${targetVersion} failed here (${failed.at}: ${failed.why}) and is not tried again by ` +
       `itself: release another version, or run \`sudo noderax-agent update --target-version ` +
       `${targetVersion}\` on the machine.`,
   );

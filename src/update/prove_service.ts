@@ -7,16 +7,16 @@ import { SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 
-/** How {@linkcode provenService} waits. */
+/** How {@linkcode requireServing} waits. */
 export interface ProofOptions {
   /** The version that must serve. */
   version: string;
   /** Where the agent's socket is. */
   sockets: readonly string[];
-  /** Hears that the service is restarted now. */
-  onRestarting: () => Promise<void>;
-  /** Hears that the service was restarted. */
-  onRestarted: () => Promise<void>;
+  /** Asks the agent; {@linkcode askAgent} unless told. */
+  ask?: typeof askAgent;
+  /** Ends the wait early; its reason is thrown. */
+  signal?: AbortSignal;
   /** So long may it take to serve, in milliseconds. */
   limitMs?: number;
   /** So long must it serve without another start, in milliseconds. */
@@ -25,11 +25,19 @@ export interface ProofOptions {
   intervalMs?: number;
 }
 
+/** Who hears of the restart. */
+export interface RestartOptions extends ProofOptions {
+  /** Hears that the service is restarted now. */
+  onRestarting: () => Promise<void>;
+  /** Hears that the service was restarted. */
+  onRestarted: () => Promise<void>;
+}
+
 /**
  * Restarts the service and waits until the new agent runs and answers on its own socket, and goes on
  * doing so. Whether the control plane answers is not asked: an outage rolls no good version back.
  */
-export function provenService(machine: Machine, options: ProofOptions): Step {
+export function provenService(machine: Machine, options: RestartOptions): Step {
   return {
     name: "Service",
     async run(undos) {
@@ -39,7 +47,7 @@ export function provenService(machine: Machine, options: ProofOptions): Step {
         throw new UserError(`${options.version} does not start: ${messageOf(cause)}`, { cause });
       });
       await options.onRestarted();
-      await proves(machine, options);
+      await requireServing(machine, options);
       return { told: `restarted, and ${options.version} serves`, changed: true };
     },
   };
@@ -51,12 +59,18 @@ async function restart({ run }: Machine): Promise<void> {
   await must(run, "systemctl", "restart", SERVICE);
 }
 
-async function proves(machine: Machine, options: ProofOptions): Promise<void> {
-  const { version, limitMs = 60_000, provesMs = 5_000, intervalMs = 500 } = options;
+/**
+ * Waits until a version runs and answers on its own socket, and has done so for a while.
+ *
+ * @throws {UserError} when it does not within its limit.
+ */
+export async function requireServing(machine: Machine, options: ProofOptions): Promise<void> {
+  const { version, signal, limitMs = 60_000, provesMs = 5_000, intervalMs = 500 } = options;
   const endMs = performance.now() + limitMs;
   let serving: { pid: number; sinceMs: number } | undefined;
   for (;;) {
     const found = await servingPid(machine, options);
+    signal?.throwIfAborted();
     const nowMs = performance.now();
     if (typeof found === "string") serving = undefined;
     else if (serving?.pid !== found) serving = { pid: found, sinceMs: nowMs };
@@ -73,7 +87,8 @@ async function proves(machine: Machine, options: ProofOptions): Promise<void> {
 async function servingPid(machine: Machine, options: ProofOptions): Promise<number | string> {
   const state = await serviceState(machine.run);
   if (state?.active !== "active") return `the service is ${state?.active} (${state?.sub})`;
-  const asked = await askAgent(options.sockets, "/status", 5_000);
+  const { ask = askAgent } = options;
+  const asked = await ask(options.sockets, "/status", 5_000);
   if (asked.outcome !== "answered" || !asked.ok) return "the agent does not answer on its socket";
   const status = AgentStatus.pick({ version: true, pid: true }).safeParse(parse(asked.text));
   if (!status.success) return "the agent's answer cannot be read";

@@ -10,9 +10,15 @@ import { requireOwnFolder } from "../system/trust.ts";
 import { messageOf } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
 import { requireWanted, updateOrigin } from "./may_update.ts";
-import { type ProofOptions, provenService } from "./prove_service.ts";
+import { type ProofOptions, provenService, requireServing } from "./prove_service.ts";
 import { stageRelease } from "./stage_release.ts";
-import { readUpdateRecord, type Update, writeUpdateRecord } from "./update_record.ts";
+import {
+  forgetRolledBack,
+  readUpdateRecord,
+  rememberRolledBack,
+  type Update,
+  writeUpdateRecord,
+} from "./update_record.ts";
 import type { UpdateReporter } from "./update_reporter.ts";
 import { UpdateSource } from "./update_source.ts";
 import type { UpdateRequest } from "./update_unit.ts";
@@ -21,6 +27,9 @@ import type { UpdateRequest } from "./update_unit.ts";
 const TELL_FAILURE_MS = 10 * 60_000;
 /** How long the other reports may take after a success: the heartbeat says more. */
 const TELL_MS = 30_000;
+
+/** How long the version that was put back may take to serve. */
+const BACK_MS = 20_000;
 
 /** What an update is done with. */
 export interface UpdateOptions {
@@ -56,6 +65,7 @@ export async function update(
   const { reporter, stateFolder } = options;
   const { targetVersion, targetId } = request;
   const record = await readUpdateRecord(stateFolder);
+  forgetRolledBack(record, VERSION);
   const last: Update = {
     ...(targetId === undefined ? {} : { targetId }),
     targetVersion,
@@ -76,11 +86,11 @@ export async function update(
     await install(machine, request, options, reach);
   } catch (error) {
     const wasStarted = last.percent >= UPDATE_PERCENT.restarting;
-    const why = `${messageOf(error)}${wasStarted ? ` Version ${VERSION} was put back.` : ""}`;
+    const why = wasStarted
+      ? `${messageOf(error)} ${await whatRuns(machine, options)}`
+      : messageOf(error);
     last.failed = why;
-    if (wasStarted && !options.signal.aborted) {
-      record.rolledBack = { version: targetVersion, at: new Date().toISOString(), why };
-    }
+    if (wasStarted && !options.signal.aborted) rememberRolledBack(record, targetVersion, why);
     await save();
     reporter?.failed(why, last.percent);
     last.closed = reporter ? await reporter.told(TELL_FAILURE_MS) : true;
@@ -88,9 +98,18 @@ export async function update(
     throw error;
   }
   last.closed = true;
-  delete record.rolledBack;
+  forgetRolledBack(record, targetVersion);
   await save();
   await reporter?.told(TELL_MS);
+}
+
+/** Says whether the version before runs again, once a failure has put it back. */
+async function whatRuns(machine: Machine, { sockets, proof }: UpdateOptions): Promise<string> {
+  const options = { sockets, limitMs: BACK_MS, ...proof, version: VERSION, provesMs: 0 };
+  return await requireServing(machine, options).then(
+    () => `Version ${VERSION} was put back.`,
+    (error) => `Version ${VERSION} was to be put back, but ${messageOf(error)}`,
+  );
 }
 
 async function install(
@@ -119,6 +138,7 @@ async function install(
       ...proof,
       version: targetVersion,
       sockets,
+      signal,
       onRestarting: () => reach("restarting"),
       onRestarted: () => reach("waiting_for_reconnect"),
     }),

@@ -4,6 +4,9 @@ import { writeFileAtomic } from "../system/atomic_file.ts";
 import { readOwn } from "../system/own_file.ts";
 import { ReleaseVersion } from "./release_version.ts";
 
+/** So many failed versions are remembered. */
+const MAX_ROLLED_BACK = 10;
+
 /** The shape of {@linkcode Update}. */
 const Update = z.object({
   /** What the control plane calls it; a person's has none. */
@@ -24,8 +27,8 @@ export type Update = z.infer<typeof Update>;
 const UpdateRecord = z.object({
   version: z.literal(1),
   last: Update.optional(),
-  /** The version that was rolled back last, and why: it is not tried again by itself. */
-  rolledBack: z.object({ version: ReleaseVersion, at: z.string(), why: z.string() }).optional(),
+  /** The versions that failed and were rolled back, the latest first: none is tried again by itself. */
+  rolledBack: z.array(z.object({ version: ReleaseVersion, at: z.string(), why: z.string() })),
 });
 /** What is remembered of updates. */
 export type UpdateRecord = z.infer<typeof UpdateRecord>;
@@ -38,8 +41,20 @@ export async function readUpdateRecord(stateFolder: string): Promise<UpdateRecor
   try {
     return UpdateRecord.parse(JSON.parse(await readOwn(pathIn(stateFolder))));
   } catch {
-    return { version: 1 };
+    return { version: 1, rolledBack: [] };
   }
+}
+
+/** Remembers that a version failed, as the latest of those that did. */
+export function rememberRolledBack(record: UpdateRecord, version: string, why: string): void {
+  forgetRolledBack(record, version);
+  record.rolledBack.unshift({ version, at: new Date().toISOString(), why });
+  record.rolledBack.splice(MAX_ROLLED_BACK);
+}
+
+/** Forgets that a version failed: it serves now. */
+export function forgetRolledBack(record: UpdateRecord, version: string): void {
+  record.rolledBack = record.rolledBack.filter((each) => each.version !== version);
 }
 
 /** Writes what is to be remembered of updates. */

@@ -1,6 +1,6 @@
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { Backoff } from "../control_plane/backoff.ts";
-import { isTransient, leaveAloneMs } from "../control_plane/errors.ts";
+import { isTransient, leaveAloneMs, RefusedError } from "../control_plane/errors.ts";
 import { UPDATE_PERCENT, type UpdateProgress } from "../control_plane/schemas.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { delay } from "@std/async";
@@ -42,8 +42,12 @@ export class UpdateReporter {
   }
 
   /** Waits until all is told, for so long; gives whether the last report was answered. */
-  async told(limitMs: number): Promise<boolean> {
+  async told(limitMs: number, signal?: AbortSignal): Promise<boolean> {
+    const stop = () => this.#giveUp.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
     await settlesWithin(this.#turn, limitMs);
+    signal?.removeEventListener("abort", stop);
     this.#giveUp.abort();
     return await this.#turn;
   }
@@ -61,7 +65,7 @@ export class UpdateReporter {
         await this.#api.updateProgress(this.#targetId, progress, signal);
         return true;
       } catch (error) {
-        if (!isTransient(error)) {
+        if (error instanceof RefusedError && error.isOwn && !isTransient(error)) {
           this.#warn(
             `The control plane refuses the status ${progress.status}: ${messageOf(error)}`,
           );

@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { createHash } from "node:crypto";
-import { messageOf, UserError } from "../system/user_error.ts";
+import { whyNotReached } from "../control_plane/http.ts";
+import { UserError } from "../system/user_error.ts";
 import { writeAll } from "../system/write_all.ts";
 
 /** The longest that one file may take, in milliseconds. */
@@ -77,7 +78,7 @@ export class UpdateSource {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof UserError) throw error;
-      throw new UserError(`${place} cannot be read: ${messageOf(error)}.`, { cause: error });
+      throw new UserError(`${place} cannot be read: ${whyNotReached(error)}.`, { cause: error });
     }
   }
 

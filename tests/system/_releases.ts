@@ -6,10 +6,13 @@ import { mustRun } from "../../scripts/_tool.ts";
 import { VERSION } from "../../src/system/version.ts";
 import type { Bundles } from "./_bundles.ts";
 
+/** Where the releases are, beside the bundles. */
+export const releasesOf = ({ folder }: Bundles): string => join(folder, "releases");
+
 /** Versions that are newer than `next`, each with something wrong. */
 export const WRONG = { broken: "99.1.0", tampered: "99.2.0", mislabelled: "99.3.0" } as const;
 
-/** Lays signed releases out as an update source, in the folder `releases`; gives the public key. */
+/** Lays signed releases out as an update source, in {@linkcode releasesOf}; gives the public key. */
 export async function makeReleases(bundles: Bundles): Promise<string> {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const keyFile = join(bundles.folder, "release-key.pem");
@@ -24,7 +27,7 @@ export async function makeReleases(bundles: Bundles): Promise<string> {
     ["next", WRONG.mislabelled],
   ] as const;
   for (const [bundle, version] of releases) {
-    const folder = join(bundles.folder, "releases", version);
+    const folder = join(releasesOf(bundles), version);
     const name = `noderax-agent-${version}-linux-${targetOf(Deno.build.target).name}`;
     const archive = join(folder, `${name}.tar.gz`);
     await Deno.mkdir(folder, { recursive: true });
@@ -40,5 +43,6 @@ export async function makeReleases(bundles: Bundles): Promise<string> {
     await signChecksums(folder, keyFile);
     if (version === WRONG.tampered) await Deno.writeTextFile(archive, "x", { append: true });
   }
+  await Deno.writeTextFile(join(releasesOf(bundles), "latest"), `${bundles.nextVersion}\n`);
   return publicKey.export({ format: "der", type: "spki" }).toString("base64");
 }

@@ -1,5 +1,6 @@
-import { CONFIG_KEYS, loadConfig, parseValue, type ReadEnv } from "../config/mod.ts";
+import { CONFIG_KEYS, parseValue, type ReadEnv } from "../config/mod.ts";
 import { type IdentitySources, knownIdentity } from "../identity/known_identity.ts";
+import { configBefore } from "../install/earlier_config.ts";
 import { installAgent, type InstallOptions } from "../install/install.ts";
 import type { Machine, Places } from "../install/machine.ts";
 import { findRelease } from "../install/release.ts";
@@ -92,16 +93,18 @@ export async function completeWishes(
   lines: AsyncIterator<string> = readLines(Deno.stdin.readable),
 ): Promise<Pick<InstallOptions, "apiUrl" | "converse" | "env" | "logLevel" | "token">> {
   const env = installEnv(places, processEnv);
-  const loaded = await loadConfig({ env });
-  const { config } = loaded;
+  const loaded = await configBefore(places, env);
+  const { config, others } = loaded;
   const stateFile = installedStateFile(config, places);
-  const enrolled = config.enrollmentToken !== undefined ||
+  // What others could have written is looked into when it is taken over.
+  const enrolled = others !== undefined || config.enrollmentToken !== undefined ||
     await isEnrolled({ ...loaded, config: { ...config, stateFile } });
   const needsUrl = !given.apiUrl && !config.apiUrl;
   const needsPerson = !given.token && !given.email && !enrolled;
   if (given.nonInteractive && (needsUrl || needsPerson)) {
     const flags = [...needsUrl ? ["--api-url"] : [], ...needsPerson ? ["--bootstrap-token"] : []];
-    throw missing(`--non-interactive needs ${flags.join(" and ")}`);
+    const why = others && needsUrl ? `${places.config} is not believed, because ${others}. ` : "";
+    throw missing(`${why}--non-interactive needs ${flags.join(" and ")}`);
   }
   const apiUrl = needsUrl ? await askForApiUrl(lines) : given.apiUrl;
   const email = needsPerson ? await askForEmail(lines, "install") : given.email;

@@ -36,6 +36,9 @@ export class TestMachine implements Machine, AsyncDisposable {
       identity: at(INSTALLED.identity),
       runtimeFolder: at(INSTALLED.runtimeFolder),
       unit: at(INSTALLED.unit),
+      home: at(INSTALLED.home),
+      sudoersFolder: at(INSTALLED.sudoersFolder),
+      helperFolder: at(INSTALLED.helperFolder),
       packageMark: at(INSTALLED.packageMark),
     };
   }

@@ -4,6 +4,8 @@ import { connect } from "../control_plane/connect.ts";
 import { messageOf } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
 import { account } from "./account.ts";
+import { earlierAgent, hasEarlierAgent } from "./earlier_agent.ts";
+import { configBefore } from "./earlier_config.ts";
 import { enrollment, type EnrollmentOptions } from "./enroll_step.ts";
 import { link } from "./program_link.ts";
 import { type Machine, removeAll } from "./machine.ts";
@@ -40,7 +42,7 @@ export interface InstallOptions extends EnrollmentOptions, ServiceOptions, Steps
 export async function installAgent(machine: Machine, options: InstallOptions): Promise<void> {
   const { token, warn } = options;
   if (!token) return await install(machine, options);
-  using transport = await connect(await wishedConfig(options));
+  using transport = await connect(await wishedConfig(machine, options));
   const api = new EnrollmentApi(transport, REPORT_TIMEOUT_MS);
   const reporter = new StageReporter({ api, token, warn });
   await reporter.reached("installer_started");
@@ -59,7 +61,8 @@ async function install(machine: Machine, options: InstallOptions): Promise<void>
     : unitFile(machine, async () => renderUnit(await config()));
   const steps: Step[] = [
     preflight(machine, options.release),
-    controlPlane(() => wishedConfig(options)),
+    controlPlane(() => wishedConfig(machine, options)),
+    ...await hasEarlierAgent(machine) ? [earlierAgent(machine)] : [],
     account(machine),
     program(machine, options.release, VERSION),
     link(machine),
@@ -74,7 +77,10 @@ async function install(machine: Machine, options: InstallOptions): Promise<void>
 }
 
 /** The configuration as it will be, as far as the way to the control plane goes. */
-async function wishedConfig({ env, apiUrl }: InstallOptions): Promise<LoadedConfig> {
-  const loaded = await loadConfig({ env });
+async function wishedConfig(
+  { places }: Machine,
+  { env, apiUrl }: InstallOptions,
+): Promise<LoadedConfig> {
+  const loaded = await configBefore(places, env);
   return { ...loaded, config: { ...loaded.config, apiUrl: apiUrl ?? loaded.config.apiUrl } };
 }

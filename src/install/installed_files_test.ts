@@ -85,15 +85,6 @@ Deno.test("an installation ends in these files; the second leaves them as they a
   assert.deepEqual(machine.calls, ["getent passwd noderax"]);
 });
 
-Deno.test("a user whose home is closed to it is kept, and the person told", async () => {
-  await using machine = await TestMachine.make();
-  const { stateFolder: home } = machine.places;
-  machine.answers.getent = { stdout: `noderax:x:999:999::${home}:/bin/sh` };
-  const { shown } = await machine.take(account(machine));
-  assert.match(shown, /^User for tasks: noderax \(its home .*usermod --home.*\), as it is\n$/);
-  assert.deepEqual(machine.calls, ["getent passwd noderax"]);
-});
-
 Deno.test("an upgrade replaces the program as a whole, also after one that was killed", async () => {
   await using machine = await TestMachine.make();
   const { places } = machine;

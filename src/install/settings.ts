@@ -7,6 +7,7 @@ import {
   saveConfig,
 } from "../config/mod.ts";
 import { SERVICE_USER } from "../system/paths.ts";
+import { takeConfigOver } from "./earlier_config.ts";
 import { isThere, type Machine, modeAndOwner, must, type Places } from "./machine.ts";
 import { keepFile } from "./kept_file.ts";
 import type { Step } from "./steps.ts";
@@ -45,13 +46,15 @@ export interface SettingsOptions {
 }
 
 /** The configuration: what is set already stays, the rest is what a service needs. */
-export function settings({ places, run }: Machine, options: SettingsOptions): Step {
+export function settings(machine: Machine, options: SettingsOptions): Step {
+  const { places, run } = machine;
   const { env, warn } = options;
   return {
     name: "Configuration",
     async run(undos) {
+      const taken = await takeConfigOver(machine, undos);
       const loaded = await loadConfig({ env });
-      const changes = neededChanges(loaded, places, options);
+      const changes = { ...taken?.kept, ...neededChanges(loaded, places, options) };
       const names = Object.keys(changes).join(", ");
       const isRoots = FILE_OF_ROOT.test(await modeAndOwner(run, places.config)) &&
         FOLDER_OF_ROOT.test(await modeAndOwner(run, places.configFolder));
@@ -76,7 +79,8 @@ export function settings({ places, run }: Machine, options: SettingsOptions): St
       // Saving keeps the owner.
       await must(run, "chown", "root:root", places.config);
       warnings.forEach(warn);
-      return { told: `${places.config} (${names || "now root's alone"})`, changed: true };
+      const rest = taken ? `; others could write the one before, which is in ${taken.aside}` : "";
+      return { told: `${places.config} (${names || "now root's alone"}${rest})`, changed: true };
     },
   };
 }

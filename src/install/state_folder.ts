@@ -1,9 +1,10 @@
 import { join } from "@std/path";
 import { type Identity, parseIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { lookAt } from "../system/trust.ts";
-import { messageOf, UserError } from "../system/user_error.ts";
+import { UserError } from "../system/user_error.ts";
 import { keepFile } from "./kept_file.ts";
-import { isThere, type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
+import { type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
+import { setFolderAside } from "./set_aside.ts";
 import type { Step, Undos } from "./steps.ts";
 
 /** Nobody but root can have written there; see {@linkcode modeAndOwner}. */
@@ -22,7 +23,7 @@ export function stateFolder(machine: Machine): Step {
     name: "State folder",
     async run(undos) {
       const found = await modeAndOwner(run, folder);
-      if (found && !FOLDER_OF_ROOT.test(found)) return await takeOver(machine, found, undos);
+      if (found && !FOLDER_OF_ROOT.test(found)) return await takeOver(machine, undos);
       const changesFolder = found !== "700 0:0";
       const changesIdentity = !["", "600 0:0"].includes(await modeAndOwner(run, identity));
       if (changesFolder) {
@@ -43,21 +44,9 @@ export function stateFolder(machine: Machine): Step {
 }
 
 /** Keeps of a folder that others could write nothing but the identity, if that is one. */
-async function takeOver(machine: Machine, found: string, undos: Undos) {
-  const { run, places: { stateFolder: folder, identity } } = machine;
-  const aside = await freeName(`${folder}.old`);
-  const [mode = "", owner = ""] = found.split(" ");
-  undos.add(`folder ${folder}`, async () => {
-    if (!await isThere(aside)) return;
-    await removeAll(folder);
-    await Deno.rename(aside, folder);
-    await must(run, "chown", owner, folder);
-    await must(run, "chmod", mode, folder);
-  });
-  await setAside(folder, aside);
-  // From now on nobody else can change what is in it.
-  await must(run, "chown", "--no-dereference", "root:root", aside);
-  await must(run, "chmod", "0700", aside);
+async function takeOver(machine: Machine, undos: Undos) {
+  const { stateFolder: folder, identity } = machine.places;
+  const aside = await setFolderAside(machine, folder, undos);
   const known = await importIdentity(machine, aside);
   await makeRoots(machine, folder);
   if (known) await writeIdentity(identity, known);
@@ -66,21 +55,6 @@ async function takeOver(machine: Machine, found: string, undos: Undos) {
     told: `${folder} (others could write in it: ${kept} is set aside as ${aside})`,
     changed: true,
   };
-}
-
-async function setAside(folder: string, aside: string): Promise<void> {
-  try {
-    await Deno.rename(folder, aside);
-  } catch (error) {
-    throw new UserError(
-      `Others could write in ${folder}, and it cannot be set aside (${
-        messageOf(error)
-      }): move all ` +
-        `that is in it away, run \`chown root:root ${folder} && chmod 0700 ${folder}\`, then ` +
-        "install again.",
-      { cause: error },
-    );
-  }
 }
 
 async function importIdentity(
@@ -101,11 +75,4 @@ async function importIdentity(
 
 async function makeRoots({ run }: Machine, folder: string): Promise<void> {
   await must(run, "install", "-d", "-m", "0700", "-o", "root", "-g", "root", folder);
-}
-
-async function freeName(name: string): Promise<string> {
-  for (let number = 1;; number++) {
-    const path = number === 1 ? name : `${name}.${number}`;
-    if (!await isThere(path)) return path;
-  }
 }

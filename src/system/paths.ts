@@ -29,6 +29,12 @@ export const INSTALLED = {
   runtimeFolder: "/run/noderax-agent",
   /** The unit file. */
   unit: "/etc/systemd/system/noderax-agent.service",
+  /** The home of the user for tasks. */
+  home: "/home/noderax",
+  /** Rules of sudo. */
+  sudoersFolder: "/etc/sudoers.d",
+  /** What the agent in Go had root do for it. */
+  helperFolder: "/usr/local/libexec",
   /** Where a package has installed the agent: the package's kind, `deb` or `rpm`. */
   packageMark: "/opt/noderax-agent/package",
 } as const;

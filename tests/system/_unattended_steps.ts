@@ -26,6 +26,18 @@ printf %s "$3" >${INSTALLED.config}
 chmod 640 ${INSTALLED.config}
 systemctl enable --now --quiet ${SERVICE}`;
 
+/** What its later releases have beside that: they run as their user, who owns all of it. */
+const INSTALL_LATER = `${INSTALL_OLD}
+install -d /usr/local/libexec
+for name in self-update root-profile package-mutation operational-log-scan task-root
+do printf '#!/bin/sh\\n' >/usr/local/libexec/noderax-agent-$name
+done
+echo '${SERVICE_USER} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/noderax-agent
+echo '# off' >/etc/sudoers.d/noderax-agent-root-access
+echo 'daemon ALL=(ALL) ALL' >/etc/sudoers.d/ops
+chmod 440 /etc/sudoers.d/*
+chown -R ${SERVICE_USER}: ${INSTALLED.programFolder} ${INSTALLED.configFolder} ${INSTALLED.stateFolder}`;
+
 const progress = z.object({
   token: z.string(),
   stage: z.string(),
@@ -102,6 +114,60 @@ export function unattendedSteps(): Steps {
       assert.equal(await scene.output("id -un"), SERVICE_USER);
       assert.equal(await machine.output("stat", "-c", "%a", INSTALLED.config), "600");
       assert.equal((await machine.run("pgrep", "-fx", "sleep 100000")).stdout, "");
+      assert.match(await machine.output("getent", "passwd", SERVICE_USER), /:\/home\/noderax:/);
+      assert.equal((await scene.agent("uninstall", "--purge")).code, 0);
+      assert.equal((await machine.run("getent", "passwd", SERVICE_USER)).stdout, "");
+    },
+
+    "it takes the place of later ones in Go, whose ways to root go": async (scene) => {
+      const { machine, controlPlane } = scene;
+      const { nodeId, agentToken } = controlPlane.addNode();
+      const config = {
+        api_url: "https://elsewhere.example.com",
+        node_id: nodeId,
+        agent_token: agentToken,
+        heartbeat_interval: "20s",
+        realtime_ping_interval: "2s",
+        state_file: INSTALLED.identity,
+        log_level: "info",
+      };
+      const contents = [OLD_PROGRAM, OLD_UNIT, JSON.stringify(config)];
+      await machine.output("sh", "-c", INSTALL_LATER, "sh", ...contents);
+      assert.equal(
+        await machine.output("runuser", "-u", SERVICE_USER, "--", "sudo", "id", "-un"),
+        "root",
+      );
+      const program = `${BUNDLES}/first/noderax-agent`;
+      const refused = await machine.run(program, "install", "--non-interactive");
+      tell(`\n# install --non-interactive     (over an agent in Go)\n${refused.stderr}`);
+      assert.equal(refused.code, 2);
+      assert.match(refused.stderr, /config\.json is not believed, because .* needs --api-url/);
+      assert.equal(await scene.property("ActiveState"), "active");
+
+      const flags = ["--api-url", controlPlane.url, "--bootstrap-token", "f".repeat(64)];
+      const level = ["--log-level", "warn"];
+      const { code, stdout, stderr } = await machine.run(
+        program,
+        ...["install", "--non-interactive", ...flags, ...level],
+      );
+      tell(`\n# install --non-interactive --api-url …\n${stdout}${stderr}`);
+      assert.equal(code, 0);
+      await scene.well();
+      assert.equal(scene.node.nodeId, nodeId);
+      const find = "find /etc/sudoers.d /usr/local/libexec -type f ! -name README";
+      assert.equal(await machine.output("sh", "-c", find), "/etc/sudoers.d/ops");
+      assert.equal(await scene.output('id -un; echo "$HOME"'), `${SERVICE_USER}\n/home/noderax`);
+      assert.equal((await scene.ended(scene.shell("sudo -n true"))).status, "failed");
+      const saved = JSON.parse(await machine.output("cat", INSTALLED.config));
+      assert.deepEqual(saved, {
+        ...config,
+        api_url: controlPlane.url,
+        log_level: "warn",
+        run_as_user: SERVICE_USER,
+      });
+      for (const folder of [INSTALLED.programFolder, INSTALLED.configFolder]) {
+        assert.equal(await machine.output("find", folder, "!", "-user", "root"), "");
+      }
     },
   };
 }

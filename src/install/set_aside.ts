@@ -1,0 +1,50 @@
+import { messageOf, UserError } from "../system/user_error.ts";
+import { isThere, type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
+import type { Undos } from "./steps.ts";
+
+/**
+ * Renames a folder that others could write in, so that nobody but root can change what is in it any
+ * more; gives its new name. Nothing is at its place then.
+ */
+export async function setFolderAside(
+  { run }: Machine,
+  folder: string,
+  undos: Undos,
+): Promise<string> {
+  const aside = await freeName(`${folder}.old`);
+  const [mode = "", owner = ""] = (await modeAndOwner(run, folder)).split(" ");
+  undos.add(`folder ${folder}`, async () => {
+    if (!await isThere(aside)) return;
+    await removeAll(folder);
+    await Deno.rename(aside, folder);
+    await must(run, "chown", owner, folder);
+    await must(run, "chmod", mode, folder);
+  });
+  await rename(folder, aside);
+  // From now on nobody else can change what is in it.
+  await must(run, "chown", "--no-dereference", "root:root", aside);
+  await must(run, "chmod", "0700", aside);
+  return aside;
+}
+
+async function rename(folder: string, aside: string): Promise<void> {
+  try {
+    await Deno.rename(folder, aside);
+  } catch (error) {
+    throw new UserError(
+      `Others could write in ${folder}, and it cannot be set aside (${
+        messageOf(error)
+      }): move all ` +
+        `that is in it away, run \`chown root:root ${folder} && chmod 0700 ${folder}\`, then ` +
+        "install again.",
+      { cause: error },
+    );
+  }
+}
+
+async function freeName(name: string): Promise<string> {
+  for (let number = 1;; number++) {
+    const path = number === 1 ? name : `${name}.${number}`;
+    if (!await isThere(path)) return path;
+  }
+}

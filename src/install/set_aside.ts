@@ -11,7 +11,7 @@ export async function setFolderAside(
   folder: string,
   undos: Undos,
 ): Promise<string> {
-  const aside = await freeName(`${folder}.old`);
+  const aside = nameAside(folder, (await foldersAside(folder)).length);
   const [mode = "", owner = ""] = (await modeAndOwner(run, folder)).split(" ");
   undos.add(`folder ${folder}`, async () => {
     if (!await isThere(aside)) return;
@@ -42,9 +42,15 @@ async function rename(folder: string, aside: string): Promise<void> {
   }
 }
 
-async function freeName(name: string): Promise<string> {
-  for (let number = 1;; number++) {
-    const path = number === 1 ? name : `${name}.${number}`;
-    if (!await isThere(path)) return path;
+/** Where a folder was set aside, each time. */
+export async function foldersAside(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  while (await isThere(nameAside(folder, found.length))) {
+    found.push(nameAside(folder, found.length));
   }
+  return found;
+}
+
+function nameAside(folder: string, before: number): string {
+  return before === 0 ? `${folder}.old` : `${folder}.old.${before + 1}`;
 }

@@ -3,9 +3,10 @@ import { serviceState } from "../system/systemd.ts";
 import { messageOf } from "../system/user_error.ts";
 import { findAccount, removeAccount } from "./account.ts";
 import { removeLink } from "./program_link.ts";
-import { isThere, type Machine, must, removeAll, requireOwnLife } from "./machine.ts";
+import { isThere, type Machine, must, type Places, removeAll, requireOwnLife } from "./machine.ts";
 import { refuseToRemovePackage } from "./packaged.ts";
 import { newProgram, oldProgram } from "./installed_program.ts";
+import { foldersAside } from "./set_aside.ts";
 
 /** What {@linkcode uninstallAgent} is told. */
 export interface UninstallOptions {
@@ -48,12 +49,22 @@ export async function uninstallAgent(
     newProgram(places),
     places.cacheFolder,
     places.runtimeFolder,
-    ...purge ? [places.configFolder, places.stateFolder] : [],
+    ...purge ? await foldersOfSettings(places) : [],
   ];
   for (const folder of folders) await remove(folder, () => removeAll(folder));
   if (purge) await remove(`user ${SERVICE_USER} and its home`, () => removeAccount(machine.run));
   await tellRest(machine, print);
   return failed;
+}
+
+/** Those that were set aside when an earlier agent was taken over hold secrets as well. */
+async function foldersOfSettings({ configFolder, stateFolder }: Places): Promise<string[]> {
+  return [
+    configFolder,
+    ...await foldersAside(configFolder),
+    stateFolder,
+    ...await foldersAside(stateFolder),
+  ];
 }
 
 async function removeService({ places, run }: Machine): Promise<boolean> {

@@ -117,6 +117,8 @@ export function unattendedSteps(): Steps {
       assert.match(await machine.output("getent", "passwd", SERVICE_USER), /:\/home\/noderax:/);
       assert.equal((await scene.agent("uninstall", "--purge")).code, 0);
       assert.equal((await machine.run("getent", "passwd", SERVICE_USER)).stdout, "");
+      const left = "ls -d /*/noderax-agent* /var/lib/noderax-agent* /home/noderax";
+      assert.equal((await machine.run("sh", "-c", left)).stdout, "");
     },
 
     "it takes the place of later ones in Go, whose ways to root go": async (scene) => {

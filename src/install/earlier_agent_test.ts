@@ -67,7 +67,7 @@ Deno.test("a take-over that fails puts the agent in Go back and starts it", asyn
   const [change, start] = machine.calls.slice(-2);
   assert.match(
     change ?? "",
-    /^\/usr\/sbin\/usermod --home \/var\/lib\/noderax-agent --shell \/usr\/sbin\/nologin --comment  noderax$/,
+    /^\/usr\/sbin\/usermod --home \/var\/lib\/noderax-agent --shell \/usr\/sbin\/nologin --comment {2}noderax$/,
   );
   assert.equal(start, "systemctl start noderax-agent.service");
 });

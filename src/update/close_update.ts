@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "@std/async";
+import { delay } from "@std/async";
 import type { RunTool } from "../system/tool.ts";
 import { VERSION } from "../system/version.ts";
 import { readUpdateRecord, writeUpdateRecord } from "./update_record.ts";
@@ -38,7 +38,7 @@ export async function closeUpdate(deps: CloseUpdateDeps): Promise<void> {
   const isOpen = async () => (await readUpdateRecord(stateFolder)).last?.closed === false;
   if (!deps.started && !await isOpen()) return;
   while (await isUpdating(run)) {
-    await delay(intervalMs, undefined, { signal }).catch(() => {});
+    await delay(intervalMs, { signal }).catch(() => {});
     if (signal.aborted) return;
   }
   const { last } = await readUpdateRecord(stateFolder);

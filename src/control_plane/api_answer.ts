@@ -42,15 +42,14 @@ export class NoAnswerError extends Error {
  * @throws {NoAnswerError} when nothing answers within 6 s, or nothing that is trusted.
  */
 export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer> {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
+  const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
   const askedAtMs = Date.now();
   const startMs = performance.now();
   try {
     const response = await fetch(`${apiUrl}/api/v1/enrollments/doctor-${crypto.randomUUID()}`, {
       client,
       redirect: "manual",
-      signal: limit.signal,
+      signal: limit,
     });
     const tookMs = performance.now() - startMs;
     const { status, headers } = response;
@@ -68,12 +67,10 @@ export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer>
       tookMs,
     };
   } catch (cause) {
-    const reason = limit.signal.aborted
+    const reason = limit.aborted
       ? `no answer within ${ANSWER_LIMIT_MS / 1_000} s`
       : whyNotReached(cause);
     throw new NoAnswerError(reason, { cause });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -58,7 +58,11 @@ export class HttpTransport implements Network, Disposable {
    */
   async call<T>(call: HttpCall<T>): Promise<T> {
     const { method, path, body, timeoutMs } = call;
-    using limit = new TimeLimit(timeoutMs, call.signal);
+    const limit = AbortSignal.timeout(timeoutMs);
+    const given = new AbortController();
+    const giveUp = () => given.abort();
+    call.signal?.addEventListener("abort", giveUp);
+    if (call.signal?.aborted) giveUp();
     let status: number;
     let text: string;
     let waitMs: number;
@@ -67,7 +71,7 @@ export class HttpTransport implements Network, Disposable {
         method,
         // A redirect would carry the token to a place nobody configured.
         redirect: "manual",
-        signal: limit.signal,
+        signal: AbortSignal.any([limit, given.signal]),
         client: this.client,
         headers: {
           ...call.headers,
@@ -76,7 +80,7 @@ export class HttpTransport implements Network, Disposable {
         body: body === undefined ? null : JSON.stringify(body),
       });
       // An answer that is on its way may hold a task that is ours already.
-      limit.forgetOuter();
+      call.signal?.removeEventListener("abort", giveUp);
       status = response.status;
       if (status >= 300 && status < 400) {
         await response.body?.cancel();
@@ -95,9 +99,11 @@ export class HttpTransport implements Network, Disposable {
       waitMs = retryAfterMs(response);
     } catch (error) {
       if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
-      const why = limit.expired ? `no answer within ${timeoutMs / 1000} s` : whyFetchFailed(error);
-      const Failure = limit.expired ? TimedOutError : UnreachableError;
+      const why = limit.aborted ? `no answer within ${timeoutMs / 1000} s` : whyFetchFailed(error);
+      const Failure = limit.aborted ? TimedOutError : UnreachableError;
       throw new Failure(`${method} ${path}: ${why}`, { cause: error });
+    } finally {
+      call.signal?.removeEventListener("abort", giveUp);
     }
     const json = jsonOf(text);
     if (status < 200 || status >= 300) {
@@ -119,40 +125,6 @@ export class HttpTransport implements Network, Disposable {
   /** Closes the idle connections. */
   [Symbol.dispose](): void {
     this.client.close();
-  }
-}
-
-/** A time limit joined to an outer signal; neither outlives the call. */
-class TimeLimit implements Disposable {
-  readonly #own = new AbortController();
-  readonly #outer: AbortSignal | undefined;
-  readonly #timer: ReturnType<typeof setTimeout>;
-  expired = false;
-
-  constructor(timeoutMs: number, outer?: AbortSignal) {
-    this.#outer = outer;
-    outer?.addEventListener("abort", this.#abort);
-    if (outer?.aborted) this.#abort();
-    this.#timer = setTimeout(() => {
-      this.expired = true;
-      this.#abort();
-    }, timeoutMs);
-  }
-
-  get signal(): AbortSignal {
-    return this.#own.signal;
-  }
-
-  /** From now on only the time limit counts. */
-  forgetOuter(): void {
-    this.#outer?.removeEventListener("abort", this.#abort);
-  }
-
-  readonly #abort = () => this.#own.abort();
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.forgetOuter();
   }
 }
 

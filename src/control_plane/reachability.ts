@@ -1,3 +1,6 @@
+import { delay } from "@std/async";
+import { settlesWithin } from "../system/deadline.ts";
+
 /** Those that wait for the same answer do not all try at once; in milliseconds. */
 const SPREAD_MS = 300;
 
@@ -27,26 +30,17 @@ export class Reachability {
    * the wait and is thrown.
    */
   async pause(ms: number, soonestMs: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
     const startMs = performance.now();
-    let timer = setTimeout(resolve, ms);
-    const wake = () => {
-      this.#waiting.delete(wake);
-      const passedMs = performance.now() - startMs;
-      const inMs = Math.max(soonestMs - passedMs, this.#random() * SPREAD_MS);
-      if (passedMs + inMs >= ms) return;
-      clearTimeout(timer);
-      timer = setTimeout(resolve, inMs);
-    };
-    const onAbort = () => reject(signal.reason);
     this.#waiting.add(wake);
-    signal.addEventListener("abort", onAbort, { once: true });
-    await promise.finally(() => {
-      clearTimeout(timer);
+    try {
+      if (!await settlesWithin(woken, ms, signal)) return;
+    } finally {
       this.#waiting.delete(wake);
-      signal.removeEventListener("abort", onAbort);
-    });
+    }
+    const passedMs = performance.now() - startMs;
+    const inMs = Math.max(soonestMs - passedMs, this.#random() * SPREAD_MS);
+    await delay(Math.min(inMs, ms - passedMs), { signal });
   }
 }
 

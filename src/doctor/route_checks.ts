@@ -70,13 +70,12 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Diall
   const startMs = performance.now();
   const socket = connect({ host: address, port });
   // Before the limit of the check, so that each address has its own word.
-  const timer = setTimeout(() => end(false, "no answer"), STEP_LIMIT_MS - 500);
+  const over = AbortSignal.any([signal, AbortSignal.timeout(STEP_LIMIT_MS - 500)]);
   const end = (reached: boolean, words: string) => {
-    clearTimeout(timer);
     socket.destroy();
     resolve({ reached, words });
   };
-  signal.addEventListener("abort", () => end(false, "no answer"), { once: true });
+  over.addEventListener("abort", () => end(false, "no answer"), { once: true });
   socket.once("connect", () => end(true, `${Math.round(performance.now() - startMs)} ms`));
   socket.once("error", (error) => end(false, messageOf(error)));
   return promise;

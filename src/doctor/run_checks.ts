@@ -1,3 +1,4 @@
+import { abortable } from "@std/async";
 import { settlesWithin } from "../system/deadline.ts";
 import { type Check, failureOf, type Finding, skip } from "./check.ts";
 
@@ -80,22 +81,15 @@ async function runWithin(
   limitMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Finding> {
-  const limit = new AbortController();
-  const { promise: ended, resolve } = Promise.withResolvers<void>();
-  limit.signal.addEventListener("abort", () => resolve());
-  const end = () => limit.abort();
-  const timer = setTimeout(end, limitMs);
-  signal?.addEventListener("abort", end, { once: true });
-  const run = async () => await check.run(limit.signal);
+  const limit = AbortSignal.timeout(limitMs);
+  const over = signal ? AbortSignal.any([limit, signal]) : limit;
+  const run = async () => await check.run(over);
   const running = run().catch(failureOf);
   try {
-    const finding = await Promise.race([running, ended]);
-    if (finding) return finding;
+    return await abortable(running, over);
+  } catch {
     await settlesWithin(running, LEAVE_MS);
     const found = `no result within ${Math.round(limitMs / 100) / 10} s`;
     return { status: "fail", found, ...(check.lateFix ? { fix: check.lateFix } : {}) };
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", end);
   }
 }

@@ -1,7 +1,9 @@
+import { deadline } from "@std/async";
 import { endpointOf } from "../realtime/endpoint.ts";
 import { dialFailure, RealtimeFailure } from "../realtime/failures.ts";
 import { preflight } from "../realtime/probe.ts";
 import { nativeTransport } from "../realtime/transport.ts";
+import { isTimeout } from "../system/deadline.ts";
 import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip } from "./check.ts";
@@ -64,13 +66,12 @@ async function join({ loaded, transport }: CheckContext): Promise<void> {
   socket.once("connect_error", (error) => {
     if (dialled) reject(new RealtimeFailure("namespace connect failure", messageOf(error)));
   });
-  const late = `no answer within ${JOIN_LIMIT_MS / 1_000} s`;
-  const timer = setTimeout(() => reject(dialFailure(late)), JOIN_LIMIT_MS);
   try {
     socket.connect();
-    await promise;
+    await deadline(promise, JOIN_LIMIT_MS);
+  } catch (error) {
+    throw isTimeout(error) ? dialFailure(`no answer within ${JOIN_LIMIT_MS / 1_000} s`) : error;
   } finally {
-    clearTimeout(timer);
     socket.disconnect();
   }
 }

@@ -26,10 +26,8 @@ export function tlsChecks(context: CheckContext): Check[] {
 async function checkTls({ route, answer }: CheckContext): Promise<Finding> {
   const there = await route();
   if (there.url.protocol !== "https:") return skip("api_url is http");
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
-  const [asked, read] = await Promise.allSettled([answer(), readPeer(there, limit.signal)]);
-  clearTimeout(timer);
+  const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  const [asked, read] = await Promise.allSettled([answer(), readPeer(there, limit)]);
   const peer = read.status === "fulfilled" ? read.value : undefined;
   if (asked.status === "rejected") {
     if (!(asked.reason instanceof NoAnswerError)) throw asked.reason;

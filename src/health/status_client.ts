@@ -1,4 +1,6 @@
+import { deadline } from "@std/async";
 import { dirname } from "@std/path";
+import { isTimeout } from "../system/deadline.ts";
 import { folderProblem, lookAt, problemOf } from "../system/trust.ts";
 import type { Page } from "./pages.ts";
 
@@ -66,11 +68,13 @@ async function withinLimit(
   ms: number,
   work: (signal: AbortSignal) => Promise<Asked>,
 ): Promise<Asked> {
-  const limit = new AbortController();
-  const { promise, resolve } = Promise.withResolvers<Asked>();
-  const timer = setTimeout(() => {
-    resolve({ outcome: "mute", why: `no answer within ${ms / 1_000} s` });
-    limit.abort();
-  }, ms);
-  return await Promise.race([promise, work(limit.signal)]).finally(() => clearTimeout(timer));
+  const over = new AbortController();
+  try {
+    return await deadline(work(over.signal), ms);
+  } catch (error) {
+    if (!isTimeout(error)) throw error;
+    return { outcome: "mute", why: `no answer within ${ms / 1_000} s` };
+  } finally {
+    over.abort();
+  }
 }

@@ -8,11 +8,5 @@ export async function afterAll<T>(
   context: TaskContext,
   work: (context: TaskContext) => Promise<T>,
 ): Promise<T> {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), LAST_LOOK_MS);
-  try {
-    return await work({ ...context, signal: limit.signal });
-  } finally {
-    clearTimeout(timer);
-  }
+  return await work({ ...context, signal: AbortSignal.timeout(LAST_LOOK_MS) });
 }

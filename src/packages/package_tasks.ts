@@ -1,4 +1,5 @@
 import * as z from "@zod/zod";
+import { isTimeout } from "../system/deadline.ts";
 import type { Mutex } from "../system/mutex.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskOutcome, TaskType } from "../tasks/task_type.ts";
@@ -46,10 +47,8 @@ export function packageSearchWithin(limitMs: number): TaskType {
     prepare(payload) {
       const words = PackageSearch.parse(payload);
       return async (context): Promise<TaskOutcome> => {
-        const limit = new AbortController();
         const tooLong = `the search takes more than ${limitMs / 1_000} s: use longer or more words`;
-        const timer = setTimeout(() => limit.abort(new UserError(tooLong)), limitMs);
-        const signal = AbortSignal.any([context.signal, limit.signal]);
+        const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limitMs)]);
         try {
           const found = await (await findManager()).search(
             words,
@@ -57,8 +56,8 @@ export function packageSearchWithin(limitMs: number): TaskType {
           );
           await context.onLines("stdout", `${summary(found)}\n`);
           return { status: "success", exitCode: 0, result: { results: found.results } };
-        } finally {
-          clearTimeout(timer);
+        } catch (error) {
+          throw isTimeout(error) ? new UserError(tooLong) : error;
         }
       };
     },

@@ -1,5 +1,6 @@
 import * as z from "@zod/zod";
 import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schemas.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import { FixedRecord } from "../system/fixed_record.ts";
 import type { Logger } from "../system/logger.ts";
 import { copyOwn, openOwn } from "../system/own_file.ts";
@@ -198,16 +199,7 @@ export class RootAccess {
   }
 
   async #isHeard(signal: AbortSignal, limitMs: number): Promise<boolean> {
-    const { promise: over, resolve } = Promise.withResolvers<boolean>();
-    const giveUp = () => resolve(false);
-    const timer = setTimeout(giveUp, limitMs);
-    signal.addEventListener("abort", giveUp);
-    try {
-      return await Promise.race([this.#heard.promise.then(() => true), over]);
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", giveUp);
-    }
+    return await settlesWithin(this.#heard.promise, limitMs, signal).catch(() => false);
   }
 }
 

@@ -16,22 +16,19 @@ export async function preflight(
   realtimePath: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), ANSWER_LIMIT_MS);
+  const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
   try {
     const { origin, path } = endpointOf(apiUrl, realtimePath);
     const response = await fetch(`${origin}${path}?EIO=4&transport=polling`, {
       client,
       redirect: "manual",
-      signal: AbortSignal.any([limit.signal, signal]),
+      signal: AbortSignal.any([limit, signal]),
     });
     const text = await readStart(response);
     if (/"sid"\s*:/.test(text)) return undefined;
     return `HTTP status ${response.status} without a session id`;
   } catch (error) {
-    if (limit.signal.aborted) return `no answer within ${ANSWER_LIMIT_MS / 1_000} s`;
+    if (limit.aborted) return `no answer within ${ANSWER_LIMIT_MS / 1_000} s`;
     return whyNotReached(error);
-  } finally {
-    clearTimeout(timer);
   }
 }

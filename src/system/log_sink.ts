@@ -1,3 +1,4 @@
+import { settlesWithin } from "./deadline.ts";
 import { writeAll } from "./write_all.ts";
 
 /** So much may wait to be written, in UTF-16 units. */
@@ -40,10 +41,7 @@ export class LogSink {
 
   /** Resolves when all has been written, at the latest after `limitMs`. */
   async flush(limitMs: number): Promise<void> {
-    const { promise: over, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, limitMs);
-    await Promise.race([this.#writing, over]);
-    clearTimeout(timer);
+    if (this.#writing) await settlesWithin(this.#writing, limitMs);
   }
 
   async #run(): Promise<void> {

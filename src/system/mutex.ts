@@ -1,3 +1,5 @@
+import { abortable } from "@std/async";
+
 /** Lets one piece of work at a time go on; the others wait in the order in which they came. */
 export class Mutex {
   #last: Promise<void> = Promise.resolve();
@@ -19,21 +21,11 @@ export class Mutex {
     this.#taken++;
     try {
       if (this.#taken > 1) await onWait();
-      await untilAborted(before, signal);
+      await abortable(before, signal);
       return await work();
     } finally {
       this.#taken--;
       done.resolve();
     }
   }
-}
-
-async function untilAborted(awaited: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<void>();
-  const abort = () => aborted.resolve();
-  signal.addEventListener("abort", abort, { once: true });
-  await Promise.race([awaited, aborted.promise]);
-  signal.removeEventListener("abort", abort);
-  signal.throwIfAborted();
 }

@@ -1,3 +1,4 @@
+import { settlesWithin } from "../system/deadline.ts";
 import type { MetricsSnapshot } from "./snapshot.ts";
 
 /** What a {@linkcode TelemetrySampler} works with. */
@@ -54,9 +55,7 @@ export class TelemetrySampler {
 
   async #pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
     this.#endPause = resolve;
-    await promise;
-    clearTimeout(timer);
+    await settlesWithin(promise, ms);
   }
 }

@@ -1,5 +1,6 @@
-import { delay } from "@std/async";
+import { deadline, delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
+import { isTimeout } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import { type Numbering, SequenceLedger } from "./sequence.ts";
@@ -213,15 +214,11 @@ async function within<T>(
   work: Promise<T>,
   signal: AbortSignal,
 ): Promise<T | "late"> {
-  const { promise, resolve, reject } = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => resolve("late"), limitMs);
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
   try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
+    return await deadline(work, limitMs, { signal });
+  } catch (error) {
+    if (isTimeout(error)) return "late";
+    throw error;
   }
 }
 

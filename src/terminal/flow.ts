@@ -1,3 +1,5 @@
+import { settlesWithin } from "../system/deadline.ts";
+
 /** The most bytes of one `terminal.output`: 65 536 characters of base64 (contract: Realtime). */
 export const MAX_FRAME_BYTES = 49_152;
 /** How long output may be gathered before it is sent, in milliseconds. */
@@ -97,14 +99,10 @@ export class OutputBuffer {
     }
   }
 
-  #change(limitMs: number): Promise<void> {
+  async #change(limitMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = limitMs === Infinity ? undefined : setTimeout(resolve, Math.ceil(limitMs));
-    this.#changed = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    return promise;
+    this.#changed = resolve;
+    await (limitMs === Infinity ? promise : settlesWithin(promise, Math.ceil(limitMs)));
   }
 
   #take(): Uint8Array<ArrayBuffer> {

@@ -2,6 +2,7 @@ import * as z from "@zod/zod";
 import type { Launch } from "../privileges/launch.ts";
 import type { TerminalEvent } from "../realtime/inbox.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -128,13 +129,8 @@ export class TerminalManager implements AsyncDisposable {
     this.#stopping = true;
     const running = [...this.#sessions.values()];
     for (const { session } of running) session.stop(reason);
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      for (const { session } of running) session.abandon(reason);
-      resolve();
-    }, STOP_ALL_MS);
-    await Promise.race([late, Promise.all(running.map(({ done }) => done))]);
-    clearTimeout(timer);
+    if (await settlesWithin(Promise.all(running.map(({ done }) => done)), STOP_ALL_MS)) return;
+    for (const { session } of running) session.abandon(reason);
   }
 
   /** Kills everything in all terminals without a word: the agent must leave at once. */

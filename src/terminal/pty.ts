@@ -1,5 +1,6 @@
 import { delay } from "@std/async";
 import * as z from "@zod/zod";
+import { settlesWithin } from "../system/deadline.ts";
 import { openTty, type Tty } from "./tty.ts";
 
 /** How many columns and rows a terminal shows. */
@@ -175,10 +176,7 @@ export class Pty implements Disposable {
     while (!this.#isClosed) {
       const nowMs = performance.now();
       if (nowMs - this.#lastReadMs > QUIET_MS || nowMs - startMs > LINGER_MS) break;
-      const pause = new AbortController();
-      const pausing = delay(QUIET_MS / 4, { signal: pause.signal }).catch(() => {});
-      await Promise.race([this.#closed.promise, pausing]);
-      pause.abort();
+      await settlesWithin(this.#closed.promise, QUIET_MS / 4);
     }
     this[Symbol.dispose]();
   }

@@ -2,6 +2,7 @@ import { endTaskProcesses, killTaskProcessesNow } from "../hosts/end_processes.t
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
+import { isTimeout } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { visible } from "../system/visible.ts";
@@ -166,8 +167,6 @@ export class TerminalSession {
 
   async #open(): Promise<Terminal> {
     const { sessionId, launch, modes, size } = this.#options;
-    const slow = new AbortController();
-    const timer = setTimeout(() => slow.abort(new Error("the shell does not start")), START_MS);
     try {
       this.#terminal = await openTerminal({
         sessionId,
@@ -176,10 +175,10 @@ export class TerminalSession {
         launch,
         modes,
         logger: this.#logger,
-        signal: AbortSignal.any([this.#stopped.signal, slow.signal]),
+        signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(START_MS)]),
       });
-    } finally {
-      clearTimeout(timer);
+    } catch (error) {
+      throw isTimeout(error) ? new Error("the shell does not start") : error;
     }
     const { pty } = this.#terminal;
     if (this.#size !== size) pty.resize(this.#size);

@@ -6,6 +6,11 @@ export function launcher(): string {
   return `#!/bin/sh
 # The Noderax agent: starts lib/agent.js on lib/deno, with the permissions that lib/deno.json states.
 program=$(readlink -f "$0") || exit
+# Deno ends with a panic where it cannot find out what program it is.
+[ -e /proc/self/exe ] || {
+  echo "noderax-agent: there is no /proc here, without which the agent cannot run (fix: mount -t proc proc /proc)" >&2
+  exit 1
+}
 folder=\${program%/*}/lib
 # Deno does not start in a folder that has been removed.
 [ -n "$(pwd -P 2>/dev/null)" ] || cd /

@@ -24,7 +24,14 @@ export type Launch = (command: Command) => Start;
 
 /** Runs a command as the agent's own user, with the agent's environment. */
 export function asAgent({ argv, env = {} }: Command): Start {
-  return { argv, env };
+  const settable = Object.entries(env).filter(([name]) => SETTABLE.test(name));
+  return { argv, env: Object.fromEntries(settable), ...leftOutOf(env) };
+}
+
+/** What a shell on the way would drop without a word is to be told instead. */
+function leftOutOf(env: Record<string, string>): Pick<Start, "leftOut"> {
+  const leftOut = Object.keys(env).filter((name) => !SETTABLE.test(name));
+  return leftOut.length > 0 ? { leftOut } : {};
 }
 
 /**
@@ -111,11 +118,10 @@ function through(prefix: string[], { argv, env = {}, terminal = "" }: Command, o
   const parts = exportsOf(env).match(/[^]{1,30000}/gu) ?? [];
   const variables = parts.map((part, index) => [`AGENT_ENVIRONMENT_${index}`, part] as const);
   const script = before(variables.map(([name]) => name));
-  const leftOut = Object.keys(env).filter((name) => !SETTABLE.test(name));
   return {
     argv: ["/bin/sh", "-c", script, "sh", terminal, owner, ...prefix, ...after],
     env: Object.fromEntries(variables),
-    ...(leftOut.length > 0 ? { leftOut } : {}),
+    ...leftOutOf(env),
   };
 }
 

@@ -3,7 +3,7 @@
  * operations come first: this is for what they do not reach. A module wraps the functions that it
  * needs, under names of its own, and passes every result that may be -1 through {@linkcode Libc.check}.
  *
- * `fcntl`, `open`, `openat` and `syscall` take a varying number of arguments in C. Here they have
+ * `fcntl`, `ioctl`, `open`, `openat` and `syscall` take a varying number of arguments in C. Here they have
  * the number that is used, as integers, which the calling conventions of x64 and arm64 pass alike.
  */
 const SYMBOLS = {
@@ -37,6 +37,8 @@ const SYMBOLS = {
   ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
   tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  tcflush: { parameters: ["i32", "i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "u64", "i64"], result: "i32" },
   // Sockets.
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },

@@ -6,6 +6,12 @@ import { RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
 import { runProcess } from "../hosts/run_process.ts";
 import { messageOf } from "../system/user_error.ts";
+import {
+  byteLength,
+  loginShell,
+  MAX_ARGUMENT_BYTES,
+  MAX_ENVIRONMENT_BYTES,
+} from "./long_command.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
 
 const noNul = (text: string) => !text.includes("\0");
@@ -20,7 +26,19 @@ const ShellExec = z.looseObject({
     z.string().regex(/^[^=\0]+$/, "is no name of an environment variable"),
     z.union([text, z.number(), z.boolean()], "must be text without NUL, a number, true or false")
       .transform(String),
-  ).nullish().transform((value) => value ?? {}),
+  ).nullish().transform((value) => value ?? {}).superRefine((environment, context) => {
+    let all = 0;
+    for (const [name, value] of Object.entries(environment)) {
+      const bytes = byteLength(`${name}=${value}`);
+      all += bytes;
+      if (bytes <= MAX_ARGUMENT_BYTES) continue;
+      const message = "is longer than the 128 KiB that Linux takes for one variable";
+      context.addIssue({ code: "custom", path: [name], message });
+    }
+    if (all > MAX_ENVIRONMENT_BYTES) {
+      context.addIssue({ code: "custom", message: "is longer than 768 KiB, which is too much" });
+    }
+  }),
   runAsRoot: z.boolean().nullish().transform((value) => value ?? false),
   rootScope: RootScope.nullish().transform((value) => value ?? "task"),
 });
@@ -102,9 +120,8 @@ function commandOf(request: ShellExec): Command | string {
     return { argv };
   }
   const env = { ...UNATTENDED, ...environment };
-  // A command that begins with "-" would be taken for an option of the shell.
-  const safe = command.startsWith("-") ? ` ${command}` : command;
-  const argv = [shell, "-lc", safe];
+  const argv = loginShell(shell, command);
+  if (typeof argv === "string") return argv;
   if (!isElsewhere(request)) return { argv, env };
   const place = folder === undefined ? "" : resolve(folder);
   return { argv: ["/bin/sh", "-c", IN_PLACE, "sh", shell, place, ...argv], env };

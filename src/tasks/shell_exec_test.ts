@@ -94,7 +94,7 @@ Deno.test("a shell or a folder that cannot be used is told of before anything ru
 Deno.test("a command too long for the machine fails as a task, not as an agent", async () => {
   const { status, error } = await run({ command: `: ${"x".repeat(3_000_000)}` });
   assert.equal(status, "failed");
-  assert.match(error ?? "", /cannot be started/);
+  assert.match(error ?? "", /^payload\.command: longer than 1 MiB/);
 });
 
 Deno.test("a bad payload is refused in one sentence that names the field", () => {
@@ -122,4 +122,32 @@ Deno.test("a bad payload is refused in one sentence that names the field", () =>
       return true;
     }, JSON.stringify(payload));
   }
+});
+
+Deno.test("a command over 128 KiB runs, and a variable of that length is named", async () => {
+  const long = "ü".repeat(200_000);
+  for (const shell of [undefined, "/bin/bash"]) {
+    const command = `: ${long}\necho "$#" "\${AGENT_COMMAND-unset}" "$0"; exit 3`;
+    const environment = { HOME: "/nonexistent" };
+    const { exitCode, stdout } = await run({ command, shell, environment });
+    assert.deepEqual([exitCode, stdout], [3, `0 unset ${shell ?? "/bin/sh"}\n`]);
+  }
+  const { error } = await run({ command: `: ${long}`, shell: "/usr/bin/env" });
+  assert.match(error ?? "", /^payload\.command: \/usr\/bin\/env takes no more than 128 KiB/);
+  const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [i, "x".repeat(100_000)]));
+  assert.throws(() => shellExec.prepare({ command: "true", environment: many }), /768 KiB/);
+  assert.throws(
+    () => shellExec.prepare({ command: "true", environment: { BIG: "x".repeat(200_000) } }),
+    (error: z.ZodError) =>
+      describeBadPayload(error) ===
+        "bad payload: payload.environment.BIG: is longer than the 128 KiB that Linux takes for one variable",
+  );
+});
+
+Deno.test("variables that no shell can set are named, also as the agent's own user", () => {
+  const { env, leftOut } = asAgent({
+    argv: ["true"],
+    env: { A: "1", "spring.datasource.url": "x" },
+  });
+  assert.deepEqual([env, leftOut], [{ A: "1" }, ["spring.datasource.url"]]);
 });

@@ -19,6 +19,8 @@ const LINGER_MS = 1_000;
 const QUIET_MS = 100;
 const FIRST_RETRY_MS = 1;
 const MAX_RETRY_MS = 32;
+/** A program that takes no input for so long does not read: what interrupts it need not wait. */
+const STUCK_MS = 250;
 /** How far behind the PTY's own descriptor the terminal's is looked for; it may be before it too. */
 const MAX_DESCRIPTORS_BEHIND = 256;
 
@@ -61,6 +63,9 @@ export class Pty implements Disposable {
   #waitingInput = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #retryMs = FIRST_RETRY_MS;
+  /** When input was last taken, and whether some came since it was looked through for signals. */
+  #takenMs = 0;
+  #isUnsearched = false;
   #lastReadMs = 0;
   readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
@@ -130,7 +135,10 @@ export class Pty implements Disposable {
     if (this.#waitingInput + bytes.length > MAX_WAITING_INPUT) return false;
     this.#input.push(bytes);
     this.#waitingInput += bytes.length;
-    if (this.#retry === undefined) this.#flush();
+    this.#isUnsearched = true;
+    if (this.#retry !== undefined) return true;
+    this.#takenMs = performance.now();
+    this.#flush();
     return true;
   }
 
@@ -140,15 +148,48 @@ export class Pty implements Disposable {
     for (let head = this.#input[0]; head !== undefined; head = this.#input[0]) {
       const written = this.#isClosed ? head.length : this.#tty.write(this.#pty.fd, head);
       if (written === 0) {
+        if (performance.now() - this.#takenMs > STUCK_MS && this.#interrupt()) continue;
         this.#retry = setTimeout(() => this.#flush(), this.#retryMs);
         this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
         return;
       }
       this.#retryMs = FIRST_RETRY_MS;
-      this.#waitingInput -= written;
-      if (written === head.length) this.#input.shift();
-      else this.#input[0] = head.subarray(written);
+      this.#takenMs = performance.now();
+      this.#drop(written);
     }
+  }
+
+  /** Takes so many bytes off the beginning of what waits. */
+  #drop(bytes: number): void {
+    this.#waitingInput -= bytes;
+    for (let head = this.#input[0]; head !== undefined && bytes > 0; head = this.#input[0]) {
+      if (bytes < head.length) this.#input[0] = head.subarray(bytes);
+      else this.#input.shift();
+      bytes -= head.length;
+    }
+  }
+
+  /**
+   * Does with the last key that makes a signal what the kernel does when it gets there: all that was
+   * typed before is dropped. It would wait behind input that nobody reads. False if there is none.
+   */
+  #interrupt(): boolean {
+    if (!this.#isUnsearched || this.#terminalFd === undefined) return false;
+    this.#isUnsearched = false;
+    const signals = this.#tty.signals(this.#pty.fd);
+    if (signals.size === 0) return false;
+    let behind = this.#waitingInput;
+    for (const bytes of this.#input.toReversed()) {
+      behind -= bytes.length;
+      const at = bytes.findLastIndex((byte) => signals.has(byte));
+      const signal = signals.get(bytes[at] ?? -1);
+      if (signal === undefined) continue;
+      this.#drop(behind + at + 1);
+      this.#tty.interrupt(this.#pty.fd, this.#terminalFd, signal);
+      this.#takenMs = performance.now();
+      return true;
+    }
+    return false;
   }
 
   /** Tells the programs a new size. */

@@ -57,6 +57,34 @@ Deno.test("Backspace takes a whole character back, not its last byte", async () 
   assert.match(new TextDecoder().decode(join(chunks)), /61 62 0a/);
 });
 
+Deno.test("Ctrl-C reaches a program that reads nothing, whatever was pasted before", async () => {
+  const chunks: Uint8Array[] = [];
+  const pty = await Pty.open(SIZE, (bytes) => chunks.push(bytes));
+  // The shell is put in the foreground as the leader of the terminal's session.
+  const script =
+    "stty -echo; trap 'echo interrupted' INT; echo up; sleep 60; read -r line; echo got:$line";
+  const args = ["--ctty", "/bin/sh", "-c", `exec >"$0" 2>&1; ${script}`, pty.path];
+  const shell = new Deno.Command("/bin/sh", {
+    args: ["-c", 'exec setsid "$@" <"$0"', pty.path, ...args],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const text = () => new TextDecoder().decode(join(chunks));
+  const until = async (what: string) => {
+    while (!text().includes(what)) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  await until("up");
+  pty.write(new TextEncoder().encode("pasted line\n".repeat(20_000)));
+  pty.write(new Uint8Array([3]));
+  await until("interrupted");
+  // None of what was pasted is taken for what is typed now.
+  pty.write(new TextEncoder().encode("typed\n"));
+  await until("got:");
+  assert.match(text(), /got:typed\r\n/);
+  await shell.status;
+  await pty.finish();
+});
+
 Deno.test("input that nobody reads is bounded", async () => {
   using pty = await Pty.open(SIZE, () => {});
   assert.equal(pty.write(new Uint8Array(MAX_WAITING_INPUT / 2 + 100_000)), true);

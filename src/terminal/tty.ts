@@ -16,6 +16,13 @@ export interface Tty extends Disposable {
   editUtf8(fd: number): void;
   /** Writes what fits now; returns the number of bytes, 0 when nothing fits. */
   write(fd: number, bytes: Uint8Array<ArrayBuffer>): number;
+  /** The bytes that make a signal of what a terminal gets now, each with the number of that. */
+  signals(fd: number): ReadonlyMap<number, number>;
+  /**
+   * Drops all input of a terminal, open on both sides, that is not read yet, and sends the signal to
+   * who is in front.
+   */
+  interrupt(fd: number, terminalFd: number, signal: number): void;
   /** Closes a descriptor. */
   close(fd: number): void;
 }
@@ -25,6 +32,15 @@ const NAME_BYTES = 64;
 const TERMIOS_BYTES = 60;
 const TCSANOW = 0;
 const IUTF8 = 0o40000;
+/** Among the local flags, the fourth of them: keys make signals; they do not drop what is unread. */
+const ISIG = 0o1;
+const NOFLSH = 0o200;
+/** Where the keys begin, and of those that make a signal, which one they make. */
+const KEYS_AT = 17;
+const SIGNAL_KEYS = [[0, 2], [1, 3], [10, 20]] as const;
+const TCIFLUSH = 0;
+const TCOFLUSH = 1;
+const TIOCSIG = 0x40045436n;
 
 /**
  * Opens them.
@@ -48,6 +64,22 @@ export function openTty(): Tty {
       symbols.tcsetattr(fd, TCSANOW, termios);
     },
     write: (fd, bytes) => Math.max(0, Number(symbols.write(fd, bytes, BigInt(bytes.length)))),
+    signals: (fd) => {
+      const termios = new Uint32Array(TERMIOS_BYTES / 4);
+      if (symbols.tcgetattr(fd, termios) !== 0) return new Map();
+      const flags = termios[3] ?? 0;
+      if (!(flags & ISIG) || flags & NOFLSH) return new Map();
+      const keys = new Uint8Array(termios.buffer).subarray(KEYS_AT);
+      const made = SIGNAL_KEYS.map(([at, signal]) => [keys[at] ?? 0, signal] as const);
+      // Zero is no key: it switches that signal off.
+      return new Map(made.filter(([key]) => key !== 0));
+    },
+    interrupt: (fd, terminalFd, signal) => {
+      // What is on the way comes first: it would take the place of what is there.
+      symbols.tcflush(fd, TCOFLUSH);
+      symbols.tcflush(terminalFd, TCIFLUSH);
+      symbols.ioctl(fd, TIOCSIG, BigInt(signal));
+    },
     close: (fd) => void symbols.close(fd),
     [Symbol.dispose]: () => libc[Symbol.dispose](),
   };

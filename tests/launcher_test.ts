@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { launcher } from "../scripts/_launcher.ts";
+
+const isRoot = Deno.uid() === 0;
+
+Deno.test({
+  name: "without /proc the launcher says what is missing (needs root)",
+  ignore: !isRoot,
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      const program = join(folder, "noderax-agent");
+      await Deno.mkdir(join(folder, "lib"));
+      await Deno.writeTextFile(program, launcher());
+      await Deno.writeTextFile(join(folder, "lib/deno"), "#!/bin/sh\necho started\n");
+      await Deno.chmod(program, 0o755);
+      await Deno.chmod(join(folder, "lib/deno"), 0o755);
+      const run = async (before: string) => {
+        const script = `${before} exec "$0" version`;
+        const args = ["--mount", "/bin/sh", "-c", script, program];
+        const { code, stdout, stderr } = await new Deno.Command("unshare", { args }).output();
+        const [out = "", error = ""] = [stdout, stderr].map((bytes) =>
+          new TextDecoder().decode(bytes)
+        );
+        return { code, out, error };
+      };
+      assert.deepEqual(await run(""), { code: 0, out: "started\n", error: "" });
+      const { code, out, error } = await run("mount -t tmpfs none /proc;");
+      assert.deepEqual({ code, out }, { code: 1, out: "" });
+      assert.match(error, /^noderax-agent: there is no \/proc here, .* \(fix: mount [^)]+\)\n$/);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

@@ -9,8 +9,12 @@ export function configPage(): string {
 
 ${writtenFrom("src/config/schema.ts")}
 
-\`noderax-agent config show\` lists every value and where it comes from.
-\`noderax-agent config set\` checks and saves one: see [cli.md](cli.md#noderax-agent-config-set).
+\`\`\`sh runnable
+noderax-agent config show                         # every value and where it comes from
+noderax-agent config set heartbeat_interval 20s   # checks and saves one
+\`\`\`
+
+[cli.md](cli.md#noderax-agent-config) has the other commands of \`config\`.
 
 ## The file
 

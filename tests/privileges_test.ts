@@ -201,13 +201,13 @@ privileged("an agent that is not root asks sudo, and tells its refusal as what i
   );
   assert.equal(await outputOf(fleet, "id -un"), user.name);
   const refusal = /^sudo refuses to run this as root: a password is required \(.*sudoers/;
-  assert.match(await errorOf(fleet, "id", { runAsRoot: true }), refusal);
+  assert.match(await errorOf(fleet, "id", { runAsRoot: true, rootScope: "task" }), refusal);
   const root = fleet.controlPlane.realtime.openTerminal({ cols: 80, rows: 24, runAsRoot: true });
   await root.waitFor((t) => t.ended);
   assert.match(root.error ?? "", /sudo refuses to run this as root: a password is required/);
   await Deno.remove(join(bin, "sudo"));
   assert.match(
-    await errorOf(fleet, "id", { runAsRoot: true }),
+    await errorOf(fleet, "id", { runAsRoot: true, rootScope: "task" }),
     /^sudo refuses .*: (not found|No such file)/,
   );
   await leavesWell(fleet, agent);

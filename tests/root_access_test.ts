@@ -41,7 +41,10 @@ function task(type: string, payload: Record<string, unknown>): Surface {
     const queued = fleet.controlPlane.queueTask({ type, payload });
     const { id, status, completion } = await fleet.ended(queued);
     if (status !== "success") {
-      assert.match(completion?.error ?? "", /root access profile of this node is|allows exactly/);
+      assert.match(
+        completion?.error ?? "",
+        /root access profile of this node is|allows exactly|rootScope: is missing/,
+      );
       assert.equal(completion?.exitCode, undefined, "nothing was run");
       return "refused";
     }
@@ -71,7 +74,7 @@ function terminal(runAsRoot: boolean): Surface {
 
 const SURFACES: Record<string, Surface> = {
   "task": shell("id -u", {}),
-  "root task": shell("id -u", { runAsRoot: true }),
+  "no scope": shell("id -u", { runAsRoot: true }),
   "scope task": shell("id -u", { runAsRoot: true, rootScope: "task" }),
   "scope terminal": shell("id -u", { runAsRoot: true, rootScope: "terminal" }),
   "apt-get update": shell("apt-get update", { runAsRoot: true, rootScope: "operational" }),
@@ -107,7 +110,7 @@ privileged("each profile allows what the contract says, on each surface", async 
       !profile || profile === "all" || profile.split("_").includes(scope) ? "root" : "refused";
     assert.deepEqual(cells, [
       "user",
-      may("task"),
+      "refused",
       may("task"),
       may("terminal"),
       may("operational"),
@@ -169,7 +172,7 @@ Deno.test("a profile is reported, kept over a restart, and an unknown one is off
       const applied = { ...Object(cp.node(fleet.nodeId).appliedRootAccess) };
       return Object.entries(expected).every(([key, value]) => applied[key] === value) && applied;
     }, { what });
-  const root = { runAsRoot: true };
+  const root = { runAsRoot: true, rootScope: "task" };
   {
     await using agent = await fleet.agent();
     await agent.waitForLog("realtime session is up");
@@ -226,7 +229,7 @@ Deno.test("only a missing or null root access says nothing, however it comes", (
     [["all"], { profile: '["all"]', updatedAt: undefined }],
     [false, { profile: "false", updatedAt: undefined }],
   ];
-  const others = { authenticated: true, task: null, outputTruncated: false };
+  const others = { authenticated: true, nodeId: "n", task: null, outputTruncated: false };
   for (const [rootAccess, expected] of cases) {
     for (const schema of [Claim, AuthAck, RootAccessUpdated]) {
       assert.deepEqual(schema.parse({ ...others, rootAccess }).rootAccess, expected);

@@ -9,6 +9,7 @@ import { LogScanRequest } from "./request.ts";
 import type { LogScanResult } from "./scan_result.ts";
 
 const SMALL = { maxLines: 4, maxBytes: 1_000, backfillLines: 3 };
+const AS_ROOT = { runAsRoot: true, rootScope: "operational" };
 const NEVER = new AbortController().signal;
 
 /** Scans `syslog` in this folder. */
@@ -173,11 +174,11 @@ Deno.test("root is taken where it is needed and the profile allows it", async ()
       assert.equal(output, `${error}\n`);
       return error;
     };
-    const [{ status, result }] = await ends({ runAsRoot: true });
+    const [{ status, result }] = await ends(AS_ROOT);
     assert.equal(status, "success");
     assert.doesNotMatch(JSON.stringify(result), /secret|\\u0000/);
-    assert.equal((await ends({ runAsRoot: true }, "no", (c) => asAgent(c)))[0].status, "success");
-    assert.equal(await sentence({ runAsRoot: true }, "the profile is off"), "the profile is off");
+    assert.equal((await ends(AS_ROOT, "no", (c) => asAgent(c)))[0].status, "success");
+    assert.equal(await sentence(AS_ROOT, "the profile is off"), "the profile is off");
     assert.match(await sentence({}) ?? "", /syslog cannot be read: Permission denied/);
     assert.match(
       await sentence({ sourcePresetId: "messages" }) ?? "",
@@ -191,6 +192,10 @@ Deno.test("root is taken where it is needed and the profile allows it", async ()
     }
     assert.match(await sentence({ mode: "all" }) ?? "", /mode: must be "preview" or "monitor"/);
     assert.match(await sentence({ rootScope: "all" }) ?? "", /rootScope: must be "operational"/);
+    assert.match(
+      await sentence({ runAsRoot: true }) ?? "",
+      /rootScope: is missing: runAsRoot needs/,
+    );
   });
 });
 

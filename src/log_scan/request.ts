@@ -1,4 +1,5 @@
 import * as z from "@zod/zod";
+import { hasScopeAsRoot, NO_SCOPE } from "../privileges/root_scopes.ts";
 
 /** Where a preset's entries come from. */
 export type Source = { type: "file"; name: string } | { type: "journal"; unit: string };
@@ -50,7 +51,7 @@ export const LogScanRequest = z.looseObject({
   cursor: Cursor.nullish(),
   runAsRoot: z.boolean().nullish().transform((value) => value ?? false),
   rootScope: z.literal("operational", 'must be "operational"').nullish(),
-});
+}).refine(hasScopeAsRoot, NO_SCOPE);
 /** What is to be scanned. */
 export type LogScanRequest = z.infer<typeof LogScanRequest>;
 

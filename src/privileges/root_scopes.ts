@@ -5,6 +5,22 @@ export const RootScope = z.enum(["operational", "task", "terminal"]);
 /** See {@linkcode RootScope}. */
 export type RootScope = z.infer<typeof RootScope>;
 
+/**
+ * Whether a payload that asks for root says for what: no scope is taken for granted
+ * (contract: Tasks over HTTP).
+ */
+export function hasScopeAsRoot(
+  request: { runAsRoot: boolean; rootScope?: RootScope | null | undefined },
+): boolean {
+  return !request.runAsRoot || Boolean(request.rootScope);
+}
+
+/** What is wrong where {@linkcode hasScopeAsRoot} does not hold. */
+export const NO_SCOPE = {
+  path: ["rootScope"],
+  error: `is missing: runAsRoot needs one of ${RootScope.options.join(", ")}`,
+};
+
 /** The name of a root access profile (contract: Root access profiles). */
 export const Profile = z.enum([
   "off",

@@ -8,7 +8,7 @@ export interface HostFacts {
   arch: string;
   /** Version of this agent. */
   agentVersion: string;
-  /** `VERSION_ID` of os-release. */
+  /** Its version, as the point release where it has those: `12.11`. */
   platformVersion: string;
   /** Kernel release. */
   kernelVersion: string;
@@ -16,6 +16,8 @@ export interface HostFacts {
 
 /** Where a distribution may describe itself: the first one that is there counts (os-release(5)). */
 const OS_RELEASE_FILES = ["/etc/os-release", "/usr/lib/os-release"];
+/** What Debian and what is made of it say besides: `VERSION_ID` is the `12` of `12.11`. */
+const DEBIAN_VERSION_FILE = "/etc/debian_version";
 const GO_ARCH: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
 /** The control plane's columns, in characters (contract: Realtime, rules found by trying). */
 const LIMITS = {
@@ -44,13 +46,15 @@ export async function readHostFacts(sources: HostSources = {}): Promise<HostFact
   const { readTextFile = Deno.readTextFile, kernel = Deno.osRelease, arch = Deno.build.arch } =
     sources;
   const release = parseOsRelease(await readFirst(OS_RELEASE_FILES, readTextFile));
+  const debian = await readFirst([DEBIAN_VERSION_FILE], readTextFile);
   return {
     os: cut(release.ID || Deno.build.os, LIMITS.os),
     arch: cut(GO_ARCH[arch] ?? arch, LIMITS.arch),
     agentVersion: cut(VERSION, LIMITS.agentVersion),
     // Rolling distributions have no VERSION_ID.
     platformVersion: cut(
-      release.VERSION_ID || release.BUILD_ID || release.VERSION_CODENAME || UNKNOWN,
+      pointRelease(release.VERSION_ID, release.VERSION, debian) || release.BUILD_ID ||
+        release.VERSION_CODENAME || UNKNOWN,
       LIMITS.platformVersion,
     ),
     kernelVersion: cut(kernel() || UNKNOWN, LIMITS.kernelVersion),
@@ -71,6 +75,13 @@ async function readFirst(paths: string[], read: (path: string) => Promise<string
     }
   }
   return "";
+}
+
+/** The first of `texts` that begins with the version and goes on with its point release. */
+function pointRelease(version: string | undefined, ...texts: (string | undefined)[]) {
+  const longer = texts.map((text) => /^\d+(\.\d+)+/.exec(text ?? "")?.[0])
+    .find((text) => text?.startsWith(`${version}.`));
+  return longer ?? version;
 }
 
 /** `KEY=value` lines, the value plain or in shell quotes. */

@@ -23,6 +23,20 @@ Deno.test("the facts come from os-release, the kernel and the architecture in Go
   assert.equal((await readHostFacts({ arch: "aarch64" })).arch, "arm64");
 });
 
+Deno.test("the version is the point release, where a distribution has those", async () => {
+  const version = async (os: string, debian = "") => {
+    const files: Record<string, string> = { "/etc/os-release": os, "/etc/debian_version": debian };
+    const readTextFile = (path: string) => Promise.resolve(files[path] ?? "");
+    return (await readHostFacts({ readTextFile })).platformVersion;
+  };
+  assert.equal(await version("ID=debian\nVERSION_ID=12\n", "12.11\n"), "12.11");
+  assert.equal(await version("ID=debian\nVERSION_ID=12\n", "trixie/sid\n"), "12");
+  assert.equal(await version("ID=debian\nVERSION_ID=12\n", "13.1\n"), "12");
+  const ubuntu = 'ID=ubuntu\nVERSION_ID="24.04"\nVERSION="24.04.3 LTS (Noble Numbat)"\n';
+  assert.equal(await version(ubuntu, "trixie/sid\n"), "24.04.3");
+  assert.equal(await version("ID=rocky\nVERSION_ID=9.4\nVERSION='9.4 (Blue Onyx)'\n"), "9.4");
+});
+
 Deno.test("a distribution without VERSION_ID, or without os-release, has no empty version", async () => {
   const rolling = { readTextFile: osRelease("ID='arch'\nBUILD_ID=rolling", "/usr/lib/os-release") };
   assert.equal((await readHostFacts(rolling)).os, "arch");

@@ -2,7 +2,7 @@ import { resolve } from "@std/path";
 import * as z from "@zod/zod";
 import type { Command, Start } from "../privileges/launch.ts";
 import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
-import { RootScope } from "../privileges/root_scopes.ts";
+import { hasScopeAsRoot, NO_SCOPE, RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
 import { runProcess } from "../hosts/run_process.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -40,8 +40,8 @@ const ShellExec = z.looseObject({
     }
   }),
   runAsRoot: z.boolean().nullish().transform((value) => value ?? false),
-  rootScope: RootScope.nullish().transform((value) => value ?? "task"),
-});
+  rootScope: RootScope.nullish(),
+}).refine(hasScopeAsRoot, NO_SCOPE);
 type ShellExec = z.infer<typeof ShellExec>;
 
 const DEFAULT_SHELL = "/bin/sh";
@@ -54,7 +54,8 @@ export const shellExec: TaskType = {
     const request = ShellExec.parse(payload);
     return async (context): Promise<TaskOutcome> => {
       const { privileges: { allows }, signal } = context;
-      const refusal = request.runAsRoot ? await allows(request.rootScope, signal) : undefined;
+      const { runAsRoot, rootScope } = request;
+      const refusal = runAsRoot && rootScope ? await allows(rootScope, signal) : undefined;
       if (refusal !== undefined) return { status: "failed", error: refusal };
       try {
         const { unprivileged, root } = context.privileges;

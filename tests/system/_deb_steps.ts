@@ -108,7 +108,9 @@ export function debSteps(): Steps {
     "a task can install it: it is done, then the agent restarts": async (scene) => {
       const command =
         `apt-get install -y --allow-downgrades ${BUNDLES}/first.deb && sleep 1 && echo over`;
-      const { completion, status } = await scene.ended(scene.shell(command, { runAsRoot: true }));
+      const { completion, status } = await scene.ended(
+        scene.shell(command, { runAsRoot: true, rootScope: "task" }),
+      );
       assert.equal(status, "success", `${completion?.error} ${completion?.output}`);
       assert.match(completion?.output ?? "", /Setting up noderax-agent .*over/s);
       await runs(scene, VERSION);
@@ -117,7 +119,7 @@ export function debSteps(): Steps {
 
     "a task cannot remove it from under itself": async (scene) => {
       const { completion } = await scene.ended(
-        scene.shell("apt-get remove -y noderax-agent", { runAsRoot: true }),
+        scene.shell("apt-get remove -y noderax-agent", { runAsRoot: true, rootScope: "task" }),
       );
       assert.equal(completion?.exitCode, 100);
       assert.match(

@@ -47,7 +47,7 @@ export const LIFE_STEPS: Steps = {
       'file=$(mktemp) && dirname "$file"';
     const output = await scene.output(script);
     assert.deepEqual(output.split("\n"), [SERVICE_USER, `/home/${SERVICE_USER}`, "/tmp"]);
-    const rootOutput = await scene.output(script, { runAsRoot: true });
+    const rootOutput = await scene.output(script, { runAsRoot: true, rootScope: "task" });
     assert.deepEqual(rootOutput.split("\n"), ["root", "/root", "/tmp"]);
   },
 

@@ -61,7 +61,7 @@ export const UPGRADE_STEPS: Steps = {
   "from inside of a task it can be neither installed anew nor removed": async (scene) => {
     for (const command of ["install", "uninstall"]) {
       const { completion } = await scene.ended(
-        scene.shell(`noderax-agent ${command}`, { runAsRoot: true }),
+        scene.shell(`noderax-agent ${command}`, { runAsRoot: true, rootScope: "task" }),
       );
       assert.deepEqual([command, completion?.exitCode], [command, 1]);
       assert.match(completion?.output ?? "", /This shell belongs to the agent's service/);

@@ -365,3 +365,43 @@ Deno.test("a wait that is interrupted, or cut off from the control plane, loses 
       assert.ok((await machine.identity()).node_id);
     },
   }));
+
+Deno.test("bootstrap makes a machine a node by a token, and asks nobody", async () => {
+  await using machine = await Machine.make();
+  const { cp, config, state } = machine;
+  await Deno.remove(config);
+  const flags = ["--config-file", config, "--state-file", state, "--log-level", "debug"];
+  const bootstrap = (...args: string[]) =>
+    machine.run(["bootstrap", "--non-interactive", ...args], "", { NODERAX_CONFIG_FILE: "" });
+
+  const none = await bootstrap(...flags, "--api-url", cp.url);
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /needs --bootstrap-token/);
+
+  const wrong = "a-token-that-nobody-made";
+  const refused = await bootstrap(...flags, "--api-url", cp.url, "--bootstrap-token", wrong);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /bootstrap token was not/);
+  assert.doesNotMatch(refused.stdout + refused.stderr, /nobody-made/);
+  await assert.rejects(Deno.stat(config), Deno.errors.NotFound);
+
+  const token = cp.addInstall();
+  const done = await bootstrap(...flags, "--api-url", cp.url, "--bootstrap-token", token);
+  assert.equal(done.code, 0, done.stderr);
+  const [node] = cp.nodes;
+  assert.ok(node);
+  assert.deepEqual(await machine.saved(), {
+    api_url: cp.url,
+    state_file: state,
+    log_level: "debug",
+    node_id: node.nodeId,
+    agent_token: node.agentToken,
+  });
+  assert.equal((await machine.identity()).node_id, node.nodeId);
+  assert.ok(!(done.stdout + done.stderr).includes(token));
+
+  const again = await bootstrap("--config-file", config, "--bootstrap-token", cp.addInstall());
+  assert.equal(again.code, 0);
+  assert.match(again.stdout, /the bootstrap token is not used/);
+  assert.equal(cp.nodes.length, 1);
+});

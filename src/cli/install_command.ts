@@ -1,4 +1,4 @@
-import { CONFIG_KEYS, parseValue, type ReadEnv } from "../config/mod.ts";
+import type { ReadEnv } from "../config/mod.ts";
 import { type IdentitySources, knownIdentity } from "../identity/known_identity.ts";
 import { configBefore } from "../install/earlier_config.ts";
 import { installAgent, type InstallOptions } from "../install/install.ts";
@@ -14,6 +14,7 @@ import { VERSION } from "../system/version.ts";
 import { ask } from "./ask.ts";
 import { askForEmail, checkEmail, converse } from "./enroll.ts";
 import { takeEnvironment } from "./environment.ts";
+import { givenValue } from "./given_value.ts";
 import { Interruption } from "./interruption.ts";
 import { readLines } from "./lines.ts";
 import { formatEvent } from "./log_format.ts";
@@ -45,8 +46,8 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   checkEmail(options.email);
   const given = {
     ...options,
-    apiUrl: options.apiUrl && parseFor("api_url", options.apiUrl),
-    logLevel: options.logLevel && parseFor("log_level", options.logLevel),
+    apiUrl: options.apiUrl && givenValue("api_url", options.apiUrl),
+    logLevel: options.logLevel && givenValue("log_level", options.logLevel),
     token: options.bootstrapToken ?? processEnv(TOKEN_VARIABLE),
   };
   const runFile = processEnv(RUN_FILE_VARIABLE);
@@ -143,7 +144,7 @@ async function isEnrolled(loaded: IdentitySources): Promise<boolean> {
 async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {
   const complaint = (answer: string) => {
     try {
-      parseFor("api_url", answer);
+      givenValue("api_url", answer);
       return undefined;
     } catch (error) {
       return answer ? messageOf(error) : "An address is needed.";
@@ -151,18 +152,7 @@ async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {
   };
   const answer = await ask("Address of the control plane (API URL): ", complaint, lines);
   if (answer === undefined) throw missing("No API URL was given, which needs --api-url");
-  return parseFor("api_url", answer);
-}
-
-/** The value of a key of the configuration as it is saved. */
-function parseFor(name: string, text: string): string {
-  const key = CONFIG_KEYS.find(({ key }) => key === name);
-  if (!key) throw new Error(`there is no key ${name}`);
-  try {
-    return String(parseValue(key, text, "here"));
-  } catch (error) {
-    throw new UserError(messageOf(error), { exitCode: EXIT_USAGE });
-  }
+  return givenValue("api_url", answer);
 }
 
 function missing(what: string): UserError {

@@ -1,6 +1,7 @@
 import { Argument, type Command, CommanderError, Option } from "commander";
 import { EXIT_USAGE } from "../system/user_error.ts";
 import { AgentCommand } from "./agent_command.ts";
+import type { BootstrapCommandOptions } from "./bootstrap_command.ts";
 import type { InstallCommandOptions } from "./install_command.ts";
 import type { UpdateCommandOptions } from "./update_command.ts";
 import type { ConfigSetOptions } from "./config_set.ts";
@@ -69,6 +70,25 @@ function describeEnrollment(program: Command, exit: Exit): void {
     .action(async (options: { email?: string; again?: boolean }) => {
       const { enroll } = await import("./enroll.ts");
       exit(await enroll(options));
+    });
+  program.command("bootstrap")
+    .description("make this machine a node by a token, without installing a service")
+    .option("--api-url <url>", "the control plane's address, unless it is configured")
+    .option(
+      "--bootstrap-token <token>",
+      "the token created in the web app; also taken from NODERAX_BOOTSTRAP_TOKEN",
+    )
+    .option("--config-file <file>", "the configuration that keeps all of it; as --config")
+    .option("--state-file <file>", "where the identity is; kept in the configuration")
+    .option("--log-level <level>", "debug, info, warn or error; kept in the configuration")
+    .option("--non-interactive", "ask nothing, which it never does")
+    .addHelpText(
+      "after",
+      examples(["bootstrap --api-url https://noderax.example.com --bootstrap-token TOKEN"]),
+    )
+    .action(async (options: BootstrapCommandOptions) => {
+      const { bootstrap } = await import("./bootstrap_command.ts");
+      exit(await bootstrap(options));
     });
   program.command("run")
     .description("run the agent; what happens when no command is given")

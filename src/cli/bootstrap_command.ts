@@ -43,11 +43,15 @@ export async function bootstrap(options: BootstrapCommandOptions): Promise<numbe
   const env: ReadEnv = (name) =>
     name === "NODERAX_CONFIG_FILE" ? configFile ?? processEnv(name) : processEnv(name);
   const before = await loadConfig({ env });
-  const { apiUrl = before.config.apiUrl, stateFile = before.config.stateFile } = {
-    apiUrl: given.api_url,
-    stateFile: given.state_file,
+  const { apiUrl, stateFile } = before.config;
+  const wished = {
+    ...before,
+    config: {
+      ...before.config,
+      apiUrl: given.api_url ?? apiUrl,
+      stateFile: given.state_file ?? stateFile,
+    },
   };
-  const wished = { ...before, config: { ...before.config, apiUrl, stateFile } };
   await requireOwnState(wished.config);
   using interruption = new Interruption("The enrollment was interrupted.");
   const steps = [

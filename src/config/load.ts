@@ -4,6 +4,7 @@ import { isRoot, trustedOwners, whoElseWrites } from "../system/trust.ts";
 import { UserError } from "../system/user_error.ts";
 import { processEnv, type ReadEnv, readSet } from "./_env.ts";
 import { type RawConfig, readConfigFile } from "./_file.ts";
+import { unknownKeyWarnings } from "./earlier_keys.ts";
 import { type Config, CONFIG_KEYS, type ConfigKey, configSchema } from "./schema.ts";
 import { badValueSentence } from "./value.ts";
 
@@ -101,9 +102,7 @@ export async function inspectConfig(options: LoadConfigOptions = {}): Promise<In
   const unknownKeys = Object.keys(content).filter((key) => !Object.hasOwn(sources, key));
   const warnings = [
     ...passedOver,
-    ...unknownKeys.length === 0
-      ? []
-      : [`${path} has unknown keys, which are ignored: ${unknownKeys.join(", ")}.`],
+    ...unknownKeyWarnings(path, unknownKeys),
     ...unusedLocation(config),
   ];
   return { config, ...located, sources, unknownKeys, warnings, problems };

@@ -246,3 +246,69 @@ Deno.test("every bad value is told in a sentence of its own", async () => {
     }… in ${path}, but must be one of debug, info, warn, error.`,
   ]);
 });
+
+/** Every key that any release of the agent in Go has written, in its form. */
+const GO_CONFIG = {
+  api_url: "https://api.example.com",
+  api_tls_ca_file: "/etc/ssl/ca.pem",
+  enrollment_token: "",
+  node_id: "5e3e7692-8904-446d-9b8b-acaf2bba3c16",
+  agent_token: "agent-token",
+  heartbeat_interval: "30s",
+  metrics_interval: "1m0s",
+  task_poll_interval: "15s",
+  request_timeout: "10s",
+  task_timeout: "10m0s",
+  shutdown_timeout: "20s",
+  realtime_enabled: true,
+  realtime_ping_interval: "2s",
+  realtime_queue_size: 512,
+  realtime_backoff_jitter: 0.2,
+  realtime_namespace: "/agent-realtime",
+  realtime_path: "/socket.io/",
+  location_manual_region: "Home Lab",
+  location_manual_zone: "Rack 1",
+  location_manual_latitude: 41.0082,
+  location_manual_longitude: 28.9784,
+  state_file: "/var/lib/noderax-agent/agent_identity.json",
+  log_level: "info",
+};
+const WITHOUT_EFFECT = {
+  location_public_ip_enabled: true,
+  ipinfo_token: "secret-123",
+  realtime_backoff_min: "500ms",
+  realtime_backoff_max: "15s",
+  realtime_connect_timeout: "10s",
+};
+
+Deno.test("every key of the agent in Go is read, or named without its value", async () => {
+  await using folder = await Folder.make();
+  const path = await folder.write("config.json", { ...GO_CONFIG, ...WITHOUT_EFFECT });
+  const { config, sources, unknownKeys, warnings } = await folder.load();
+  for (const [key, value] of Object.entries(GO_CONFIG)) {
+    if (value !== "") assert.deepEqual(sources[key], { file: path }, key);
+  }
+  assert.equal(config.metricsIntervalMs, 60_000);
+  assert.equal(config.taskTimeoutMs, 600_000);
+  assert.deepEqual(unknownKeys, Object.keys(WITHOUT_EFFECT));
+  assert.equal(warnings.length, 1);
+  for (const key of unknownKeys) assert.ok(warnings[0]?.includes(`${key} (`), key);
+  assert.ok(!warnings.join().includes("secret-123"));
+});
+
+Deno.test("every variable of the agent in Go is read", () => {
+  const names = new Set(CONFIG_KEYS.flatMap(({ env }) => env));
+  const plain = [
+    ...["API_URL", "API_TLS_CA_FILE", "REALTIME_NAMESPACE", "REALTIME_PATH"],
+    ...["LOCATION_MANUAL_REGION", "LOCATION_MANUAL_ZONE", "LOCATION_MANUAL_LATITUDE"],
+    ...["LOCATION_MANUAL_LONGITUDE", "REALTIME_PING_INTERVAL"],
+  ];
+  const own = [
+    ...["ENROLLMENT_TOKEN", "NODE_ID", "AGENT_TOKEN", "STATE_FILE", "LOG_LEVEL"],
+    ...["REALTIME_ENABLED", "HEARTBEAT_INTERVAL", "METRICS_INTERVAL", "TASK_POLL_INTERVAL"],
+    ...["REQUEST_TIMEOUT", "TASK_TIMEOUT", "SHUTDOWN_TIMEOUT", "REALTIME_QUEUE_SIZE"],
+    ...["REALTIME_BACKOFF_JITTER", "NODERAX_REALTIME_METRICS_INTERVAL"],
+  ];
+  const all = [...plain, ...plain.map((name) => `NODERAX_${name}`), ...own];
+  assert.deepEqual(all.filter((name) => !names.has(name)), []);
+});

@@ -112,10 +112,9 @@ export class PackageRepository implements AsyncDisposable {
 
   /** What holds dpkg's lock, what dpkg knows of these packages, what programs here have said. */
   async story(): Promise<string> {
-    const [holder, { stdout }] = await Promise.all([
-      lockHolder("/var/lib/dpkg/lock-frontend", runTool),
-      runTool("dpkg-query", "-W", "-f", "${Package} ${Status}\\n", `${this.#prefix}*`),
-    ]);
+    const holder = lockHolder("/var/lib/dpkg/lock-frontend");
+    const query = ["-W", "-f", "${Package} ${Status}\\n", `${this.#prefix}*`];
+    const { stdout } = await runTool("dpkg-query", ...query);
     const said = (await textOf(this.path("log"))).slice(-MAX_SAID);
     return `dpkg's lock is held by: ${holder?.pid} ${holder?.name}\n${stdout}\n${said}`;
   }

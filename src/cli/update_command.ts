@@ -37,7 +37,7 @@ export async function updateAgent(options: UpdateCommandOptions): Promise<number
   const processEnv = takeEnvironment();
   await requireRoot("update");
   const machine: Machine = { places: INSTALLED, run: runTool };
-  await requireOwnLife(machine.run, `${PROGRAM} update`);
+  requireOwnLife(machine, `${PROGRAM} update`);
   const loaded = await loadConfig({ env: installEnv(INSTALLED, processEnv) });
   const { config } = loaded;
   using interruption = new Interruption("The update was interrupted.");

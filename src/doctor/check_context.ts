@@ -7,6 +7,7 @@ import type { HttpTransport } from "../control_plane/http.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { type Accounts, lookUpAccounts } from "../privileges/accounts.ts";
 import { type Launches, readLaunches } from "../privileges/privileges.ts";
+import { type Holder, lockHolder } from "../system/kernel_locks.ts";
 import { Logger } from "../system/logger.ts";
 import { type RunTool, toolRunner } from "../system/tool.ts";
 import { type Answer, askApi } from "../control_plane/api_answer.ts";
@@ -30,6 +31,8 @@ export interface CheckContext {
   env: ReadEnv;
   /** Runs a tool of the machine. */
   run: RunTool;
+  /** Who holds the lock on a file. */
+  lockHolder(path: string): Holder | undefined;
   /** The configuration. */
   loaded(): Promise<LoadedConfig>;
   /** Who this node is; undefined if it is not enrolled. */
@@ -64,6 +67,7 @@ export function thisMachine(env: ReadEnv, signal?: AbortSignal): CheckContext {
   return {
     env,
     run,
+    lockHolder,
     loaded,
     route,
     transport,

@@ -6,7 +6,6 @@ import { NAME } from "../system/paths.ts";
 import { VERSION } from "../system/version.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 import { jsonOf } from "../system/json.ts";
-import { lockHolder } from "../system/kernel_locks.ts";
 import { stateFolderOf } from "./storage_checks.ts";
 import type { CheckContext } from "./check_context.ts";
 
@@ -18,11 +17,11 @@ export function instanceChecks(context: CheckContext): Check[] {
   return [{ name: "instance", needs: ["config"], run: () => checkInstance(context) }];
 }
 
-async function checkInstance({ loaded, run }: CheckContext): Promise<Finding> {
+async function checkInstance({ loaded, lockHolder }: CheckContext): Promise<Finding> {
   const folder = await stateFolderOf(loaded);
   const lock = join(folder, "agent.lock");
   if (!await isLocked(lock)) return ok(`no agent runs with ${folder}`);
-  const holder = await lockHolder(lock, run);
+  const holder = lockHolder(lock);
   const process = holder ? `, ${holder.certain ? "" : "perhaps "}process ${holder.pid}` : "";
   const found = `an agent runs with ${folder}${process}`;
 

@@ -1,7 +1,6 @@
 import { NAME, SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
-import { lockHolder } from "../system/kernel_locks.ts";
 import type { CheckContext } from "./check_context.ts";
 
 /** What apt and dpkg hold while they change packages. */
@@ -15,12 +14,12 @@ export function machineChecks(context: CheckContext): Check[] {
   ];
 }
 
-async function checkPackages({ run }: CheckContext): Promise<Finding> {
+async function checkPackages({ run, lockHolder }: CheckContext): Promise<Finding> {
   const [dpkg, apt] = await Promise.all([run("dpkg", "--version"), run("apt-get", "--version")]);
   if (dpkg.code !== 0) return skip("no dpkg: package tasks need Debian or Ubuntu");
   if (apt.code !== 0) return fail("there is dpkg, but no apt-get", "dpkg -i apt_*.deb");
   for (const lock of DPKG_LOCKS) {
-    const holder = await lockHolder(lock, run);
+    const holder = lockHolder(lock);
     if (!holder) continue;
     const who = `${holder.name || "a process"} (process ${holder.pid})`;
     const found = `${holder.certain ? "" : "perhaps "}${who} changes packages now`;

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
+import type { Holder } from "../system/kernel_locks.ts";
 import { finding, machine, tools } from "./_test_context.ts";
 import { machineChecks } from "./machine_checks.ts";
 
 const DEBIAN = { "dpkg --version": "Debian dpkg", "apt-get --version": "apt 2.6.1 (amd64)" };
 
 Deno.test("packages: a clean dpkg, a broken one, a busy one, none", async () => {
-  const packages = (answers: Parameters<typeof tools>[0]) =>
-    finding(machineChecks(machine(tools(answers))), "packages");
+  const packages = (answers: Parameters<typeof tools>[0], holder?: Holder) =>
+    finding(machineChecks(machine(tools(answers), { lockHolder: () => holder })), "packages");
   assert.equal((await packages({ ...DEBIAN, "dpkg --audit": "" })).status, "ok");
   assert.deepEqual(await packages({}), {
     status: "skip",
@@ -21,13 +22,7 @@ Deno.test("packages: a clean dpkg, a broken one, a busy one, none", async () => 
     found: "packages are half done: half",
     fix: "dpkg --configure -a && apt-get install -f",
   });
-  const busy = await packages({
-    ...DEBIAN,
-    "stat -L -c %i %d -- /var/lib/dpkg/lock-frontend": "5678 64769",
-    "cat /proc/locks": "1: FLOCK  ADVISORY  WRITE 9 fd:01:15678 0 EOF\n" +
-      "2: POSIX  ADVISORY  WRITE 4321 fd:01:5678 0 EOF\n",
-    "cat /proc/4321/comm": "apt-get",
-  });
+  const busy = await packages(DEBIAN, { pid: 4321, name: "apt-get", certain: true });
   assert.equal(busy.status, "warn");
   assert.equal(busy.found, "apt-get (process 4321) changes packages now");
 });

@@ -14,6 +14,7 @@ export class TestMachine implements Machine, AsyncDisposable {
   /** The folder. */
   readonly root: string;
   readonly places: Places;
+  cgroups = (): string => "0::/user.slice";
   /** The command lines of the tools that were not run for real. */
   readonly calls: string[] = [];
   /** What a command line that begins so comes to. */

@@ -35,7 +35,7 @@ export function preflight(machine: Machine, release: Release): Step {
           `The service is masked: run \`sudo systemctl unmask ${SERVICE}\`, then install again.`,
         );
       }
-      await requireOwnLife(run, `${release.program} install`);
+      requireOwnLife(machine, `${release.program} install`);
       await refuseForeignLink(places);
       await refuseOverPackage(places, release);
       const free = await requireSpace(machine, release);

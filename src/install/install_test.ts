@@ -256,10 +256,7 @@ Deno.test("a machine that cannot be installed on is told apart before anything i
     ],
     [
       "a terminal of the agent itself",
-      ({ machine }) =>
-        machine.answers["cat /proc/self/cgroup"] = {
-          stdout: "0::/system.slice/noderax-agent.service",
-        },
+      ({ machine }) => machine.cgroups = () => "0::/system.slice/noderax-agent.service",
       /systemd-run --pipe --wait \S+\/run\/1\/noderax-agent install/,
     ],
     [

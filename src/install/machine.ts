@@ -1,3 +1,4 @@
+import { openLibc, readKernelFile } from "../system/libc.ts";
 import type { INSTALLED } from "../system/paths.ts";
 import type { RunTool } from "../system/tool.ts";
 import { lookAt } from "../system/trust.ts";
@@ -12,6 +13,8 @@ export interface Machine {
   places: Places;
   /** Runs its tools. */
   run: RunTool;
+  /** The control groups of this process; those that the kernel names by default. */
+  cgroups?: () => string;
 }
 
 /** Runs a tool that must succeed; gives its output. Throws a {@linkcode UserError} with its words. */
@@ -44,11 +47,15 @@ export async function removeAll(path: string): Promise<boolean> {
  * task of the agent: it would end with the service, half way through. `commandLine` is what is to be
  * run elsewhere.
  */
-export async function requireOwnLife(run: RunTool, commandLine: string): Promise<void> {
-  const { stdout } = await run("cat", "/proc/self/cgroup");
-  if (!/\/noderax-agent\.service(\/|$)/m.test(stdout)) return;
+export function requireOwnLife({ cgroups = ownCgroups }: Machine, commandLine: string): void {
+  if (!/\/noderax-agent\.service(\/|$)/m.test(cgroups())) return;
   throw new UserError(
     "This shell belongs to the agent's service and ends with it: run " +
       `\`systemd-run --pipe --wait ${commandLine}\`.`,
   );
+}
+
+function ownCgroups(): string {
+  using libc = openLibc();
+  return readKernelFile(libc, "/proc/self/cgroup");
 }

@@ -30,7 +30,7 @@ export async function uninstallAgent(
   const { places } = machine;
   const { purge, print, warn } = options;
   await refuseToRemovePackage(places);
-  await requireOwnLife(machine.run, `${NAME} uninstall`);
+  requireOwnLife(machine, `${NAME} uninstall`);
   let failed = false;
   const remove = async (what: string, body: () => Promise<boolean>) => {
     try {

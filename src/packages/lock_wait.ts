@@ -1,5 +1,4 @@
 import { lockHolder } from "../system/kernel_locks.ts";
-import { type RunTool, runTool } from "../system/tool.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 
 /** How long apt waits for another one that holds dpkg's lock, in seconds. */
@@ -15,18 +14,18 @@ const WAITING = /^Waiting for cache lock: .*\n/gm;
  */
 export class LockWait {
   readonly #onLines: TaskContext["onLines"];
-  readonly #run: RunTool;
+  readonly #holder: typeof lockHolder;
   #told = "";
 
-  /** `run` is for a look at who holds the lock. */
-  constructor(onLines: TaskContext["onLines"], run: RunTool = runTool) {
+  /** `holder` tells who holds the lock. */
+  constructor(onLines: TaskContext["onLines"], holder = lockHolder) {
     this.#onLines = onLines;
-    this.#run = run;
+    this.#holder = holder;
   }
 
   /** Looks whether apt, which is about to begin, will have to wait. */
   async look(): Promise<void> {
-    const holder = await lockHolder(LOCK, this.#run);
+    const holder = this.#holder(LOCK);
     if (!holder) return;
     const who = `process ${holder.pid}${holder.name && ` (${holder.name})`}`;
     if (holder.certain) await this.#tell(who);

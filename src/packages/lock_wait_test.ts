@@ -1,25 +1,14 @@
 import assert from "node:assert/strict";
+import type { Holder } from "../system/kernel_locks.ts";
 import { LockWait } from "./lock_wait.ts";
 
-/** What is logged of these batches of apt's lines; `locks` and `name` are what the kernel tells. */
-async function logged(
-  batches: string[],
-  locks = "",
-  name = "",
-  device = "64769",
-): Promise<string[]> {
+/** What is logged of these batches of apt's lines, when the kernel names this holder. */
+async function logged(batches: string[], holder?: Holder): Promise<string[]> {
   const log: string[] = [];
-  const answers: Record<string, string> = { stat: `5678 ${device}`, "/proc/locks": locks };
-  const run = (program: string, ...args: string[]) =>
-    Promise.resolve({
-      code: 0,
-      stdout: answers[args[0] ?? ""] ?? answers[program] ?? name,
-      stderr: "",
-    });
   const wait = new LockWait((stream, lines) => {
     log.push(`${stream}: ${lines}`);
     return Promise.resolve();
-  }, run);
+  }, () => holder);
   await wait.look();
   for (const lines of batches) await wait.push("stdout", lines);
   return log;
@@ -42,20 +31,20 @@ Deno.test("that apt waits is told once for each holder, and its own lines are le
 });
 
 Deno.test("who holds the lock is told although apt says nothing, and not again if it does", async () => {
-  const locks = "1: POSIX  ADVISORY  WRITE 12 fd:01:5678 0 EOF\n";
-  assert.deepEqual(await logged([], locks, "apt-get"), [told("process 12 (apt-get)")]);
-  assert.deepEqual(await logged([`${HELD}process 12 (apt-get)...\n`], locks, "apt-get"), [
+  const holder = { pid: 12, name: "apt-get", certain: true };
+  assert.deepEqual(await logged([], holder), [told("process 12 (apt-get)")]);
+  assert.deepEqual(await logged([`${HELD}process 12 (apt-get)...\n`], holder), [
     told("process 12 (apt-get)"),
   ]);
-  assert.deepEqual(await logged([], locks), [told("process 12")]);
+  assert.deepEqual(await logged([], { ...holder, name: "" }), [told("process 12")]);
 });
 
 Deno.test("a holder that is uncertain is told as such, and apt's own word is still passed on", async () => {
-  const locks = "1: FLOCK  ADVISORY  WRITE 12 00:1c:5678 0 EOF\n";
+  const holder = { pid: 12, name: "apt-get", certain: false };
   const perhaps = "system: [dpkg is busy perhaps: process 12 (apt-get) may hold its lock]\n";
-  assert.deepEqual(await logged([`${HELD}process 12 (apt-get)...\n`], locks, "apt-get", "45"), [
+  assert.deepEqual(await logged([`${HELD}process 12 (apt-get)...\n`], holder), [
     perhaps,
     told("process 12 (apt-get)"),
   ]);
-  assert.deepEqual(await logged([], locks, "apt-get"), []);
+  assert.deepEqual(await logged([]), []);
 });

@@ -1,5 +1,4 @@
 import { type Holder, lockHolder } from "../system/kernel_locks.ts";
-import { runTool } from "../system/tool.ts";
 import type { Query } from "./query.ts";
 
 /** What dnf 5 holds while it changes packages. */
@@ -15,7 +14,7 @@ export async function rpmLocks(query: Query): Promise<string[]> {
 /** Who holds one of the locks. */
 export async function holderAmong(locks: string[]): Promise<Holder | undefined> {
   for (const lock of locks) {
-    const holder = await lockHolder(lock, runTool);
+    const holder = lockHolder(lock);
     if (holder) return holder;
   }
   return undefined;

@@ -25,12 +25,12 @@ export interface Accounts {
   switcher: string | undefined;
 }
 
-/** Deno's own way would need more permissions; busybox has a `setpriv` that cannot change users. */
+/** busybox has a `setpriv` that cannot change users. */
 const LOOK = `
 id -u
 command -v setpriv >/dev/null && setpriv --help 2>&1 | grep -q -e --init-groups && command -v setpriv ||
   PATH=$PATH:/usr/sbin:/sbin command -v runuser || echo
-[ -z "$1" ] || getent passwd -- "$1" 2>/dev/null || grep -e "^$1:" /etc/passwd
+[ -z "$1" ] || getent passwd -- "$1" 2>/dev/null
 exit 0`;
 
 /** A directory service may be slow to answer for the first time, in milliseconds. */
@@ -58,9 +58,15 @@ export async function lookUpAccounts(
   }
   const [uid = "", switcher = "", passwd = ""] = stdout.split("\n");
   if (!/^\d+$/.test(uid)) throw new UserError("`id -u` does not say which user this is.");
-  const found = parsePasswd(passwd);
+  // Without a `getent` there is no other database.
+  const found = parsePasswd(passwd || await lineOf(name));
   const account = found && [found.name, String(found.uid)].includes(name) ? found : undefined;
   return { uid: Number(uid), switcher: switcher || undefined, account };
+}
+
+async function lineOf(name: string): Promise<string> {
+  const text = await Deno.readTextFile("/etc/passwd").catch(() => "");
+  return text.split("\n").find((line) => line.startsWith(`${name}:`)) ?? "";
 }
 
 /** A line of the user database: `name:password:uid:gid:comment:home:shell`. */

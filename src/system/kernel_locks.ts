@@ -1,4 +1,4 @@
-import type { RunTool } from "./tool.ts";
+import { cString, openLibc, readKernelFile } from "./libc.ts";
 
 /** A process that holds a lock. */
 export interface Holder {
@@ -13,35 +13,72 @@ export interface Holder {
   certain: boolean;
 }
 
+/** A file as the kernel's list of locks names it. */
+export interface LockedFile {
+  /** Its number. */
+  inode: bigint;
+  /** The numbers of its device. */
+  device: readonly [major: number, minor: number];
+}
+
+/** What {@linkcode lockHolder} asks the kernel. */
+export interface LockSource {
+  /** The file at a path, links followed; throws when there is none. */
+  file(path: string): LockedFile;
+  /** The text of a file in /proc; throws when there is none. */
+  read(path: string): string;
+}
+
 /** "1: POSIX  ADVISORY  WRITE 1234 fd:01:5678 0 EOF" */
 const LOCK = /^\d+: \w+ +\w+ +WRITE (\d+) ([\da-f]+:[\da-f]+):(\d+) /gm;
+/** A path that is relative is so to the working folder. */
+const AT_FDCWD = -100;
+const STATX_INO = 0x100;
+const STATX_BYTES = 256;
+
+/** The kernel itself. Numbers of inodes are larger than Deno's own `stat` can give them. */
+const KERNEL: LockSource = {
+  file(path) {
+    using libc = openLibc();
+    const status = new Uint8Array(STATX_BYTES);
+    libc.check(libc.symbols.statx(AT_FDCWD, cString(path), 0, STATX_INO, status), path);
+    const view = new DataView(status.buffer);
+    return {
+      inode: view.getBigUint64(32, true),
+      device: [view.getUint32(136, true), view.getUint32(140, true)],
+    };
+  },
+  read(path) {
+    using libc = openLibc();
+    return readKernelFile(libc, path);
+  },
+};
 
 /**
  * Who holds a lock on the file, as the kernel tells; undefined when nobody does, or nobody who can
  * be seen from here. The lock itself is not touched.
  */
-export async function lockHolder(path: string, run: RunTool): Promise<Holder | undefined> {
-  const [file, locks] = await Promise.all([
-    run("stat", "-L", "-c", "%i %d", "--", path),
-    run("cat", "/proc/locks"),
-  ]);
-  if (file.code !== 0 || locks.code !== 0) return undefined;
-  const [inode, number] = file.stdout.split(" ");
-  const { isAnonymous, device } = deviceOf(BigInt(number ?? 0));
-  const held = [...locks.stdout.matchAll(LOCK)].filter((lock) => lock[3] === inode);
-  const exact = held.find((lock) => lock[2] === device);
-  const found = exact ?? (isAnonymous ? held[0] : undefined);
-  const pid = Number(found?.[1]);
-  if (!pid) return undefined;
-  const { stdout } = await run("cat", `/proc/${pid}/comm`);
-  return { pid, name: stdout, certain: exact !== undefined };
+export function lockHolder(path: string, kernel: LockSource = KERNEL): Holder | undefined {
+  try {
+    const { inode, device } = kernel.file(path);
+    const name = device.map((part) => part.toString(16).padStart(2, "0")).join(":");
+    const held = [...kernel.read("/proc/locks").matchAll(LOCK)]
+      .filter(([, , , number]) => number === String(inode));
+    const exact = held.find((lock) => lock[2] === name);
+    // Only file systems without a disk of their own, or with several in one, may differ.
+    const found = exact ?? (device[0] === 0 ? held[0] : undefined);
+    const pid = Number(found?.[1]);
+    return pid ? { pid, name: nameOf(pid, kernel), certain: exact !== undefined } : undefined;
+  } catch {
+    // There is no such file.
+    return undefined;
+  }
 }
 
-/** A device as the list of locks writes it, from its number (`st_dev`). */
-function deviceOf(number: bigint): { device: string; isAnonymous: boolean } {
-  const major = (number >> 8n) & 0xfffn | (number >> 32n) & 0xfffff000n;
-  const minor = number & 0xffn | (number >> 12n) & 0xffffff00n;
-  const hex = (part: bigint) => part.toString(16).padStart(2, "0");
-  // Only file systems without a disk of their own, or with several in one, have one that may differ.
-  return { device: `${hex(major)}:${hex(minor)}`, isAnonymous: major === 0n };
+function nameOf(pid: number, kernel: LockSource): string {
+  try {
+    return kernel.read(`/proc/${pid}/comm`).trimEnd();
+  } catch {
+    return "";
+  }
 }

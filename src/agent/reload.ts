@@ -24,14 +24,13 @@ export async function reload(
     const { config: read, warnings } = await loadConfig({ env });
     for (const warning of warnings) logger.debug("configuration warning", { warning });
     // Credentials may come from the identity file, and then are not in the configuration.
-    const inUse: Record<string, unknown> = { ...started, ...identity };
-    const wanted: Record<string, unknown> = { ...identity, ...read };
+    const inUse: Config = { ...started, ...identity };
+    const wanted: Config = { ...identity, ...read };
     const waiting = CONFIG_KEYS.filter(({ property, needsRestart }) =>
       needsRestart && wanted[property] !== inUse[property]
     );
-    const held: Record<string, unknown> = { ...started };
     const config: Config = { ...read };
-    for (const { property } of waiting) Object.assign(config, { [property]: held[property] });
+    for (const { property } of waiting) take(config, started, property);
     const needsRestart = waiting.map(({ key }) => key);
     logger.setLevel(config.logLevel);
     logger.info("configuration read again", needsRestart.length > 0 ? { needsRestart } : {});
@@ -40,4 +39,8 @@ export async function reload(
     logger.error("configuration stays as it was", { error: messageOf(error) });
     return undefined;
   }
+}
+
+function take<Key extends keyof Config>(into: Config, from: Config, key: Key): void {
+  into[key] = from[key];
 }

@@ -258,14 +258,15 @@ export type Config = z.output<typeof configSchema>;
 /** A row of the table: what is known of a key, and where {@linkcode Config} has it. */
 export interface ConfigKey extends KeyInfo {
   /** The name of its property in {@linkcode Config}. */
-  readonly property: string;
+  readonly property: keyof Config;
   /** Reads its value, be it JSON or text. */
   readonly schema: z.ZodType;
 }
 
 /** The table's rows in its order. */
-export const CONFIG_KEYS: readonly ConfigKey[] = Object.entries(configSchema.shape)
-  .flatMap(([property, schema]) => {
+export const CONFIG_KEYS: readonly ConfigKey[] = configSchema.keyof().options
+  .flatMap((property) => {
+    const schema = configSchema.shape[property];
     const info = infos.get(schema);
     return info === undefined ? [] : [{ property, schema, ...info }];
   });

@@ -8,8 +8,7 @@ const Value = z.union([z.string(), z.number(), z.boolean()]);
 
 /** A key's value as a file would hold it, durations with their unit; undefined if it is unset. */
 export function fileForm(row: ConfigKey, config: Config): ConfigValue | undefined {
-  const values: Record<string, unknown> = config;
-  const value = values[row.property];
+  const value = config[row.property];
   return value === undefined ? undefined : written(row, value);
 }
 

@@ -82,7 +82,7 @@ async function runUnlocked(
     const verb = request.operation === "install" ? "install" : "remove";
     const end = await runDnf([dnf, ...options, verb, ...args], context, leaveMs);
     if (end.exitCode === 0 || context.signal.aborted) return { end, before };
-    const holder = await holderAmong(locks);
+    const holder = holderAmong(locks);
     const locked = end.exitCode === LOCKED || holder !== undefined;
     if (!locked || !await patience.again(holder)) return { end, before };
   }

@@ -23,8 +23,8 @@ export class LockPatience {
   }
 
   /** Waits until nobody holds it, or the time is over: then the package manager has its own word. */
-  async untilFree(look: () => Promise<Holder | undefined>): Promise<void> {
-    for (let holder = await look(); holder; holder = await look()) {
+  async untilFree(look: () => Holder | undefined): Promise<void> {
+    for (let holder = look(); holder; holder = look()) {
       if (!await this.again(holder)) return;
     }
   }

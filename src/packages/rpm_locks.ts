@@ -12,7 +12,7 @@ export async function rpmLocks(query: Query): Promise<string[]> {
 }
 
 /** Who holds one of the locks. */
-export async function holderAmong(locks: string[]): Promise<Holder | undefined> {
+export function holderAmong(locks: string[]): Holder | undefined {
   for (const lock of locks) {
     const holder = lockHolder(lock);
     if (holder) return holder;

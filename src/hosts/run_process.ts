@@ -2,8 +2,9 @@ import type { LogStream } from "../control_plane/schemas.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import { type ChildOptions, type GatedChild, spawnGated } from "./gated_child.ts";
-import type { ProcessGroup, ProcessId } from "./process_table.ts";
+import type { ProcessGroup } from "./process_table.ts";
 import { ProgramOutput } from "../logs/program_output.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import { killGroup } from "./signal_process.ts";
 
 const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIGKILL" };
@@ -22,8 +23,8 @@ export interface RunOptions extends ChildOptions {
   signal: AbortSignal;
   /** Hears of the end of the program, whose output may still be read then. */
   onExit?: (() => void) | undefined;
-  /** For a program that must not be cut short: `ask` asks it to leave, and it has `graceMs` to do so. */
-  askFirst?: { ask: (program: ProcessId) => Promise<void>; graceMs: number };
+  /** For a program that must not be cut short: once `ask` has asked it to leave, it has `graceMs`. */
+  askFirst?: { ask: (program: ProcessGroup) => Promise<void>; graceMs: number };
 }
 
 /** How a process ended. */
@@ -93,10 +94,8 @@ export async function runProcess(options: RunOptions): Promise<ProcessResult> {
 /** Resolves when the program has left, or its time to do so is over. */
 async function askToLeave(child: GatedChild, askFirst: RunOptions["askFirst"]): Promise<void> {
   if (!askFirst) return;
-  const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, askFirst.graceMs);
-  await Promise.race([askFirst.ask(child.group).then(() => child.status), over.promise]);
-  clearTimeout(timer);
+  await askFirst.ask(child.group);
+  await settlesWithin(child.status, askFirst.graceMs);
 }
 
 async function endAll(taskId: string, group: ProcessGroup): Promise<number> {

@@ -1,5 +1,5 @@
 import { UserError } from "../system/user_error.ts";
-import { type Change, changesOf, type Package } from "./package_manager.ts";
+import type { Package } from "./package_manager.ts";
 import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
 
 /** A package in dpkg's database. */
@@ -22,9 +22,6 @@ const FIELDS = [
 /** The format of dpkg-query that {@linkcode parseDpkg} reads. */
 export const DPKG_FORMAT: string = FIELDS.join("\\t") + "\\n";
 
-/** States of a package whose files are not on the machine. */
-const ABSENT = new Set(["not-installed", "config-files"]);
-
 /**
  * Reads dpkg's database; undefined where there is no dpkg-query.
  *
@@ -46,11 +43,10 @@ export function parseDpkg(text: string): DpkgRecord[] {
   });
 }
 
-/** What differs between two looks at dpkg's database, by name. */
-export function changesBetween(before: DpkgRecord[], after: DpkgRecord[]): Change[] {
-  return changesOf(presentIn(before), presentIn(after));
-}
+/** States of a package whose files are not on the machine. */
+const ABSENT = new Set(["not-installed", "config-files"]);
 
-function presentIn(records: DpkgRecord[]): DpkgRecord[] {
+/** The packages whose files are on the machine. */
+export function presentIn(records: DpkgRecord[]): DpkgRecord[] {
   return records.filter(({ status }) => !ABSENT.has(status));
 }

@@ -4,8 +4,8 @@ import { APT } from "./apt_manager.ts";
 import { dnfManager } from "./dnf_manager.ts";
 import type { PackageManager } from "./package_manager.ts";
 
-/** In the order in which they are taken: the later ones know less. */
-const DNFS = ["dnf", "dnf5", "yum", "microdnf"];
+/** The first of them that is there is taken; what goes by yum is dnf wherever the agent runs. */
+const DNFS = ["dnf", "dnf5", "yum"];
 /** What other families have. */
 const OTHERS = ["zypper", "apk", "pacman"];
 const SUPPORTED = "apt (Debian, Ubuntu) and dnf (Fedora, RHEL and their relatives)";

@@ -1,46 +1,70 @@
 import { delay } from "@std/async";
-import type { Holder } from "../system/kernel_locks.ts";
+import { type Holder, lockHolder } from "../system/kernel_locks.ts";
+import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 
-/** How long a change waits for another one of somebody else's, in seconds. */
-export const LOCK_WAIT_S = 120;
-/** How often it is looked whether the lock is free, in milliseconds. */
+/** How long a change waits for somebody else's, in seconds. */
+const LOCK_WAIT_S = 120;
+/** How often it is looked whether the locks are free, in milliseconds. */
 const LOOK_EVERY_MS = 500;
+/** How soon it is tried again where the holder cannot be seen for certain, in milliseconds. */
+const TRY_EVERY_MS = 5_000;
 
-/** Waits for a lock that the package manager would fail on at once: one limit for the whole change. */
-export class LockPatience {
-  readonly #context: TaskContext;
-  readonly #what: string;
-  readonly #limitMs: number;
-  #waitedMs = 0;
-  #said = "";
+/** What a change has to wait for. */
+export interface Locks {
+  /** What is busy while somebody holds one of them: `dpkg`, `rpm`. */
+  what: string;
+  /** Looks who holds one of them. */
+  holder(): Holder | undefined;
+}
 
-  /** `what` is busy while the lock is held. */
-  constructor(context: TaskContext, what: string, limitMs = LOCK_WAIT_S * 1_000) {
-    this.#context = context;
-    this.#what = what;
-    this.#limitMs = limitMs;
+/** Who holds the first of the lock files that is held. */
+export function holderAmong(paths: readonly string[]): Holder | undefined {
+  for (const path of paths) {
+    const holder = lockHolder(path);
+    if (holder) return holder;
   }
+  return undefined;
+}
 
-  /** Waits until nobody holds it, or the time is over: then the package manager has its own word. */
-  async untilFree(look: () => Holder | undefined): Promise<void> {
-    for (let holder = look(); holder; holder = look()) {
-      if (!await this.again(holder)) return;
+/**
+ * Makes an attempt when nobody holds a lock, and another one when the last has only met a lock: the
+ * package managers fail on some locks at once and wait for others for ever. One limit holds for all
+ * of it; the log says whom it waits for.
+ *
+ * @throws {UserError} when the time is over, and the signal's reason.
+ */
+export async function whenUnlocked<T extends { locked: boolean }>(
+  locks: Locks,
+  { onLines, signal }: Pick<TaskContext, "onLines" | "signal">,
+  attempt: () => Promise<T>,
+  limitS = LOCK_WAIT_S,
+): Promise<T> {
+  let endMs: number | undefined;
+  let said = "";
+  const waitFor = async (holder: Holder | undefined, pauseMs: number) => {
+    endMs ??= performance.now() + limitS * 1_000;
+    const who = holder ? nameOf(holder) : "another program";
+    if (performance.now() >= endMs) {
+      const problem = `${locks.what} is busy: ${who} has held its lock for ${limitS} s`;
+      throw new UserError(`${problem}, try again when it has ended`);
     }
-  }
-
-  /** Waits a moment for whoever it is; false when the time is over. */
-  async again(holder: Holder | undefined): Promise<boolean> {
-    if (this.#waitedMs >= this.#limitMs) return false;
-    const name = holder?.name && ` (${holder.name})`;
-    const who = holder ? `process ${holder.pid}${name}` : "another program";
-    if (who !== this.#said) {
-      this.#said = who;
-      const limit = `waiting up to ${Math.round(this.#limitMs / 1_000)} s for ${who}`;
-      await this.#context.onLines("system", `[${this.#what} is busy: ${limit}]\n`);
+    if (who !== said) {
+      said = who;
+      await onLines("system", `[${locks.what} is busy: waiting up to ${limitS} s for ${who}]\n`);
     }
-    await delay(LOOK_EVERY_MS, { signal: this.#context.signal });
-    this.#waitedMs += LOOK_EVERY_MS;
-    return true;
+    await delay(pauseMs, { signal });
+  };
+  for (;;) {
+    for (let holder = locks.holder(); holder?.certain; holder = locks.holder()) {
+      await waitFor(holder, LOOK_EVERY_MS);
+    }
+    const end = await attempt();
+    if (!end.locked || signal.aborted) return end;
+    await waitFor(locks.holder(), TRY_EVERY_MS);
   }
+}
+
+function nameOf({ pid, name }: Holder): string {
+  return `process ${pid}${name && ` (${name})`}`;
 }

@@ -1,5 +1,7 @@
-import type { TaskContext, TaskOutcome } from "../tasks/task_type.ts";
+import type { TaskContext } from "../tasks/task_type.ts";
 import type { ChangeRequest, Operation } from "./change_request.ts";
+import type { Change } from "./changes.ts";
+import type { Locks } from "./lock_patience.ts";
 import type { Query } from "./query.ts";
 
 /** A package as the control plane shows it (contract: Types). */
@@ -27,10 +29,24 @@ export interface Found {
   results: Package[];
 }
 
+/** How a change ended. */
+export interface ChangeEnd {
+  /** The exit code of what changed packages. */
+  exitCode: number;
+  /** Why it failed; undefined if it did not. */
+  error: string | undefined;
+  /** What has changed, dependencies included. */
+  changed(query: Query): Promise<Change[]>;
+}
+
 /** What manages the packages of a family of distributions. */
 export interface PackageManager {
-  /** How long a change may take to finish what it has begun, once its task is to end. */
+  /** The program that changes packages. */
+  name: string;
+  /** How long a change may take to leave, once its task is to end and nothing would be cut short. */
   leaveMs: number;
+  /** What to do about a search that takes too long. */
+  hurry: string;
   /** What is installed. */
   list(query: Query): Promise<Package[]>;
   /** The packages that can be installed whose name or summary has all the words. */
@@ -38,36 +54,13 @@ export interface PackageManager {
   /** Reads the payload of a change; zod throws for a name that the family does not know. */
   parse(operation: Operation, payload: unknown): ChangeRequest;
   /** Changes packages as root; when the task is to end, it has `leaveMs` to leave. */
-  change(request: ChangeRequest, context: TaskContext, leaveMs: number): Promise<TaskOutcome>;
-  /** Names what is broken, with the command that repairs it. */
-  audit(context: TaskContext): Promise<string | undefined>;
-}
-
-/** What became of one package; `from` or `to` is left out where it was or is not there. */
-export interface Change {
-  /** The package's name without an architecture. */
-  name: string;
-  /** The version before. */
-  from?: string;
-  /** The version after. */
-  to?: string;
-}
-
-/** What differs between two looks at what is installed, by what names a package among its kin. */
-export function changesOf<P extends { id: string; name: string; version: string }>(
-  before: P[],
-  after: P[],
-): Change[] {
-  const from = new Map(before.map((each) => [each.id, each]));
-  const to = new Map(after.map((each) => [each.id, each]));
-  return [...new Set([...from.keys(), ...to.keys()])].sort().flatMap((id) => {
-    const [old, now] = [from.get(id), to.get(id)];
-    const name = (now ?? old)?.name;
-    if (name === undefined || old?.version === now?.version) return [];
-    return [{
-      name,
-      ...(old ? { from: old.version } : {}),
-      ...(now ? { to: now.version } : {}),
-    }];
-  });
+  change(request: ChangeRequest, context: TaskContext, leaveMs: number): Promise<ChangeEnd>;
+  /** The locks of whoever changes packages. */
+  locks(query: Query): Promise<Locks>;
+  /** Names what is broken with the command that repairs it, and shows it in the log. */
+  audit(
+    query: Query,
+    onLines: TaskContext["onLines"],
+    changed?: readonly Change[],
+  ): Promise<string | undefined>;
 }

@@ -2,11 +2,11 @@ import * as z from "@zod/zod";
 import { isTimeout } from "../system/deadline.ts";
 import type { Mutex } from "../system/mutex.ts";
 import { UserError } from "../system/user_error.ts";
-import type { TaskOutcome, TaskType } from "../tasks/task_type.ts";
+import type { TaskContext, TaskOutcome, TaskType } from "../tasks/task_type.ts";
 import { afterAll } from "./after_all.ts";
-import type { Operation } from "./change_request.ts";
+import type { ChangeRequest, Operation } from "./change_request.ts";
 import { findManager } from "./find_manager.ts";
-import type { Found } from "./package_manager.ts";
+import type { Found, PackageManager } from "./package_manager.ts";
 import { queriesOf } from "./query.ts";
 
 /** How long a search may take, in milliseconds; package managers have no limit of their own. */
@@ -47,13 +47,11 @@ export function packageSearchWithin(limitMs: number): TaskType {
     prepare(payload) {
       const words = PackageSearch.parse(payload);
       return async (context): Promise<TaskOutcome> => {
-        const tooLong = `the search takes more than ${limitMs / 1_000} s: use longer or more words`;
+        const manager = await findManager();
+        const tooLong = `the search takes more than ${limitMs / 1_000} s: ${manager.hurry}`;
         const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limitMs)]);
         try {
-          const found = await (await findManager()).search(
-            words,
-            queriesOf({ ...context, signal }),
-          );
+          const found = await manager.search(words, queriesOf({ ...context, signal }));
           await context.onLines("stdout", `${summary(found)}\n`);
           return { status: "success", exitCode: 0, result: { results: found.results } };
         } catch (error) {
@@ -85,15 +83,42 @@ export function packageChange(operation: Operation, mutex: Mutex, leaveMs?: numb
   return {
     orphanMs: leaveMs ?? ORPHAN_MS,
     afterOrphan: (context) =>
-      afterAll(context, async (later) => await (await findManager()).audit(later)),
+      afterAll(context, async (later) => {
+        const manager = await findManager();
+        return await manager.audit(queriesOf(later), later.onLines);
+      }),
     prepare: (payload) => async (context) => {
       const manager = await findManager();
       const request = manager.parse(operation, payload);
       return await mutex.take(
-        () => manager.change(request, context, leaveMs ?? manager.leaveMs),
+        () => change(manager, request, context, leaveMs ?? manager.leaveMs),
         context.signal,
         () => context.onLines("system", "[waiting for another package change of this agent]\n"),
       );
     },
   };
+}
+
+async function change(
+  manager: PackageManager,
+  request: ChangeRequest,
+  context: TaskContext,
+  leaveMs: number,
+): Promise<TaskOutcome> {
+  const { exitCode, error, changed } = await manager.change(request, context, leaveMs);
+  return await afterAll(context, async (later) => {
+    const query = queriesOf(later);
+    const result = { ...request, changed: await changed(query) };
+    if (error === undefined && !context.signal.aborted) {
+      return { status: "success", exitCode, result };
+    }
+    const aftermath = await manager.audit(query, later.onLines, result.changed);
+    return {
+      status: "failed",
+      exitCode,
+      result,
+      ...(error === undefined ? {} : { error }),
+      ...(aftermath === undefined ? {} : { aftermath }),
+    };
+  });
 }

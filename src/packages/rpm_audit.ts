@@ -1,11 +1,12 @@
 import { messageOf } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
-import { NO_SUCH_PROGRAM, queriesOf } from "./query.ts";
+import type { Change } from "./changes.ts";
+import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
 import { readRpm } from "./rpm_database.ts";
 
-/** How dnf and rpm name a package whose script has failed: dnf 4, then rpm itself. */
+/** How a package is named whose script has failed: by dnf 4, by dnf 5, by rpm itself. */
 const FAILED_SCRIPT =
-  /^Error in \w+ scriptlet in rpm package (\S+)$|%\w+\(([^\s)]+)\) scriptlet failed/gm;
+  /^Error in \w+ scriptlet in rpm package (\S+)$|rror in %\w+ scriptlet: (\S+)$|%\w+\(([^\s)]+)\) scriptlet failed/gm;
 /** So many packages are told by name. */
 const MAX_NAMES = 10;
 
@@ -17,41 +18,61 @@ const CHECKS = [
 
 /** The packages whose scripts have failed, by what dnf and rpm have said of them. */
 export function failedScripts(said: string): string[] {
-  return [...new Set([...said.matchAll(FAILED_SCRIPT)].map(([, dnf, rpm]) => dnf ?? rpm ?? ""))];
+  const names = said.matchAll(FAILED_SCRIPT);
+  return [...new Set([...names].map(([, dnf4, dnf5, rpm]) => dnf4 ?? dnf5 ?? rpm ?? ""))];
 }
 
 /** Says how the scripts are run again. */
-export function scriptsSentence(names: string[], dnf: string): string | undefined {
-  if (names.length === 0) return undefined;
-  const shown = names.slice(0, MAX_NAMES);
-  const more = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : "";
-  return `scripts of ${shown.join(", ")}${more} failed: run "${dnf} reinstall ${
-    shown.join(" ")
-  }" to run them again`;
+export function scriptsSentence(packages: string[], dnf: string): string | undefined {
+  if (packages.length === 0) return undefined;
+  return `scripts of ${listed(packages)} failed: ${again(packages, dnf)} to run them again`;
 }
 
 /**
- * Has dnf say in the log what is broken, whoever has left it so; the sentence returned says how to
- * repair it. There is none if nothing is.
+ * Has rpm and dnf say in the log what is broken, whoever has left it so; the sentence returned says
+ * how to repair it. There is none if nothing is. Of what has `changed` the files are looked at too.
  */
-export async function auditRpm(context: TaskContext, dnf: string): Promise<string | undefined> {
-  const query = queriesOf(context);
+export async function auditRpm(
+  query: Query,
+  onLines: TaskContext["onLines"],
+  dnf: string | undefined,
+  changed: readonly Change[] = [],
+): Promise<string | undefined> {
   try {
     await readRpm(query);
   } catch (error) {
     return messageOf(error);
   }
-  // microdnf has no check.
-  if (dnf === "microdnf") return undefined;
+  if (dnf === undefined) return undefined;
   const sentences: string[] = [];
   for (const [check, what, repair] of CHECKS) {
     const { exitCode, stdout } = await query(dnf, "--assumeno", "-q", "check", check);
     if (exitCode === 0 || exitCode === NO_SUCH_PROGRAM || stdout.trim() === "") continue;
-    await context.onLines("system", stdout);
+    await onLines("system", stdout);
     sentences.push(`${what}: run "${dnf} ${repair}" to repair it`);
+  }
+  const lost: string[] = [];
+  for (const { name } of changed.filter(({ to }) => to !== undefined).slice(0, MAX_NAMES)) {
+    const { stdout } = await query("rpm", "--verify", "--nodeps", "--noscripts", "--", name);
+    const missing = stdout.split("\n").filter((line) => line.startsWith("missing"));
+    if (missing.length === 0) continue;
+    await onLines("system", `${missing.join("\n")}\n`);
+    lost.push(name);
+  }
+  if (lost.length > 0) {
+    sentences.push(`files of ${listed(lost)} are missing: ${again(lost, dnf)} to repair it`);
   }
   if (sentences.length === 0) return undefined;
   const sentence = sentences.join("; ");
-  await context.onLines("system", `[${sentence}]\n`);
+  await onLines("system", `[${sentence}]\n`);
   return sentence;
+}
+
+function listed(packages: string[]): string {
+  const more = packages.length > MAX_NAMES ? ` and ${packages.length - MAX_NAMES} more` : "";
+  return packages.slice(0, MAX_NAMES).join(", ") + more;
+}
+
+function again(packages: string[], dnf: string): string {
+  return `run "${dnf} reinstall ${packages.slice(0, MAX_NAMES).join(" ")}"`;
 }

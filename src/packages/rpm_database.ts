@@ -1,9 +1,11 @@
 import { UserError } from "../system/user_error.ts";
-import type { Change, Package } from "./package_manager.ts";
+import type { Package } from "./package_manager.ts";
 import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
 
 /** A package in rpm's database. */
 export interface RpmRecord extends Package {
+  /** Its name with its architecture; there may be more than one version of it. */
+  id: string;
   /** name-epoch:version-release.architecture, which dnf takes for this one package. */
   nevra: string;
 }
@@ -38,31 +40,13 @@ export function parseRpm(text: string): RpmRecord[] {
     const [name, epoch = "0", number, release, arch, ...summary] = line.split("\t");
     if (!name || name === KEY || number === undefined || release === undefined) return [];
     if (arch === undefined) return [];
-    const version = `${epoch === "0" ? "" : `${epoch}:`}${number}-${release}`;
-    const nevra = `${name}-${epoch}:${number}-${release}.${arch}`;
-    return [{ nevra, name, version, architecture: arch, description: summary.join(" ") }];
+    return [{
+      id: `${name}.${arch}`,
+      nevra: `${name}-${epoch}:${number}-${release}.${arch}`,
+      name,
+      version: `${epoch === "0" ? "" : `${epoch}:`}${number}-${release}`,
+      architecture: arch,
+      description: summary.join(" "),
+    }];
   });
-}
-
-/** What differs between two looks at rpm's database; a package may be there in more versions. */
-export function rpmChanges(before: RpmRecord[], after: RpmRecord[]): Change[] {
-  const gone = kindsOf(before, after);
-  const come = kindsOf(after, before);
-  return [...new Set([...gone.keys(), ...come.keys()])].sort().flatMap((kind) => {
-    const [from, to] = [gone.get(kind) ?? [], come.get(kind) ?? []];
-    return Array.from({ length: Math.max(from.length, to.length) }, (_, index) => ({
-      name: (to[index] ?? from[index])?.name ?? "",
-      ...(from[index] ? { from: from[index].version } : {}),
-      ...(to[index] ? { to: to[index].version } : {}),
-    }));
-  });
-}
-
-/** Those of the records that the others do not have, by name and architecture. */
-function kindsOf(records: RpmRecord[], others: RpmRecord[]): Map<string, RpmRecord[]> {
-  const known = new Set(others.map(({ nevra }) => nevra));
-  return Map.groupBy(
-    records.filter(({ nevra }) => !known.has(nevra)),
-    ({ name, architecture }) => `${name}.${architecture}`,
-  );
 }

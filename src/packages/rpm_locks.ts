@@ -1,21 +1,19 @@
-import { type Holder, lockHolder } from "../system/kernel_locks.ts";
+import { holderAmong, type Locks } from "./lock_patience.ts";
 import type { Query } from "./query.ts";
 
-/** What dnf 5 holds while it changes packages. */
-const DNF5_LOCK = "/run/dnf/rpmtransaction.lock";
+/** What dnf 5 holds besides, in the order in which it takes them. */
+const DNF5_LOCKS = ["/var/lib/dnf/system-repo.lock", "/run/dnf/rpmtransaction.lock"];
 
-/** The lock files of a transaction of rpm, whoever has started it. */
-export async function rpmLocks(query: Query): Promise<string[]> {
+/** The lock that rpm holds during a transaction, whoever has started it; undefined without rpm. */
+export async function transactionLock(query: Query): Promise<string | undefined> {
   const { exitCode, stdout } = await query("rpm", "--eval", "%{_rpmlock_path}");
-  const lock = stdout.trim();
-  return exitCode === 0 && lock.startsWith("/") ? [lock, DNF5_LOCK] : [DNF5_LOCK];
+  const path = stdout.trim();
+  return exitCode === 0 && path.startsWith("/") ? path : undefined;
 }
 
-/** Who holds one of the locks. */
-export function holderAmong(locks: string[]): Holder | undefined {
-  for (const lock of locks) {
-    const holder = lockHolder(lock);
-    if (holder) return holder;
-  }
-  return undefined;
+/** Every lock that a change of packages would meet. */
+export async function rpmLocks(query: Query): Promise<Locks> {
+  const lock = await transactionLock(query);
+  const paths = [...(lock === undefined ? [] : [lock]), ...DNF5_LOCKS];
+  return { what: "rpm", holder: () => holderAmong(paths) };
 }

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import type { Holder } from "../system/kernel_locks.ts";
+import { whenUnlocked } from "./lock_patience.ts";
+
+const APT: Holder = { pid: 12, name: "apt-get", certain: true };
+
+/** Changes packages while the looks show these holders, and the attempts meet a lock or do not. */
+async function waited(
+  holders: (Holder | undefined)[],
+  attempts: boolean[] = [false],
+  { limitS = 120, signal = new AbortController().signal } = {},
+) {
+  let log = "";
+  let tries = 0;
+  const locks = { what: "dpkg", holder: () => holders.shift() };
+  const onLines = (_: string, lines: string) => Promise.resolve(void (log += lines));
+  const attempt = () => Promise.resolve({ locked: attempts[tries++] ?? false });
+  await whenUnlocked(locks, { onLines, signal }, attempt, limitS);
+  return { log, tries };
+}
+
+Deno.test("who holds a lock is waited for, and named once", async () => {
+  assert.deepEqual(await waited([]), { log: "", tries: 1 });
+  assert.deepEqual(await waited([APT, APT]), {
+    log: "[dpkg is busy: waiting up to 120 s for process 12 (apt-get)]\n",
+    tries: 1,
+  });
+});
+
+Deno.test("a lock of which the holder is uncertain is only waited for when it is met", async () => {
+  assert.deepEqual(await waited([{ ...APT, certain: false }]), { log: "", tries: 1 });
+});
+
+Deno.test("the wait has a limit, and then nothing is changed", async () => {
+  const message = "dpkg is busy: process 12 (apt-get) has held its lock for 0 s, " +
+    "try again when it has ended";
+  await assert.rejects(waited([APT, APT, APT, APT], [], { limitS: 0 }), { message });
+  await assert.rejects(waited([undefined], [true], { limitS: 0 }), /another program has held/);
+});
+
+Deno.test("a task that is to end waits no longer", async () => {
+  const stop = new AbortController();
+  const waiting = waited([APT, APT], [], { signal: stop.signal });
+  stop.abort();
+  await assert.rejects(waiting, { name: "AbortError" });
+});

@@ -1,0 +1,98 @@
+import { delay } from "@std/async";
+import type { ProcessGroup } from "../hosts/process_table.ts";
+import { runProcess } from "../hosts/run_process.ts";
+import { signalProcess, signalThroughSudo } from "../hosts/signal_process.ts";
+import { SudoRefusal } from "../privileges/sudo_refusal.ts";
+import { UserError } from "../system/user_error.ts";
+import type { TaskContext } from "../tasks/task_type.ts";
+
+/** Of each stream so much is looked at for reasons, in UTF-16 units. */
+const MAX_SAID = 50_000;
+/** How often it is looked whether it is still at what must not be cut short, in milliseconds. */
+const LOOK_EVERY_MS = 500;
+
+/** A package manager to run as root. */
+export interface ManagerRun {
+  /** The program with its arguments. */
+  argv: readonly string[];
+  /** What it goes by in sentences. */
+  name: string;
+  /** Additional environment. */
+  env: Record<string, string>;
+  /** What does its work, which it lets finish when it is asked to stop: `dpkg`, `rpm`. */
+  backend: string;
+  /** Whether the program is at something now that even a request to stop could cut short. */
+  isAtWork?: (program: ProcessGroup) => Promise<boolean>;
+  /** How long it may take to leave after that, in milliseconds. */
+  leaveMs: number;
+  /** What of its lines goes to the task's log. */
+  take?: (lines: string) => string;
+  /** Its own reasons for a failure; "" if it has given none. */
+  reasons(stdout: string, stderr: string): string;
+}
+
+/** How a package manager ended. */
+export interface ManagerEnd {
+  /** Its exit code. */
+  exitCode: number;
+  /** Why it failed, in its own words where it had any; undefined if it did not. */
+  error: string | undefined;
+  /** What it has said on standard output, or the last of it. */
+  stdout: string;
+  /** The same of standard error. */
+  stderr: string;
+}
+
+/**
+ * Runs a package manager as root, with nobody to answer a question; its output goes to the task's
+ * log. When the task is to end, it gets SIGINT, on which it leaves as soon as it may.
+ *
+ * @throws {UserError} if this node's root access profile does not allow it.
+ */
+export async function runManager(run: ManagerRun, context: TaskContext): Promise<ManagerEnd> {
+  const { privileges } = context;
+  const refusal = await privileges.allows("operational", context.signal);
+  if (refusal !== undefined) throw new UserError(refusal);
+  const command = privileges.root({ argv: [...run.argv], env: run.env });
+  const sudoRefusal = new SudoRefusal();
+  const said = { stdout: "", stderr: "", system: "" };
+  // Field by field: what the context has for others (its programs, its limits) is not this one's.
+  const { exitCode, signal, unkillable } = await runProcess({
+    taskId: context.taskId,
+    argv: command.argv,
+    ...(command.env ? { env: command.env } : {}),
+    mask: context.mask,
+    signal: context.signal,
+    onSpawn: context.onSpawn,
+    onLines: async (stream, lines) => {
+      const taken = run.take?.(lines) ?? lines;
+      said[stream] = (said[stream] + taken).slice(-MAX_SAID);
+      if (privileges.sudo && stream === "stderr") sudoRefusal.push(lines);
+      if (taken !== "") await context.onLines(stream, taken);
+    },
+    askFirst: { ask: (program) => askToStop(program, run, context), graceMs: run.leaveMs },
+  });
+  if (unkillable > 0) {
+    await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
+  }
+  const { stdout, stderr } = said;
+  if (exitCode === 0) return { exitCode, error: undefined, stdout, stderr };
+  const end = signal ? `was ended by ${signal}` : `exited with code ${exitCode}`;
+  const reasons = sudoRefusal.sentence(exitCode) ?? run.reasons(stdout, stderr);
+  return { exitCode, error: reasons || `${run.name} ${end}`, stdout, stderr };
+}
+
+/** Only the program itself gets the signal: its children and the scripts of packages may finish. */
+async function askToStop(
+  program: ProcessGroup,
+  { name, backend, isAtWork }: ManagerRun,
+  { onLines }: TaskContext,
+): Promise<void> {
+  if (await isAtWork?.(program)) {
+    await onLines("system", `[${backend} is changing packages: it is left to finish]\n`);
+    while (await isAtWork?.(program)) await delay(LOOK_EVERY_MS);
+    return;
+  }
+  await onLines("system", `[${name} is asked to stop, ${backend} may finish what it is at]\n`);
+  if (signalProcess(program, "SIGINT") === "refused") await signalThroughSudo([program], "SIGINT");
+}

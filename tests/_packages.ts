@@ -110,6 +110,17 @@ export class PackageRepository implements AsyncDisposable {
     await this.success(this.spawn(program, ...args));
   }
 
+  /** Locks a file as apt does, for as long as there is no file `go`. */
+  async lock(name: string): Promise<void> {
+    const script = `use Fcntl;
+      open(my $file, ">", $ARGV[0]) or die;
+      fcntl($file, F_SETLK, pack("s s x4 q q l", F_WRLCK, 0, 0, 0, 0)) or die;
+      open(my $held, ">", "$ARGV[0].held") or die;
+      select(undef, undef, undef, 0.05) until -e $ARGV[1] || !-e "/proc/${Deno.pid}";`;
+    this.spawn("perl", "-e", script, this.path(name), this.path("go"));
+    await eventually("the lock", () => Deno.stat(this.path(`${name}.held`)).catch(() => undefined));
+  }
+
   /** What holds dpkg's lock, what dpkg knows of these packages, what programs here have said. */
   async story(): Promise<string> {
     const holder = lockHolder("/var/lib/dpkg/lock-frontend");
@@ -175,8 +186,6 @@ export class PackageRepository implements AsyncDisposable {
       "Dir::Cache": this.path("cache"),
       "Dir::Log": this.path("cache"),
       "APT::Sandbox::User": "root",
-      // With apt's own -q this hides that it waits, which an apt may do by itself.
-      "quiet": "1",
       // Something else of the machine may change packages too.
       "DPkg::Lock::Timeout": "120",
     };

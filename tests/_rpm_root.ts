@@ -1,12 +1,15 @@
 import { dirname, join } from "@std/path";
 import { sh } from "./_second_user.ts";
 
-const PROGRAMS = ["rpm", "rpmbuild", "dnf", "createrepo_c"];
+/** Another dnf and rpm may be tried: programs that take the same arguments. */
+const DNF = Deno.env.get("NODERAX_TEST_DNF") ?? "/usr/bin/dnf";
+const RPM = Deno.env.get("NODERAX_TEST_RPM") ?? "/usr/bin/rpm";
+const PROGRAMS = [RPM, "/usr/bin/rpmbuild", DNF, "/usr/bin/createrepo_c"];
 /** Whether there are rpm, rpmbuild, dnf and createrepo_c here, and they can be used. */
 export const HAS_DNF = Deno.uid() === 0 &&
   PROGRAMS.every((program) => {
     try {
-      return Deno.statSync(`/usr/bin/${program}`).isFile;
+      return Deno.statSync(program).isFile;
     } catch {
       return false;
     }
@@ -15,9 +18,13 @@ export const HAS_DNF = Deno.uid() === 0 &&
 /** What a test that needs them says where they are missing. */
 export const NEEDS_DNF = HAS_DNF ? "" : " (ignored: needs root, rpm, dnf and createrepo-c)";
 
-/** A package with this script in lua waits for a file /go when it is installed, or for a minute. */
-export const HELD_LUA =
-  'posix.mkdir("/held"); for i = 1, 60 do if posix.stat("/go") then break end; posix.sleep(1) end';
+/**
+ * A package with this script in lua says in /held/limit how much it may open, and waits for a file /go
+ * when it is installed, or for a minute.
+ */
+export const HELD_LUA = `posix.mkdir("/held")
+local file = io.open("/held/limit", "w"); file:write(posix.sysconf("open_max")); file:close()
+for i = 1, 60 do if posix.stat("/go") then break end; posix.sleep(1) end`;
 
 /** A tiny package for rpm to build. */
 export interface TinyRpm {
@@ -26,6 +33,8 @@ export interface TinyRpm {
   epoch?: number;
   requires?: string;
   provides?: string;
+  /** A file that it brings. */
+  file?: string;
   /** Lua that is run when it is installed, in a root without programs; before its files are there. */
   pre?: string;
   /** The same, after them. */
@@ -72,6 +81,21 @@ export class RpmRoot implements AsyncDisposable {
     return sh(`export PATH="$1" HOME="$2"; ${script}`, this.path("bin"), this.path("home"));
   }
 
+  /** Has dnf leave out what this pattern fits. */
+  async exclude(pattern: string): Promise<void> {
+    const conf = await Deno.readTextFile(this.path("dnf.conf"));
+    const excludes = conf.replace(/excludepkgs=.*/, `excludepkgs=${pattern}`);
+    await Deno.writeTextFile(this.path("dnf.conf"), excludes);
+  }
+
+  /** Has rpm's database hold `count` more packages, which are copies of what it holds. */
+  async multiply(count: number): Promise<void> {
+    const sql = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+      INSERT INTO Packages(hnum, blob)
+      SELECT (SELECT max(hnum) FROM Packages) + i, (SELECT blob FROM Packages LIMIT 1) FROM n;`;
+    await sh('sqlite3 "$1" "$2"', this.path("root/var/lib/rpm/rpmdb.sqlite"), sql);
+  }
+
   /** What rpm itself says is installed. */
   async installed(): Promise<string[]> {
     const text = await this.run("rpm -qa --qf '%{NAME} %{VERSION}\\n' | sort");
@@ -92,6 +116,7 @@ cachedir=/var/cache/dnf
 persistdir=/var/lib/dnf
 logdir=/var/log
 gpgcheck=0
+excludepkgs=
 [tiny]
 name=tiny
 baseurl=file://${this.path("repo")}
@@ -102,9 +127,9 @@ baseurl=file://${this.path("repo")}
     const log = `echo dnf "$@" >>${this.path("calls")}`;
     const root = `export HOME=${this.path("home")}`;
     const conf_ = `-c ${this.path("dnf.conf")} --releasever=1`;
-    await wrap("dnf", `${log}\n${root}\nexec /usr/bin/dnf ${conf_}`);
+    await wrap("dnf", `${log}\n${root}\nexec ${DNF} ${conf_}`);
     const database = `_dbpath ${this.path("root/var/lib/rpm")}`;
-    await wrap("rpm", `exec /usr/bin/rpm --define "${database}"`);
+    await wrap("rpm", `exec ${RPM} --define "${database}"`);
     for (const folder of ["/usr/bin", dirname(Deno.execPath())]) {
       for await (const { name } of Deno.readDir(folder)) {
         if (/^(dpkg|apt|rpm|dnf|yum|createrepo)/.test(name)) continue;
@@ -114,7 +139,7 @@ baseurl=file://${this.path("repo")}
   }
 }
 
-function specOf({ name, version, epoch, requires, provides, pre, post }: TinyRpm): string {
+function specOf({ name, version, epoch, requires, provides, file, pre, post }: TinyRpm): string {
   return [
     `Name: ${name}`,
     `Version: ${version}`,
@@ -127,9 +152,11 @@ function specOf({ name, version, epoch, requires, provides, pre, post }: TinyRpm
     ...(provides ? [`Provides: ${provides}`] : []),
     "%description",
     "A package of the tests.",
+    ...(file ? ["%install", `mkdir -p %{buildroot}/opt; echo ${name} >%{buildroot}${file}`] : []),
     ...(pre ? ["%pre -p <lua>", pre] : []),
     ...(post ? ["%post -p <lua>", post] : []),
     "%files",
+    ...(file ? [file] : []),
     "",
   ].join("\n");
 }

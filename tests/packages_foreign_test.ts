@@ -57,3 +57,23 @@ Deno.test(
     assert.deepEqual(it.fleet.controlPlane.violations, []);
   },
 );
+
+Deno.test(
+  "a change waits for every lock of apt, those of its downloads and of its lists too",
+  REAL,
+  async () => {
+    await using it = await PackageFleet.start([{ suffix: "base", version: "1.0" }]);
+    const { repository } = it;
+    for (const folder of ["cache/archives", "lists"]) {
+      await repository.lock(`${folder}/lock`);
+      const id = it.queue("packageInstall", ["base"]);
+      await it.says(id, /^\[dpkg is busy: waiting up to 120 s for process \d+ \(perl\)\]$/m);
+      await it.go();
+      const { status, changed, error } = it.story(await it.fleet.ended(id));
+      assert.deepEqual([status, changed, error], ["success", ["base >1.0"], ""]);
+      await it.run("packagePurge", ["base"]);
+      await Deno.remove(repository.path("go"));
+    }
+    assert.deepEqual(it.fleet.controlPlane.violations, []);
+  },
+);

@@ -72,7 +72,11 @@ Deno.test(
       ["base/nosuite"],
       /^Release 'nosuite' for '.*base' was not found$/,
     );
-    await fails("packageInstall", ["lost"], /Unable to correct problems/);
+    await fails(
+      "packageInstall",
+      ["lost"],
+      /; noderax-test-\w+-lost : Depends: \S+-nowhere but it is not installable$/,
+    );
     await fails("packageRemove", ["none"], /^Unable to locate package/);
     await it.run("packageInstall", ["base"]);
     for (const trick of ["base-", "base+", "bas.", "ba.e", "base-:amd64"]) {
@@ -116,7 +120,7 @@ Deno.test("a cancelled change leaves when dpkg has finished what it is at", REAL
     const id = it.queue("packageInstall", [suffix]);
     await it.held();
     it.fleet.controlPlane.cancelTask(id);
-    await it.says(id, /apt is asked to stop/);
+    await it.says(id, /apt-get is asked to stop/);
     // Now apt has half a minute.
     await it.go();
     const story = it.story(await it.fleet.ended(id));
@@ -274,7 +278,7 @@ Deno.test(
       `dpkg has left ${repository.name("held")} half done: run "dpkg --configure -a" to mend it`,
     );
     assert.deepEqual(result?.changed, [{ name: repository.name("held"), to: "1.0" }]);
-    assert.match(system, /^\[apt is asked to stop.*\n[^]*packages are only half configured/);
+    assert.match(system, /^\[apt-get is asked to stop.*\n[^]*packages are only half configured/);
   },
 );
 

@@ -114,7 +114,8 @@ export class PackageRepository implements AsyncDisposable {
   async lock(name: string): Promise<void> {
     const script = `use Fcntl;
       open(my $file, ">", $ARGV[0]) or die;
-      fcntl($file, F_SETLK, pack("s s x4 q q l", F_WRLCK, 0, 0, 0, 0)) or die;
+      my $lock = pack("s s x4 q q l", F_WRLCK, 0, 0, 0, 0);
+      fcntl($file, F_SETLK, $lock) or die;
       open(my $held, ">", "$ARGV[0].held") or die;
       select(undef, undef, undef, 0.05) until -e $ARGV[1] || !-e "/proc/${Deno.pid}";`;
     this.spawn("perl", "-e", script, this.path(name), this.path("go"));

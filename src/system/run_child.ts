@@ -1,8 +1,11 @@
-import { settlesWithin } from "./deadline.ts";
+import { deadline } from "@std/async";
+import { isTimeout, settlesWithin } from "./deadline.ts";
 import { UserError } from "./user_error.ts";
 
 /** How long a child may take unless told, in milliseconds. */
 export const CHILD_LIMIT_MS = 10_000;
+/** Of what a child says on standard error no more is kept, in bytes. */
+const MAX_STDERR_BYTES = 1024 * 1024;
 /** What is killed leaves within this time, in milliseconds, unless a dead disk holds it. */
 const LEAVE_MS = 500;
 
@@ -26,21 +29,44 @@ export interface ChildEnd {
   stderr: string;
 }
 
+/** What has come of a child whose output is limited. */
+export interface ChildStart {
+  /** Its exit code; 128 + n after signal n. */
+  code: number;
+  /** The beginning of its standard output. */
+  stdout: Uint8Array;
+  /** Whether there was more of it: the child was ended then. */
+  isCut: boolean;
+  /** Its standard error. */
+  stderr: string;
+}
+
 /** A child that took too long. */
 export class NoAnswerError extends UserError {}
 
+/** {@linkcode runChildFor} all of its standard output, as text. */
+export async function runChild(
+  argv: readonly string[],
+  options: RunChildOptions = {},
+): Promise<ChildEnd> {
+  const { code, stdout, stderr } = await runChildFor(Infinity, argv, options);
+  return { code, stdout: new TextDecoder().decode(stdout), stderr };
+}
+
 /**
- * Runs a program of the machine to its end: the one way in which the agent starts what it waits for.
- * (What runs for an operator goes through `runProcess`, which finds all that has come of it.) The
- * child leads a session of its own, has nothing to read, and is killed with its group when it is not
- * wanted any more; it is not waited for then, as not even SIGKILL ends what a dead disk holds.
+ * Runs a program of the machine to its end, or until it has printed more than `maxBytes`: the one
+ * way in which the agent starts what it waits for. (What runs for an operator goes through
+ * `runProcess`, which finds all that has come of it.) The child leads a session of its own, has
+ * nothing to read, and is killed with its group when it is not wanted any more; it is not waited for
+ * then, as not even SIGKILL ends what a dead disk holds.
  *
  * @throws the signal's reason; {@linkcode NoAnswerError} at the limit; what the spawn throws.
  */
-export async function runChild(
+export async function runChildFor(
+  maxBytes: number,
   [program = "", ...args]: readonly string[],
   { env = {}, signal, limitMs = CHILD_LIMIT_MS }: RunChildOptions = {},
-): Promise<ChildEnd> {
+): Promise<ChildStart> {
   signal?.throwIfAborted();
   const child = new Deno.Command(program, {
     args,
@@ -54,46 +80,65 @@ export async function runChild(
   const status = child.status.finally(() => hasEnded = true);
   const readers = [child.stdout.getReader(), child.stderr.getReader()] as const;
   const [stdout, stderr] = readers;
-  const given = Promise.withResolvers<never>();
-  const onAbort = () => given.reject(signal?.reason);
-  const timer = setTimeout(() => {
-    const seconds = Math.ceil(limitMs / 100) / 10;
-    given.reject(new NoAnswerError(`\`${program}\` has not ended after ${seconds} s.`));
-  }, limitMs);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  const end = Promise.all([status, textOf(stdout), textOf(stderr)]);
+  // Of a child that has ended, and only its output is held open, the id may be another's by now.
+  const kill = () => hasEnded || killGroup(child.pid);
+  const end = Promise.all([
+    status,
+    startOf(stdout, maxBytes, () => {
+      kill();
+      stdout.cancel().catch(() => {});
+    }),
+    startOf(stderr, MAX_STDERR_BYTES),
+  ]);
   try {
-    const [{ code }, out, err] = await Promise.race([end, given.promise]);
-    return { code, stdout: out, stderr: err };
+    const [{ code }, out, err] = await deadline(end, limitMs, signal ? { signal } : {});
+    return {
+      code,
+      stdout: out.bytes,
+      isCut: out.isCut,
+      stderr: new TextDecoder().decode(err.bytes),
+    };
   } catch (error) {
-    // Of a child that has ended, and only its output is held open, the id may be another's by now.
-    if (!hasEnded) await kill(child, status);
+    if (!hasEnded) {
+      kill();
+      await settlesWithin(status, LEAVE_MS);
+    }
     for (const reader of readers) reader.cancel().catch(() => {});
     end.catch(() => {});
     child.unref();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
+    if (signal?.aborted || !isTimeout(error)) throw error;
+    const seconds = Math.ceil(limitMs / 100) / 10;
+    throw new NoAnswerError(`\`${program}\` has not ended after ${seconds} s.`);
   }
 }
 
-/** Kills a child with its group, and gives it a moment to leave. */
-async function kill({ pid }: Deno.ChildProcess, status: Promise<unknown>): Promise<void> {
+/** Kills a child with its group. */
+function killGroup(pid: number): void {
   try {
     Deno.kill(-pid, "SIGKILL");
   } catch {
     // It has just left.
   }
-  await settlesWithin(status, LEAVE_MS);
 }
 
-async function textOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
+/** The first bytes of a stream, which is read to its end; `onCut` is called when there are more. */
+async function startOf(
+  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
+  maxBytes: number,
+  onCut: () => void = () => {},
+): Promise<{ bytes: Uint8Array; isCut: boolean }> {
+  const kept: Uint8Array<ArrayBuffer>[] = [];
+  let roomBytes = maxBytes;
+  let isCut = false;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    text += decoder.decode(value, { stream: true });
+    if (done) return { bytes: await new Blob(kept).bytes(), isCut };
+    if (value.length > roomBytes && !isCut) {
+      isCut = true;
+      onCut();
+    }
+    const part = value.subarray(0, roomBytes);
+    roomBytes -= part.length;
+    if (part.length > 0) kept.push(part);
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NoAnswerError, runChild } from "./run_child.ts";
+import { NoAnswerError, runChild, runChildFor } from "./run_child.ts";
 import { runTool } from "./tool.ts";
 
 /** A script and its children; `$1` is a file that tells the id of the last one. */
@@ -60,4 +60,16 @@ Deno.test("a program that is not there is an error, and of a tool the shell's ex
     stderr: "/nowhere/cat: not found",
   });
   assert.equal((await runTool("date", "+%Z")).stdout, "UTC");
+});
+
+Deno.test("a child that prints more than is wanted is ended, and its beginning kept", async () => {
+  const endless = ["/bin/sh", "-c", "echo begin; echo err >&2; while :; do echo more; done"];
+  const { stdout, isCut, stderr, code } = await runChildFor(8, endless);
+  assert.equal(new TextDecoder().decode(stdout), "begin\nmo");
+  assert(isCut);
+  assert.equal(stderr, "err\n");
+  assert.equal(code, 137);
+  const whole = await runChildFor(6, ["echo", "begin"]);
+  assert.equal(new TextDecoder().decode(whole.stdout), "begin\n");
+  assert(!whole.isCut);
 });

@@ -1,10 +1,9 @@
+import { pauseBoundMs } from "../system/backoff.ts";
 import { isTransient, isUnauthorized, leaveAloneMs } from "./errors.ts";
 import { Pauses, type Reachability } from "./reachability.ts";
 
 /** Where the credentials are refused the pauses grow to a minute. */
-const MAX_UNAUTHORIZED_MS = 60_000;
-/** The first of them. */
-const FIRST_UNAUTHORIZED_MS = 1_000;
+const UNAUTHORIZED = { firstMs: 1_000, maxMs: 60_000 };
 const MAX_MS = 15_000;
 /** A refusal is an answer: asking again at once cannot change it. */
 const REFUSED_MS = 1_000;
@@ -58,11 +57,9 @@ export class RetryPacer {
   }
 
   #pauseMs(error: unknown, failures: number, chance: number): number {
-    const growth = 2 ** Math.min(failures - 1, 20);
-    if (isUnauthorized(error)) {
-      return Math.min(FIRST_UNAUTHORIZED_MS * growth, MAX_UNAUTHORIZED_MS) * (0.75 + chance / 4);
-    }
-    const jittered = chance * Math.min(this.#firstMs * growth, MAX_MS);
+    const earlier = failures - 1;
+    if (isUnauthorized(error)) return pauseBoundMs(UNAUTHORIZED, earlier) * (0.75 + chance / 4);
+    const jittered = chance * pauseBoundMs({ firstMs: this.#firstMs, maxMs: MAX_MS }, earlier);
     return isTransient(error) ? jittered : Math.max(REFUSED_MS, jittered);
   }
 }

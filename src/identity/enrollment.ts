@@ -1,7 +1,7 @@
 import { delay } from "@std/async";
 import { type LoadedConfig, type ReadEnv, saveConfig } from "../config/mod.ts";
 import type { Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
-import { Backoff } from "../control_plane/backoff.ts";
+import { Backoff } from "../system/backoff.ts";
 import {
   isTransient,
   leaveAloneMs,

@@ -3,6 +3,7 @@ import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schem
 import { settlesWithin } from "../system/deadline.ts";
 import { FixedRecord } from "../system/fixed_record.ts";
 import type { Logger } from "../system/logger.ts";
+import { Mutex } from "../system/mutex.ts";
 import { copyOwn, openOwn } from "../system/own_file.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Profile, refusalOf, type RootScope } from "./root_scopes.ts";
@@ -50,7 +51,7 @@ export class RootAccess {
   #keepError: string | undefined;
   /** The time of the last wish since the last claim began, in ms since 1970. */
   #lastWish = -Infinity;
-  #keeping: Promise<void> = Promise.resolve();
+  readonly #keeping = new Mutex();
 
   private constructor(path: string, logger: Logger, now: () => Date) {
     this.#path = path;
@@ -137,16 +138,16 @@ export class RootAccess {
       const error = `this agent knows no root access profile ${JSON.stringify(wished)}: it is off`;
       this.#set(wished, profile, known.success ? undefined : error);
       this.#logger.info("root access applied", { ...this.report });
-      this.#keeping = this.#keeping.then(() => this.#keep());
+      void this.#keeping.take(() => this.#keep());
       this.onApplied();
     } else if (this.#keepError !== undefined) {
-      this.#keeping = this.#keeping.then(() => this.#keep());
+      void this.#keeping.take(() => this.#keep());
     }
   }
 
   /** Resolves when what was applied so far has been written, or could not be. */
   async kept(): Promise<void> {
-    await this.#keeping;
+    await this.#keeping.idle();
   }
 
   #set(wished: string, profile: Profile, error?: string): void {

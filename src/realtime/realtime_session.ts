@@ -1,4 +1,4 @@
-import { Backoff } from "../control_plane/backoff.ts";
+import { Backoff } from "../system/backoff.ts";
 import { Pauses } from "../control_plane/reachability.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Connection, type SocketIo } from "./connection.ts";

@@ -1,4 +1,4 @@
-import { Backoff } from "../control_plane/backoff.ts";
+import { Backoff } from "../system/backoff.ts";
 
 /** So many sessions that are ended from the other side within {@linkcode WITHIN_MS} are no accident. */
 const MANY = 4;

@@ -12,20 +12,25 @@ export class Mutex {
    */
   async take<T>(
     work: () => Promise<T>,
-    signal: AbortSignal,
-    onWait: () => Promise<void>,
+    signal?: AbortSignal,
+    onWait?: () => Promise<void>,
   ): Promise<T> {
     const done = Promise.withResolvers<void>();
     const before = this.#last;
     this.#last = before.then(() => done.promise);
     this.#taken++;
     try {
-      if (this.#taken > 1) await onWait();
-      await abortable(before, signal);
+      if (this.#taken > 1) await onWait?.();
+      await (signal ? abortable(before, signal) : before);
       return await work();
     } finally {
       this.#taken--;
       done.resolve();
     }
+  }
+
+  /** Resolves when all that has come so far is done. */
+  async idle(): Promise<void> {
+    await this.#last;
   }
 }

@@ -1,5 +1,6 @@
 import * as z from "@zod/zod";
 import { FixedRecord } from "../system/fixed_record.ts";
+import { Mutex } from "../system/mutex.ts";
 
 const Kept = z.array(z.guid());
 
@@ -12,7 +13,7 @@ export class OpenSessions {
   readonly left: readonly string[];
   readonly #record: FixedRecord;
   readonly #ids: Set<string>;
-  #keeping: Promise<void> = Promise.resolve();
+  readonly #keeping = new Mutex();
 
   private constructor(record: FixedRecord, left: readonly string[]) {
     this.#record = record;
@@ -43,12 +44,11 @@ export class OpenSessions {
 
   /** Resolves when all that was noted has been written, or could not be. */
   async kept(): Promise<void> {
-    await this.#keeping;
+    await this.#keeping.idle();
   }
 
   #keep(): void {
-    this.#keeping = this.#keeping
-      .then(() => this.#record.write(JSON.stringify([...this.#ids])))
-      .catch(() => {});
+    const write = () => this.#record.write(JSON.stringify([...this.#ids]));
+    this.#keeping.take(write).catch(() => {});
   }
 }

@@ -1,5 +1,6 @@
 import { delay } from "@std/async";
 import * as z from "@zod/zod";
+import { Backoff } from "../system/backoff.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { openTty, type Tty } from "./tty.ts";
 
@@ -17,8 +18,8 @@ export const MAX_WAITING_INPUT = 8 * 1024 * 1024;
 const LINGER_MS = 1_000;
 /** After the shell's end, a silence of this length is taken for the end of its output. */
 const QUIET_MS = 100;
-const FIRST_RETRY_MS = 1;
-const MAX_RETRY_MS = 32;
+/** How soon a full terminal is tried again: nothing reports when it takes input again. */
+const RETRY = { firstMs: 1, maxMs: 32, random: () => 1 };
 /** A program that takes no input for so long does not read: what interrupts it need not wait. */
 const STUCK_MS = 250;
 /** How far behind the PTY's own descriptor the terminal's is looked for; it may be before it too. */
@@ -62,7 +63,7 @@ export class Pty implements Disposable {
   #input: Uint8Array<ArrayBuffer>[] = [];
   #waitingInput = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #retryMs = FIRST_RETRY_MS;
+  readonly #pace = new Backoff(RETRY);
   /** When input was last taken, and whether some came since it was looked through for signals. */
   #takenMs = 0;
   #isUnsearched = false;
@@ -149,11 +150,10 @@ export class Pty implements Disposable {
       const written = this.#isClosed ? head.length : this.#tty.write(this.#pty.fd, head);
       if (written === 0) {
         if (performance.now() - this.#takenMs > STUCK_MS && this.#interrupt()) continue;
-        this.#retry = setTimeout(() => this.#flush(), this.#retryMs);
-        this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+        this.#retry = setTimeout(() => this.#flush(), this.#pace.next());
         return;
       }
-      this.#retryMs = FIRST_RETRY_MS;
+      this.#pace.reset();
       this.#takenMs = performance.now();
       this.#drop(written);
     }

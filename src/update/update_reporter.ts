@@ -1,8 +1,9 @@
 import type { AgentApi } from "../control_plane/agent_api.ts";
-import { Backoff } from "../control_plane/backoff.ts";
+import { Backoff } from "../system/backoff.ts";
 import { isTransient, leaveAloneMs, RefusedError } from "../control_plane/errors.ts";
 import { UPDATE_PERCENT, type UpdateProgress } from "../control_plane/schemas.ts";
 import { settlesWithin } from "../system/deadline.ts";
+import { Mutex } from "../system/mutex.ts";
 import { delay } from "@std/async";
 import { messageOf } from "../system/user_error.ts";
 
@@ -21,7 +22,8 @@ export class UpdateReporter {
   readonly #targetId: string;
   readonly #warn: (sentence: string) => void;
   readonly #giveUp = new AbortController();
-  #turn: Promise<boolean> = Promise.resolve(true);
+  readonly #turns = new Mutex();
+  #last: Promise<boolean> = Promise.resolve(true);
 
   /** `warn` hears of a report that was refused. */
   constructor(api: UpdateApi, targetId: string, warn: (sentence: string) => void) {
@@ -46,14 +48,14 @@ export class UpdateReporter {
     const stop = () => this.#giveUp.abort();
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted) stop();
-    await settlesWithin(this.#turn, limitMs);
+    await settlesWithin(this.#last, limitMs);
     signal?.removeEventListener("abort", stop);
     this.#giveUp.abort();
-    return await this.#turn;
+    return await this.#last;
   }
 
   #add(progress: UpdateProgress): void {
-    this.#turn = this.#turn.then(() => this.#send(progress));
+    this.#last = this.#turns.take(() => this.#send(progress));
   }
 
   /** A refusal is an answer: the control plane has the update for ended, for example. */

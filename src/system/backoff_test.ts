@@ -17,11 +17,3 @@ Deno.test("pauses are drawn from 0 to a bound that doubles up to its limit", () 
   const lowest = new Backoff({ firstMs: 100, maxMs: 1_000, random: () => 0 });
   assert.equal(lowest.next(), 0);
 });
-
-Deno.test("a wait ends early by an abort, which is thrown", async () => {
-  const backoff = new Backoff({ firstMs: 60_000, maxMs: 60_000, random: () => 1 });
-  const stop = new AbortController();
-  const waiting = backoff.wait(stop.signal);
-  stop.abort();
-  await assert.rejects(waiting, { name: "AbortError" });
-});

@@ -1,5 +1,3 @@
-import { delay } from "@std/async";
-
 /** Bounds of a growing pause, in milliseconds. */
 export interface BackoffOptions {
   /** Upper bound of the first pause. */
@@ -10,25 +8,25 @@ export interface BackoffOptions {
   random?: () => number;
 }
 
+/** The upper bound of the pause after so many others: it doubles each time. */
+export function pauseBoundMs({ firstMs, maxMs }: BackoffOptions, earlier: number): number {
+  return Math.min(maxMs, firstMs * 2 ** Math.min(earlier, 30));
+}
+
 /** Pauses between tries: each is drawn from 0 to a bound that doubles (full jitter). */
 export class Backoff {
-  readonly #options: Required<BackoffOptions>;
+  readonly #options: BackoffOptions;
   #tries = 0;
 
   /** Starts at `firstMs`. */
   constructor(options: BackoffOptions) {
-    this.#options = { random: Math.random, ...options };
+    this.#options = options;
   }
 
   /** The next pause in milliseconds. */
   next(): number {
-    const { firstMs, maxMs, random } = this.#options;
-    return Math.round(random() * Math.min(maxMs, firstMs * 2 ** Math.min(this.#tries++, 30)));
-  }
-
-  /** Waits for the next pause; an abort ends the wait early and is thrown. */
-  async wait(signal?: AbortSignal): Promise<void> {
-    await delay(this.next(), signal ? { signal } : {});
+    const { random = Math.random } = this.#options;
+    return Math.round(random() * pauseBoundMs(this.#options, this.#tries++));
   }
 
   /** Begins with `firstMs` again, after a success. */

@@ -132,6 +132,7 @@ export class AgentEvents {
     if (metrics.nodeId !== node.nodeId || metrics.agentToken !== node.agentToken) {
       throw new Refusal("the credentials are not those of the socket");
     }
+    checkColumns(metrics);
     const nested = nestedMetrics.safeParse(payload);
     for (const { path, message } of nested.error?.issues ?? []) {
       this.#parts.violate(`"agent.metrics" has a wrong ${path.join(".")}: ${message}`);

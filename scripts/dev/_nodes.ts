@@ -56,7 +56,12 @@ export interface Enrollment {
 interface Install {
   readonly token: string;
   readonly installId: string;
+  readonly nodeName: string;
+  readonly createdAt: number;
   readonly expiresAt: number;
+  startedAt?: number;
+  updatedAt: number;
+  consumedAt?: number;
   node?: Node;
   status: "pending" | "installing" | "completed" | "failed";
   stage: string;
@@ -177,6 +182,9 @@ export class Nodes {
     this.#installs.set(token, {
       token,
       installId: crypto.randomUUID(),
+      nodeName: "new node",
+      createdAt: nowMs(),
+      updatedAt: nowMs(),
       expiresAt: nowMs() + this.#options.enrollmentTtlMs,
       status: "pending",
       stage: "created",
@@ -201,6 +209,7 @@ export class Nodes {
     const install = this.install(token);
     if (install.node) throw new HttpError(410, "Bootstrap token has been used already");
     install.node = this.#join(hostname, additionalInfo);
+    install.consumedAt = install.updatedAt = nowMs();
     return install.node;
   }
 

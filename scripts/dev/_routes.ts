@@ -24,7 +24,7 @@ import {
 } from "./_rules.ts";
 import type { Task, TaskLog } from "./_task.ts";
 import type { Tasks } from "./_tasks.ts";
-import { checkColumns, iso, wire } from "./_wire.ts";
+import { checkColumns, iso, wire, WORKSPACE_ID } from "./_wire.ts";
 
 /** A request as the routes see it. */
 export interface Call {
@@ -135,10 +135,24 @@ export class Routes {
     install.status = body.status ?? "installing";
     install.progressPercent = body.progressPercent ?? install.progressPercent;
     install.statusMessage = body.statusMessage ?? install.statusMessage;
-    const { token: _token, node, expiresAt, ...shown } = install;
+    install.updatedAt = nowMs();
+    install.startedAt ??= install.updatedAt;
+    const { token: _token, node, ...shown } = install;
     return {
       status: 200,
-      body: { ...shown, nodeId: node?.nodeId ?? null, expiresAt: iso(expiresAt) },
+      body: {
+        ...shown,
+        workspaceId: WORKSPACE_ID,
+        teamId: null,
+        description: null,
+        hostname: node?.hostname ?? null,
+        nodeId: node?.nodeId ?? null,
+        startedAt: iso(install.startedAt),
+        consumedAt: iso(install.consumedAt),
+        expiresAt: iso(install.expiresAt),
+        createdAt: iso(install.createdAt),
+        updatedAt: iso(install.updatedAt),
+      },
     };
   }
 

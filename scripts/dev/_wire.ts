@@ -29,7 +29,8 @@ export function iso(epochMs: number | undefined): string | null {
   return epochMs === undefined ? null : new Date(epochMs).toISOString();
 }
 
-const WORKSPACE_ID = "9d4174b9-5dc2-4891-8d1b-f0a2f6c4e52c";
+/** The workspace of all that there is. */
+export const WORKSPACE_ID = "9d4174b9-5dc2-4891-8d1b-f0a2f6c4e52c";
 
 /** A task as an agent gets it. */
 export function wire(task: Task): Record<string, unknown> {
@@ -37,6 +38,11 @@ export function wire(task: Task): Record<string, unknown> {
     id: task.id,
     workspaceId: WORKSPACE_ID,
     nodeId: task.nodeId,
+    targetTeamId: null,
+    targetTeamName: null,
+    templateId: null,
+    templateName: null,
+    isInternal: false,
     type: task.type,
     payload: task.payload,
     status: task.status,

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
+import * as z from "@zod/zod";
 import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
 import { tell } from "../_together.ts";
 import type { Steps } from "./_scene.ts";
+
+const AS_ROOT = { runAsRoot: true, rootScope: "operational" };
+const LogScan = z.object({
+  entries: z.array(z.object({
+    message: z.string(),
+    timestamp: z.string().optional(),
+    unit: z.string().optional(),
+  })).default([]),
+  cursor: z.unknown(),
+});
 
 /** What an installed agent does for its operators, and what the machine shows of it. */
 export const LIFE_STEPS: Steps = {
@@ -37,6 +48,34 @@ export const LIFE_STEPS: Steps = {
     tell(`\n# noderax-agent doctor\n${stdout}`);
     assert.equal(code, 0);
     assert.match(stdout, /^ok +temp folder +\/var\/lib\/noderax-agent\/tmp: programs/m);
+  },
+
+  "log scans read its journal by cursors, and a file of root's by the profile": async (scene) => {
+    const { machine, controlPlane } = scene;
+    const scan = async (payload: Record<string, unknown>) => {
+      const request = { mode: "preview", sourcePresetId: "noderax-agent", ...AS_ROOT, ...payload };
+      const queued = controlPlane.queueTask({ type: "log.scan", payload: request });
+      const { completion } = await scene.ended(queued);
+      return { error: completion?.error, result: LogScan.parse(completion?.result ?? {}) };
+    };
+    const { result: { entries, cursor } } = await scan({});
+    assert.ok(entries.some(({ message }) => message.includes("agent started")));
+    assert.ok(entries.every((e) => e.timestamp?.endsWith("Z") && e.unit === SERVICE));
+    await machine.output("systemctl", "reload", SERVICE);
+    const more = await scene.until("a line of the reload in the journal", async () => {
+      const { result } = await scan({ mode: "monitor", cursor });
+      return result.entries.length > 0 ? result.entries : undefined;
+    });
+    const known = new Set(entries.map((entry) => JSON.stringify(entry)));
+    assert.ok(more.every((entry) => !known.has(JSON.stringify(entry))));
+    await machine.output("sh", "-c", "umask 077; echo root alone >/var/log/auth.log");
+    const auth = { sourcePresetId: "auth.log" };
+    const denied = await scan({ ...auth, runAsRoot: false });
+    assert.match(denied.error ?? "", /auth\.log cannot be read: Permission denied/);
+    assert.equal((await scan(auth)).result.entries.at(-1)?.message, "root alone");
+    await machine.output("sh", "-c", `echo '${JSON.stringify({ mode: "preview", ...auth })}' >/r`);
+    const printed = JSON.parse(await scene.tells("log-scan", "--request", "/r"));
+    assert.equal(LogScan.parse(printed).entries.at(-1)?.message, "root alone");
   },
 
   "tasks run as its user, those for root as root, and none has the agent's variables": async (

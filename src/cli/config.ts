@@ -61,7 +61,7 @@ function shownOf(row: ConfigKey, inspected: InspectedConfig, reveal: boolean): S
 }
 
 function printTable(
-  { path, exists, unknownKeys }: InspectedConfig,
+  { path, exists, unknownKeys, duplicateKeys }: InspectedConfig,
   values: Record<string, Shown>,
 ): void {
   const rows = Object.entries(values).map(([key, shown]) => [
@@ -74,6 +74,13 @@ function printTable(
     row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
   );
   print(`file: ${path}${exists ? "" : " (does not exist yet)"}\n\n${lines.join("\n")}\n`);
+  if (duplicateKeys.length > 0) {
+    print(
+      `\nkeys that the file has more than once (the last one counts): ${
+        duplicateKeys.join(", ")
+      }\n`,
+    );
+  }
   if (unknownKeys.length > 0) {
     print(`\nunknown keys in the file, which are ignored: ${unknownKeys.join(", ")}\n`);
   }

@@ -42,6 +42,8 @@ export interface LoadedConfig {
   readonly sources: Readonly<Record<string, ConfigSource>>;
   /** Keys of the file that mean nothing to this agent. */
   readonly unknownKeys: readonly string[];
+  /** Keys that the file has more than once; the last one counts. */
+  readonly duplicateKeys: readonly string[];
   /** Sentences to be logged once; the unknown keys are among them, and the files passed over. */
   readonly warnings: readonly string[];
 }
@@ -86,7 +88,8 @@ export async function inspectConfig(options: LoadConfigOptions = {}): Promise<In
   const { env = processEnv } = options;
   const located = await locateConfig(options);
   const { path, exists, passedOver } = located;
-  const content = exists ? await readConfigFile(path) ?? {} : {};
+  const read = exists ? await readConfigFile(path) : undefined;
+  const { content, duplicates: duplicateKeys } = read ?? { content: {}, duplicates: [] };
 
   const values: RawConfig = {};
   const sources: Record<string, ConfigSource> = {};
@@ -102,10 +105,13 @@ export async function inspectConfig(options: LoadConfigOptions = {}): Promise<In
   const unknownKeys = Object.keys(content).filter((key) => !Object.hasOwn(sources, key));
   const warnings = [
     ...passedOver,
+    ...duplicateKeys.length === 0
+      ? []
+      : [`${path} has keys more than once, the last one counts: ${duplicateKeys.join(", ")}.`],
     ...unknownKeyWarnings(path, unknownKeys),
     ...unusedLocation(config),
   ];
-  return { config, ...located, sources, unknownKeys, warnings, problems };
+  return { config, ...located, sources, unknownKeys, duplicateKeys, warnings, problems };
 }
 
 /** The file that `NODERAX_CONFIG_FILE` names; undefined if it is to be searched for. */

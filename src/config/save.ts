@@ -64,7 +64,7 @@ async function copy(path: string, mirror: string): Promise<void> {
   using users = isRoot() ? await UsersFile.open(mirror) : undefined;
   if (users) {
     const there = users.read();
-    if (there !== undefined) requireOurs(mirror, parseConfigText(mirror, there));
+    if (there !== undefined) requireOurs(mirror, parseConfigText(mirror, there).content);
     return users.write(await Deno.readTextFile(path));
   }
   using _lock = await lockFile(mirror);
@@ -74,7 +74,8 @@ async function copy(path: string, mirror: string): Promise<void> {
 }
 
 async function readOurs(path: string): Promise<RawConfig> {
-  const content = await readConfigFile(path) ?? {};
+  const read = await readConfigFile(path, { exact: true });
+  const { content } = read ?? { content: {} };
   requireOurs(path, content);
   return content;
 }

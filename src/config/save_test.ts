@@ -27,6 +27,15 @@ async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), (entry) => entry.name)).toSorted();
 }
 
+Deno.test("numbers of others keep all of their digits", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "config.json");
+    const rest = '"big": 12345678901234567890,\n  "fine": 0.12345678901234567891,\n  "small": 1.5';
+    await Deno.writeTextFile(path, `{"node_id":"n0",${rest}}`);
+    await saveConfig(path, { node_id: "n1" }, { env: noEnv });
+    assert.equal(await Deno.readTextFile(path), `{\n  "node_id": "n1",\n  ${rest}\n}\n`);
+  }));
+
 Deno.test("saving changes its keys and keeps the rest, in order", () =>
   withFolder(async (folder) => {
     const path = join(folder, "config.json");

@@ -25,7 +25,7 @@ async function checkConfig({ loaded }: CheckContext): Promise<Finding> {
     if (!(error instanceof UserError) || !isAboutValues(error.message)) return finding;
     return fail(error.message, `${NAME} config set <key> <value>`);
   }
-  const { path, exists, unknownKeys, sources, passedOver } = found;
+  const { path, exists, unknownKeys, duplicateKeys, sources, passedOver } = found;
   if (passedOver.length > 0) {
     const used = exists ? `${path} is used` : "there is no other";
     return warn([used, ...passedOver].join("\n"), "name yours with --config FILE");
@@ -37,6 +37,10 @@ async function checkConfig({ loaded }: CheckContext): Promise<Finding> {
       `there is no ${path}; ${names}`,
       `create one: ${CONFIG_SEARCH_PATH.at(-1)}, or name yours in NODERAX_CONFIG_FILE`,
     );
+  }
+  if (duplicateKeys.length > 0) {
+    const fix = `leave one of each in ${path}; the last one counts`;
+    return warn(`${path}, which has keys more than once: ${duplicateKeys.join(", ")}`, fix);
   }
   if (unknownKeys.length > 0) {
     const fix = "correct or remove them; `noderax-agent config show` lists the keys";

@@ -20,7 +20,7 @@ export interface AtomicWriteOptions {
  * Owner and group of an existing file are kept where the process may give files
  * away; like the mode they are set on the open file, never by its name. Missing parent
  * folders are made (0700). A failed write leaves no file behind, a killed one may
- * leave `.<name>.<random>.tmp`.
+ * leave `.<name>.<random>.tmp`. Only a file that is a mount of its own is written in its place.
  *
  * @throws the file system's own error; as root also where somebody else may write in the folder or
  * one above it, or has put a link on the way: what is written there could end up anywhere.
@@ -47,9 +47,17 @@ export async function writeFileAtomic(
     await Deno.rename(temp, target);
   } catch (error) {
     await Deno.remove(temp).catch(() => {});
-    throw error;
+    if (!(error instanceof Deno.errors.Busy)) throw error;
+    // A file of its own mount, as in a container, can be written but not replaced.
+    await writeInPlace(target, data);
   }
   if (syncFolder) await sync(folder);
+}
+
+async function writeInPlace(path: string, data: string | Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true, truncate: true });
+  await writeAll(file, typeof data === "string" ? new TextEncoder().encode(data) : data);
+  await file.sync();
 }
 
 /** The name of the new file while it is not whole yet. */

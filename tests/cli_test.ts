@@ -18,19 +18,24 @@ const COMMANDS = [
   "logs",
   "config",
   "config show",
+  "config get",
   "config set",
+  "config unset",
   "config path",
   "doctor",
   "version",
   "completions",
 ];
 
+const NODE_ID = "b7f88611-b63e-4c95-9f37-4afb5c0cf275";
+
 /** Texts that are saved in another form than that of the keys' examples, and that form. */
 const SETTINGS: Record<string, [text: string, value: unknown]> = {
   api_url: ["http://127.0.0.1:2/api/v1", "http://127.0.0.1:2"],
   api_tls_ca_file: ["/etc/ssl/own ca.pem", "/etc/ssl/own ca.pem"],
   enrollment_token: ["-e1-SECRET", "-e1-SECRET"],
-  agent_token: ["a1-SECRET", "a1-SECRET"],
+  node_id: [NODE_ID, NODE_ID],
+  agent_token: [`a1-SECRET-${NODE_ID}`, `a1-SECRET-${NODE_ID}`],
   heartbeat_interval: ["90s", "1m30s"],
   request_timeout: ["0.5m", "30s"],
   max_tasks: ["0", 0],
@@ -122,7 +127,7 @@ Deno.test("wrong use is one sentence that suggests the nearest, and exit code 2"
       "missing required argument 'value'; see `noderax-agent config set --help`.",
     ],
     ["config set log-levle debug", "There is no key 'log-levle': did you mean log_level?"],
-    ["config set xyzzy 1", "There is no key 'xyzzy': `noderax-agent config show` lists all."],
+    ["config set xyzzy 1", "There is no key 'xyzzy': `noderax-agent config set --help` lists all."],
     [
       "config set log_level loud",
       'log_level is "loud" on the command line, but must be one of debug, info, warn, error.',
@@ -230,7 +235,7 @@ Deno.test("without a file the defaults are shown, and setting makes one", async 
     desk.says(["config", "show", "--json"]),
     desk.says(["config", "show"]),
     desk.says(["config", "path"]),
-    desk.says(["config", "set", "node_id", "--", "-n1"], nested),
+    desk.says(["config", "set", "enrollment_token", "--", "-n1"], nested),
   ]);
   const { exists, values } = Shown.parse(JSON.parse(shown.stdout));
   assert.equal(exists, false);
@@ -243,7 +248,7 @@ Deno.test("without a file the defaults are shown, and setting makes one", async 
   assert.deepEqual(where, { code: 0, stdout: `${path}\n`, stderr: hint });
   assert.equal(set.code, 0, set.stderr);
   const made = await Deno.readTextFile(nested.NODERAX_CONFIG_FILE);
-  assert.deepEqual(JSON.parse(made), { node_id: "-n1" });
+  assert.deepEqual(JSON.parse(made), { enrollment_token: "-n1" });
 });
 
 Deno.test("a bad value hides no other, and is mended by setting", async () => {
@@ -309,6 +314,73 @@ Deno.test("setting says what did not happen or does not count", async () => {
   });
 });
 
+Deno.test("one key is read and unset; what is of the identity is not lost by a slip", async () => {
+  await using desk = await Desk.set();
+  const file = await desk.write("config.json", {
+    log_level: "debug",
+    node_id: NODE_ID,
+    agent_token: "SECRET",
+    max_tasks: 1.5,
+  });
+  const [set, unset, bad, secret, short, other, gone] = await Promise.all([
+    desk.says(["config", "get", "log_level"]),
+    desk.says(["config", "get", "api_url"]),
+    desk.says(["config", "get", "max_tasks"]),
+    desk.says(["config", "get", "agent_token"]),
+    desk.says(["config", "set", "agent_token", "abc"]),
+    desk.says(["config", "set", "node_id", crypto.randomUUID()]),
+    desk.says(["config", "unset", "node_id"]),
+  ]);
+  assert.deepEqual([set.code, set.stdout], [0, "debug\n"]);
+  assert.deepEqual(unset, { code: 1, stdout: "", stderr: "noderax-agent: api_url is not set.\n" });
+  assert.deepEqual([bad.code, bad.stdout], [1, ""]);
+  assert.match(bad.stderr, /max_tasks is 1\.5 in .*, but must be a whole number/);
+  assert.equal(secret.stdout, "***\n");
+  assert.equal(short.code, 2);
+  assert.match(
+    short.stderr,
+    /agent_token .* at least 32 characters\. Nothing was changed; --force/,
+  );
+  for (const said of [other, gone]) {
+    assert.equal(said.code, 1);
+    assert.match(
+      said.stderr,
+      /is node \S+: `noderax-agent enroll --again` .*; --force changes node_id/,
+    );
+  }
+  const forced = await desk.says(["config", "set", "--force", "agent_token", "abc"]);
+  assert.equal(forced.code, 0, forced.stderr);
+  const removed = await desk.says(["config", "unset", "log_level"]);
+  assert.equal(removed.stdout, `Removed log_level from ${file}.\n`);
+  const saved: unknown = JSON.parse(await Deno.readTextFile(file));
+  assert.deepEqual(saved, { node_id: NODE_ID, agent_token: "abc", max_tasks: 1.5 });
+
+  const { stdout } = await desk.says(["config", "set", "--help"]);
+  for (const { key } of CONFIG_KEYS) assert.match(stdout, new RegExp(`^  ${key} \\(`, "m"));
+  assert.match(
+    stdout,
+    /^ {2}log_level \(default info\)\n {6}How much is logged[^]*\sIt must be one of/m,
+  );
+});
+
+Deno.test("keys that a file has twice are named, and root's hint keeps what was typed", async () => {
+  await using desk = await Desk.set();
+  await desk.tool("id", "echo 1000");
+  await desk.write("config.json", '{"log_level":"info","log_level":"debug"}');
+  const [shown, uninstall, install] = await Promise.all([
+    desk.says(["config", "show"]),
+    desk.says(["uninstall", "--purge"]),
+    desk.says(["install", "--bootstrap-token", "SECRET", "--email", "a@b.c", "--api-url=h x"]),
+  ]);
+  assert.match(shown.stdout, /^keys that the file has more than once .*: log_level$/m);
+  const hint = (words: string) =>
+    `noderax-agent: This needs root: run \`sudo noderax-agent ${words}\`.\n`;
+  assert.equal(uninstall.stderr, hint("uninstall --purge"));
+  assert.equal(install.code, 2, "an address with a space is none");
+  const again = await desk.says(["install", "--bootstrap-token", "SECRET", "--email", "a@b.cc"]);
+  assert.equal(again.stderr, hint("install --bootstrap-token *** --email a@b.cc"));
+});
+
 Deno.test("output that cannot be written is a failure, but not a reader that has seen enough", async () => {
   await using desk = await Desk.set();
   const path = await desk.write("config.json", { log_level: "debug" });
@@ -328,9 +400,9 @@ Deno.test("output that cannot be written is a failure, but not a reader that has
   await Promise.all(cases.map(async (args) => {
     assert.deepEqual(await to(full, args), { code: 1, stderr }, args.join(" "));
   }));
-  assert.deepEqual(await to(full, ["config", "set", "node_id", "n"]), { code: 1, stderr });
+  assert.deepEqual(await to(full, ["config", "set", "max_tasks", "7"]), { code: 1, stderr });
   const saved: unknown = JSON.parse(await Deno.readTextFile(path));
-  assert.deepEqual(saved, { log_level: "debug", node_id: "n" });
+  assert.deepEqual(saved, { log_level: "debug", max_tasks: 7 });
   // The reader closes the pipe before the command begins.
   const gone = 'mkfifo "$0"; { read _ <"$0"; "$@"; echo "$?" >&3; } 3>&2 | ' +
     '{ exec <&-; echo >"$0"; }';

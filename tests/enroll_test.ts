@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { type ControlPlane, startControlPlane } from "../scripts/dev/control_plane.ts";
 import { agentCommand } from "./_command.ts";
+import { sh } from "./_second_user.ts";
+import { mayMount } from "./_small_disk.ts";
 
 const ADDRESS = "me@example.com";
 
@@ -83,6 +85,44 @@ class Machine implements AsyncDisposable {
     await Deno.remove(this.#folder, { recursive: true });
   }
 }
+
+/** What enrollments, asked for or not, the control plane has heard of. */
+function initiated(cp: ControlPlane): number {
+  return cp.requests.filter(({ path }) => path.endsWith("/initiate")).length;
+}
+
+Deno.test("what could not be kept is not asked for", async () => {
+  await using machine = await Machine.make();
+  // In the way of what is tried.
+  await Deno.mkdir(`${machine.state}.probe`, { recursive: true });
+  const { code, stderr } = await machine.run(["enroll", "--email", ADDRESS]);
+  assert.equal(code, 1);
+  assert.match(stderr, /identity\.json could not be written .*: nothing was asked of the control/);
+  assert.equal(initiated(machine.cp), 0);
+});
+
+Deno.test({
+  name:
+    "a configuration that is a mount of its own is written in its place (needs the right to mount)",
+  ignore: !await mayMount(),
+  fn: async () => {
+    await using machine = await Machine.make();
+    await sh('mount --bind "$1" "$1"', machine.config);
+    try {
+      const child = machine.start(["enroll", "--email", ADDRESS]);
+      const ending = end(child);
+      const enrollment = await machine.cp.waitFor(() => machine.cp.enrollments[0], {
+        what: "the enrollment",
+      });
+      machine.cp.approve(enrollment.token);
+      const { code, stderr } = await ending;
+      assert.equal(code, 0, stderr);
+      assert.equal((await machine.saved()).node_id, (await machine.identity()).node_id);
+    } finally {
+      await sh('umount "$1"', machine.config);
+    }
+  },
+});
 
 async function end(child: Deno.ChildProcess, input = ""): Promise<Ended> {
   const writer = child.stdin.getWriter();

@@ -10,10 +10,24 @@ export interface Word {
 export interface Place {
   /** The commands before it, each with a space before it; "" behind the program's name. */
   readonly path: string;
-  /** Subcommands, or the choices of the command's first argument. */
+  /** Subcommands, or the choices of the argument that comes here. */
   readonly words: readonly Word[];
+  /** Whether the name of a file may come here. */
+  readonly files?: boolean;
   /** Options by their names, dashes included. */
-  readonly options: readonly { readonly names: readonly string[]; readonly description: string }[];
+  readonly options: readonly PlaceOption[];
+}
+
+/** An option of a place. */
+export interface PlaceOption {
+  /** Its names, dashes included. */
+  readonly names: readonly string[];
+  /** What it means, in a line. */
+  readonly description: string;
+  /** What its value may be, where that is known. */
+  readonly values?: readonly string[];
+  /** Whether its value is the name of a file. */
+  readonly files?: boolean;
 }
 
 // In all three scripts `at` becomes the last known place before the cursor: the words that lead to
@@ -22,13 +36,19 @@ export interface Place {
 /** Completes `program` in bash. */
 export function bashScript(program: string, places: readonly Place[]): string {
   const name = functionName(program);
-  const cases = places.map(({ path, words, options }) =>
+  const cases = places.map(({ path, words, options, files = false }) =>
     `    ${quote(path)}) words=${quote(words.map((word) => word.name).join(" "))}` +
-    ` options=${quote(options.flatMap((option) => option.names).join(" "))} ;;\n`
+    ` options=${quote(options.flatMap((option) => option.names).join(" "))}` +
+    `${files ? " files=1" : ""} ;;\n`
+  ).join("");
+  const values = valued(places).map(({ path, option: { names, values = [] } }) =>
+    `    ${names.map((name) => quote(`${path} ${name}`)).join("|")})` +
+    (values.length > 0 ? ` words=${quote(values.join(" "))}` : " words= files=1") +
+    " options= ;;\n"
   ).join("");
   return `# ${program}: completion for bash
 ${name}() {
-  local at= word words= options= current=\${COMP_WORDS[COMP_CWORD]}
+  local at= word words= options= files= current=\${COMP_WORDS[COMP_CWORD]}
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case "$at $word" in
       ${known(places).map(quote).join("|")}) at="$at $word" ;;
@@ -36,6 +56,13 @@ ${name}() {
   done
   case "$at" in
 ${cases}  esac
+  case "$at \${COMP_WORDS[COMP_CWORD-1]}" in
+${values}  esac
+  if [[ -n $files && $current != -* ]]; then
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    return
+  fi
   [[ $current == -* || -z $words ]] && words=$options
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
@@ -48,18 +75,23 @@ export function zshScript(program: string, places: readonly Place[]): string {
   const name = functionName(program);
   const described = (word: string, description: string) =>
     quote(`${word.replaceAll(":", "\\:")}${description && `:${description}`}`);
-  const cases = places.map(({ path, words, options }) =>
+  const cases = places.map(({ path, words, options, files = false }) =>
     `    ${quote(path)})
       words_here=(${words.map((word) => described(word.name, word.description)).join(" ")})
       options=(${
       options.flatMap(({ names, description }) => names.map((name) => described(name, description)))
         .join(" ")
-    }) ;;\n`
+    })${files ? "\n      files=1" : ""} ;;\n`
+  ).join("");
+  const values = valued(places).map(({ path, option: { names, values = [] } }) =>
+    `    ${names.map((name) => quote(`${path} ${name}`)).join("|")}) ` +
+    (values.length > 0 ? `compadd -- ${values.map(quote).join(" ")}` : "_files") +
+    "; return ;;\n"
   ).join("");
   return `#compdef ${program}
 # ${program}: completion for zsh
 ${name}() {
-  local at= word
+  local at= word files=
   local -a words_here options
   for word in "\${(@)words[2,CURRENT-1]}"; do
     case "$at $word" in
@@ -68,7 +100,11 @@ ${name}() {
   done
   case "$at" in
 ${cases}  esac
-  if [[ $words[CURRENT] == -* || $#words_here -eq 0 ]]; then
+  case "$at $words[CURRENT-1]" in
+${values}  esac
+  if [[ -n $files && $words[CURRENT] != -* ]]; then
+    _files
+  elif [[ $words[CURRENT] == -* || $#words_here -eq 0 ]]; then
     _describe -o option options
   else
     _describe argument words_here
@@ -84,13 +120,16 @@ export function fishScript(program: string, places: readonly Place[]): string {
   const complete = (path: string, rest: string, description: string) =>
     `complete -c ${program} -n ${quote(`${name} ${quote(path)}`)} ${rest}` +
     `${description && ` -d ${quote(description)}`}\n`;
-  const lines = places.flatMap(({ path, words, options }) => [
+  const lines = places.flatMap(({ path, words, options, files = false }) => [
+    ...files ? [complete(path, "-F", "")] : [],
     ...words.map((word) => complete(path, `-a ${quote(word.name)}`, word.description)),
-    ...options.map(({ names, description }) => {
+    ...options.map(({ names, description, values = [], files: isFile = false }) => {
       const flags = names.map((name) =>
         name.startsWith("--") ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`
       );
-      return complete(path, flags.join(" "), description);
+      const value = values.length > 0 ? [`-x -a ${quote(values.join(" "))}`] : [];
+      const rest = [...flags, ...isFile ? ["-r -F"] : value].join(" ");
+      return complete(path, rest, description);
     }),
   ]);
   return `# ${program}: completion for fish
@@ -113,6 +152,13 @@ function known(places: readonly Place[]): string[] {
         .filter((path) => path !== ""),
     ),
   ];
+}
+
+/** The options whose values can be completed. */
+function valued(places: readonly Place[]): { path: string; option: PlaceOption }[] {
+  return places.flatMap(({ path, options }) =>
+    options.filter(({ values, files }) => values || files).map((option) => ({ path, option }))
+  );
 }
 
 function functionName(program: string): string {

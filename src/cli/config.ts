@@ -1,4 +1,4 @@
-import { EXIT_FAILED } from "../system/user_error.ts";
+import { EXIT_FAILED, EXIT_USAGE, UserError } from "../system/user_error.ts";
 import {
   CONFIG_KEYS,
   type ConfigKey,
@@ -10,6 +10,7 @@ import {
   locateConfig,
   masked,
 } from "../config/mod.ts";
+import { nearest } from "./nearest.ts";
 import { complain, print, PROGRAM, quoted } from "./output.ts";
 import { requireRoot } from "./root.ts";
 
@@ -27,7 +28,7 @@ interface Shown {
 export async function configShow(
   { json = false, reveal = false }: { json?: boolean; reveal?: boolean },
 ): Promise<number> {
-  if (reveal) await requireRoot("config show --reveal");
+  if (reveal) await requireRoot();
   const inspected = await inspectConfig();
   const { path, exists, unknownKeys, problems, passedOver } = inspected;
   passedOver.forEach(complain);
@@ -39,6 +40,39 @@ export async function configShow(
   const sentences = Object.values(problems);
   sentences.forEach(complain);
   return sentences.length > 0 ? EXIT_FAILED : 0;
+}
+
+/** Prints the value of a key that is in use, a secret as `***`; gives the exit code, 1 if it is unset. */
+export async function configGet(
+  key: string,
+  { reveal = false }: { reveal?: boolean } = {},
+): Promise<number> {
+  const row = findKey(key);
+  if (reveal) await requireRoot();
+  const { config, problems, passedOver } = await inspectConfig();
+  passedOver.forEach(complain);
+  const problem = problems[key];
+  if (problem !== undefined) throw new UserError(problem);
+  const value = fileForm(row, config);
+  if (value === undefined) {
+    complain(`${key} is not set.`);
+    return EXIT_FAILED;
+  }
+  print(`${quoted(reveal ? value : masked(row, value))}\n`);
+  return 0;
+}
+
+/**
+ * The row of a key.
+ *
+ * @throws {UserError} that suggests the nearest.
+ */
+export function findKey(key: string): ConfigKey {
+  const row = CONFIG_KEYS.find((row) => row.key === key);
+  if (row) return row;
+  const meant = nearest(key, CONFIG_KEYS.map((row) => row.key));
+  const hint = meant ? `did you mean ${meant}?` : `\`${PROGRAM} config set --help\` lists all.`;
+  throw new UserError(`There is no key '${key}': ${hint}`, { exitCode: EXIT_USAGE });
 }
 
 /** Prints the path of the configuration file, be there one or not; gives the exit code. */

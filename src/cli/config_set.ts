@@ -1,6 +1,6 @@
 import { resolve } from "@std/path";
+import * as z from "@zod/zod";
 import {
-  CONFIG_KEYS,
   type ConfigKey,
   type ConfigValue,
   inspectConfig,
@@ -12,6 +12,7 @@ import {
 } from "../config/mod.ts";
 import { requireControlPlane } from "../control_plane/api_answer.ts";
 import { clientTrusting } from "../control_plane/connect.ts";
+import { knownIdentity } from "../identity/known_identity.ts";
 import { readLaunches } from "../privileges/privileges.ts";
 import { Logger } from "../system/logger.ts";
 import { INSTALLED, SERVICE } from "../system/paths.ts";
@@ -20,7 +21,7 @@ import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { ask } from "./ask.ts";
 import { readLines } from "./lines.ts";
-import { nearest } from "./nearest.ts";
+import { findKey } from "./config.ts";
 import { complain, print, PROGRAM, quoted } from "./output.ts";
 import { changeService, type ServiceOutcome, tell } from "./service_commands.ts";
 
@@ -43,13 +44,14 @@ export async function configSet(
   text: string,
   { restart, force = false }: ConfigSetOptions = {},
 ): Promise<number> {
-  const row = CONFIG_KEYS.find((row) => row.key === key);
-  if (!row) throw unknownKey(key);
+  const row = findKey(key);
   const { path, passedOver } = await locateConfig();
   passedOver.forEach(complain);
-  const value = text.trim() === ""
+  const wanted = text.trim() === "" ? null : parse(row, text);
+  if (!force) await protectIdentity(row, wanted);
+  const value = wanted === null
     ? null
-    : await checked(key, parse(row, text), path === INSTALLED.config && !force);
+    : await checked(key, wanted, path === INSTALLED.config && !force);
   const { warnings } = await saveConfig(path, { [key]: value });
   const what = value === null
     ? `Removed ${key} from`
@@ -63,6 +65,37 @@ export async function configSet(
   }
   const outcome = await applyIfInUse(path, row, restart);
   return outcome ? tell(outcome) : 0;
+}
+
+/** What the control plane gives out (contract: Heartbeat), in words and as a test. */
+const SHAPES: Record<string, [words: string, fits: (text: string) => boolean]> = {
+  agent_token: ["at least 32 characters", (text) => text.length >= 32],
+  node_id: ["a UUID", (text) => z.uuid().safeParse(text).success],
+};
+
+/**
+ * Who this machine is comes from its enrollment: a slip here would cut it off from its node.
+ *
+ * @throws {UserError} unless the value can be the control plane's and takes no identity's place.
+ */
+async function protectIdentity({ key }: ConfigKey, value: ConfigValue | null): Promise<void> {
+  const shape = SHAPES[key];
+  if (!shape) return;
+  const [words, fits] = shape;
+  if (value !== null && !fits(String(value))) {
+    const message = `${key} of the control plane has another shape: ${words}. ` +
+      "Nothing was changed; --force saves it all the same.";
+    throw new UserError(message, { exitCode: EXIT_USAGE });
+  }
+  const loaded = await inspectConfig();
+  // Half a pair, or a damaged file, is no identity that could be lost.
+  const known = await knownIdentity(loaded).catch(() => undefined);
+  const current = key === "node_id" ? known?.nodeId : known?.agentToken;
+  if (!known || current === value) return;
+  throw new UserError(
+    `This machine is node ${known.nodeId}: \`${PROGRAM} enroll --again\` makes it another one. ` +
+      `Nothing was changed; --force changes ${key} all the same.`,
+  );
 }
 
 /** The world that {@linkcode applyIfInUse} sees. */
@@ -162,10 +195,4 @@ function parse(row: ConfigKey, text: string): ConfigValue {
   } catch (error) {
     throw new UserError(messageOf(error), { exitCode: EXIT_USAGE });
   }
-}
-
-function unknownKey(key: string): UserError {
-  const meant = nearest(key, CONFIG_KEYS.map((row) => row.key));
-  const hint = meant ? `did you mean ${meant}?` : `\`${PROGRAM} config show\` lists all.`;
-  return new UserError(`There is no key '${key}': ${hint}`, { exitCode: EXIT_USAGE });
 }

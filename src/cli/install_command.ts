@@ -51,7 +51,7 @@ export async function install(options: InstallCommandOptions): Promise<number> {
     token: options.bootstrapToken ?? processEnv(TOKEN_VARIABLE),
   };
   const runFile = processEnv(RUN_FILE_VARIABLE);
-  await requireRoot("install", runFile);
+  await requireRoot(runFile);
   const machine: Machine = { places: INSTALLED, run: runTool };
   const release = await findRelease({ runFile });
   using interruption = new Interruption("The installation was interrupted.");

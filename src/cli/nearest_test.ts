@@ -12,3 +12,19 @@ Deno.test("the nearest word is found, and none where nothing is like it", () => 
   assert.equal(nearest("", words), undefined);
   assert.equal(nearest("run", []), undefined);
 });
+
+Deno.test("what a word means, or begins, comes before what it looks like", () => {
+  const commands = ["start", "status", "stop", "logs", "doctor", "config", "uninstall", "update"];
+  const cases = {
+    stat: "status",
+    log: "logs",
+    remove: "uninstall",
+    check: "doctor",
+    conf: "config",
+    upgrade: "update",
+    sart: "start",
+  };
+  for (const [word, command] of Object.entries(cases)) {
+    assert.equal(nearest(word, commands), command);
+  }
+});

@@ -4,6 +4,7 @@ import { AgentCommand } from "./agent_command.ts";
 import type { BootstrapCommandOptions } from "./bootstrap_command.ts";
 import type { InstallCommandOptions } from "./install_command.ts";
 import type { UpdateCommandOptions } from "./update_command.ts";
+import type { UninstallCommandOptions } from "./uninstall_command.ts";
 import type { ConfigSetOptions } from "./config_set.ts";
 import { print, PROGRAM } from "./output.ts";
 
@@ -12,7 +13,7 @@ const EXIT_CODES = "\nExit codes: 0 done, 1 failed, 2 usage error.";
 /** Runs the command that `args` (without the program's name) ask for; gives its exit code. */
 export async function runProgram(args: string[]): Promise<number> {
   let exitCode = 0;
-  const program = commandLine((code) => exitCode = code);
+  const program = commandLine((code) => exitCode = code, await keysHelp(args));
   try {
     await program.parseAsync(plainly(args), { from: "user" });
     return exitCode;
@@ -21,6 +22,13 @@ export async function runProgram(args: string[]): Promise<number> {
     // It has printed a help text, which was asked for if its exit code is 0.
     return error.exitCode === 0 ? 0 : EXIT_USAGE;
   }
+}
+
+/** The table of the keys is loaded only for the help that shows it. */
+async function keysHelp(args: string[]): Promise<string> {
+  const wanted = ["config", "set"].every((word) => args.includes(word)) &&
+    ["help", "-h", "--help"].some((word) => args.includes(word));
+  return wanted ? (await import("./config_keys_help.ts")).configKeysHelp() : "";
 }
 
 /** The two forms that the parser does not know by itself, put into ones that it knows. */
@@ -34,9 +42,9 @@ type Exit = (code: number) => void;
 
 /**
  * All commands; the one that is called gives its exit code to `exit`. Each loads its module only
- * when it is called, so that the others start quickly.
+ * when it is called, so that the others start quickly. `keys` is told in the help of `config set`.
  */
-export function commandLine(exit: Exit): Command {
+export function commandLine(exit: Exit, keys = ""): Command {
   const program = new AgentCommand(PROGRAM)
     .description("Lets a Noderax control plane watch this machine and run tasks on it.")
     .exitOverride()
@@ -56,7 +64,7 @@ export function commandLine(exit: Exit): Command {
   describeEnrollment(program, exit);
   describeInstallation(program, exit);
   describeService(program, exit);
-  describeConfig(program, exit);
+  describeConfig(program, exit, keys);
   describeTools(program, exit);
   return program;
 }
@@ -100,6 +108,9 @@ function describeEnrollment(program: Command, exit: Exit): void {
 }
 
 function describeInstallation(program: Command, exit: Exit): void {
+  const level = new Option("--log-level <level>", "how much the agent logs; is kept");
+  // Not by choices(), which would know no other spelling.
+  level.argChoices = ["debug", "info", "warn", "error"];
   program.command("install")
     .description("install this program as a service, enroll the machine and start; also upgrades")
     .option("--api-url <url>", "the control plane's address; asked for unless given or configured")
@@ -109,7 +120,7 @@ function describeInstallation(program: Command, exit: Exit): void {
       "--bootstrap-token <token>",
       "enroll with a token created in the web app; also taken from NODERAX_BOOTSTRAP_TOKEN",
     )
-    .option("--log-level <level>", "debug, info, warn or error; kept in the configuration")
+    .addOption(level)
     .addHelpText(
       "after",
       examples([
@@ -140,9 +151,10 @@ function describeInstallation(program: Command, exit: Exit): void {
     });
   program.command("uninstall")
     .description("stop the service and remove what install created")
-    .option("--purge", "remove configuration, identity and state as well")
-    .addHelpText("after", examples(["uninstall", "uninstall --purge"]))
-    .action(async (options: { purge?: boolean }) => {
+    .option("--purge", "remove configuration, identity and state as well; asks first")
+    .option("--yes", "do not ask")
+    .addHelpText("after", examples(["uninstall", "uninstall --purge --yes"]))
+    .action(async (options: UninstallCommandOptions) => {
       const { uninstall } = await import("./uninstall_command.ts");
       exit(await uninstall(options));
     });
@@ -193,7 +205,7 @@ function describeService(program: Command, exit: Exit): void {
     });
 }
 
-function describeConfig(program: Command, exit: Exit): void {
+function describeConfig(program: Command, exit: Exit, keys: string): void {
   const config = program.command("config")
     .description("show and change the configuration")
     .addHelpText("after", examples(["config show", "config set log_level debug", "config path"]));
@@ -206,24 +218,44 @@ function describeConfig(program: Command, exit: Exit): void {
       const { configShow } = await import("./config.ts");
       exit(await configShow(options));
     });
-  config.command("set")
+  config.command("get")
+    .description("print the value of a key that is in use, whoever has set it")
+    .argument("<key>", "such as log_level")
+    .option("--reveal", "print a secret too; root only")
+    .addHelpText("after", examples(["config get api_url"]))
+    .action(async (key: string, options: { reveal?: boolean }) => {
+      const { configGet } = await import("./config.ts");
+      exit(await configGet(key, options));
+    });
+  const restarting = (command: Command): Command =>
+    command
+      .option("--restart", "restart the service where the key needs it")
+      .option("--no-restart", "do not restart it, and do not ask")
+      .option("--force", "save also what the agent could not use, and another identity");
+  restarting(config.command("set"))
     .description(
       "change a value in the configuration file; the running service reloads it if it can",
     )
     .argument("<key>", "such as log_level")
     .argument("<value>", 'the new value; "" removes the key')
-    .option("--restart", "restart the service where the key needs it")
-    .option("--no-restart", "do not restart it, and do not ask")
-    .option("--force", "save also what the agent could not use")
     // A value may begin with a dash.
     .allowUnknownOption()
     .addHelpText(
       "after",
-      examples(["config set heartbeat_interval 20s", 'config set run_as_user ""']),
+      examples(["config set heartbeat_interval 20s", "config set api_url host --restart"]),
     )
+    .addHelpText("after", keys)
     .action(async (key: string, value: string, options: ConfigSetOptions) => {
       const { configSet } = await import("./config_set.ts");
       exit(await configSet(key, value, options));
+    });
+  restarting(config.command("unset"))
+    .description("remove a key from the configuration file, which brings its default back")
+    .argument("<key>", "such as log_level")
+    .addHelpText("after", examples(["config unset run_as_user"]))
+    .action(async (key: string, options: ConfigSetOptions) => {
+      const { configSet } = await import("./config_set.ts");
+      exit(await configSet(key, "", options));
     });
   config.command("path")
     .description("print the path of the configuration file")

@@ -25,7 +25,7 @@ export async function service(
   { force = false }: { force?: boolean } = {},
   run: RunTool = runTool,
 ): Promise<number> {
-  await requireRoot(action);
+  await requireRoot();
   const { active } = await installedService(run);
   if (action === "restart" && active === "active" && !force) await requireStartable();
   return tell(await changeService(action, run));

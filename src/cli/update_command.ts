@@ -35,7 +35,7 @@ export interface UpdateCommandOptions {
 /** Installs another version from update_source; gives the exit code. */
 export async function updateAgent(options: UpdateCommandOptions): Promise<number> {
   const processEnv = takeEnvironment();
-  await requireRoot("update");
+  await requireRoot();
   const machine: Machine = { places: INSTALLED, run: runTool };
   requireOwnLife(machine, `${PROGRAM} update`);
   const loaded = await loadConfig({ env: installEnv(INSTALLED, processEnv) });

@@ -4,7 +4,7 @@
  * @module
  */
 export { formatDuration, parseDuration } from "./duration.ts";
-export { LOG_LEVELS } from "./_kinds.ts";
+export { filePath, flag, LOG_LEVELS } from "./_kinds.ts";
 export type { ReadEnv } from "./_env.ts";
 export * from "./load.ts";
 export * from "./save.ts";

@@ -9,6 +9,7 @@ import {
   UnusableAnswerError,
 } from "../control_plane/errors.ts";
 import type { EnrollmentStatus, InitiatedEnrollment, NodeFacts } from "../control_plane/schemas.ts";
+import { writeFileAtomic } from "../system/atomic_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { writeIdentity } from "./identity_file.ts";
 
@@ -102,6 +103,7 @@ export async function initiateEnrollment(
   { retryMs = 30_000, signal }: { retryMs?: number; signal?: AbortSignal } = {},
 ): Promise<InitiatedEnrollment> {
   const { email, hostname, facts } = request;
+  await provePlace(loaded);
   const endMs = performance.now() + retryMs;
   const backoff = new Backoff({ firstMs: 2_000, maxMs: 8_000 });
   for (let tries = 1;; tries++) {
@@ -118,6 +120,31 @@ export async function initiateEnrollment(
       }
       if (tries === 1) warn(`No answer yet (${problemOf(cause)}): trying again.`);
       await pause(leaveAloneMs(cause) + backoff.next(), signal);
+    }
+  }
+}
+
+/** More than the identity and the configuration need. */
+const PROBE_BYTES = 65_536;
+
+/**
+ * Looks whether an identity and the configuration could be written, before the control plane is asked
+ * for what would be lost otherwise.
+ *
+ * @throws {UserError} that names the file.
+ */
+export async function provePlace({ config, path }: LoadedConfig): Promise<void> {
+  for (const file of [config.stateFile, path]) {
+    try {
+      const probe = `${file}.probe`;
+      await writeFileAtomic(probe, " ".repeat(PROBE_BYTES));
+      await Deno.remove(probe);
+    } catch (cause) {
+      throw new UserError(
+        `${file} could not be written (${messageOf(cause)}): nothing was asked of the control ` +
+          "plane; make its folder writable for this user, or name another file.",
+        { cause },
+      );
     }
   }
 }

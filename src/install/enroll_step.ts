@@ -1,14 +1,10 @@
 import { loadConfig, type ReadEnv } from "../config/mod.ts";
-import { writeFileAtomic } from "../system/atomic_file.ts";
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
-import { completeEnrollment, type EnrollmentPlace } from "../identity/enrollment.ts";
+import { completeEnrollment, type EnrollmentPlace, provePlace } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { consumeToken } from "./bootstrap.ts";
 import type { Step } from "./steps.ts";
-
-/** More than the identity and the configuration need. */
-const PROBE_BYTES = 65_536;
 
 /** What {@linkcode enrollment} is told. */
 export interface EnrollmentOptions {
@@ -39,7 +35,7 @@ export function enrollment({ env, warn, token, converse }: EnrollmentOptions): S
       const api = new EnrollmentApi(transport, loaded.config.requestTimeoutMs);
       const place = { loaded, api, env, warn };
       try {
-        if (token) await provePlace(loaded.config.stateFile, loaded.path);
+        if (token) await provePlace(loaded);
         const credentials = token
           ? await consumeToken(api, token, loaded.config)
           : await converse(place);
@@ -60,13 +56,4 @@ export function enrollment({ env, warn, token, converse }: EnrollmentOptions): S
       }
     },
   };
-}
-
-/** A token is used up by its call: what that brings must find a place beside these files. */
-async function provePlace(...files: string[]): Promise<void> {
-  for (const file of files) {
-    const probe = `${file}.probe`;
-    await writeFileAtomic(probe, " ".repeat(PROBE_BYTES));
-    await Deno.remove(probe);
-  }
 }

@@ -9,7 +9,7 @@ import { makeBundle, TestMachine } from "./_test_machine.ts";
 import { installAgent, type InstallOptions } from "./install.ts";
 import { findRelease } from "./release.ts";
 import { installEnv } from "./settings.ts";
-import { uninstallAgent } from "./uninstall.ts";
+import { purgedParts, uninstallAgent } from "./uninstall.ts";
 
 const Told = z.object({
   stage: z.string(),
@@ -281,6 +281,8 @@ Deno.test("uninstall removes what install has made, twice, and the rest when tol
   world.onceStarted();
   await world.install("1", { token: world.cp.addInstall() });
   await Deno.mkdir(`${machine.places.programFolder}.new`);
+  await Deno.mkdir(`${machine.places.stateFolder}.old`);
+  await Deno.mkdir(`${machine.places.unit}.d`);
   const uninstall = async (purge: boolean) => {
     let shown = "";
     const print = (text: string) => shown += text.replaceAll(machine.root, "");
@@ -302,6 +304,14 @@ The Noderax web app still lists the node: remove it there.
   );
   assert.doesNotMatch(await uninstall(false), /Removed/);
   assert.ok(await readIdentity(machine.places.identity));
+  const parts = (await purgedParts(machine)).map((part) => part.replaceAll(machine.root, ""));
+  assert.deepEqual(parts, [
+    "/etc/noderax-agent",
+    "/var/lib/noderax-agent",
+    "/var/lib/noderax-agent.old",
+    "/etc/systemd/system/noderax-agent.service.d",
+    "user noderax and its home /home/noderax",
+  ]);
   assert.match(await uninstall(true), /Removed: user noderax and its home\n/);
   assert.ok(machine.calls.includes("/usr/sbin/userdel --remove noderax"));
   assert.deepEqual(await machine.content(), before);

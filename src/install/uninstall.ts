@@ -57,14 +57,33 @@ export async function uninstallAgent(
   return failed;
 }
 
-/** Those that were set aside when an earlier agent was taken over hold secrets as well. */
-async function foldersOfSettings({ configFolder, stateFolder }: Places): Promise<string[]> {
+/**
+ * What only a purge removes, as far as it is there, a line each for a person. Throws a
+ * {@linkcode UserError} where a package has installed the agent.
+ */
+export async function purgedParts({ places, run }: Machine): Promise<string[]> {
+  await refuseToRemovePackage(places);
+  const account = await findAccount(run);
   return [
+    ...await foldersOfSettings(places),
+    ...account?.ours ? [`user ${SERVICE_USER} and its home ${account.home}`] : [],
+  ];
+}
+
+/**
+ * Configuration, state and changes of the unit, as far as they are there. Those that were set aside
+ * when an earlier agent was taken over hold secrets as well.
+ */
+async function foldersOfSettings({ configFolder, stateFolder, unit }: Places): Promise<string[]> {
+  const folders = [
     configFolder,
     ...await foldersAside(configFolder),
     stateFolder,
     ...await foldersAside(stateFolder),
+    `${unit}.d`,
   ];
+  const there = await Promise.all(folders.map(isThere));
+  return folders.filter((_, at) => there[at]);
 }
 
 async function removeService({ places, run }: Machine): Promise<boolean> {

@@ -47,11 +47,16 @@ export async function writeFileAtomic(
     await Deno.rename(temp, target);
   } catch (error) {
     await Deno.remove(temp).catch(() => {});
-    if (!(error instanceof Deno.errors.Busy)) throw error;
+    if (!isBusy(error)) throw error;
     // A file of its own mount, as in a container, can be written but not replaced.
     await writeInPlace(target, data);
   }
   if (syncFolder) await sync(folder);
+}
+
+/** What rename(2) answers for a mount point; Deno has no class of its own for it everywhere. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && /\(os error 16\)/.test(error.message);
 }
 
 async function writeInPlace(path: string, data: string | Uint8Array): Promise<void> {

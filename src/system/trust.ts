@@ -134,6 +134,7 @@ export async function lookAt(path: string): Promise<Deno.FileInfo | undefined> {
     return await Deno.lstat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.NotADirectory) return undefined;
     throw error;
   }
 }

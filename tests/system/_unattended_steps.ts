@@ -91,8 +91,14 @@ export function unattendedSteps(): Steps {
     },
 
     "uninstall --purge leaves nothing": async (scene) => {
-      const { code, stdout, stderr } = await scene.agent("uninstall", "--purge");
-      tell(`\n# noderax-agent uninstall --purge\n${stdout}${stderr}`);
+      const asked = await scene.agent("uninstall", "--purge");
+      tell(
+        `\n# noderax-agent uninstall --purge     (nobody to ask)\n${asked.stdout}${asked.stderr}`,
+      );
+      assert.equal(asked.code, 2);
+      assert.match(asked.stdout, /^This deletes for good:\n {2}\/etc\/noderax-agent\n/);
+      const { code, stdout, stderr } = await scene.agent("uninstall", "--purge", "--yes");
+      tell(`\n# noderax-agent uninstall --purge --yes\n${stdout}${stderr}`);
       assert.equal(code, 0);
       assert.deepEqual(await newFilesOf(scene, pristine), []);
       const { machine } = scene;

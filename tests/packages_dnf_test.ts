@@ -66,9 +66,10 @@ Deno.test({
     await it.change("packageInstall", ["base"], []);
     await it.root.exclude("");
     await it.change("packageInstall", ["base"], ["base 1.0-1>1.1-1"]);
-    await it.change("packageInstall", ["base"], []);
-    await it.change("packageInstall", ["top", "Old_lib++"], [
+    await it.change("packageInstall", ["base-1.0"], ["base 1.1-1>1.0-1"]);
+    await it.change("packageInstall", ["base", "top", "Old_lib++"], [
       "Old_lib++ >2:3.0-1",
+      "base 1.0-1>1.1-1",
       "top >2.0-1",
     ]);
 

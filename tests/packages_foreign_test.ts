@@ -49,11 +49,11 @@ Deno.test(
     await it.restart();
     await it.go();
     const { status, error, system } = it.story(await it.fleet.ended(id));
-    const mend = `dpkg has left ${it.repository.name("held")} half done: ` +
-      'run "dpkg --configure -a" to mend it';
+    const repair = `dpkg has left ${it.repository.name("held")} half done: ` +
+      'run "dpkg --configure -a" to repair it';
     assert.equal(status, "failed");
-    assert.equal(error, `the agent was restarted while the task ran; ${mend}`);
-    assert(system.endsWith(`[${mend}]`), system);
+    assert.equal(error, `the agent was restarted while the task ran; ${repair}`);
+    assert(system.endsWith(`[${repair}]`), system);
     assert.deepEqual(it.fleet.controlPlane.violations, []);
   },
 );

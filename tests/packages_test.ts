@@ -91,20 +91,20 @@ Deno.test(
 
     const story = await it.run("packageInstall", ["fails"]);
     const name = it.repository.name("fails");
-    const mend = `dpkg has left ${name} half done: run "dpkg --configure -a" to mend it`;
+    const repair = `dpkg has left ${name} half done: run "dpkg --configure -a" to repair it`;
     assert.equal(story.status, "failed");
     assert.equal(story.exitCode, 100);
     assert.match(
       story.error,
       /^dpkg: processing package .* returned error exit status 3; Sub-proc/,
     );
-    assert(story.error.endsWith(`; ${mend}`), story.error);
+    assert(story.error.endsWith(`; ${repair}`), story.error);
     assert.deepEqual(story.changed, ["fails >1.0"]);
     assert.match(story.system, /packages are only half configured/);
-    assert(story.system.endsWith(`[${mend}]`), story.system);
+    assert(story.system.endsWith(`[${repair}]`), story.system);
     for (const suffix of ["fails", "lost"]) {
       const next = await fails("packageInstall", [suffix], /; dpkg has left /);
-      assert(next.error.endsWith(`; ${mend}`), next.error);
+      assert(next.error.endsWith(`; ${repair}`), next.error);
     }
     assert.deepEqual((await it.run("packagePurge", ["fails"])).changed, ["fails 1.0>"]);
     assert.deepEqual(it.fleet.controlPlane.violations, []);
@@ -134,7 +134,7 @@ Deno.test("a cancelled change leaves when dpkg has finished what it is at", REAL
   assert.equal(
     await cancelled("heldfails"),
     `cancelled: Stopped by operator; dpkg has left ${it.repository.name("heldfails")} half done: ` +
-      'run "dpkg --configure -a" to mend it',
+      'run "dpkg --configure -a" to repair it',
   );
   assert.deepEqual(it.fleet.controlPlane.violations, []);
 });
@@ -275,7 +275,7 @@ Deno.test(
     const { aftermath, result, system } = await outcome;
     assert.equal(
       aftermath,
-      `dpkg has left ${repository.name("held")} half done: run "dpkg --configure -a" to mend it`,
+      `dpkg has left ${repository.name("held")} half done: run "dpkg --configure -a" to repair it`,
     );
     assert.deepEqual(result?.changed, [{ name: repository.name("held"), to: "1.0" }]);
     assert.match(system, /^\[apt-get is asked to stop.*\n[^]*packages are only half configured/);

@@ -26,7 +26,7 @@ const PROFILES: RootAccessProfile[] = [
 async function harmless(folder: string): Promise<string> {
   const bin = join(folder, "bin");
   await Deno.mkdir(bin);
-  for (const name of ["apt-get", "systemctl", "reboot", "shutdown"]) {
+  for (const name of ["apt-get", "dnf", "systemctl", "reboot", "shutdown"]) {
     const script = '#!/bin/sh\necho "$(id -u) ${0##*/} $*"\n';
     await Deno.writeTextFile(join(bin, name), script, { mode: 0o755 });
   }
@@ -143,6 +143,7 @@ privileged(
     };
     const expected = {
       "apt-get update": "0 apt-get update",
+      "dnf makecache": "0 dnf makecache",
       "systemctl restart noderax-agent": "0 systemctl --no-block restart noderax-agent",
       "systemctl reboot": "0 systemctl reboot",
       "reboot": "0 reboot ",

@@ -1,10 +1,12 @@
 import { NAME, SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
-import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
+import { findManager } from "../packages/find_manager.ts";
+import { holderAmong } from "../packages/lock_patience.ts";
+import type { PackageManager } from "../packages/package_manager.ts";
+import type { Query } from "../packages/query.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
+import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
 import type { CheckContext } from "./check_context.ts";
-
-/** What apt and dpkg hold while they change packages. */
-const DPKG_LOCKS = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
 
 /** The package manager and the service manager. */
 export function machineChecks(context: CheckContext): Check[] {
@@ -15,28 +17,31 @@ export function machineChecks(context: CheckContext): Check[] {
 }
 
 async function checkPackages({ run, lockHolder }: CheckContext): Promise<Finding> {
-  const [dpkg, apt] = await Promise.all([run("dpkg", "--version"), run("apt-get", "--version")]);
-  if (dpkg.code !== 0) return skip("no dpkg: package tasks need Debian or Ubuntu");
-  if (apt.code !== 0) return fail("there is dpkg, but no apt-get", "dpkg -i apt_*.deb");
-  for (const lock of DPKG_LOCKS) {
-    const holder = lockHolder(lock);
-    if (!holder) continue;
+  const query: Query = async (program = "", ...args) => {
+    const { code, stdout, stderr } = await run(program, ...args);
+    return { exitCode: code, stdout, stderr };
+  };
+  let manager: PackageManager;
+  try {
+    manager = await findManager(run);
+  } catch (error) {
+    return skip(messageOf(error));
+  }
+  const { name } = manager;
+  const version = await run(name, "--version");
+  if (version.code !== 0) return fail(`${name} does not run`, `install ${name}`);
+  if (name === "rpm") return warn("there is rpm, but no dnf", "microdnf install dnf");
+  const { what, paths } = await manager.locks(query);
+  const holder = holderAmong(paths, lockHolder);
+  if (holder) {
     const who = `${holder.name || "a process"} (process ${holder.pid})`;
     const found = `${holder.certain ? "" : "perhaps "}${who} changes packages now`;
     return warn(found, "wait for it; package tasks wait up to 120 s");
   }
-  const audit = await run("dpkg", "--audit");
-  if (audit.code === 0 && audit.stdout === "") {
-    const version = /^apt (\S+)/.exec(apt.stdout)?.[1] ?? "";
-    return ok(`apt ${version}, and dpkg finds nothing half done`);
-  }
-  const broken = [...audit.stdout.matchAll(/^ (\S+)/gm)].map(([, name]) => name);
-  return fail(
-    broken.length > 0
-      ? `packages are half done: ${broken.slice(0, 5).join(", ")}${broken.length > 5 ? ", …" : ""}`
-      : `dpkg --audit: ${audit.stderr || audit.stdout}`,
-    "dpkg --configure -a && apt-get install -f",
-  );
+  const broken = await manager.audit(query, () => Promise.resolve());
+  if (broken !== undefined) return failureOf(new UserError(broken));
+  const number = /\d+\.\S+/.exec(version.stdout)?.[0] ?? "";
+  return ok(`${name} ${number}, and ${what} finds nothing half done`);
 }
 
 async function checkSystemd({ run }: CheckContext): Promise<Finding> {

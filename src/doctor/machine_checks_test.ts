@@ -1,30 +1,74 @@
 import assert from "node:assert/strict";
+import { DPKG_FORMAT } from "../packages/dpkg.ts";
+import { RPM_FORMAT } from "../packages/rpm_database.ts";
 import type { Holder } from "../system/kernel_locks.ts";
 import { finding, machine, tools } from "./_test_context.ts";
 import { machineChecks } from "./machine_checks.ts";
 
-const DEBIAN = { "dpkg --version": "Debian dpkg", "apt-get --version": "apt 2.6.1 (amd64)" };
+type Answers = Parameters<typeof tools>[0];
+
+/** The package managers' own answers, on a machine that has `there`. */
+async function packages(there: string[], answers: Answers, holder?: Holder) {
+  const run = tools({ ...answers });
+  const context = machine((program, ...args) => {
+    if (program !== "/bin/sh") return run(program, ...args);
+    return Promise.resolve({ code: 0, stdout: there.join("\n"), stderr: "" });
+  }, { lockHolder: () => holder });
+  return await finding(machineChecks(context), "packages");
+}
+
+const DPKG_QUERY = `dpkg-query -W -f ${DPKG_FORMAT}`;
+const DEBIAN = { "apt-get --version": "apt 2.6.1 (amd64)", [DPKG_QUERY]: "" };
 
 Deno.test("packages: a clean dpkg, a broken one, a busy one, none", async () => {
-  const packages = (answers: Parameters<typeof tools>[0], holder?: Holder) =>
-    finding(machineChecks(machine(tools(answers), { lockHolder: () => holder })), "packages");
-  assert.equal((await packages({ ...DEBIAN, "dpkg --audit": "" })).status, "ok");
-  assert.deepEqual(await packages({}), {
-    status: "skip",
-    found: "no dpkg: package tasks need Debian or Ubuntu",
+  const debian = ["dpkg", "apt-get"];
+  assert.deepEqual(await packages(debian, DEBIAN), {
+    status: "ok",
+    found: "apt-get 2.6.1, and dpkg finds nothing half done",
   });
-  const broken = await packages({
-    ...DEBIAN,
-    "dpkg --audit": "The following packages are only half configured.\n half        Not done\n",
+  const none = await packages([], {});
+  assert.equal(none.status, "skip");
+  assert.match(none.found, /^package tasks support apt .* and this machine has neither$/);
+  const broken = { [DPKG_QUERY]: "half-configured\thalf\thalf\t1\tall\tx\n" };
+  assert.deepEqual(await packages(debian, { ...DEBIAN, ...broken, "dpkg --audit": "" }), {
+    status: "fail",
+    found: "dpkg has left half half done",
+    fix: 'run "dpkg --configure -a" to repair it',
+  });
+  const holder = { pid: 4321, name: "apt-get", certain: true };
+  const busy = await packages(debian, DEBIAN, holder);
+  assert.equal(busy.status, "warn");
+  assert.equal(busy.found, "apt-get (process 4321) changes packages now");
+});
+
+Deno.test("packages: rpm with dnf, what dnf finds broken, a damaged database, no dnf", async () => {
+  const fedora = ["rpm", "dnf"];
+  const list = `rpm -qa --qf ${RPM_FORMAT}`;
+  const answers = {
+    "dnf --version": "4.14.0\n  Installed: dnf",
+    [list]: "bash\t0\t5\t1\tx86_64\tA shell\n",
+    "dnf --assumeno -q check --duplicates": "",
+    "dnf --assumeno -q check --dependencies": "",
+  };
+  assert.deepEqual(await packages(fedora, answers), {
+    status: "ok",
+    found: "dnf 4.14.0, and rpm finds nothing half done",
+  });
+  const lacks = { code: 1, stdout: "top-1.0 has missing requires of base" };
+  const broken = await packages(fedora, {
+    ...answers,
+    "dnf --assumeno -q check --dependencies": lacks,
   });
   assert.deepEqual(broken, {
     status: "fail",
-    found: "packages are half done: half",
-    fix: "dpkg --configure -a && apt-get install -f",
+    found: "packages lack what they need",
+    fix: 'run "dnf distro-sync" to repair it',
   });
-  const busy = await packages(DEBIAN, { pid: 4321, name: "apt-get", certain: true });
-  assert.equal(busy.status, "warn");
-  assert.equal(busy.found, "apt-get (process 4321) changes packages now");
+  const damaged = { code: 1, stderr: "error: sqlite failure: malformed" };
+  const unread = await packages(fedora, { ...answers, [list]: damaged });
+  assert.equal(unread.fix, 'run "rpm --rebuilddb" to repair it');
+  const alone = await packages(["rpm"], { "rpm --version": "RPM version 4.18.0", [list]: "" });
+  assert.deepEqual([alone.status, alone.fix], ["warn", "microdnf install dnf"]);
 });
 
 Deno.test("systemd: the service as it may be", async () => {

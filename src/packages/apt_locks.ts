@@ -1,6 +1,5 @@
 import { join } from "@std/path";
 import type { Locks } from "./lock_patience.ts";
-import { holderAmong } from "./lock_patience.ts";
 import type { Query } from "./query.ts";
 
 /** What dpkg and apt hold while they change packages. */
@@ -13,6 +12,5 @@ export async function aptLocks(query: Query): Promise<Locks> {
   const asked = FOLDERS.flatMap((key, index) => [`F${index}`, `${key}/d`]);
   const { stdout } = await query("apt-config", "shell", ...asked);
   const folders = Array.from(stdout.matchAll(/^F\d='(.*)'$/gm), ([, folder = ""]) => folder);
-  const paths = [...DPKG_LOCKS, ...folders.map((folder) => join(folder, "lock"))];
-  return { what: "dpkg", holder: () => holderAmong(paths) };
+  return { what: "dpkg", paths: [...DPKG_LOCKS, ...folders.map((folder) => join(folder, "lock"))] };
 }

@@ -62,7 +62,7 @@ export async function runDnf(
   const told = [end.error, scripts].filter((sentence) => sentence !== undefined).join("; ");
   // dnf 5 has no exit code of its own for it.
   const locked = end.exitCode === LOCKED ||
-    (end.exitCode !== 0 && scripts === undefined && locks.holder() !== undefined);
+    (end.exitCode !== 0 && scripts === undefined && holderAmong(locks.paths) !== undefined);
   return { exitCode: end.exitCode, error: told || undefined, locked };
 }
 

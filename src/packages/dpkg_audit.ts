@@ -17,7 +17,7 @@ const LOCKED = "Another process has locked the database";
 
 /**
  * Has dpkg say in the log what is unfinished, whoever has left it so: apt fails over it again and
- * again. The sentence returned says how to mend it. There is none if nothing is broken, or if
+ * again. The sentence returned says how to repair it. There is none if nothing is broken, or if
  * somebody else may be about to finish it.
  */
 export async function auditDpkg(
@@ -28,13 +28,13 @@ export async function auditDpkg(
   const broken = records.filter(({ status }) => BROKEN.has(status));
   if (broken.length === 0) return undefined;
   const { stdout } = await query("dpkg", "--audit");
-  const sentence = stdout.includes(LOCKED) ? undefined : mendingSentence(broken);
+  const sentence = stdout.includes(LOCKED) ? undefined : repairSentence(broken);
   await onLines("system", sentence === undefined ? stdout : `${stdout}[${sentence}]\n`);
   return sentence;
 }
 
 /** A package that is not even unpacked cannot be configured: it has to be installed again. */
-function mendingSentence(broken: DpkgRecord[]): string {
+function repairSentence(broken: DpkgRecord[]): string {
   const lost = broken.filter(({ status }) => status === "half-installed").map(({ id }) => id);
   const commands = [
     ...(lost.length < broken.length ? ['"dpkg --configure -a"'] : []),
@@ -44,5 +44,5 @@ function mendingSentence(broken: DpkgRecord[]): string {
   ];
   const more = broken.length > MAX_NAMES ? ` and ${broken.length - MAX_NAMES} more packages` : "";
   const names = broken.slice(0, MAX_NAMES).map(({ id }) => id).join(", ") + more;
-  return `dpkg has left ${names} half done: run ${commands.join(", then ")} to mend it`;
+  return `dpkg has left ${names} half done: run ${commands.join(", then ")} to repair it`;
 }

@@ -39,25 +39,25 @@ Deno.test("of very many broken packages only the first are told by name", async 
   assert.equal(
     sentence,
     "dpkg has left p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 290 more packages half done: " +
-      'run "apt-get install --reinstall p0 p1 p2 p3 p4 p5 p6 p7 p8 p9" to mend it',
+      'run "apt-get install --reinstall p0 p1 p2 p3 p4 p5 p6 p7 p8 p9" to repair it',
   );
 });
 
-Deno.test("each broken package is told with the command that mends it", async () => {
+Deno.test("each broken package is told with the command that repairs it", async () => {
   const [a, b] = [record("a", "half-configured"), record("b", "half-installed")];
-  const mend = 'dpkg has left a half done: run "dpkg --configure -a" to mend it';
+  const repair = 'dpkg has left a half done: run "dpkg --configure -a" to repair it';
   assert.deepEqual(await told("an audit\n", a), {
-    sentence: mend,
-    log: `an audit\n[${mend}]\n`,
+    sentence: repair,
+    log: `an audit\n[${repair}]\n`,
   });
   assert.equal(
     (await told("", b)).sentence,
-    'dpkg has left b half done: run "apt-get install --reinstall b" to mend it',
+    'dpkg has left b half done: run "apt-get install --reinstall b" to repair it',
   );
   assert.equal(
     (await told("", a, b)).sentence,
     'dpkg has left a, b half done: run "dpkg --configure -a", then ' +
-      '"apt-get install --reinstall b" to mend it',
+      '"apt-get install --reinstall b" to repair it',
   );
 });
 

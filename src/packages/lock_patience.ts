@@ -14,18 +14,24 @@ const TRY_EVERY_MS = 5_000;
 export interface Locks {
   /** What is busy while somebody holds one of them: `dpkg`, `rpm`. */
   what: string;
-  /** Looks who holds one of them. */
-  holder(): Holder | undefined;
+  /** The files, of which the one that matters most comes first. */
+  paths: readonly string[];
 }
 
 /** Who holds the first of the lock files that is held. */
-export function holderAmong(paths: readonly string[]): Holder | undefined {
+export function holderAmong(
+  paths: readonly string[],
+  look: LookAtLock = lockHolder,
+): Holder | undefined {
   for (const path of paths) {
-    const holder = lockHolder(path);
+    const holder = look(path);
     if (holder) return holder;
   }
   return undefined;
 }
+
+/** Looks who holds a lock file. */
+type LookAtLock = (path: string) => Holder | undefined;
 
 /**
  * Makes an attempt when nobody holds a lock, and another one when the last has only met a lock: the
@@ -38,8 +44,9 @@ export async function whenUnlocked<T extends { locked: boolean }>(
   locks: Locks,
   { onLines, signal }: Pick<TaskContext, "onLines" | "signal">,
   attempt: () => Promise<T>,
-  limitS = LOCK_WAIT_S,
+  { limitS = LOCK_WAIT_S, look = lockHolder }: { limitS?: number; look?: LookAtLock } = {},
 ): Promise<T> {
+  const holderNow = () => holderAmong(locks.paths, look);
   let endMs: number | undefined;
   let said = "";
   const waitFor = async (holder: Holder | undefined, pauseMs: number) => {
@@ -56,12 +63,12 @@ export async function whenUnlocked<T extends { locked: boolean }>(
     await delay(pauseMs, { signal });
   };
   for (;;) {
-    for (let holder = locks.holder(); holder?.certain; holder = locks.holder()) {
+    for (let holder = holderNow(); holder?.certain; holder = holderNow()) {
       await waitFor(holder, LOOK_EVERY_MS);
     }
     const end = await attempt();
     if (!end.locked || signal.aborted) return end;
-    await waitFor(locks.holder(), TRY_EVERY_MS);
+    await waitFor(holderNow(), TRY_EVERY_MS);
   }
 }
 

@@ -12,10 +12,13 @@ async function waited(
 ) {
   let log = "";
   let tries = 0;
-  const locks = { what: "dpkg", holder: () => holders.shift() };
+  const locks = { what: "dpkg", paths: ["/var/lib/dpkg/lock"] };
   const onLines = (_: string, lines: string) => Promise.resolve(void (log += lines));
   const attempt = () => Promise.resolve({ locked: attempts[tries++] ?? false });
-  await whenUnlocked(locks, { onLines, signal }, attempt, limitS);
+  await whenUnlocked(locks, { onLines, signal }, attempt, {
+    limitS,
+    look: () => holders.shift(),
+  });
   return { log, tries };
 }
 

@@ -11,8 +11,8 @@ export interface RpmRecord extends Package {
 }
 
 const FIELDS = ["NAME", "EPOCHNUM", "VERSION", "RELEASE", "ARCH", "SUMMARY"];
-/** The summary comes last: it is the one field that might hold a tab. */
-const RPM_FORMAT = FIELDS.map((name) => `%{${name}}`).join("\\t") + "\\n";
+/** The query format that {@linkcode parseRpm} reads; the summary comes last, as it might hold a tab. */
+export const RPM_FORMAT: string = FIELDS.map((name) => `%{${name}}`).join("\\t") + "\\n";
 /** Keys that packages are verified with are kept as if they were packages. */
 const KEY = "gpg-pubkey";
 /** What repairs a database that cannot be read. */

@@ -1,7 +1,7 @@
-import { holderAmong, type Locks } from "./lock_patience.ts";
+import type { Locks } from "./lock_patience.ts";
 import type { Query } from "./query.ts";
 
-/** What dnf 5 holds besides, in the order in which it takes them. */
+/** What dnf 5 holds besides, from its start and during a transaction. */
 const DNF5_LOCKS = ["/var/lib/dnf/system-repo.lock", "/run/dnf/rpmtransaction.lock"];
 
 /** The lock that rpm holds during a transaction, whoever has started it; undefined without rpm. */
@@ -14,6 +14,5 @@ export async function transactionLock(query: Query): Promise<string | undefined>
 /** Every lock that a change of packages would meet. */
 export async function rpmLocks(query: Query): Promise<Locks> {
   const lock = await transactionLock(query);
-  const paths = [...(lock === undefined ? [] : [lock]), ...DNF5_LOCKS];
-  return { what: "rpm", holder: () => holderAmong(paths) };
+  return { what: "rpm", paths: lock === undefined ? DNF5_LOCKS : [lock, ...DNF5_LOCKS] };
 }

@@ -6,6 +6,7 @@ const SERVICE = "noderax-agent";
  */
 const COMMANDS: ReadonlyMap<string, string[]> = new Map([
   ["apt-get update", ["apt-get", "update"]],
+  ["dnf makecache", ["dnf", "makecache"]],
   [`systemctl restart ${SERVICE}`, ["systemctl", "--no-block", "restart", SERVICE]],
   [`systemctl restart ${SERVICE}.service`, ["systemctl", "--no-block", "restart", SERVICE]],
   ["systemctl reboot", ["systemctl", "reboot"]],

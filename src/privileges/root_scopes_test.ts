@@ -14,7 +14,8 @@ Deno.test("each profile allows what its name says, and refuses the rest in a sen
 });
 
 Deno.test("operational commands are taken word by word, and no others", () => {
-  for (const command of ["apt-get update", " apt-get   update ", "reboot", "shutdown -r now"]) {
+  const commands = ["apt-get update", " apt-get   update ", "dnf makecache", "reboot"];
+  for (const command of [...commands, "shutdown -r now"]) {
     assert.deepEqual(operationalArgv(command), command.trim().split(/ +/), command);
   }
   for (const unit of ["noderax-agent", "noderax-agent.service"]) {
@@ -36,6 +37,10 @@ Deno.test("operational commands are taken word by word, and no others", () => {
     "apt-get 'update'",
     "apt-get update #",
     "apt-get upgrade",
+    "dnf -y makecache",
+    "dnf makecache --setopt=pluginpath=/tmp",
+    "dnf upgrade",
+    "yum makecache",
     "/tmp/apt-get update",
     "PATH=/tmp apt-get update",
     "sudo apt-get update",

@@ -1,9 +1,9 @@
 import * as z from "@zod/zod";
 import type { Task } from "../scripts/dev/control_plane.ts";
 import { asAgent, type Launch } from "../src/privileges/launch.ts";
-import { SecretMask } from "../src/logs/secret_mask.ts";
 import { packageChange } from "../src/packages/package_tasks.ts";
 import { Mutex } from "../src/system/mutex.ts";
+import { contextOf } from "../src/tasks/_test_context.ts";
 import type { TaskOutcome } from "../src/tasks/task_type.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
 import { PackageRepository, type TinyPackage } from "./_packages.ts";
@@ -144,17 +144,16 @@ export async function install(
 ): Promise<TaskOutcome & { system: string }> {
   const { root, sudo = false, refusal, signal = new AbortController().signal, leaveMs } = options;
   let system = "";
-  const outcome = await packageChange("install", new Mutex(), leaveMs).prepare({ names: [name] })({
-    taskId: crypto.randomUUID(),
-    privileges: { unprivileged: asAgent, root, sudo, allows: () => Promise.resolve(refusal) },
-    signal,
-    mask: new SecretMask([]),
-    onSpawn: () => Promise.resolve(),
-    onLines: (stream, lines) => {
-      if (stream === "system") system += lines;
-      return Promise.resolve();
-    },
-  });
+  const outcome = await packageChange("install", new Mutex(), leaveMs).prepare({ names: [name] })(
+    contextOf({
+      privileges: { unprivileged: asAgent, root, sudo, allows: () => Promise.resolve(refusal) },
+      signal,
+      onLines: (stream, lines) => {
+        if (stream === "system") system += lines;
+        return Promise.resolve();
+      },
+    }),
+  );
   return { ...outcome, system };
 }
 

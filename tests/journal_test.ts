@@ -62,7 +62,7 @@ Deno.test("a task outlives its agent, wherever that is killed", () => {
     `echo run >>${file}; for i in $(seq 50); do echo $i; sleep 0.02; done; sleep 1000`;
   const succeeds = { status: "success", stdout: lines };
   const restarted = { status: "failed", error: RESTARTED, stdout: lines };
-  const printed = { name: ".log.1", holds: "\n50\n" };
+  const printed = { name: ".stdout", holds: "\n50\n" };
   const outcomeKnown = { name: ".json", holds: '"outcome"' };
   const at = (fault: FaultSpec, leaseMs?: number) => () =>
     killAt({ fault, ...(leaseMs ? { leaseMs } : {}), command: short, expected: succeeds });
@@ -291,7 +291,7 @@ Deno.test("a second agent on the same state folder is refused", async () => {
   await using _next = await fleet.agent();
 });
 
-Deno.test("damage to lines, cursor or memory of ended tasks is named, and a copy is kept", async () => {
+Deno.test("damage to the index of lines or the memory of ended tasks is named, and a copy is kept", async () => {
   await using fleet = await Fleet.start(QUICK);
   const { controlPlane: cp } = fleet;
   const before = fleet.shell("true");
@@ -302,7 +302,7 @@ Deno.test("damage to lines, cursor or memory of ended tasks is named, and a copy
     await fleet.ended(before);
     await fleet.closed(before);
     const printed = async () =>
-      (await textOf(join(fleet.tasksFolder, `${id}.log.1`))).includes("second");
+      (await textOf(join(fleet.tasksFolder, `${id}.stdout`))).includes("second");
     await eventually("both lines on disk", printed);
     await agent.kill();
   }
@@ -313,8 +313,7 @@ Deno.test("damage to lines, cursor or memory of ended tasks is named, and a copy
     return `${file}.corrupt`;
   };
   const copies = [
-    await damage(`${id}.log.1`, (text) => text.replace("first\n", "first\ngarbage\n")),
-    await damage(`${id}.cursor`, () => "garbage\n"),
+    await damage(`${id}.index`, (text) => text.replace(/^spool .*|stdout .*$/gm, "garbage")),
     await damage("ended.jsonl", (text) => `garbage\n${text}`),
   ];
   await using agent = await fleet.agent();
@@ -332,7 +331,7 @@ Deno.test("what earlier tasks have left is removed after seven days", async () =
   const { tasksFolder } = fleet;
   await Deno.mkdir(tasksFolder, { recursive: true, mode: 0o700 });
   const old = new Date(Date.now() - 8 * 86_400_000);
-  for (const name of ["old.log.1", "old.cursor", "old.json.corrupt", "new.log.1"]) {
+  for (const name of ["old.stdout", "old.index", "old.json.corrupt", "new.stdout"]) {
     const file = join(tasksFolder, name);
     await Deno.writeTextFile(file, "x");
     if (name.startsWith("old.")) await Deno.utime(file, old, old);
@@ -340,6 +339,6 @@ Deno.test("what earlier tasks have left is removed after seven days", async () =
   await using agent = await fleet.agent();
   await agent.waitForLog("old files of tasks are removed");
   const names = await Array.fromAsync(Deno.readDir(tasksFolder), ({ name }) => name);
-  assert(names.includes("new.log.1"));
+  assert(names.includes("new.stdout"));
   assert.deepEqual(names.filter((name) => name.startsWith("old.")), []);
 });

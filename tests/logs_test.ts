@@ -21,8 +21,10 @@ Deno.test("what a task prints arrives as it was printed", async () => {
   };
   /** Waits until the agent has read and written down a line. */
   const onDisk = async (id: string, line: string) => {
-    const spool = join(fleet.tasksFolder, `${id}.log.1`);
-    await eventually(`"${line}" on disk`, async () => (await textOf(spool)).includes(`${line}\n`));
+    const files = ["stdout", "stderr"].map((name) => join(fleet.tasksFolder, `${id}.${name}`));
+    await eventually(`"${line}" on disk`, async () => {
+      return (await Promise.all(files.map(textOf))).some((text) => text.includes(`${line}\n`));
+    });
   };
   const seq = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
@@ -201,7 +203,8 @@ Deno.test("100 000 lines arrive in order within seconds, however slow the calls 
 async function spoolBytes(folder: string, taskId: string): Promise<number> {
   let bytes = 0;
   for await (const { name } of Deno.readDir(folder)) {
-    if (name.startsWith(`${taskId}.log.`)) bytes += (await Deno.stat(join(folder, name))).size;
+    if (!name.startsWith(`${taskId}.`) || name.endsWith(".json")) continue;
+    bytes += 512 * ((await Deno.stat(join(folder, name))).blocks ?? 0);
   }
   return bytes;
 }
@@ -260,18 +263,17 @@ Deno.test("of a backlog over 64 MB the tail is kept, and an entry tells what is 
     `seq -f '%010.0f ${"x".repeat(89)}' ${lines}; echo the end >&2; touch ${flag}; sleep 1000`,
   );
   await eventually("the end of the printing", () => Deno.stat(flag).catch(() => undefined));
-  const tail = async () => {
-    const names = await Array.fromAsync(Deno.readDir(tasksFolder), ({ name }) => name);
-    const numbers = names.map((name) => Number(name.split(".log.")[1])).filter(Number.isInteger);
-    const newest = numbers.sort((a, b) => a - b).slice(-2);
-    const texts = newest.map((number) => textOf(join(tasksFolder, `${id}.log.${number}`)));
-    return (await Promise.all(texts)).join("");
+  const tail = async (stream: string) => {
+    const file = await Deno.open(join(tasksFolder, `${id}.${stream}`));
+    const { size } = await file.stat();
+    await file.seek(Math.max(0, size - 1_000), Deno.SeekMode.Start);
+    return await new Response(file.readable).text();
   };
   // Two pipes are read side by side: which of the two last lines comes last is open.
   const lastLine = `\n${String(lines).padStart(10, "0")} x`;
   const isThere = async () => {
-    const text = await tail();
-    return text.includes(lastLine) && text.includes("the end\n");
+    const [stdout, stderr] = await Promise.all([tail("stdout"), tail("stderr")]);
+    return stdout.includes(lastLine) && stderr.includes("the end\n");
   };
   await eventually("the last lines on disk, the tail being kept", isThere);
   const bytes = await spoolBytes(tasksFolder, id);

@@ -99,20 +99,20 @@ Deno.test("operators see no secret of a task's environment, nor the agent's toke
   assert.deepEqual(cp.violations, []);
 });
 
-Deno.test("what is kept on disk for the next agent is masked", async () => {
+Deno.test("what is kept on disk for the next agent is masked before it is delivered, and for the agent alone", async () => {
   await using fleet = await Fleet.start();
   const { controlPlane: cp, tasksFolder } = fleet;
   const held = cp.fault({ path: "/logs", hang: true });
   const id = fleet.shell('echo "it is $DB_PASSWORD"; sleep 1000', { environment: ENVIRONMENT });
   {
     await using agent = await fleet.agent();
-    const spool = join(tasksFolder, `${id}.log.1`);
-    await eventually("the line on disk", async () => (await textOf(spool)).includes("it is ***"));
+    const spool = join(tasksFolder, `${id}.stdout`);
+    await eventually("the line on disk", async () => (await textOf(spool)).includes("it is "));
     await agent.kill();
+    // As it was printed: a file as private as the record, which has the payload as it was claimed.
     for await (const { name } of Deno.readDir(tasksFolder)) {
-      // The record has the payload as it was claimed, for the agent alone to read.
-      if (name === `${id}.json`) continue;
-      assert(!(await textOf(join(tasksFolder, name))).includes(PASSWORD), name);
+      const { mode } = await Deno.lstat(join(tasksFolder, name));
+      assert.equal((mode ?? 0) & 0o777, 0o600, name);
     }
   }
   held.remove();
@@ -120,4 +120,7 @@ Deno.test("what is kept on disk for the next agent is masked", async () => {
   const { completion } = await fleet.ended(id);
   assert.equal(completion?.output, "it is ***");
   assert.equal(cp.streamText(id, "stdout"), "it is ***");
+  assert(!JSON.stringify(cp.requests).includes(PASSWORD));
+  const kept = () => Array.fromAsync(Deno.readDir(tasksFolder), ({ name }) => name);
+  await eventually("the end of it on disk", async () => !(await kept()).includes(`${id}.stdout`));
 });

@@ -10,7 +10,8 @@ import { lookUpAccounts } from "../privileges/accounts.ts";
 import { type Privileges, readLaunches } from "../privileges/privileges.ts";
 import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
-import { LogMemory } from "../logs/log_memory.ts";
+import { childHost } from "../hosts/child_host.ts";
+import { LogMemory } from "../logs/spool.ts";
 import type { HealthMonitor } from "../health/health_monitor.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import { claimTasks } from "../tasks/claim_loop.ts";
@@ -158,6 +159,7 @@ class Agent implements SignalHandlers {
     this.tasks = new TaskManager({
       ...parts,
       api: this.#api,
+      host: childHost,
       types: new Map([...TASK_TYPES, ["agent.update", this.#agentUpdate()]]),
       secrets: [identity.agentToken, ...enrollmentToken ? [enrollmentToken] : []],
       defaultLimitMs: () => this.#config.taskTimeoutMs,

@@ -5,7 +5,7 @@ import { SecretMask } from "../logs/secret_mask.ts";
 import { isAlive, readIfThere, until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import type { ProcessGroup } from "./process_table.ts";
-import { LINGER_MS } from "../logs/program_output.ts";
+import { LINGER_MS } from "./child_host.ts";
 import { type ProcessResult, runProcess } from "./run_process.ts";
 import { quickestMs } from "../system/_quickest.ts";
 

@@ -1,4 +1,4 @@
-import { storable } from "../logs/line_decoder.ts";
+import { storable } from "../logs/log_entries.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { describeBadPayload, type TaskContext, type TaskType } from "../tasks/task_type.ts";
 import { NotPermittedError, type Read, readAs } from "./read.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { asAgent, type Launch } from "../privileges/launch.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
+import { contextOf } from "../tasks/_test_context.ts";
 import type { TaskOutcome } from "../tasks/task_type.ts";
 import { logScanIn, scan } from "./log_scan.ts";
 import { NotPermittedError, type Read, readAs } from "./read.ts";
@@ -150,8 +151,7 @@ Deno.test("root is taken where it is needed and the profile allows it", async ()
         mode: "preview",
         sourcePresetId: "syslog",
         ...payload,
-      })({
-        taskId: "t",
+      })(contextOf({
         privileges: {
           unprivileged,
           root: asAgent,
@@ -162,10 +162,9 @@ Deno.test("root is taken where it is needed and the profile allows it", async ()
           },
         },
         signal: NEVER,
-        onSpawn: () => Promise.resolve(),
         mask: new SecretMask(["secret"]),
         onLines: (_, lines) => Promise.resolve(void (output += lines)),
-      });
+      }));
       return [outcome, output];
     };
     const sentence = async (payload: Record<string, unknown>, refusal?: string) => {

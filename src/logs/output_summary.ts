@@ -12,17 +12,28 @@ export class OutputSummary {
   #head = "";
   #tail = "";
   #units = 0;
+  /** How much more fits into the beginning. */
+  #room = HEAD;
 
   /** Takes whole lines, each with its newline. What the agent itself has to say is not output. */
   push(stream: LogStream, lines: string): void {
     if (stream === "system" || lines === "") return;
     const text = stream === "stderr" ? markLines(lines) : lines;
-    const room = HEAD - this.#head.length;
+    const room = this.#room;
     this.#head += text.slice(0, room);
+    this.#room -= Math.min(room, text.length);
     // The beginning of a long text would be copied to be thrown away.
     const rest = text.slice(Math.max(room, text.length - TAIL));
     if (rest !== "") this.#tail = (this.#tail + rest).slice(-TAIL);
     this.#units += text.length;
+  }
+
+  /** Leaves out what is missing: so many bytes, of which nobody knows how many characters they were. */
+  skip(bytes: number): void {
+    if (bytes <= 0) return;
+    this.#room = 0;
+    this.#tail = "";
+    this.#units += bytes;
   }
 
   /**

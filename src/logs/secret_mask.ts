@@ -48,6 +48,11 @@ export class MaskedStream {
     this.#index = index;
   }
 
+  /** Whether nothing is held back. */
+  get isEmpty(): boolean {
+    return this.#held === "" && this.#covered === 0;
+  }
+
   /** Takes the next piece, whole code points; holds back only what may be a secret's beginning. */
   push(text: string): string {
     if (this.#index.longest === 0) return text;

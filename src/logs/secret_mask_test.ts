@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LineDecoder } from "./line_decoder.ts";
+import { LineDecoder } from "./log_entries.ts";
 import { SecretMask } from "./secret_mask.ts";
 
 /** Masks a whole text, one character after the other. */

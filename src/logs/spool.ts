@@ -1,27 +1,26 @@
-import { LogStream } from "../control_plane/schemas.ts";
-import { type Batch, countLines, type StreamPositions } from "./batch.ts";
-import { BatchQueue } from "./batch_queue.ts";
-import { LogMemory } from "./log_memory.ts";
-import { SpoolDisk } from "./spool_disk.ts";
-import { type Cursor, CursorFile, cursorPath, newCursor } from "./spool_files.ts";
+import type { LogStream } from "../control_plane/schemas.ts";
+import { type Chunk, SpoolDisk } from "./spool_disk.ts";
+import { type Cursor, Gap, newCursor, recordOf } from "./spool_index.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** Sizes of a spool, in bytes; the defaults suit an agent that runs many tasks. */
 export interface SpoolLimits {
-  /** Above this lines are left on disk until those before them are delivered. */
+  /** Above this bytes are left on disk until those before them are delivered. */
   memory: number;
-  /** Size of one file. */
-  segment: number;
-  /** Above this the oldest lines are given up. */
+  /** What is delivered is given back to the disk in steps of this size, and so is what is given up. */
+  step: number;
+  /** Above this the oldest bytes are given up. */
   total: number;
 }
 
-const LIMITS: SpoolLimits = { memory: 16 * KIB, segment: MIB, total: 64 * MIB };
+const LIMITS: SpoolLimits = { memory: 16 * KIB, step: MIB, total: 64 * MIB };
 
 /** What a task takes beside its spool's queues: buffers of pipes, a piece being read, an entry. */
 const OVERHEAD = 192 * KIB;
+/** What a chunk costs in memory beside its bytes, as a rough figure. */
+const CHUNK_OVERHEAD = 200;
 
 /** What a spool may be given; all of it has a default. */
 export interface SpoolOptions {
@@ -34,132 +33,140 @@ export interface SpoolOptions {
 }
 
 /**
- * The undelivered lines of one task, in order of arrival.
+ * The memory that all spools together may hold output in. What does not fit stays on disk, and where
+ * the disk refuses it the oldest makes room.
+ */
+export class LogMemory {
+  readonly #limit: () => number;
+  #used = 0;
+
+  /** `limit` is asked each time, in bytes: it may change while the agent runs. */
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  /** How much is held, in bytes. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Whether there is room for so many bytes more. */
+  hasRoom(bytes: number): boolean {
+    return this.#used + bytes <= this.#limit();
+  }
+
+  /** Notes that so many bytes more are held, or fewer if it is negative. */
+  add(bytes: number): void {
+    this.#used += bytes;
+  }
+}
+
+/**
+ * What one task has printed and the control plane does not have yet: raw bytes, in order of arrival.
  *
- * Every batch is written to a file first, so that it outlives the agent; memory holds no more than
- * what is sent next. Where the disk refuses, memory has to do. Over 64 MiB, or in memory over what
- * all spools share, the oldest lines are given up, and a `system` line takes their place.
+ * All of it is written to files first, so that it outlives the agent; memory holds no more than what
+ * is read next. Where the disk refuses, memory has to do. Over 64 MiB, or in memory over what all
+ * spools share, the oldest is given up, and a {@linkcode Gap} takes its place.
  */
 export class Spool implements AsyncDisposable {
   /** How far delivery has come. */
-  readonly cursor: Cursor;
-  readonly #prefix: string;
+  #cursor = newCursor();
   readonly #limits: SpoolLimits;
   readonly #shared: LogMemory;
-  readonly #cursorFile: CursorFile;
   readonly #disk: SpoolDisk;
-  readonly #end: StreamPositions;
-  #memory: BatchQueue;
+  #memory: ChunkQueue;
   /** What came when the backlog was on disk already and the disk refused it. */
-  #overflow: BatchQueue;
-  /** Of the lines left out, those that a note not delivered yet tells of. */
-  #leftOutNoted = 0;
+  #overflow: ChunkQueue;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  /** Files are named `<prefix>.log.N` and made when the first line comes. */
-  constructor(prefix: string, options: SpoolOptions & { cursor?: Cursor } = {}) {
-    const { limits, memory, onDiskError = () => {}, cursor = newCursor() } = options;
-    this.#prefix = prefix;
+  /** Files are named `<prefix>.<stream>` and `<prefix>.index`, and made when the first bytes come. */
+  constructor(prefix: string, options: SpoolOptions = {}) {
+    const { limits, memory, onDiskError = () => {} } = options;
     this.#limits = { ...LIMITS, ...limits };
-    this.#disk = new SpoolDisk({ prefix, segmentBytes: this.#limits.segment, onDiskError });
+    this.#disk = new SpoolDisk(prefix, this.#limits.step, onDiskError);
     this.#shared = memory ?? new LogMemory(() => Infinity);
     this.#shared.add(OVERHEAD);
-    this.#memory = new BatchQueue(this.#shared);
-    this.#overflow = new BatchQueue(this.#shared);
-    this.cursor = cursor;
-    this.#end = { ...cursor.delivered };
-    this.#cursorFile = new CursorFile(cursorPath(prefix));
+    this.#memory = new ChunkQueue(this.#shared);
+    this.#overflow = new ChunkQueue(this.#shared);
   }
 
   /**
-   * Takes up what an earlier agent left. `onBatch` gets all that is still on disk, delivered or
-   * not; what is not will be delivered. `onDamaged` hears of each file that cannot be read to its
-   * end: of a spool what stands before the damage counts, without a cursor lines may come twice.
+   * Takes up what an earlier agent left: all that is still on disk is read again, delivered or not,
+   * and the cursor tells which is. `onDamaged` hears of a file that cannot be read; without a cursor
+   * output may come twice.
    */
   static async recover(
     prefix: string,
-    options: SpoolOptions & {
-      onBatch: (batch: Batch) => void;
-      onDamaged: (path: string) => Promise<void>;
-    },
+    options: SpoolOptions & { onDamaged: (path: string) => Promise<void> },
   ): Promise<Spool> {
-    const { onBatch, onDamaged } = options;
-    const cursor = await CursorFile.read(cursorPath(prefix), onDamaged);
-    const spool = new Spool(prefix, { ...options, cursor });
-    await spool.#disk.recover(cursor.delivered, (batch) => {
-      spool.#end[batch.stream] = Math.max(spool.#end[batch.stream], batch.end);
-      onBatch(batch);
-    }, onDamaged);
+    const spool = new Spool(prefix, options);
+    spool.#cursor = await spool.#disk.recover(options.onDamaged);
     return spool;
   }
 
-  /** How much is not delivered yet, in UTF-16 units. */
-  get undelivered(): number {
-    const { delivered } = this.cursor;
-    return LogStream.options.reduce((sum, each) => sum + this.#end[each] - delivered[each], 0);
+  /** How far delivery has come. */
+  get cursor(): Readonly<Cursor> {
+    return this.#cursor;
   }
 
-  /** Adds lines; resolves when they are on disk, or in memory for want of a disk. */
-  push(stream: LogStream, text: string, atMs: number): Promise<void> {
+  /** How much waits to be read, in bytes. */
+  get unreadBytes(): number {
+    return this.#disk.waitingBytes + this.#memory.bytes + this.#overflow.bytes;
+  }
+
+  /** Adds bytes; resolves when they are on disk, or in memory for want of a disk. */
+  append(stream: LogStream, bytes: Uint8Array, atMs: number): Promise<void> {
     return this.#exclusively(async () => {
-      this.#end[stream] += text.length;
-      const batch = { stream, atMs, text, end: this.#end[stream] };
-      const spilling = this.#spilling(text.length);
+      const record = recordOf(stream, atMs, this.#disk.endOf(stream), bytes);
+      const { indexEnd } = this.#disk;
+      const spilling = this.#spilling(bytes.length);
       // What is on disk comes before the overflow, so nothing may follow it there.
-      const written = this.#overflow.empty &&
-        await this.#disk.write(batch, this.#end, !spilling);
-      if (!spilling) this.#memory.push(batch);
-      else if (!written) this.#overflow.push(batch);
+      const isOnDisk = this.#overflow.empty && await this.#disk.write(record, bytes, !spilling);
+      if (!spilling || !isOnDisk) {
+        const { isOpen, lines, start } = record;
+        const chunk = { stream, atMs, bytes: bytes.slice(), start, isOnDisk, isOpen, lines };
+        const queue = spilling ? this.#overflow : this.#memory;
+        queue.push({ ...chunk, record: indexEnd, [Symbol.dispose]: () => {} });
+      }
       await this.#bound();
     });
   }
 
-  /** Takes the oldest batch, or `undefined` when there is none. */
-  shift(): Promise<Batch | undefined> {
+  /** Takes the oldest bytes, or what is missing in their place; `undefined` when there is nothing. */
+  next(): Promise<Chunk | Gap | undefined> {
     return this.#exclusively(async () => {
       while (this.#memory.empty) {
-        // What was given up lay behind all that has been in memory so far.
-        const leftOut = this.cursor.leftOut - this.#leftOutNoted;
-        if (leftOut > 0 && !this.#disk.beforeGap) return this.#leftOutNote(leftOut);
-        if (this.#disk.unread) await this.#read();
-        else if (this.#overflow.empty) return undefined;
-        else [this.#memory, this.#overflow] = [this.#overflow, this.#memory];
+        const read = this.#disk.unread ? await this.#disk.read() : undefined;
+        if (read) return read;
+        if (this.#overflow.empty) return undefined;
+        [this.#memory, this.#overflow] = [this.#overflow, this.#memory];
       }
       return this.#memory.shift();
     });
   }
 
-  /**
-   * Notes that the control plane has everything of `stream` up to `end`, in one more entry, and
-   * knows of `leftOut` lines that it will not get.
-   */
-  delivered(stream: LogStream, end: number, leftOut = 0): void {
-    const { delivered } = this.cursor;
-    delivered[stream] = Math.max(delivered[stream], end);
-    this.cursor.entries++;
-    this.cursor.leftOut -= leftOut;
-    this.#leftOutNoted -= leftOut;
-    this.#writeCursor();
-    if (this.#disk.hasDelivered(delivered)) {
-      void this.#exclusively(async () => {
-        while (this.#disk.hasDelivered(delivered)) await this.#disk.dropOldest();
-      });
+  /** Notes how far delivery has come with one more entry, and which gaps the entry told of. */
+  delivered(cursor: Omit<Cursor, "entries">, gaps: readonly Gap[] = []): void {
+    for (const gap of gaps) {
+      gap.lines = 0;
+      this.#disk.writeGap(gap);
     }
+    const before = this.#cursor;
+    this.#cursor = { ...cursor, entries: before.entries + 1 };
+    this.#disk.delivered(before, this.#cursor);
   }
 
   /** Removes the files: the control plane has all it will get. */
   async discard(): Promise<void> {
     await this[Symbol.asyncDispose]();
     await this.#disk.remove();
-    await Deno.remove(cursorPath(this.#prefix)).catch(() => {});
   }
 
   /** Closes the files and leaves them for the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#exclusively(() => {
       this.#disk.close();
-      this.#cursorFile[Symbol.dispose]();
       if (!this.#closed) this.#shared.add(-OVERHEAD);
       this.#closed = true;
       this.#memory.detach();
@@ -174,42 +181,93 @@ export class Spool implements AsyncDisposable {
     return result;
   }
 
-  #spilling(units: number): boolean {
-    return this.#memory.bytes > this.#limits.memory || !this.#shared.hasRoom(units) ||
+  #spilling(bytes: number): boolean {
+    return this.#memory.bytes > this.#limits.memory || !this.#shared.hasRoom(bytes) ||
       !this.#overflow.empty || this.#disk.unread;
   }
 
-  async #read(): Promise<void> {
-    const { batches, missing } = await this.#disk.read(this.cursor.delivered);
-    for (const batch of batches) this.#memory.push(batch);
-    if (missing > 0) this.#leaveOut(missing);
-  }
-
-  /** The newest lines stay, however little room there is. */
+  /** The newest bytes stay, however little room there is. */
   async #bound(): Promise<void> {
-    const { total } = this.#limits;
-    const tooMuch = this.#disk.waitingBytes + this.#overflow.bytes - total;
-    await this.#disk.giveUp(tooMuch, (lines) => this.#leaveOut(lines));
+    const { total, step } = this.#limits;
+    while (this.#disk.waitingBytes + this.#overflow.bytes - step > total) {
+      if (!await this.#disk.giveUp(this.#cursor)) break;
+    }
     while (this.#overflow.bytes > total || !this.#shared.hasRoom(0)) {
-      if (this.#overflow.size <= 1) break;
-      const oldest = this.#overflow.shift();
-      if (oldest) this.#leaveOut(countLines([oldest]));
+      if (!this.#overflow.giveUpOldest()) break;
     }
   }
+}
 
-  /** Counted on disk before they go: a kill must not turn them into lines nobody knows of. */
-  #leaveOut(lines: number): void {
-    this.cursor.leftOut += lines;
-    this.#writeCursor();
+/** A chunk in memory, with what the index would say of it. */
+export type QueuedChunk = Chunk & { lines: number; isOpen: boolean };
+
+/** Chunks in order of arrival, perhaps behind a gap. Taking one costs the same however many wait. */
+export class ChunkQueue {
+  #memory: LogMemory | undefined;
+  #gap: Gap | undefined;
+  #chunks: QueuedChunk[] = [];
+  #next = 0;
+  #bytes = 0;
+
+  /** `memory` is told what the chunks take. */
+  constructor(memory: LogMemory) {
+    this.#memory = memory;
   }
 
-  #writeCursor(): void {
-    if (this.#disk.used) this.#cursorFile.write(this.cursor);
+  /** What the chunks take in memory, roughly, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
-  #leftOutNote(leftOut: number): Batch {
-    const text = `[… ${leftOut} lines left out: more than could be delivered …]\n`;
-    this.#leftOutNoted += leftOut;
-    return { stream: "system", atMs: Date.now(), text, end: this.cursor.delivered.system, leftOut };
+  /** Whether nothing waits. */
+  get empty(): boolean {
+    return this.#chunks.length === this.#next && !this.#gap;
+  }
+
+  /** Adds the newest. */
+  push(chunk: QueuedChunk): void {
+    this.#chunks.push(chunk);
+    this.#count(chunk.bytes.length + CHUNK_OVERHEAD);
+  }
+
+  /** Takes the oldest, if there is one. */
+  shift(): Chunk | Gap | undefined {
+    const gap = this.#gap;
+    this.#gap = undefined;
+    return gap ?? this.#shiftChunk();
+  }
+
+  /** Leaves the oldest chunk out; false if it is the newest as well. */
+  giveUpOldest(): boolean {
+    if (this.#chunks.length - this.#next <= 1) return false;
+    const chunk = this.#shiftChunk();
+    if (!chunk) return false;
+    this.#gap ??= new Gap();
+    this.#gap.add({ ...chunk, length: chunk.bytes.length });
+    return true;
+  }
+
+  /** Counts for the memory no more: nobody will take what waits. */
+  detach(): void {
+    this.#memory?.add(-this.#bytes);
+    this.#memory = undefined;
+  }
+
+  #shiftChunk(): QueuedChunk | undefined {
+    const chunk = this.#chunks[this.#next];
+    if (!chunk) return undefined;
+    this.#count(-chunk.bytes.length - CHUNK_OVERHEAD);
+    this.#next++;
+    // `Array.shift` moves all that is behind.
+    if (this.#next * 2 > this.#chunks.length) {
+      this.#chunks = this.#chunks.slice(this.#next);
+      this.#next = 0;
+    }
+    return chunk;
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#memory?.add(bytes);
   }
 }

@@ -1,228 +1,433 @@
 import { LogStream } from "../control_plane/schemas.ts";
-import { type Batch, countLines, type StreamPositions } from "./batch.ts";
-import { segmentRecord } from "./segment.ts";
-import { SegmentReader } from "./segment_reader.ts";
-import { listSegments, newCursor, segmentPath, SegmentWriter } from "./spool_files.ts";
+import { punchHole } from "../system/punch_hole.ts";
+import { openOwn, openOwnSync, readOwn } from "../system/own_file.ts";
+import { writeAll } from "../system/write_all.ts";
+import {
+  type ChunkRecord,
+  type Cursor,
+  cursorText,
+  Gap,
+  HEADER_BYTES,
+  newCursor,
+  parseCursor,
+  parseRecord,
+  RECORD_BYTES,
+  recordOf,
+  recordText,
+} from "./spool_index.ts";
 
-interface Segment {
-  path: string;
-  bytes: number;
-  /** So many of them are, or were, in memory. */
-  read: number;
-  /** Where its streams are behind those. */
-  readTo: StreamPositions;
-  /** How many lines come behind those. */
-  lines: number;
-  /** Where its streams end. */
-  end: StreamPositions;
-  /** Whether any of its lines are, or were, in memory. */
-  begun: boolean;
-  /** Whether lines were left out that lay somewhere behind it. */
-  beforeGap: boolean;
+/** How much may be lost to a power cut, in milliseconds of output. */
+const SYNC_EVERY_MS = 1_000;
+/** Of each file so much of the beginning stays, for the summary of the output; in bytes. */
+const KEPT_BYTES = 64 * 1024;
+/** So many records are read at once. */
+const PAGE_RECORDS = 64;
+
+/** Bytes of a stream that came together, or a part of them. */
+export interface Chunk extends Disposable {
+  /** Where they came from. */
+  stream: LogStream;
+  /** When they were read, in milliseconds since the epoch. */
+  atMs: number;
+  /** The bytes, until they are disposed of. */
+  bytes: Uint8Array;
+  /** Where they begin in the stream's file; those that are not on disk take no room in it. */
+  start: number;
+  /** Whether they are on disk. */
+  isOnDisk: boolean;
+  /** Where they are in the index. */
+  record: number;
 }
 
-/** What a {@linkcode SpoolDisk} works with. */
-export interface SpoolDiskOptions {
-  /** Files are named `<prefix>.log.N`. */
-  prefix: string;
-  /** Size of one file, in bytes. */
-  segmentBytes: number;
-  /** Hears of a disk that refuses. */
-  onDiskError: (error: unknown) => void;
-}
-
-/** The files of one task's lines: written at one end, read piece by piece at the other. */
+/**
+ * The files of one task's output: the bytes of each stream as they came (`<prefix>.stdout`, …), and
+ * an index (`<prefix>.index`) of which came when and how far delivery has come. All are 0600, made
+ * with the first bytes. What is delivered is given back to the disk while more is written.
+ */
 export class SpoolDisk {
-  readonly #options: SpoolDiskOptions;
-  readonly #segments: Segment[] = [];
-  #writer: SegmentWriter | undefined;
-  /** Reads the oldest segment that is not read to its end. */
-  #reader: SegmentReader | undefined;
-  #nextNumber = 1;
+  readonly #prefix: string;
+  readonly #stepBytes: number;
+  readonly #onError: (error: unknown) => void;
+  readonly #files = new Map<LogStream, Deno.FsFile>();
+  #index: Deno.FsFile | undefined;
+  #indexEnd = HEADER_BYTES;
+  readonly #ends: Record<LogStream, number> = { stdout: 0, stderr: 0, system: 0 };
+  /** The record that is read next, and how much of its bytes was read. */
+  #next = HEADER_BYTES;
+  #within = 0;
+  #page = { at: 0, text: "" };
+  /** What an earlier agent has given back, see {@linkcode freedTo}. */
+  #freed: Partial<Record<LogStream, number>> = {};
+  #syncedAtMs = performance.now();
+  /** How much waits to be read, the index included, in bytes. */
+  waitingBytes = 0;
+  /** How many lines of it end. */
+  #waitingLines = 0;
 
-  /** The first file is made when the first lines come. */
-  constructor(options: SpoolDiskOptions) {
-    this.#options = options;
+  /** What is given back or given up comes in steps of so many bytes; `onError` hears of a disk that refuses. */
+  constructor(prefix: string, stepBytes: number, onError: (error: unknown) => void) {
+    this.#prefix = prefix;
+    this.#stepBytes = stepBytes;
+    this.#onError = onError;
   }
 
-  /** Whether there has ever been a file. */
+  /** Whether there is any file. */
   get used(): boolean {
-    return this.#nextNumber > 1;
+    return this.#indexEnd > HEADER_BYTES;
   }
 
   /** Whether something waits to be read. */
   get unread(): boolean {
-    return this.#segments.some(isUnread);
+    return this.#next < this.#indexEnd;
   }
 
-  /** Whether what was given up lay somewhere behind what is read next. */
-  get beforeGap(): boolean {
-    return this.#segments.find(isUnread)?.beforeGap ?? false;
+  /** Where the next bytes of a stream go in its file. */
+  endOf(stream: LogStream): number {
+    return this.#ends[stream];
   }
 
-  /** Size of what may be given up, in bytes: files that nothing was read of. */
-  get waitingBytes(): number {
-    return this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  /** Takes up the files of an earlier agent; of their batches `onBatch` gets every one. */
-  async recover(
-    delivered: StreamPositions,
-    onBatch: (batch: Batch) => void,
-    onDamaged: (path: string) => Promise<void>,
-  ): Promise<void> {
-    const end = newCursor().delivered;
-    for (const path of await listSegments(this.#options.prefix)) {
-      const number = Number(path.slice(path.lastIndexOf(".") + 1));
-      if (number > this.#nextNumber) this.#segments.forEach((each) => each.beforeGap = true);
-      this.#nextNumber = number + 1;
-      const reader = new SegmentReader(path, newCursor().delivered);
-      let lines = 0;
-      try {
-        for (let batches = await reader.next(); batches; batches = await reader.next()) {
-          for (const batch of batches) {
-            end[batch.stream] = Math.max(end[batch.stream], batch.end);
-            lines += countLines([behind(batch, delivered[batch.stream])]);
-            onBatch(batch);
-          }
-        }
-      } catch (error) {
-        this.#options.onDiskError(error);
-      }
-      this.#add({ path, bytes: reader.byte, read: 0, readTo: end, lines, end: { ...end } });
-      if (reader.damaged) await onDamaged(path);
-    }
+  /** The place in the index where the next bytes are noted. */
+  get indexEnd(): number {
+    return this.#indexEnd;
   }
 
   /**
-   * Adds a batch behind which the streams are at `end`; false if the disk refuses. What is
-   * `inMemory` need not be read back, and nothing unread may be left before it.
+   * Takes up the files of an earlier agent, to be read from their beginning, and returns its cursor.
+   * Bytes that are in no index are the newest ones. `onDamaged` hears of an index that cannot be read.
    */
-  async write(batch: Batch, end: StreamPositions, inMemory: boolean): Promise<boolean> {
+  async recover(onDamaged: (path: string) => Promise<void>): Promise<Cursor> {
+    const path = this.#path("index");
+    const sizes = { stdout: 0, stderr: 0, system: 0 };
+    for (const stream of LogStream.options) {
+      const found = await Deno.lstat(this.#path(stream)).catch(() => undefined);
+      if (found?.isFile) sizes[stream] = found.size;
+    }
+    const text = await readOwn(path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) this.#onError(error);
+      return "";
+    });
+    const cursor = text === "" ? newCursor() : parseCursor(text.slice(0, HEADER_BYTES));
+    const cut = new Map<number, ChunkRecord>();
+    let isDamaged = cursor === undefined;
+    const freed = freedTo(cursor?.record ?? 0, this.#stepBytes);
+    for (let at = HEADER_BYTES; at + RECORD_BYTES <= text.length;) {
+      const record = parseRecord(text.slice(at, at + RECORD_BYTES), at);
+      if (record instanceof Gap) {
+        at = record.place?.to ?? at + RECORD_BYTES;
+      } else if (record) {
+        const { stream, start } = record;
+        const length = Math.max(0, Math.min(record.length, sizes[stream] - start));
+        // What has not come to the disk is missing at the end, where a crash cut it short.
+        if (length < record.length) cut.set(at, { ...record, length });
+        this.#ends[stream] = Math.max(this.#ends[stream], start + length);
+        this.#wait({ ...record, length }, 1);
+        at += RECORD_BYTES;
+      } else if (at >= KEPT_BYTES && at < freed) {
+        at = freed;
+      } else {
+        isDamaged = true;
+        break;
+      }
+      this.#indexEnd = at;
+    }
+    for (const stream of LogStream.options) {
+      this.#freed[stream] = freedTo(cursor?.streams[stream].byte ?? 0, this.#stepBytes);
+    }
+    if (isDamaged) await onDamaged(path);
+    if (text !== "" || Object.values(sizes).some((size) => size > 0)) {
+      await this.#mendIndex(cut, sizes).catch(this.#onError);
+    }
+    return cursor ?? newCursor();
+  }
+
+  /**
+   * Adds bytes; false if the disk refuses. Those that are `inMemory` need not be read back, and
+   * nothing unread may be left before them.
+   */
+  async write(record: ChunkRecord, bytes: Uint8Array, inMemory: boolean): Promise<boolean> {
+    const { stream, start } = record;
     try {
-      const segment = await this.#segmentFor(batch, end);
-      await this.#writer?.append(...segmentRecord(batch));
-      segment.bytes = this.#writer?.bytes ?? 0;
-      segment.end = { ...end };
-      if (inMemory) markRead(segment);
-      else segment.lines += countLines([batch]);
-      return true;
+      const file = await this.#open(stream);
+      seek(file, start);
+      await writeAll(file, bytes);
+      this.#writeIndex(recordText(record), this.#indexEnd);
+      const now = performance.now();
+      if (now - this.#syncedAtMs >= SYNC_EVERY_MS) {
+        this.#syncedAtMs = now;
+        await file.syncData();
+        await this.#index?.syncData();
+      }
     } catch (error) {
-      // The next batch begins a new file: a gap inside one would shift what follows it.
-      this.#closeWriter();
-      this.#options.onDiskError(error);
+      // What a full disk took in part is taken back.
+      await this.#files.get(stream)?.truncate(start).catch(() => {});
+      await this.#index?.truncate(this.#indexEnd).catch(() => {});
+      this.close();
+      this.#onError(error);
       return false;
     }
+    this.#ends[stream] += bytes.length;
+    this.#indexEnd += RECORD_BYTES;
+    if (inMemory) this.#next = this.#indexEnd;
+    else this.#wait(record, 1);
+    return true;
   }
 
-  /** The next batches, perhaps none, and how many lines should have been there and are not. */
-  async read(delivered: StreamPositions): Promise<{ batches: Batch[]; missing: number }> {
-    const segment = this.#segments.find(isUnread);
-    if (!segment) return { batches: [], missing: 0 };
-    const { path, read, readTo } = segment;
-    const from = read === 0 ? undefined : { byte: read, position: readTo };
-    this.#reader ??= new SegmentReader(path, delivered, from);
-    segment.begun = true;
-    const batches = await this.#reader.next().catch((error) => {
-      this.#options.onDiskError(error);
-      return undefined;
-    });
-    segment.read = this.#reader.byte;
-    segment.lines -= countLines(batches ?? []);
-    if (batches && isUnread(segment)) return { batches, missing: 0 };
-    this.#reader = undefined;
-    const missing = batches ? 0 : segment.lines;
-    markRead(segment);
-    return { batches: batches ?? [], missing };
-  }
-
-  /** Removes the oldest files of which nothing was read; `onLines` hears of their lines before. */
-  async giveUp(bytes: number, onLines: (lines: number) => void): Promise<void> {
-    for (const oldest of this.#waiting) {
-      if (bytes <= 0 || oldest.path === this.#writer?.path) break;
-      bytes -= oldest.bytes;
-      for (const each of this.#segments) {
-        if (each === oldest) break;
-        each.beforeGap = true;
+  /** The next bytes, or what is missing in their place. */
+  async read(): Promise<Chunk | Gap | undefined> {
+    const lost = new Gap();
+    while (this.unread) {
+      try {
+        const record = await this.#record(this.#next);
+        if (record instanceof Gap) {
+          if (lost.streams.size > 0) return lost;
+          this.#next = record.place?.to ?? this.#indexEnd;
+          return record;
+        }
+        const chunk = record && await this.#readBytes(record);
+        if (chunk && lost.streams.size > 0) {
+          chunk[Symbol.dispose]();
+          return lost;
+        }
+        const isRead = !chunk ||
+          chunk.start + chunk.bytes.length === (record?.start ?? 0) + (record?.length ?? 0);
+        if (chunk && record) this.#within = chunk.start + chunk.bytes.length - record.start;
+        if (isRead) this.#pass(record);
+        if (chunk) return chunk;
+      } catch (error) {
+        this.#onError(error);
+        const record = await this.#record(this.#next).catch(() => undefined);
+        if (record && !(record instanceof Gap)) {
+          lost.add(record);
+          this.#pass(record);
+          continue;
+        }
+        lost.lines += this.#waitingLines;
+        for (const stream of LogStream.options) lost.streams.set(stream, false);
+        this.#next = this.#indexEnd;
+        this.waitingBytes = this.#waitingLines = this.#within = 0;
       }
-      onLines(oldest.lines);
-      await this.#drop(oldest);
+    }
+    return lost.streams.size > 0 ? lost : undefined;
+  }
+
+  /** Gives up the oldest of what waits, a step of it, but for the newest bytes; false if there is no more. */
+  async giveUp({ streams }: Cursor): Promise<boolean> {
+    const at = this.#within > 0 ? this.#next + RECORD_BYTES : this.#next;
+    const gap = new Gap();
+    const holes = new Map<LogStream, { from: number; to: number }>();
+    let given = 0;
+    let to = at;
+    while (given < this.#stepBytes && to + RECORD_BYTES < this.#indexEnd) {
+      const record = await this.#record(to);
+      if (record instanceof Gap) {
+        gap.lines += record.lines;
+        gap.bytes += record.bytes;
+        record.streams.forEach((isOpen, stream) => gap.streams.set(stream, isOpen));
+        to = record.place?.to ?? to + RECORD_BYTES;
+        continue;
+      }
+      to += RECORD_BYTES;
+      if (!record) continue;
+      const end = record.start + record.length;
+      gap.add(end <= streams[record.stream].byte ? { ...record, lines: 0, isOpen: false } : record);
+      given += record.length + RECORD_BYTES;
+      this.#wait(record, -1);
+      holes.set(record.stream, { from: holes.get(record.stream)?.from ?? record.start, to: end });
+    }
+    if (given === 0) return false;
+    gap.place = { at, to };
+    this.writeGap(gap);
+    for (const [stream, hole] of holes) punchHole(this.#path(stream), hole.from, hole.to);
+    punchHole(this.#path("index"), at + RECORD_BYTES, to);
+    return true;
+  }
+
+  /** Writes a gap down as it is now: how much is missing, or that this was told. */
+  writeGap(gap: Gap): void {
+    if (!gap.place) return;
+    this.#page = { at: 0, text: "" };
+    try {
+      this.#writeIndex(recordText(gap), gap.place.at);
+    } catch (error) {
+      this.#onError(error);
     }
   }
 
-  /** Whether the oldest file holds nothing any more that is not delivered. */
-  hasDelivered(delivered: StreamPositions): boolean {
-    const oldest = this.#segments[0];
-    if (!oldest || isUnread(oldest) || oldest.path === this.#writer?.path) return false;
-    return LogStream.options.every((stream) => oldest.end[stream] <= delivered[stream]);
+  /** Writes down how far delivery has come, and gives back what nobody needs any more. */
+  delivered(before: Cursor, cursor: Cursor): void {
+    if (!this.used) return;
+    try {
+      this.#writeIndex(cursorText(cursor), 0);
+    } catch {
+      // A full disk: after a crash some lines may come twice, which beats losing them.
+      return;
+    }
+    this.#free("index", before.record, cursor.record);
+    for (const stream of LogStream.options) {
+      this.#free(stream, before.streams[stream].byte, cursor.streams[stream].byte);
+    }
   }
 
-  /** Removes the oldest file. */
-  async dropOldest(): Promise<void> {
-    const oldest = this.#segments[0];
-    if (oldest) await this.#drop(oldest);
-  }
-
-  /** Removes all files. */
+  /** Removes the files. */
   async remove(): Promise<void> {
-    this.#closeWriter();
-    for (const { path } of this.#segments) await Deno.remove(path).catch(() => {});
+    this.close();
+    if (!this.used) return;
+    for (const name of [...LogStream.options, "index"]) {
+      await Deno.remove(this.#path(name)).catch(() => {});
+    }
   }
 
   /** Closes what is open; the files stay. */
   close(): void {
-    this.#closeWriter();
+    this.#index?.close();
+    this.#index = undefined;
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
   }
 
-  get #waiting(): Segment[] {
-    return this.#segments.filter((each) => isUnread(each) && !each.begun);
+  #path(name: string): string {
+    return `${this.#prefix}.${name}`;
   }
 
-  async #segmentFor(batch: Batch, end: StreamPositions): Promise<Segment> {
-    const current = this.#segments.at(-1);
-    const writing = this.#writer && current?.path === this.#writer.path;
-    if (writing && current.bytes < this.#options.segmentBytes) return current;
-    this.#closeWriter();
-    const from = { ...end, [batch.stream]: batch.end - batch.text.length };
-    const path = segmentPath(this.#options.prefix, this.#nextNumber++);
-    this.#writer = await SegmentWriter.create(path, from);
-    const { bytes } = this.#writer;
-    return this.#add({ path, bytes, read: bytes, readTo: from, lines: 0, end: from });
+  async #open(stream: LogStream): Promise<Deno.FsFile> {
+    const open = this.#files.get(stream);
+    if (open) return open;
+    const file = await openOwn(this.#path(stream), { read: true, write: true, create: true });
+    this.#files.set(stream, file);
+    return file;
   }
 
-  #add(fresh: Omit<Segment, "begun" | "beforeGap">): Segment {
-    const segment = { ...fresh, begun: false, beforeGap: false };
-    this.#segments.push(segment);
-    return segment;
+  /** One small write at a fixed place, which a kill cannot tear. */
+  #writeIndex(text: string, at: number): void {
+    const isNew = this.#index === undefined;
+    this.#index ??= openOwnSync(this.#path("index"), { read: true, write: true, create: true });
+    if (isNew && this.#index.statSync().size === 0) this.#writeIndexAt(cursorText(newCursor()), 0);
+    this.#writeIndexAt(text, at);
   }
 
-  async #drop(segment: Segment): Promise<void> {
-    this.#segments.splice(this.#segments.indexOf(segment), 1);
-    await Deno.remove(segment.path).catch(() => {});
+  #writeIndexAt(text: string, at: number): void {
+    this.#index?.seekSync(at, Deno.SeekMode.Start);
+    this.#index?.writeSync(new TextEncoder().encode(text));
   }
 
-  #closeWriter(): void {
-    this.#writer?.[Symbol.dispose]();
-    this.#writer = undefined;
+  #wait({ length, lines }: ChunkRecord, sign: 1 | -1): void {
+    this.waitingBytes += sign * (length + RECORD_BYTES);
+    this.#waitingLines += sign * lines;
+  }
+
+  #pass(record: ChunkRecord | undefined): void {
+    this.#next += RECORD_BYTES;
+    this.#within = 0;
+    if (record) this.#wait(record, -1);
+  }
+
+  /** What the index says at a place; `undefined` where that was given back. */
+  async #record(at: number): Promise<ChunkRecord | Gap | undefined> {
+    const { at: from, text } = this.#page;
+    if (at < from || at + RECORD_BYTES > from + text.length) {
+      this.#index ??= await openOwn(this.#path("index"), { read: true, write: true });
+      const bytes = new Uint8Array(Math.min(PAGE_RECORDS * RECORD_BYTES, this.#indexEnd - at));
+      await readAt(this.#index, at, bytes);
+      this.#page = { at, text: new TextDecoder().decode(bytes) };
+    }
+    const start = at - this.#page.at;
+    return parseRecord(this.#page.text.slice(start, start + RECORD_BYTES), at);
+  }
+
+  /** Some of the bytes of a record, behind those that were read; `undefined` if none are left. */
+  async #readBytes(record: ChunkRecord): Promise<Chunk | undefined> {
+    const { stream, atMs, start, length } = record;
+    const freed = this.#freed[stream] ?? 0;
+    let from = start + this.#within;
+    let end = start + length;
+    if (from < freed && from < KEPT_BYTES) end = Math.min(end, KEPT_BYTES);
+    else if (from < freed) from = Math.min(freed, end);
+    if (from >= end) return undefined;
+    const buffer = new ByteBuffer();
+    try {
+      const bytes = buffer.bytes.subarray(0, Math.min(end - from, buffer.bytes.length));
+      await readAt(await this.#open(stream), from, bytes);
+      const dispose = () => buffer[Symbol.dispose]();
+      return {
+        stream,
+        atMs,
+        bytes,
+        start: from,
+        isOnDisk: true,
+        record: this.#next,
+        [Symbol.dispose]: dispose,
+      };
+    } catch (error) {
+      buffer[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #free(name: LogStream | "index", before: number, now: number): void {
+    const from = Math.max(KEPT_BYTES, freedTo(before, this.#stepBytes));
+    const to = freedTo(now, this.#stepBytes);
+    if (to > from) punchHole(this.#path(name), from, to);
+  }
+
+  /** Makes the index true: bytes that an agent wrote, and died before it noted them, are noted. */
+  async #mendIndex(cut: Map<number, ChunkRecord>, sizes: Record<LogStream, number>): Promise<void> {
+    cut.forEach((record, at) => this.#writeIndex(recordText(record), at));
+    this.#writeIndex("", 0);
+    await this.#index?.truncate(this.#indexEnd);
+    for (const stream of LogStream.options) {
+      for (let start = this.#ends[stream]; start < sizes[stream]; start = this.#ends[stream]) {
+        using buffer = new ByteBuffer();
+        const bytes = buffer.bytes.subarray(
+          0,
+          Math.min(buffer.bytes.length, sizes[stream] - start),
+        );
+        await readAt(await this.#open(stream), start, bytes);
+        const record = recordOf(stream, Date.now(), start, bytes);
+        this.#writeIndex(recordText(record), this.#indexEnd);
+        this.#indexEnd += RECORD_BYTES;
+        this.#ends[stream] += bytes.length;
+        this.#wait(record, 1);
+      }
+    }
   }
 }
 
-function isUnread({ bytes, read }: Segment): boolean {
-  return read < bytes;
+/**
+ * Up to where a file is given back, behind what is kept of its beginning, when so much of it is
+ * delivered: 0 for not at all. It depends on nothing else, so that the next agent knows it as well.
+ */
+function freedTo(delivered: number, stepBytes: number): number {
+  const end = Math.floor((delivered - KEPT_BYTES) / stepBytes) * stepBytes;
+  return end > KEPT_BYTES ? end : 0;
 }
 
-/** Notes that all of a segment is, or was, in memory. */
-function markRead(segment: Segment): void {
-  segment.read = segment.bytes;
-  segment.readTo = { ...segment.end };
-  segment.lines = 0;
-  segment.begun = true;
+function seek(file: Deno.FsFile, at: number): void {
+  file.seekSync(at, Deno.SeekMode.Start);
 }
 
-/** What of a batch comes behind a place of its stream. */
-function behind(batch: Batch, place: number): Batch {
-  const rest = Math.max(0, batch.end - place);
-  return rest >= batch.text.length
-    ? batch
-    : { ...batch, text: batch.text.slice(batch.text.length - rest) };
+async function readAt(file: Deno.FsFile, at: number, bytes: Uint8Array): Promise<void> {
+  seek(file, at);
+  for (let read = 0; read < bytes.length;) {
+    const more = await file.read(bytes.subarray(read));
+    if (more === null) throw new Error("a file of the spool is shorter than its index says");
+    read += more;
+  }
+}
+
+const free: Uint8Array<ArrayBuffer>[] = [];
+/** So many buffers that nobody uses are kept. */
+const KEPT_BUFFERS = 16;
+
+/**
+ * A buffer that is used again by whoever takes the next one: with many tasks the garbage would be
+ * more than all that they hold.
+ */
+class ByteBuffer implements Disposable {
+  /** The bytes, whatever they hold. */
+  readonly bytes: Uint8Array<ArrayBuffer> = free.pop() ?? new Uint8Array(32 * 1024);
+
+  /** Gives the bytes back: nobody may use them any more. */
+  [Symbol.dispose](): void {
+    if (free.length < KEPT_BUFFERS) free.push(this.bytes);
+  }
 }

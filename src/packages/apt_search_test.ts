@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
+import { contextOf } from "../tasks/_test_context.ts";
 import { describeBadPayload } from "../tasks/task_type.ts";
-import { asAgent } from "../privileges/launch.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
-import { SecretMask } from "../logs/secret_mask.ts";
 import { answer, HAS_APT } from "./_test_query.ts";
 import { searchPackages } from "./apt_search.ts";
 import { packageSearch, packageSearchWithin } from "./package_tasks.ts";
@@ -77,19 +76,10 @@ Deno.test({
   async fn() {
     const begun: ProcessGroup[] = [];
     const search = packageSearchWithin(1).prepare({ query: "a" });
-    const outcome = search({
-      taskId: crypto.randomUUID(),
-      privileges: {
-        unprivileged: asAgent,
-        root: asAgent,
-        sudo: false,
-        allows: () => Promise.resolve(undefined),
-      },
-      signal: new AbortController().signal,
-      mask: new SecretMask([]),
+    const outcome = search(contextOf({
       onSpawn: (group) => Promise.resolve(void begun.push(group)),
       onLines: assert.fail,
-    });
+    }));
     await assert.rejects(outcome, {
       name: "UserError",
       message: "the search takes more than 0.001 s: use longer or more words",

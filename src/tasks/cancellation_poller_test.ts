@@ -8,7 +8,6 @@ import { pollCancellation } from "./cancellation_poller.ts";
 /** Watches a task whose control answers these, until the first cause. */
 async function firstCause(...answers: (Omit<TaskControl, "taskId"> | Error)[]): Promise<EndCause> {
   const stop = new AbortController();
-  const cause = Promise.withResolvers<EndCause>();
   const control = () => {
     const answer = answers.shift() ?? new Error("asked too often");
     return answer instanceof Error
@@ -16,11 +15,11 @@ async function firstCause(...answers: (Omit<TaskControl, "taskId"> | Error)[]): 
       : Promise.resolve({ taskId: "t", ...answer });
   };
   const logger = new Logger({ write: () => {} });
-  const watching = pollCancellation({ control }, "t", cause.resolve, stop.signal, logger);
-  const found = await cause.promise;
-  stop.abort();
-  await watching;
-  return found;
+  for await (const cause of pollCancellation({ control, signal: stop.signal, logger })) {
+    stop.abort();
+    return cause;
+  }
+  assert.fail("it ended by itself");
 }
 
 Deno.test("a cancellation is seen soon after the start, with its reason", async () => {

@@ -1,3 +1,4 @@
+import type { TaskControl } from "../control_plane/schemas.ts";
 import type { TaskOutcome } from "./task_type.ts";
 
 /** Why a running task has to end before its time; the first cause wins. */
@@ -29,4 +30,14 @@ export function outcomeOf(cause: EndCause, own: TaskOutcome): TaskOutcome {
     ? "cancelled"
     : "failed";
   return { ...own, status, error: describeCause(cause) };
+}
+
+/** Why a task must end, if the control plane wants that or has ended it itself. */
+export function causeOf(
+  { status, cancelRequested, cancelReason }: TaskControl,
+): EndCause | undefined {
+  if (["cancelled", "failed", "success"].includes(status)) {
+    return { kind: "ended on the control plane", status };
+  }
+  return cancelRequested ? { kind: "cancelled", reason: cancelReason ?? undefined } : undefined;
 }

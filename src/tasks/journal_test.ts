@@ -91,7 +91,7 @@ Deno.test("a damaged file is set aside and named, whatever is wrong with it; the
 
 Deno.test("what a killed write left is removed, and nothing else is touched", () =>
   withFolder(async (folder) => {
-    const others = ["a.cursor", "a.log.1", "notes.txt", "x.json.corrupt"];
+    const others = ["a.index", "a.stdout", "notes.txt", "x.json.corrupt"];
     for (const name of [".a.json.1b2c3d4e.tmp", ...others]) {
       await Deno.writeTextFile(join(folder, name), "x");
     }

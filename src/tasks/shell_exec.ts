@@ -4,7 +4,7 @@ import type { Command, Start } from "../privileges/launch.ts";
 import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
 import { hasScopeAsRoot, NO_SCOPE, RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
-import { runProcess } from "../hosts/run_process.ts";
+import type { OutputChunk } from "../hosts/host.ts";
 import { messageOf } from "../system/user_error.ts";
 import {
   byteLength,
@@ -45,6 +45,8 @@ const ShellExec = z.looseObject({
 type ShellExec = z.infer<typeof ShellExec>;
 
 const DEFAULT_SHELL = "/bin/sh";
+/** So much of the end of standard error is looked at for the reason of a failure. */
+const MAX_STDERR_BYTES = 16 * 1024;
 /** Pagers wait for keys that nobody presses, and programs fold lines to a width that nobody has. */
 const UNATTENDED = { PAGER: "cat", COLUMNS: "100000" };
 
@@ -82,32 +84,50 @@ async function run(
       `[no shell can set these variables, they are left out: ${names}]\n`,
     );
   }
-  const sudoRefusal = new SudoRefusal();
-  let problem: string | undefined;
-  const { exitCode, signal, unkillable } = await runProcess({
-    ...context,
-    ...start,
-    forPeople: true,
-    onExit: context.endTimeLimit,
-    onLines: (stream, lines) => {
-      if (stream === "stderr") {
-        if (request.runAsRoot && context.privileges.sudo) sudoRefusal.push(lines);
-        problem ??= PLACE_PROBLEM.exec(lines)?.[1];
-      }
-      return context.onLines(stream, lines);
-    },
-  });
+  const program = await context.start(start);
+  void program.exited.then(context.endTimeLimit);
+  const stderr = new EndOfStderr();
+  await context.keep(stderr.of(program.output));
+  const { exitCode, signal, unkillable } = await program.ended;
   if (unkillable > 0) {
     await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
   }
   if (exitCode === 0) return { status: "success", exitCode };
+  const problem = PLACE_PROBLEM.exec(stderr.text)?.[1];
   if (exitCode === NOT_BEGUN && problem && isElsewhere(request)) {
     return { status: "failed", error: sentenceOf(problem, request) };
+  }
+  const sudoRefusal = new SudoRefusal();
+  if (request.runAsRoot && context.privileges.sudo) {
+    sudoRefusal.push(context.mask.apply(stderr.text));
   }
   const error = signal
     ? `the command was ended by ${signal}`
     : sudoRefusal.sentence(exitCode) ?? `the command exited with code ${exitCode}`;
   return { status: "failed", exitCode, error };
+}
+
+/** What a program that could not begin has said last. */
+class EndOfStderr {
+  #bytes = new Uint8Array();
+
+  /** Passes an output on, and keeps the end of its standard error. */
+  async *of(output: AsyncIterable<OutputChunk>): AsyncGenerator<OutputChunk, void> {
+    for await (const chunk of output) {
+      if (chunk.stream === "stderr") {
+        const all = new Uint8Array(this.#bytes.length + chunk.bytes.length);
+        all.set(this.#bytes);
+        all.set(chunk.bytes, this.#bytes.length);
+        this.#bytes = all.slice(-MAX_STDERR_BYTES);
+      }
+      yield chunk;
+    }
+  }
+
+  /** The text of it. */
+  get text(): string {
+    return new TextDecoder().decode(this.#bytes);
+  }
 }
 
 /** What to run, or the sentence that says why it cannot be. */

@@ -1,35 +1,20 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
-import { SecretMask } from "../logs/secret_mask.ts";
-import { asAgent } from "../privileges/launch.ts";
-import type { Privileges } from "../privileges/privileges.ts";
+import { contextOf } from "./_test_context.ts";
 import { shellExec } from "./shell_exec.ts";
 import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
 
-const PRIVILEGES: Privileges = {
-  unprivileged: asAgent,
-  root: asAgent,
-  sudo: false,
-  allows: () => Promise.resolve(undefined),
-};
-
-async function run(
-  payload: unknown,
-  privileges: Partial<Privileges> = {},
-): Promise<TaskOutcome & { stdout: string; stderr: string }> {
-  const output = { stdout: "", stderr: "", system: "" };
-  const outcome = await shellExec.prepare(payload)({
-    taskId: crypto.randomUUID(),
-    privileges: { ...PRIVILEGES, ...privileges },
-    signal: new AbortController().signal,
-    onSpawn: () => Promise.resolve(),
-    mask: new SecretMask([]),
-    onLines: (stream, lines) => {
-      output[stream] += lines;
-      return Promise.resolve();
+async function run(payload: unknown): Promise<TaskOutcome & { stdout: string; stderr: string }> {
+  const printed = { stdout: "", stderr: "" };
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  const outcome = await shellExec.prepare(payload)(contextOf({
+    keep: async (output) => {
+      for await (const { stream, bytes } of output) {
+        printed[stream] += decoders[stream].decode(bytes, { stream: true });
+      }
     },
-  });
-  return { ...outcome, stdout: output.stdout, stderr: output.stderr };
+  }));
+  return { ...outcome, ...printed };
 }
 
 Deno.test("a command runs in a login shell, with nothing to read and nobody to page for", async () => {

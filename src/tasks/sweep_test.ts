@@ -5,16 +5,16 @@ import { sweepJournal } from "./sweep.ts";
 Deno.test("what is old and belongs to no task is removed, and nothing else", async () => {
   const folder = await Deno.makeTempDir({ prefix: "sweep_" });
   const files = [
-    "gone.log.1",
-    "gone.log.22",
-    "gone.cursor",
+    "gone.stdout",
+    "gone.system",
+    "gone.index",
     "gone.json.corrupt",
     "ended.jsonl.corrupt",
     "here.json",
-    "here.log.1",
-    "here.cursor",
-    "here.log.1.corrupt",
-    "busy.log.1",
+    "here.stderr",
+    "here.index",
+    "here.index.corrupt",
+    "busy.stdout",
     "ended.jsonl",
     "new.tmp",
     "notes.txt",
@@ -26,7 +26,7 @@ Deno.test("what is old and belongs to no task is removed, and nothing else", asy
     const sixDays = Date.now() + 6 * 86_400_000;
     assert.deepEqual(await sweepJournal(folder, isAtWork, sixDays), []);
     const swept = await sweepJournal(folder, isAtWork, sixDays + 2 * 86_400_000);
-    const expected = [...files.slice(0, 5), "here.log.1.corrupt"].toSorted();
+    const expected = [...files.slice(0, 5), "here.index.corrupt"].toSorted();
     assert.deepEqual(swept.toSorted(), expected);
     const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
     const kept = files.filter((name) => !expected.includes(name));

@@ -1,20 +1,15 @@
 import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, Task } from "../control_plane/schemas.ts";
-import { OutputSummary } from "../logs/output_summary.ts";
-import { Spool } from "../logs/spool.ts";
-import { awaitTaskProcesses, endTaskProcesses } from "../hosts/end_processes.ts";
-import { SecretMask } from "../logs/secret_mask.ts";
 import { bootTime, msSince } from "../system/boot_time.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
-import type { DamagedRecord, TaskRecord, Unfinished } from "./journal.ts";
-import { GivenUpError, report } from "./report.ts";
+import type { TaskRecord, Unfinished } from "./journal.ts";
+import { GivenUpError } from "./retry_policy.ts";
+import { TaskReporter } from "./task_reporter.ts";
 import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";
 
 /** How long a claim holds without a start (contract: Tasks over HTTP). */
 const LEASE_MS = 60_000;
-const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
-const RESTARTED = "the agent was restarted while the task ran";
 
 /** All tasks of the agent as they are now. */
 export interface TasksSnapshot {
@@ -105,15 +100,15 @@ export class TaskManager {
   recover({ records, damaged }: Unfinished): void {
     for (const record of records) {
       const { task: { id } } = record;
-      if (record.process || record.outcome) {
-        this.#track(id, () => this.#reportRecovered(record));
-      } else if (isPromised(record)) {
-        this.#start(record);
-      } else {
-        this.#track(id, () => this.#reportStale(id));
-      }
+      const isStale = !record.process && !record.outcome && !isPromised(record);
+      if (isStale) this.#track(id, () => this.#reportStale(id));
+      else this.#start(record);
     }
-    for (const each of damaged) this.#track(each.taskId, () => this.#reportDamaged(each));
+    for (const { taskId, setAside } of damaged) {
+      const task = { id: taskId, type: "unknown", payload: {} };
+      const record = { version: 1 as const, task, claimedAt: new Date().toISOString() };
+      this.#start(record, `, and its journal was damaged (kept as ${setAside})`);
+    }
   }
 
   /** Ends all tasks for one cause and hurries those that are being reported. */
@@ -132,15 +127,12 @@ export class TaskManager {
     while (this.#work.size > 0) await Promise.all(this.#work.values());
   }
 
-  #start(record: TaskRecord): void {
-    const run = new TaskRunner(this.#deps, record);
-    this.#track(record.task.id, () => this.#hold(record.task.id, run, run.run()));
-  }
-
-  /** Keeps a run within reach of {@linkcode TaskManager.endAll} while its work goes on. */
-  async #hold(taskId: string, run: TaskRunner, work: Promise<void>): Promise<void> {
-    this.#runs.set(taskId, run);
-    await work.finally(() => this.#runs.delete(taskId));
+  /** Keeps the run within reach of {@linkcode TaskManager.endAll} while its work goes on. */
+  #start(record: TaskRecord, damage?: string): void {
+    const { id } = record.task;
+    const run = new TaskRunner(this.#deps, record, damage);
+    this.#runs.set(id, run);
+    this.#track(id, () => run.run().finally(() => this.#runs.delete(id)));
   }
 
   #track(taskId: string, work: () => Promise<void>): void {
@@ -163,56 +155,10 @@ export class TaskManager {
     this.#work.set(taskId, done);
   }
 
-  async #reportRecovered(record: TaskRecord, error = RESTARTED): Promise<void> {
-    const { journal, logger } = this.#deps;
-    const { id } = record.task;
-    const output = new OutputSummary();
-    let damaged = false;
-    const spool = await Spool.recover(journal.spoolPrefix(id), {
-      memory: this.#deps.logMemory,
-      onDiskError: (error) => journal.diskFailed(error),
-      onBatch: ({ stream, text }) => output.push(stream, text),
-      onDamaged: async (path) => {
-        damaged = true;
-        await journal.keepDamaged(path);
-      },
-    });
-    if (damaged) await spool.push("system", DAMAGED, Date.now());
-    let { outcome } = record;
-    if (!outcome) {
-      logger.warn("task was running when the agent ended", { taskId: id });
-      const { orphanMs = 0 } = this.#deps.types.get(record.task.type) ?? {};
-      if (orphanMs > 0) await awaitTaskProcesses(id, record.process, orphanMs);
-      await endTaskProcesses(id, record.process);
-      const aftermath = await this.#aftermath(record, spool);
-      outcome = failed(aftermath ? `${error}; ${aftermath}` : error, output.toString());
-    }
-    const run = new TaskRunner(this.#deps, record, spool);
-    await this.#hold(id, run, run.deliver(outcome));
-  }
-
-  /** What an orphan's task type says has to be mended; a look that fails holds no report up. */
-  async #aftermath({ task }: TaskRecord, spool: Spool): Promise<string | undefined> {
-    const { logger, privileges, secrets, types } = this.#deps;
-    try {
-      return await types.get(task.type)?.afterOrphan?.({
-        taskId: task.id,
-        privileges,
-        signal: this.#giveUp.signal,
-        mask: new SecretMask(secrets),
-        onSpawn: () => Promise.resolve(),
-        onLines: (stream, lines) => spool.push(stream, lines, Date.now()),
-      });
-    } catch (error) {
-      const fields = { taskId: task.id, error: messageOf(error) };
-      logger.warn("what the task has left could not be looked at", fields);
-      return undefined;
-    }
-  }
-
   /** A task that was promised long ago and never run is not wanted any more, whatever it was. */
   async #reportStale(taskId: string): Promise<void> {
-    const outcome = failed("the agent was restarted before the task ran");
+    const error = "the agent was restarted before the task ran";
+    const outcome: Completion = { status: "failed", error };
     try {
       await this.#answerAgain(taskId, outcome);
     } catch (error) {
@@ -224,20 +170,11 @@ export class TaskManager {
     await this.#deps.journal.forget(taskId);
   }
 
-  #reportDamaged({ taskId, setAside }: DamagedRecord): Promise<void> {
-    const task = { id: taskId, type: "unknown", payload: {} };
-    const error = `${RESTARTED}, and its journal was damaged (kept as ${setAside})`;
-    return this.#reportRecovered({ version: 1, task, claimedAt: new Date().toISOString() }, error);
-  }
-
   /** A task that the control plane hands out again gets the outcome that it has missed. */
   async #answerAgain(taskId: string, outcome: Completion): Promise<void> {
     const { api, logger } = this.#deps;
-    const how = { giveUp: this.#giveUp.signal, logger, reachability: api.reachability };
-    const started = (patience: number) => api.started(taskId, patience);
-    const completed = (patience: number) => api.completed(taskId, outcome, patience);
-    await report("started", started, how);
-    await report("completed", completed, how);
+    const reporter = new TaskReporter({ api, taskId, logger: logger.with({ taskId }) });
+    await reporter.answerAgain(outcome, this.#giveUp.signal);
   }
 }
 
@@ -245,8 +182,4 @@ export class TaskManager {
 function isPromised({ claimed }: TaskRecord): boolean {
   const ageMs = claimed && msSince(claimed);
   return ageMs !== undefined && ageMs < LEASE_MS;
-}
-
-function failed(error: string, output = ""): Completion {
-  return { status: "failed", error, ...(output === "" ? {} : { output }) };
 }

@@ -1,16 +1,18 @@
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import { RefusedError } from "../control_plane/errors.ts";
-import type { Completion, LogEntry, LogStream } from "../control_plane/schemas.ts";
-import { LogUploader } from "../logs/log_uploader.ts";
-import type { LogMemory } from "../logs/log_memory.ts";
-import { Spool } from "../logs/spool.ts";
+import type { Completion, LogEntry } from "../control_plane/schemas.ts";
+import { toLogEntry } from "../logs/log_entries.ts";
+import type { TaskLog } from "../logs/task_log.ts";
 import type { Logger } from "../system/logger.ts";
-import { messageOf } from "../system/user_error.ts";
-import { causeOf } from "./cancellation_poller.ts";
-import type { EndCause } from "./end_cause.ts";
-import { EntryPatience } from "./entry_patience.ts";
-import type { TaskJournal } from "./journal.ts";
-import { GivenUpError, report, type ReportOptions } from "./report.ts";
+import { pollCancellation } from "./cancellation_poller.ts";
+import { causeOf, type EndCause } from "./end_cause.ts";
+import {
+  EntryPatience,
+  GivenUpError,
+  type ReportCall,
+  type RetryOptions,
+  untilAnswered,
+} from "./retry_policy.ts";
 
 /** How long an end that is refused is tried: after that it is not taken any more, in milliseconds. */
 const REPORTABLE_MS = 30 * 60_000;
@@ -21,21 +23,13 @@ export interface TaskReporterOptions {
   taskId: string;
   /** The control plane. */
   api: AgentApi;
-  /** What survives the agent. */
-  journal: TaskJournal;
-  /** What the undelivered lines of all tasks may take. */
-  logMemory: LogMemory;
   /** The agent's log; it names the task already. */
   logger: Logger;
-  /** Hears of it when the control plane has ended the task or wants it cancelled. */
-  onCause: (cause: EndCause) => void;
-  /** The lines that an earlier agent left. */
-  recovered?: Spool | undefined;
 }
 
 /**
- * What the control plane is told of one task, in the contract's order: accepted, started, log
- * entries, completed, one call after the other.
+ * Makes all calls about one task, in the contract's order: accepted, started, log entries, completed,
+ * one after the other; and asks beside that whether the task is still wanted.
  */
 export class TaskReporter {
   readonly #options: TaskReporterOptions;
@@ -43,26 +37,23 @@ export class TaskReporter {
   readonly #notBegun = new AbortController();
   readonly #drainOver = new AbortController();
   readonly #stopSending = AbortSignal.any([this.#giveUp.signal, this.#drainOver.signal]);
-  readonly #spool: Spool;
-  readonly #uploader: LogUploader;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  #delivering: Promise<boolean> | undefined;
   readonly #patience = new EntryPatience(() => this.#isServed());
-  #refusedEntries = 0;
   /** Whether not even a word about refused entries is taken. */
   #wordless = false;
-  #hurried = false;
-  #gone = false;
+  #isHurried = false;
+  #lookNow: () => void = () => {};
+  /** How many entries were refused for good. */
+  refusedEntries = 0;
 
   /** Nothing is told yet. */
   constructor(options: TaskReporterOptions) {
     this.#options = options;
-    const { journal, logMemory: memory, taskId, recovered } = options;
-    this.#spool = recovered ?? new Spool(journal.spoolPrefix(taskId), {
-      memory,
-      onDiskError: (error) => journal.diskFailed(error),
-    });
-    this.#uploader = new LogUploader({ spool: this.#spool, send: (entry) => this.#send(entry) });
+  }
+
+  /** Whether nothing is tried again any more. */
+  get hasGivenUp(): boolean {
+    return this.#giveUp.signal.aborted;
   }
 
   /**
@@ -73,9 +64,62 @@ export class TaskReporter {
    */
   async begin(): Promise<void> {
     const { api, taskId } = this.#options;
-    const how = this.#how(this.#notBegun.signal);
-    await report("accepted", (patience) => api.accepted(taskId, patience), how);
-    await report("started", (patience) => api.started(taskId, patience), how);
+    const giveUp = this.#notBegun.signal;
+    await this.#call("accepted", (patience) => api.accepted(taskId, patience), { giveUp });
+    await this.#call("started", (patience) => api.started(taskId, patience), { giveUp });
+  }
+
+  /**
+   * Tells how a task has ended that the control plane has handed out again.
+   *
+   * @throws {GivenUpError} once `giveUp` aborts, and {@linkcode RefusedError}.
+   */
+  async answerAgain(completion: Completion, giveUp: AbortSignal): Promise<void> {
+    const { api, taskId } = this.#options;
+    await this.#call("started", (patience) => api.started(taskId, patience), { giveUp });
+    const completed = (patience: number) => api.completed(taskId, completion, patience);
+    await this.#call("completed", completed, { giveUp });
+  }
+
+  /**
+   * Delivers a log until its end, or until it stops; whether the control plane has all that it will
+   * take. An entry that is not delivered stays in the log.
+   */
+  async deliver(log: TaskLog): Promise<boolean> {
+    for await (const entry of log.entries()) {
+      if (!await this.#send(toLogEntry(entry))) return false;
+      log.delivered(entry);
+    }
+    return await log.isEmpty();
+  }
+
+  /**
+   * Tells the end of the task.
+   *
+   * @throws {RefusedError} if it is refused for good.
+   * @throws {GivenUpError} if it is given up.
+   */
+  async complete(completion: Completion): Promise<void> {
+    const { api, taskId } = this.#options;
+    const endMs = performance.now() + REPORTABLE_MS;
+    const isFinal = async () => performance.now() >= endMs && await this.#isServed();
+    const completed = (patience: number) => api.completed(taskId, completion, patience);
+    try {
+      await this.#call("completed", completed, { giveUp: this.#giveUp.signal, isFinal });
+    } finally {
+      this.#timers.forEach(clearTimeout);
+    }
+  }
+
+  /** Why the task must end, if the control plane wants that; it is asked until `signal` aborts. */
+  causes(signal: AbortSignal): AsyncIterable<EndCause> {
+    const { api, taskId, logger } = this.#options;
+    return pollCancellation({
+      control: () => api.control(taskId, signal),
+      lookNow: () => new Promise((resolve) => this.#lookNow = resolve),
+      signal,
+      logger,
+    });
   }
 
   /** Tries no more to begin; a call under way may begin the task all the same. */
@@ -83,76 +127,24 @@ export class TaskReporter {
     this.#notBegun.abort();
   }
 
-  /** From now on lines are delivered as they come. */
-  openLog(): void {
-    this.#delivering ??= this.#uploader.run().catch((error) => {
-      this.#options.logger.error("log delivery failed", { error: messageOf(error) });
-      return false;
-    });
-  }
-
-  /** How much of the log is not delivered yet, in UTF-16 units. */
-  get backlog(): number {
-    return this.#spool.undelivered;
-  }
-
-  /** Takes whole lines, each with its newline; resolves when they are safe. */
-  write(stream: LogStream, lines: string): Promise<void> {
-    return this.#uploader.push(stream, lines, Date.now());
-  }
-
-  /** Adds a line of the agent's own. */
-  note(line: string): Promise<void> {
-    return this.#uploader.note(line, Date.now());
-  }
-
-  /** Delivers what is left of the log, then the completion, and closes the journal. */
-  async finish(completion: Completion): Promise<void> {
-    const { api, logger, taskId } = this.#options;
-    this.openLog();
-    this.#uploader.end();
-    const end = await this.#delivering ? completion : withoutLastLines(completion);
-    try {
-      const completed = (patience: number) => api.completed(taskId, end, patience);
-      const endMs = performance.now() + REPORTABLE_MS;
-      const isFinal = async () => performance.now() >= endMs && await this.#isServed();
-      await report("completed", completed, { ...this.#how(this.#giveUp.signal), isFinal });
-      logger.info("task finished", {
-        ...shown(end),
-        ...(this.#refusedEntries > 0 ? { refusedEntries: this.#refusedEntries } : {}),
-      });
-      await this.#close(completion);
-    } catch (error) {
-      await this.#unreported(error, completion);
-    } finally {
-      this.#timers.forEach(clearTimeout);
-    }
-  }
-
   /** Leaves lines behind that are not delivered in time; the completion is sent all the same. */
-  limitDrain(ms: number): void {
-    this.#hurried = true;
-    this.#uploader.hurry();
+  limitDrain(log: TaskLog, ms: number): void {
+    this.#isHurried = true;
+    log.hurry();
     this.#in(ms, () => {
-      this.#uploader.stop();
+      log.stop();
       this.#drainOver.abort();
     });
   }
 
   /** Tries nothing again after this time; what is not delivered by then is kept for the next start. */
-  giveUpIn(ms: number): void {
-    this.#uploader.hurry();
+  giveUpIn(log: TaskLog, ms: number): void {
+    log.hurry();
     this.#in(ms, () => this.#giveUp.abort());
   }
 
   /** Tries nothing again; what is not delivered is kept for the next start. */
   giveUp(): void {
-    this.#giveUp.abort();
-  }
-
-  /** Tells nothing more: the control plane has ended the task by itself. */
-  taskIsGone(): void {
-    this.#gone = true;
     this.#giveUp.abort();
   }
 
@@ -164,7 +156,7 @@ export class TaskReporter {
   async #send(entry: LogEntry): Promise<boolean> {
     const refusal = await this.#try(entry);
     if (typeof refusal === "boolean") return refusal;
-    if (this.#refusedEntries++ === 0) {
+    if (this.refusedEntries++ === 0) {
       this.#options.logger.warn("log lines are refused and left out", { error: refusal.message });
     }
     if (this.#wordless) return true;
@@ -183,9 +175,9 @@ export class TaskReporter {
     let refused = false;
     try {
       // When a cancelled task is waited for, a slow call is not to be given more time.
-      const call = (patience: number) => api.log(taskId, entry, this.#hurried ? 1 : patience);
+      const call = (patience: number) => api.log(taskId, entry, this.#isHurried ? 1 : patience);
       const isFinal = (error: RefusedError) => this.#patience.isFinal(error);
-      await report("log", call, { ...this.#how(this.#stopSending), isFinal });
+      await this.#call("log", call, { giveUp: this.#stopSending, isFinal });
       return true;
     } catch (error) {
       if (error instanceof GivenUpError) return false;
@@ -198,9 +190,13 @@ export class TaskReporter {
     }
   }
 
-  #how(giveUp: AbortSignal): ReportOptions {
+  #call(
+    what: ReportCall,
+    call: (patience: number) => Promise<void>,
+    how: Pick<RetryOptions, "giveUp" | "isFinal">,
+  ): Promise<void> {
     const { api: { reachability }, logger } = this.#options;
-    return { giveUp, logger, reachability };
+    return untilAnswered(what, call, { ...how, logger, reachability });
   }
 
   /** A control plane that answers for the task accepts the credentials, and can be reached. */
@@ -211,38 +207,10 @@ export class TaskReporter {
 
   /** Entries are refused when the task does not run any more: no need to wait for the next look. */
   async #hasEnded(): Promise<boolean> {
-    const { api, taskId, onCause } = this.#options;
+    const { api, taskId } = this.#options;
     const control = await api.control(taskId).catch(() => undefined);
     const cause = control && causeOf(control);
-    if (cause) onCause(cause);
+    if (cause) this.#lookNow();
     return cause?.kind === "ended on the control plane";
   }
-
-  async #unreported(error: unknown, completion: Completion): Promise<void> {
-    const { logger } = this.#options;
-    if (this.#gone) {
-      await this.#close({ ...completion, status: "failed" });
-    } else if (error instanceof GivenUpError) {
-      logger.warn("task end is kept for the next start", { error: messageOf(error) });
-      await this.#spool[Symbol.asyncDispose]();
-    } else {
-      logger.error("control plane refuses the end of the task", { error: messageOf(error) });
-      await this.#close(completion);
-    }
-  }
-
-  async #close(completion: Completion): Promise<void> {
-    await this.#spool.discard();
-    await this.#options.journal.close(this.#options.taskId, completion);
-  }
-}
-
-/** Operators must not take what they see for all there was. */
-function withoutLastLines(completion: Completion): Completion {
-  const { error } = completion;
-  return { ...completion, error: `${error ? `${error}; ` : ""}its last lines were not delivered` };
-}
-
-function shown({ status, exitCode, error, durationMs }: Completion) {
-  return { status, exitCode, error, durationMs };
 }

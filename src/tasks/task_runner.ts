@@ -1,23 +1,27 @@
 import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import { OutputSummary } from "../logs/output_summary.ts";
-import { storable } from "../logs/line_decoder.ts";
+import type { Host, Program } from "../hosts/host.ts";
+import { storable } from "../logs/log_entries.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
-import type { LogMemory } from "../logs/log_memory.ts";
-import type { Spool } from "../logs/spool.ts";
+import { type LogMemory, Spool } from "../logs/spool.ts";
+import { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
-import { killTaskProcessesNow } from "../hosts/end_processes.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
-import { pollCancellation } from "./cancellation_poller.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { TaskJournal, TaskRecord } from "./journal.ts";
-import { GivenUpError } from "./report.ts";
+import { GivenUpError } from "./retry_policy.ts";
 import { TaskReporter } from "./task_reporter.ts";
 import { secretsOf } from "./task_secrets.ts";
-import { describeBadPayload, type TaskOutcome, type TaskType, timeLimitMs } from "./task_type.ts";
+import {
+  describeBadPayload,
+  type TaskContext,
+  type TaskOutcome,
+  type TaskType,
+  timeLimitMs,
+} from "./task_type.ts";
 
 /** How long the lines of a cancelled task may take to be delivered, in milliseconds. */
 const CANCEL_DRAIN_MS = 3_000;
@@ -28,6 +32,11 @@ const STOP_REPORT_MS = 10_000;
  * over HTTP), and a sentence about lines that were not delivered may be added.
  */
 const MAX_ERROR_UNITS = 9_900;
+const RESTARTED = "the agent was restarted while the task ran";
+const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
+/** Nobody knows any more which secrets its lines may hold. */
+const WITHHELD =
+  "[the agent's state was damaged: lines that were not delivered yet are left out]\n";
 
 /** What every task run shares. */
 export interface TaskRunnerDeps {
@@ -35,6 +44,8 @@ export interface TaskRunnerDeps {
   api: AgentApi;
   /** What survives the agent. */
   journal: TaskJournal;
+  /** Where programs run. */
+  host: Host;
   /** The known task types. */
   types: ReadonlyMap<string, TaskType>;
   /** What no task may show, whatever its type: the agent's token. */
@@ -63,144 +74,214 @@ export interface RunSnapshot {
   since: string;
   /** Whether it has ended, and only has to be reported. */
   reporting: boolean;
-  /** How much of its log is not delivered yet, in UTF-16 units. */
+  /** How much of its log is not delivered yet, in bytes, as a rough figure. */
   backlog: number;
 }
+
+/** Where a task is. Each state leads to the next one, and only to that; see {@linkcode TaskRunner.run}. */
+type State =
+  /** Promised to the control plane, and not begun. */
+  | { phase: "claimed" }
+  /** Its work is done, here, or by what an earlier agent has left. */
+  | { phase: "running"; isLeft: boolean }
+  /** It is known how it ended. */
+  | { phase: "ended"; outcome: Completion }
+  /** Nothing is left to be done for it by this agent. */
+  | { phase: "reported" };
 
 /** One task from its claim to the control plane's knowing its end. */
 export class TaskRunner {
   readonly #deps: TaskRunnerDeps;
   readonly #record: TaskRecord;
   readonly #logger: Logger;
-  readonly #report: TaskReporter;
+  readonly #reporter: TaskReporter;
   readonly #end = new AbortController();
-  readonly #output = new OutputSummary();
   readonly #mask: SecretMask;
+  readonly #damage: string | undefined;
+  #state: State;
+  /** Why it has to end before its time; the first cause wins. */
   #cause: EndCause | undefined;
-  #phase: "promised" | "running" | "reporting" = "promised";
+  /** Whether the control plane has ended it by itself, and wants to hear nothing more. */
+  #isGone = false;
+  #log: TaskLog | undefined;
+  #delivering: Promise<boolean> | undefined;
 
-  /** `recovered` is the spool that an earlier agent left. */
-  constructor(deps: TaskRunnerDeps, record: TaskRecord, recovered?: Spool) {
+  /**
+   * Begins where the record is: it may be an earlier agent's. `damage` is what became of that one's
+   * record, which is known by the task's id alone then.
+   */
+  constructor(deps: TaskRunnerDeps, record: TaskRecord, damage?: string) {
     this.#deps = deps;
     this.#record = record;
+    this.#damage = damage;
     const { id: taskId, payload } = record.task;
-    const logger = deps.logger.with({ taskId });
-    const onCause = (cause: EndCause) => this.end(cause);
-    this.#logger = logger;
+    this.#logger = deps.logger.with({ taskId });
     this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
-    this.#report = new TaskReporter({ ...deps, taskId, logger, onCause, recovered });
+    this.#reporter = new TaskReporter({ api: deps.api, taskId, logger: this.#logger });
+    this.#state = record.outcome
+      ? { phase: "ended", outcome: record.outcome }
+      : record.process || damage !== undefined
+      ? { phase: "running", isLeft: true }
+      : { phase: "claimed" };
   }
 
   /** What can be seen of it from outside. */
   get now(): RunSnapshot {
     const { task: { id, type }, claimedAt } = this.#record;
-    const reporting = this.#phase === "reporting";
-    return { id, type, since: claimedAt, reporting, backlog: this.#report.backlog };
+    const { phase } = this.#state;
+    const reporting = phase === "ended" || phase === "reported" || this.#isLeft;
+    return { id, type, since: claimedAt, reporting, backlog: this.#log?.undelivered ?? 0 };
   }
 
-  /** Runs the task, reports it, and resolves when nothing is left to be done for it now. */
+  /** Brings the task to its end, and resolves when nothing is left to be done for it now. */
   async run(): Promise<void> {
-    await this.#deps.journal.write(this.#record);
-    if (!await this.#begin()) return;
-    this.#phase = "running";
-    await this.#watched(async () => {
-      this.#report.openLog();
-      await this.#finish(await this.#execute());
-    });
-  }
-
-  /** Delivers what an earlier agent left undelivered, then the end of the task. */
-  async deliver(completion: Completion): Promise<void> {
-    this.#phase = "reporting";
-    await this.#watched(() => this.#finish(completion));
-  }
-
-  /** Makes the task end; only the first cause counts. A task that is being reported is hurried. */
-  end(cause: EndCause): void {
-    const gone = cause.kind === "ended on the control plane";
-    if (gone) this.#report.taskIsGone();
-    if (this.#phase === "promised") {
-      this.#cause ??= cause;
-      this.#report.doNotBegin();
-    } else if (this.#phase === "running") {
-      if (this.#cause && cause.kind === "stopping") this.#report.giveUpIn(STOP_REPORT_MS);
-      if (this.#cause) return;
-      this.#cause = cause;
-      const why = this.#mask.apply(describeCause(cause));
-      this.#logger.info("task is ended", { cause: why });
-      if (!gone) void this.#report.note(`[${why}]`);
-      this.#end.abort(cause);
-    } else if (cause.kind === "cancelled") {
-      // A task that was cancelled before has its limit, which begins when its end is on disk.
-      if (this.#cause?.kind !== "cancelled") this.#report.limitDrain(CANCEL_DRAIN_MS);
-    } else {
-      this.#report.giveUp();
-    }
-  }
-
-  /** Kills the processes without a word; the next start of the agent reports them. */
-  killNow(): void {
-    const { process, task } = this.#record;
-    if (this.#phase === "running" && process) killTaskProcessesNow(task.id, process);
-  }
-
-  /** Does `work` while the control plane is asked whether the task is still wanted. */
-  async #watched(work: () => Promise<void>): Promise<void> {
+    if (this.#state.phase === "claimed") this.#state = await this.#begin();
+    if (this.#state.phase === "reported") return;
+    const isNew = this.#state.phase === "running" && !this.#isLeft;
+    const log = this.#log = isNew ? this.#newLog() : await this.#leftLog();
     const watch = new AbortController();
-    const onCause = (cause: EndCause) => this.end(cause);
-    const { id } = this.#record.task;
-    const watching = pollCancellation(this.#deps.api, id, onCause, watch.signal, this.#logger);
+    const watching = this.#watch(watch.signal);
     try {
-      await work();
+      for (;;) {
+        const state: State = this.#state;
+        switch (state.phase) {
+          case "running":
+            this.#state = {
+              phase: "ended",
+              outcome: state.isLeft ? await this.#endLeft(log) : await this.#execute(log),
+            };
+            break;
+          case "ended":
+            await this.#report(log, state.outcome);
+            this.#state = { phase: "reported" };
+            break;
+          case "claimed":
+          case "reported":
+            return;
+          default:
+            state satisfies never;
+        }
+      }
     } finally {
       watch.abort();
       await watching;
     }
   }
 
-  /** Tells the control plane that the task runs now; false if it is not to be run. */
-  async #begin(): Promise<boolean> {
-    const { id, type } = this.#record.task;
-    try {
-      await this.#report.begin();
-      this.#logger.info("task started", { type });
-      return true;
-    } catch (error) {
-      // Given up: the next start tries again, unless the server has by then.
-      if (error instanceof GivenUpError) return false;
-      this.#logger.warn("task is not run", { type, error: messageOf(error) });
-      await this.#deps.journal.forget(id);
-      return false;
+  /** Makes the task end; only the first cause counts. A task that is being reported is hurried. */
+  end(cause: EndCause): void {
+    const isGone = cause.kind === "ended on the control plane";
+    if (isGone) {
+      this.#isGone = true;
+      this.#reporter.giveUp();
+    }
+    switch (this.#state.phase) {
+      case "claimed":
+        this.#cause ??= cause;
+        this.#end.abort(cause);
+        return this.#reporter.doNotBegin();
+      case "running":
+        if (this.#cause && cause.kind === "stopping") this.#giveUpSoon();
+        if (this.#cause) return;
+        this.#cause = cause;
+        if (!this.#state.isLeft) {
+          this.#logger.info("task is ended", { cause: this.#mask.apply(describeCause(cause)) });
+          if (!isGone) void this.#log?.write("system", `[${describeCause(cause)}]\n`);
+        }
+        return this.#end.abort(cause);
+      case "ended":
+        if (cause.kind !== "cancelled") return this.#reporter.giveUp();
+        // A task that was cancelled before has its limit, which begins when its end is on disk.
+        if (this.#cause?.kind !== "cancelled") this.#limitDrain();
+        return;
+      case "reported":
+        return;
+      default:
+        this.#state satisfies never;
     }
   }
 
-  async #execute(): Promise<Completion> {
-    const startedMs = performance.now();
-    if (this.#cause) {
-      const outcome = outcomeOf(this.#cause, { status: "failed" });
-      return completionOf(outcome, "", 0, this.#mask);
+  /** Kills the processes without a word; the next start of the agent reports them. */
+  killNow(): void {
+    const { process, task } = this.#record;
+    if (this.#state.phase === "running" && !this.#isLeft && process) {
+      this.#deps.host.killNow(task.id, process);
     }
+  }
+
+  /** Whether it runs, but not by this agent. */
+  get #isLeft(): boolean {
+    return this.#state.phase === "running" && this.#state.isLeft;
+  }
+
+  /** Tells the control plane that the task runs now; it is not to be run if that is refused. */
+  async #begin(): Promise<State> {
+    const { journal } = this.#deps;
+    const { id, type } = this.#record.task;
+    await journal.write(this.#record);
+    try {
+      await this.#reporter.begin();
+      this.#logger.info("task started", { type });
+      return { phase: "running", isLeft: false };
+    } catch (error) {
+      // Given up: the next start tries again, unless the server has by then.
+      if (error instanceof GivenUpError) return { phase: "reported" };
+      this.#logger.warn("task is not run", { type, error: messageOf(error) });
+      await journal.forget(id);
+      return { phase: "reported" };
+    }
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    for await (const cause of this.#reporter.causes(signal)) this.end(cause);
+  }
+
+  #newLog(): TaskLog {
+    const { journal, logMemory: memory } = this.#deps;
+    const onDiskError = (error: unknown) => journal.diskFailed(error);
+    const spool = new Spool(journal.spoolPrefix(this.#record.task.id), { memory, onDiskError });
+    return new TaskLog({ spool, mask: this.#mask });
+  }
+
+  /** The log that an earlier agent has left. */
+  async #leftLog(): Promise<TaskLog> {
+    const { journal, logMemory: memory } = this.#deps;
+    let word: string | undefined;
+    const spool = await Spool.recover(journal.spoolPrefix(this.#record.task.id), {
+      memory,
+      onDiskError: (error) => journal.diskFailed(error),
+      onDamaged: async (path) => {
+        word = DAMAGED;
+        await journal.keepDamaged(path);
+      },
+    });
+    let log = new TaskLog({ spool, mask: this.#mask });
+    if (this.#damage !== undefined && log.undelivered > 0) {
+      await log.discard();
+      log = this.#newLog();
+      word = WITHHELD;
+    }
+    await log.catchUp();
+    if (word !== undefined) await log.write("system", word);
+    return log;
+  }
+
+  /** Does the work, while its log is delivered. */
+  async #execute(log: TaskLog): Promise<Completion> {
+    this.#deliver(log);
+    const startedMs = performance.now();
     let limit: ReturnType<typeof setTimeout> | undefined;
     let outcome: TaskOutcome;
     try {
+      this.#end.signal.throwIfAborted();
       const { task } = this.#record;
       const type = this.#deps.types.get(task.type);
       if (!type) throw new Error(`unsupported task type: ${task.type}`);
       const work = type.prepare(task.payload);
       const limitMs = timeLimitMs(task, this.#deps.defaultLimitMs());
       limit = setTimeout(() => this.end({ kind: "time limit", limitMs }), limitMs);
-      outcome = await work({
-        taskId: task.id,
-        privileges: this.#deps.privileges,
-        signal: this.#end.signal,
-        onSpawn: (group) => this.#onSpawn(group),
-        endTimeLimit: () => clearTimeout(limit),
-        mask: this.#mask,
-        onLines: async (stream, lines) => {
-          this.#output.push(stream, lines);
-          await this.#report.write(stream, stream === "system" ? this.#mask.apply(lines) : lines);
-        },
-      });
+      const context = this.#context(log, (group) => this.#recordProcess(group));
+      outcome = await work({ ...context, endTimeLimit: () => clearTimeout(limit) });
     } catch (error) {
       const sentence = error instanceof z.ZodError ? describeBadPayload(error) : messageOf(error);
       outcome = { status: "failed", error: sentence };
@@ -208,42 +289,147 @@ export class TaskRunner {
       clearTimeout(limit);
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
-    const durationMs = performance.now() - startedMs;
-    return completionOf(outcome, this.#output.toString(), durationMs, this.#mask);
+    return completionOf(outcome, performance.now() - startedMs, this.#mask);
+  }
+
+  #context(log: TaskLog, onSpawn: TaskContext["onSpawn"]): TaskContext {
+    const { privileges, host } = this.#deps;
+    const { id: taskId } = this.#record.task;
+    const { signal } = this.#end;
+    return {
+      taskId,
+      privileges,
+      signal,
+      mask: this.#mask,
+      onSpawn,
+      async start(command): Promise<Program> {
+        const program = await host.start({ taskId, signal, ...command });
+        await onSpawn(program.group);
+        await program.open();
+        return program;
+      },
+      async keep(output) {
+        for await (const { stream, bytes } of output) await log.append(stream, bytes);
+      },
+      onLines: (stream, lines) => log.write(stream, lines),
+    };
   }
 
   /** A record that does not know of its process would let the next start run the task again. */
-  async #onSpawn(group: ProcessGroup): Promise<void> {
+  async #recordProcess(group: ProcessGroup): Promise<void> {
     const { journal } = this.#deps;
     this.#record.process = group;
     if (!await journal.write(this.#record)) await journal.forget(this.#record.task.id);
   }
 
-  async #finish(completion: Completion): Promise<void> {
-    this.#phase = "reporting";
-    this.#deps.onEnded?.(completion.status);
-    if (this.#cause?.kind !== "ended on the control plane") {
-      this.#record.outcome = completion;
-      await this.#deps.journal.write(this.#record);
+  /** Ends what an earlier agent has left of the task. */
+  async #endLeft(log: TaskLog): Promise<Completion> {
+    const { host, types } = this.#deps;
+    const { process, task: { id, type } } = this.#record;
+    this.#logger.warn("task was running when the agent ended");
+    const { orphanMs = 0 } = types.get(type) ?? {};
+    if (orphanMs > 0) await host.waitFor(id, process, orphanMs);
+    await host.end(id, process);
+    const error = [RESTARTED + (this.#damage ?? ""), await this.#aftermath(log)];
+    return { status: "failed", error: error.filter((each) => each !== undefined).join("; ") };
+  }
+
+  /** What an orphan's task type says has to be mended; a look that fails holds no report up. */
+  async #aftermath(log: TaskLog): Promise<string | undefined> {
+    try {
+      const type = this.#deps.types.get(this.#record.task.type);
+      return await type?.afterOrphan?.(this.#context(log, () => Promise.resolve()));
+    } catch (error) {
+      const fields = { error: messageOf(error) };
+      this.#logger.warn("what the task has left could not be looked at", fields);
+      return undefined;
     }
-    if (this.#cause?.kind === "cancelled") this.#report.limitDrain(CANCEL_DRAIN_MS);
-    if (this.#cause?.kind === "stopping") this.#report.giveUpIn(STOP_REPORT_MS);
-    await this.#report.finish(completion);
+  }
+
+  #deliver(log: TaskLog): Promise<boolean> {
+    return this.#delivering ??= this.#reporter.deliver(log).catch((error) => {
+      this.#logger.error("log delivery failed", { error: messageOf(error) });
+      return false;
+    });
+  }
+
+  /** Delivers what is left of the log, then the completion, and closes the journal. */
+  async #report(log: TaskLog, outcome: Completion): Promise<void> {
+    const { journal, onEnded } = this.#deps;
+    onEnded?.(outcome.status);
+    if (this.#cause?.kind !== "ended on the control plane") {
+      this.#record.outcome = outcome;
+      await journal.write(this.#record);
+    }
+    if (this.#cause?.kind === "cancelled") this.#limitDrain();
+    if (this.#cause?.kind === "stopping") this.#giveUpSoon();
+    log.end();
+    const isWhole = await this.#deliver(log);
+    try {
+      const completion = this.#reporter.hasGivenUp
+        ? outcome
+        : await withOutput(outcome, log, isWhole);
+      await this.#reporter.complete(completion);
+      const { status, exitCode, error, durationMs } = completion;
+      const { refusedEntries } = this.#reporter;
+      this.#logger.info("task finished", {
+        ...{ status, exitCode, error, durationMs },
+        ...(refusedEntries > 0 ? { refusedEntries } : {}),
+      });
+      await this.#close(log, outcome);
+    } catch (error) {
+      await this.#unreported(log, error, outcome);
+    }
+  }
+
+  async #unreported(log: TaskLog, error: unknown, outcome: Completion): Promise<void> {
+    if (this.#isGone) {
+      await this.#close(log, { ...outcome, status: "failed" });
+    } else if (error instanceof GivenUpError) {
+      this.#logger.warn("task end is kept for the next start", { error: messageOf(error) });
+      await log.close();
+    } else {
+      this.#logger.error("control plane refuses the end of the task", { error: messageOf(error) });
+      await this.#close(log, outcome);
+    }
+  }
+
+  async #close(log: TaskLog, outcome: Completion): Promise<void> {
+    await log.discard();
+    await this.#deps.journal.close(this.#record.task.id, outcome);
+  }
+
+  #limitDrain(): void {
+    if (this.#log) this.#reporter.limitDrain(this.#log, CANCEL_DRAIN_MS);
+  }
+
+  #giveUpSoon(): void {
+    if (this.#log) this.#reporter.giveUpIn(this.#log, STOP_REPORT_MS);
   }
 }
 
-function completionOf(
-  outcome: TaskOutcome,
-  output: string,
-  durationMs: number,
-  mask: SecretMask,
-): Completion {
+function completionOf(outcome: TaskOutcome, durationMs: number, mask: SecretMask): Completion {
   const { error: own, aftermath, ...rest } = outcome;
   const error = [own, aftermath].filter((sentence) => sentence !== undefined).join("; ");
   return {
     ...rest,
     durationMs: Math.round(durationMs),
-    ...(output === "" ? {} : { output }),
     ...(error === "" ? {} : { error: storable(mask.apply(error).slice(0, MAX_ERROR_UNITS)) }),
+  };
+}
+
+/** Operators must not take what they see for all there was. */
+async function withOutput(
+  outcome: Completion,
+  log: TaskLog,
+  isWhole: boolean,
+): Promise<Completion> {
+  const output = await log.summary();
+  const { error } = outcome;
+  const left = `${error ? `${error}; ` : ""}its last lines were not delivered`;
+  return {
+    ...outcome,
+    ...(output === "" ? {} : { output }),
+    ...(isWhole ? {} : { error: left }),
   };
 }

@@ -12,6 +12,13 @@ import { messageOf } from "../system/user_error.ts";
 const FIRST_PAUSE_MS = 250;
 /** A call that got no answer in time is given more of it, up to so many times as much. */
 const MAX_PATIENCE = 3;
+/** How long an entry is tried that something before the control plane refuses, in milliseconds. */
+const FIRST_REFUSAL_MS = 2 * 60_000;
+/** The same for those after one that never got through: a filter does not change its mind. */
+const NEXT_REFUSAL_MS = 10_000;
+
+/** The calls about a task that are made until they are answered. */
+export type ReportCall = "accepted" | "started" | "log" | "completed";
 
 /** The agent stopped trying: it is leaving, or the task has ended on the control plane. */
 export class GivenUpError extends Error {
@@ -21,7 +28,7 @@ export class GivenUpError extends Error {
 }
 
 /** How a call about a task is made. */
-export interface ReportOptions {
+export interface RetryOptions {
   /** Ends the tries. */
   giveUp: AbortSignal;
   /** The agent's log. */
@@ -45,10 +52,10 @@ export interface ReportOptions {
  * @throws {GivenUpError} once `giveUp` aborts; a call under way is seen to its end first, since
  * one that comes late can undo a later one (contract: Tasks over HTTP).
  */
-export async function report(
-  what: "accepted" | "started" | "log" | "completed",
+export async function untilAnswered(
+  what: ReportCall,
   call: (patience: number) => Promise<void>,
-  { giveUp, logger, reachability, isFinal = () => Promise.resolve(false) }: ReportOptions,
+  { giveUp, logger, reachability, isFinal = () => Promise.resolve(false) }: RetryOptions,
 ): Promise<void> {
   const pacer = new RetryPacer({ reachability, firstMs: FIRST_PAUSE_MS });
   let patience = 1;
@@ -67,7 +74,7 @@ export async function report(
   }
 }
 
-function mayPass(what: string, error: unknown): boolean {
+function mayPass(what: ReportCall, error: unknown): boolean {
   if (isTransient(error)) return true;
   if (!(error instanceof RefusedError)) return false;
   // A task that is not begun comes again; what it has printed and how it ended does not.
@@ -77,4 +84,41 @@ function mayPass(what: string, error: unknown): boolean {
   // What somebody on the way does not like may get through by another way.
   if (keeps && !isOwn) return true;
   return status < 400 || status === 408 || (status === 409 && /queued/i.test(message));
+}
+
+/**
+ * Decides when a refused log entry is given up, so that one does not hold its task for good: a
+ * filter on the way may refuse a line for what is in it.
+ */
+export class EntryPatience {
+  readonly #isServed: () => Promise<boolean>;
+  readonly #now: () => number;
+  #sinceMs: number | undefined;
+  #limitMs = FIRST_REFUSAL_MS;
+
+  /**
+   * `isServed` asks whether the control plane answers for this task otherwise: if not, the refusal
+   * is not about the entry. `now` is a clock that only goes forward, in milliseconds.
+   */
+  constructor(isServed: () => Promise<boolean>, now: () => number = () => performance.now()) {
+    this.#isServed = isServed;
+    this.#now = now;
+  }
+
+  /** Whether a refusal that may pass, the last of one or several, is the last word on the entry. */
+  async isFinal({ isOwn, status }: RefusedError): Promise<boolean> {
+    this.#sinceMs ??= this.#now();
+    // The control plane's own word is final, unless it is about the node and not the entry.
+    const isLastWord = isOwn && status === 403;
+    if (!isLastWord && this.#now() - this.#sinceMs < this.#limitMs) return false;
+    return await this.#isServed();
+  }
+
+  /** The next entry begins; `refused` says whether the one before was given up. */
+  next(refused: boolean): void {
+    const waited = this.#sinceMs !== undefined;
+    this.#sinceMs = undefined;
+    if (refused && waited) this.#limitMs = NEXT_REFUSAL_MS;
+    else if (waited) this.#limitMs = FIRST_REFUSAL_MS;
+  }
 }

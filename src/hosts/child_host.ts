@@ -1,0 +1,185 @@
+import { settlesWithin } from "../system/deadline.ts";
+import { awaitTaskProcesses, endTaskProcesses, killTaskProcessesNow } from "./end_processes.ts";
+import { type GatedChild, spawnGated } from "./gated_child.ts";
+import type { Host, HostCommand, OutputChunk, Program } from "./host.ts";
+import type { ProcessGroup } from "./process_table.ts";
+import { killGroup } from "./signal_process.ts";
+
+/** How long a background process that keeps the output open may delay the end, in milliseconds. */
+export const LINGER_MS = 2_000;
+/** After a stall of the agent, timers come before what there is to read; in milliseconds. */
+const LAST_LOOK_MS = 50;
+/** The largest pipe that a user may make, in bytes: no more of what was written in time can be left. */
+const MAX_PIPE_BYTES = 1 << 20;
+/** So much of it comes at once, if there is as much. */
+const CHUNK_BYTES = 1 << 15;
+
+const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIGKILL" };
+
+/** Runs programs as children of the agent; they do not outlive it. */
+export const childHost: Host = {
+  start: startChild,
+  waitFor: awaitTaskProcesses,
+  end: endTaskProcesses,
+  killNow: killTaskProcessesNow,
+};
+
+/**
+ * When the command's signal aborts, the whole tree is ended and none of it is left: at once, or when
+ * the program has left by itself because it was asked to. Otherwise background processes live on.
+ */
+async function startChild(command: HostCommand): Promise<Program> {
+  const { signal, taskId, askFirst } = command;
+  const child = await spawnGated(command);
+  const output = new ChildOutput(child);
+  const stuck = Promise.withResolvers<Deno.CommandStatus>();
+  let ending: Promise<number> | undefined;
+  const end = () => {
+    ending ??= askToLeave(child, askFirst).then(() => endAll(taskId, child.group));
+    // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.
+    void ending.then((left) => left > 0 && stuck.resolve(KILLED));
+  };
+  signal.addEventListener("abort", end, { once: true });
+  const exited = Promise.race([child.status, stuck.promise]);
+  return {
+    group: child.group,
+    output,
+    exited,
+    ended: exited.then(async ({ code: exitCode, signal: endedBy }) => {
+      output.drain();
+      await output.ended;
+      signal.removeEventListener("abort", end);
+      return { exitCode, signal: endedBy ?? undefined, unkillable: await ending ?? 0 };
+    }),
+    async open() {
+      if (!signal.aborted) return await child.open();
+      await child.refuse();
+      end();
+    },
+  };
+}
+
+/** Resolves when the program has left, or its time to do so is over. */
+async function askToLeave(child: GatedChild, askFirst: HostCommand["askFirst"]): Promise<void> {
+  if (!askFirst) return;
+  await askFirst.ask(child.group);
+  await settlesWithin(child.status, askFirst.graceMs);
+}
+
+async function endAll(taskId: string, group: ProcessGroup): Promise<number> {
+  try {
+    return await endTaskProcesses(taskId, group);
+  } catch {
+    // Not even a look at the processes could be started: a machine full of them, perhaps ours.
+    killGroup(group);
+    return await endTaskProcesses(taskId, group, 0).catch(() => 0);
+  }
+}
+
+interface Pipe {
+  stream: OutputChunk["stream"];
+  reader: ReadableStreamBYOBReader;
+  /** Read into again and again: with many tasks the garbage would be more than all they hold. */
+  buffer: ArrayBufferLike;
+  mayReadBytes: number;
+}
+
+/** What a child prints on both of its streams, as it comes, until their end or until it is drained. */
+class ChildOutput implements AsyncIterable<OutputChunk> {
+  readonly #pipes: Pipe[];
+  readonly #read: { pipe: Pipe; bytes: Uint8Array | undefined; error?: unknown }[] = [];
+  readonly #ended = Promise.withResolvers<void>();
+  #wake: () => void = () => {};
+  #drainMs = Infinity;
+  #isWaiting = false;
+  #mayWaitMs = LINGER_MS;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(child: GatedChild) {
+    this.#pipes = (["stdout", "stderr"] as const).map((stream) => ({
+      stream,
+      reader: child[stream].getReader({ mode: "byob" }),
+      buffer: new ArrayBuffer(CHUNK_BYTES),
+      mayReadBytes: MAX_PIPE_BYTES,
+    }));
+  }
+
+  /** Resolves when nothing is read any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /**
+   * The program has ended. What it has written is read, however long it takes to be stored; others
+   * that hold the streams open are waited for, but for 2 s in all.
+   */
+  drain(): void {
+    this.#drainMs = performance.now();
+    if (this.#isWaiting) this.#limitWait();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void> {
+    try {
+      for (const pipe of this.#pipes) this.#readFrom(pipe);
+      for (let open = this.#pipes.length; open > 0;) {
+        const { pipe, bytes, error } = await this.#next();
+        if (error !== undefined) throw error;
+        if (!bytes) {
+          open--;
+          continue;
+        }
+        yield { stream: pipe.stream, bytes };
+        pipe.buffer = bytes.buffer;
+        if (performance.now() > this.#drainMs + LINGER_MS) {
+          // Less than it could have been is what somebody goes on writing, never ending perhaps.
+          pipe.mayReadBytes -= Math.max(bytes.length, CHUNK_BYTES);
+        }
+        if (pipe.mayReadBytes <= 0) cancel(pipe);
+        this.#readFrom(pipe);
+      }
+    } finally {
+      this.#pipes.forEach(cancel);
+      this.#ended.resolve();
+    }
+  }
+
+  /** One read at a time for each pipe: who prints faster than it is stored has to wait. */
+  #readFrom(pipe: Pipe): void {
+    const note = (bytes: Uint8Array | undefined, error?: unknown) => {
+      this.#read.push({ pipe, bytes, error });
+      this.#wake();
+    };
+    pipe.reader.read(new Uint8Array(pipe.buffer)).then(
+      ({ done, value }) => note(done ? undefined : value),
+      (error) => note(undefined, error),
+    );
+  }
+
+  async #next(): Promise<{ pipe: Pipe; bytes: Uint8Array | undefined; error?: unknown }> {
+    for (;;) {
+      const next = this.#read.shift();
+      if (next) return next;
+      const startMs = performance.now();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      this.#isWaiting = true;
+      if (this.#drainMs < Infinity) this.#limitWait();
+      await promise;
+      this.#isWaiting = false;
+      clearTimeout(this.#timer);
+      this.#mayWaitMs -= Math.max(0, performance.now() - Math.max(startMs, this.#drainMs));
+    }
+  }
+
+  #limitWait(): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = setTimeout(() => this.#pipes.forEach(cancel), LAST_LOOK_MS);
+    }, Math.max(0, this.#mayWaitMs - LAST_LOOK_MS));
+  }
+}
+
+function cancel({ reader }: Pipe): void {
+  reader.cancel().catch(() => {
+    // It has failed by itself.
+  });
+}

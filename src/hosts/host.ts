@@ -1,0 +1,61 @@
+import type { ChildOptions } from "./gated_child.ts";
+import type { ProcessGroup } from "./process_table.ts";
+
+/** A program to run. */
+export interface HostCommand extends ChildOptions {
+  /** Ends the program and all that belongs to it. */
+  signal: AbortSignal;
+  /** For a program that must not be cut short: once `ask` has asked it to leave, it has `graceMs`. */
+  askFirst?: { ask: (program: ProcessGroup) => Promise<void>; graceMs: number };
+}
+
+/** Bytes that a program has printed; they are the reader's until it pulls the next ones. */
+export interface OutputChunk {
+  /** Where they came from. */
+  stream: "stdout" | "stderr";
+  /** The bytes. */
+  bytes: Uint8Array;
+}
+
+/** How a program ended. */
+export interface ProgramEnd {
+  /** The exit code; 128 + n after signal n. */
+  exitCode: number;
+  /** The signal that ended it, if one did. */
+  signal: string | undefined;
+  /** Processes that were to be ended and could not be. */
+  unkillable: number;
+}
+
+/** A program that a host was given; it does not run before {@linkcode Program.open}. */
+export interface Program {
+  /** What finds it again after a restart of the agent: to be written down before it runs. */
+  readonly group: ProcessGroup;
+  /** Lets it run, unless its signal has aborted by now. */
+  open(): Promise<void>;
+  /**
+   * What it prints, as it comes, to be pulled once. It ends with the program and those that hold its
+   * output; background processes are waited for, but for 2 s in all.
+   */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Resolves when the program has ended; others may still be printing. */
+  readonly exited: Promise<unknown>;
+  /** How it ended: resolves when its output has been read, and all that was to be ended has. */
+  readonly ended: Promise<ProgramEnd>;
+}
+
+/** Where the programs of tasks run. */
+export interface Host {
+  /**
+   * Starts a program of a task.
+   *
+   * @throws when it cannot be started.
+   */
+  start(command: HostCommand): Promise<Program>;
+  /** Waits until what an earlier agent has left of a task has gone, for so many milliseconds at most. */
+  waitFor(taskId: string, group: ProcessGroup | undefined, limitMs: number): Promise<void>;
+  /** Ends what there is of a task; resolves with the number of processes that could not be ended. */
+  end(taskId: string, group: ProcessGroup | undefined): Promise<number>;
+  /** Kills what there is of a task at once: the last act of an agent that must leave. */
+  killNow(taskId: string, group: ProcessGroup): void;
+}

@@ -1,0 +1,145 @@
+import { LogStream } from "../control_plane/schemas.ts";
+
+/** Of the index: the cursor, and behind it records of one size; in bytes. */
+export const HEADER_BYTES = 128;
+/** The byte that ends a line. */
+export const NEWLINE = 10;
+/** The size of a record. */
+export const RECORD_BYTES = 64;
+
+/** What the index says of bytes that came together. */
+export interface ChunkRecord {
+  /** Where they came from. */
+  stream: LogStream;
+  /** When they were read, in milliseconds since the epoch. */
+  atMs: number;
+  /** Where they begin in the stream's file. */
+  start: number;
+  /** How many they are. */
+  length: number;
+  /** How many newlines are among them. */
+  lines: number;
+  /** Whether they end in the middle of a line. */
+  isOpen: boolean;
+}
+
+/** Output that was given up. The lines that it cuts are left out as a whole. */
+export class Gap {
+  /** How many lines are missing; 0 if that was told already. */
+  lines = 0;
+  /** How many bytes. */
+  bytes = 0;
+  /** The streams with something missing, and whether the line that is cut goes on behind the gap. */
+  readonly streams = new Map<LogStream, boolean>();
+  /** Where it is in the index, and where the index goes on; of one on disk. */
+  place: { at: number; to: number } | undefined;
+
+  /** Adds what comes next. */
+  add(
+    { stream, lines, length, isOpen }: Pick<ChunkRecord, "stream" | "lines" | "length" | "isOpen">,
+  ): void {
+    this.lines += lines - Number(this.streams.get(stream) ?? false) + Number(isOpen);
+    this.bytes += length;
+    this.streams.set(stream, isOpen);
+  }
+}
+
+/** How far the delivery of one stream has come: a place in its file, and units of text behind it. */
+export interface StreamCursor {
+  /** A byte at which reading can begin anew. */
+  byte: number;
+  /** How much of the text behind it is delivered, in UTF-16 units. */
+  units: number;
+}
+
+/** How far delivery has come, written after each entry that the control plane has. */
+export interface Cursor {
+  /** What is delivered of each stream. */
+  streams: Record<LogStream, StreamCursor>;
+  /** Entries the task has used. */
+  entries: number;
+  /** The place in the index before which nothing is needed for delivery any more. */
+  record: number;
+}
+
+/** A cursor at the beginning. */
+export function newCursor(): Cursor {
+  const start = () => ({ byte: 0, units: 0 });
+  const streams = { stdout: start(), stderr: start(), system: start() };
+  return { streams, entries: 0, record: HEADER_BYTES };
+}
+
+/** What the index says of bytes that begin at `start`. */
+export function recordOf(
+  stream: LogStream,
+  atMs: number,
+  start: number,
+  bytes: Uint8Array,
+): ChunkRecord {
+  let lines = 0;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
+  const isOpen = bytes.at(-1) !== NEWLINE;
+  return { stream, atMs, start, length: bytes.length, lines, isOpen };
+}
+
+const CURSOR = /^spool 1((?: \d+){8}) *\n$/;
+const CHUNK = /^(stdout|stderr|system) (\d+) (\d+) (\d+) (\d+) ([01]) *\n$/;
+const GAP = /^gap (\d+) (\d+) (\d+) ([-co]{3}) *\n$/;
+
+/** A cursor as the index has it at its beginning. */
+export function cursorText({ streams, entries, record }: Cursor): string {
+  const places = LogStream.options.map((each) => `${streams[each].byte} ${streams[each].units}`);
+  return `spool 1 ${entries} ${record} ${places.join(" ")}`.padEnd(HEADER_BYTES - 1) + "\n";
+}
+
+/** The cursor at the beginning of an index; `undefined` if there is none. */
+export function parseCursor(text: string): Cursor | undefined {
+  const match = CURSOR.exec(text);
+  if (!match) return undefined;
+  const [entries = 0, record = 0, ...places] = (match[1] ?? "").trim().split(" ").map(Number);
+  const cursor: Cursor = { ...newCursor(), entries, record };
+  LogStream.options.forEach((stream, index) => {
+    const [byte = 0, units = 0] = places.slice(2 * index);
+    cursor.streams[stream] = { byte, units };
+  });
+  return cursor;
+}
+
+/** A record of bytes, or of a gap after which the index goes on at `to`. */
+export function recordText(record: ChunkRecord | Gap): string {
+  const fields = record instanceof Gap
+    ? ["gap", record.lines, record.place?.to ?? 0, record.bytes, flagsOf(record)]
+    : [
+      record.stream,
+      record.atMs,
+      record.start,
+      record.length,
+      record.lines,
+      Number(record.isOpen),
+    ];
+  return fields.join(" ").padEnd(RECORD_BYTES - 1) + "\n";
+}
+
+/** What a record at the place `at` says; `undefined` if it is none. */
+export function parseRecord(text: string, at: number): ChunkRecord | Gap | undefined {
+  const chunk = CHUNK.exec(text);
+  if (chunk) {
+    const [atMs = 0, start = 0, length = 0, lines = 0, isOpen] = chunk.slice(2).map(Number);
+    return { stream: LogStream.parse(chunk[1]), atMs, start, length, lines, isOpen: isOpen === 1 };
+  }
+  const match = GAP.exec(text);
+  if (!match) return undefined;
+  const gap = new Gap();
+  const [lines = 0, to = 0, bytes = 0] = match.slice(1, 4).map(Number);
+  Object.assign(gap, { lines, bytes, place: { at, to } });
+  LogStream.options.forEach((stream, index) => {
+    const flag = match[4]?.[index];
+    if (flag !== "-") gap.streams.set(stream, flag === "o");
+  });
+  return gap;
+}
+
+function flagsOf({ streams }: Gap): string {
+  return LogStream.options.map((each) => !streams.has(each) ? "-" : streams.get(each) ? "o" : "c")
+    .join("");
+}

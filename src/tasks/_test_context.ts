@@ -1,0 +1,33 @@
+import { childHost } from "../hosts/child_host.ts";
+import { SecretMask } from "../logs/secret_mask.ts";
+import { asAgent } from "../privileges/launch.ts";
+import type { TaskContext } from "./task_type.ts";
+
+/** What a running task may use, without a runner: programs are children, and nothing is logged. */
+export function contextOf(own: Partial<TaskContext> = {}): TaskContext {
+  const context: TaskContext = {
+    taskId: crypto.randomUUID(),
+    privileges: {
+      unprivileged: asAgent,
+      root: asAgent,
+      sudo: false,
+      allows: () => Promise.resolve(undefined),
+    },
+    signal: new AbortController().signal,
+    onSpawn: () => Promise.resolve(),
+    mask: new SecretMask([]),
+    start: async (command) => {
+      const { taskId, signal, onSpawn } = context;
+      const program = await childHost.start({ taskId, signal, ...command });
+      await onSpawn(program.group);
+      await program.open();
+      return program;
+    },
+    keep: async (output) => {
+      for await (const _ of output);
+    },
+    onLines: () => Promise.resolve(),
+    ...own,
+  };
+  return context;
+}

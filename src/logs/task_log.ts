@@ -195,7 +195,6 @@ export class TaskLog {
     const reader = this.#readers[stream];
     this.#record = chunk.record;
     const now = this.#now();
-    if (now >= reader.decoder.showAtMs) this.#emit(stream, reader.show(), Date.now());
     this.#summary.skip(reader.missingBefore(chunk));
     const delivered = reader.deliveredOf(chunk);
     const part = (from: number, to?: number): Chunk => ({
@@ -217,6 +216,7 @@ export class TaskLog {
     this.#add({ stream: "system", atMs: Date.now(), text, end: this.#readers.system.units, gap });
   }
 
+  /** Nothing waits: a line that was begun long ago is shown, and one that no more will come for ended. */
   #showOrEnd(stream: LogStream): void {
     const reader = this.#readers[stream];
     if (this.#ended && !this.#readAll) this.#emit(stream, reader.end(), Date.now());

@@ -3,7 +3,7 @@ import type { Task } from "../scripts/dev/control_plane.ts";
 import { asAgent, type Launch } from "../src/privileges/launch.ts";
 import { packageChange } from "../src/packages/package_tasks.ts";
 import { Mutex } from "../src/system/mutex.ts";
-import { contextOf } from "../src/tasks/_test_context.ts";
+import { contextOf } from "../src/tasks/_test_task_context.ts";
 import type { TaskOutcome } from "../src/tasks/task_type.ts";
 import { type AgentProcess, Fleet } from "./_agent.ts";
 import { PackageRepository, type TinyPackage } from "./_packages.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { asAgent, type Launch } from "../privileges/launch.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
-import { contextOf } from "../tasks/_test_context.ts";
+import { contextOf } from "../tasks/_test_task_context.ts";
 import type { TaskOutcome } from "../tasks/task_type.ts";
 import { logScanIn, scan } from "./log_scan.ts";
 import { NotPermittedError, type Read, readAs } from "./read.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
-import { contextOf } from "../tasks/_test_context.ts";
+import { contextOf } from "../tasks/_test_task_context.ts";
 import { describeBadPayload } from "../tasks/task_type.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import { answer, HAS_APT } from "./_test_query.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as z from "@zod/zod";
-import { contextOf } from "./_test_context.ts";
+import { asAgent } from "../privileges/launch.ts";
+import { contextOf } from "./_test_task_context.ts";
 import { shellExec } from "./shell_exec.ts";
 import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
 

@@ -21,6 +21,20 @@ DENO_DIR=${INSTALLED.cacheFolder}
 export DENO_DIR DENO_LOG=error,deno::cache::cache_db=off
 # Nor is Deno to pass for Node where there is none.
 export DENO_DISABLE_NODE_SHIM=1 DENO_NO_UPDATE_CHECK=1
+# Traces are for a running agent, if OTEL_DENO asks for them. Nothing else is exported, and values that
+# Deno does not start with end the traces alone.
+case \${OTEL_DENO-}/\${1-run}/\${3-} in
+1/run/* | [Tt]rue/run/* | TRUE/run/* | 1/--config/run | [Tt]rue/--config/run | TRUE/--config/run)
+  export OTEL_DENO=true OTEL_DENO_TRACING=true OTEL_DENO_CONSOLE=ignore OTEL_DENO_METRICS=false
+  export OTEL_SERVICE_NAME="\${OTEL_SERVICE_NAME:-noderax-agent}"
+  # The default of the specification: the agent decides what is traced.
+  export OTEL_TRACES_SAMPLER="\${OTEL_TRACES_SAMPLER:-parentbased_always_on}"
+  why=$("$folder/deno" eval 0 2>&1) || {
+    echo "noderax-agent: no traces, because Deno refuses the OTEL variables: $(echo "$why" | sed -n 1p)" >&2
+    unset OTEL_DENO OTEL_DENO_TRACING
+  } ;;
+*) unset OTEL_DENO OTEL_DENO_TRACING OTEL_DENO_METRICS OTEL_DENO_CONSOLE ;;
+esac
 exec "$folder/deno" run -P ${RUNTIME_FLAGS.join(" ")} "$folder/agent.js" "$@"
 `;
 }

@@ -66,6 +66,8 @@ export interface AgentOptions {
   onServing: () => Promise<void>;
   /** The state folder, which is this agent's. */
   state: StateLock;
+  /** What makes the calls of this node. */
+  Api?: typeof AgentApi | undefined;
 }
 
 /**
@@ -153,9 +155,9 @@ class Agent implements SignalHandlers {
   constructor(parts: AgentParts) {
     this.#parts = parts;
     this.#config = parts.loaded.config;
-    const { identity, transport, health, rootAccess } = parts;
+    const { identity, transport, health, rootAccess, Api = AgentApi } = parts;
     const { enrollmentToken } = this.#config;
-    this.#api = new AgentApi(transport, identity, () => this.#config.requestTimeoutMs);
+    this.#api = new Api(transport, identity, () => this.#config.requestTimeoutMs);
     this.tasks = new TaskManager({
       ...parts,
       api: this.#api,
@@ -280,6 +282,7 @@ class Agent implements SignalHandlers {
   }
 
   #takePushed(task: Task): void {
+    this.#api.pushed(task);
     if (this.#stopping.signal.aborted) return;
     this.tasks.takePushed(task);
     this.#parts.health.onChange();

@@ -2,7 +2,7 @@ import { relative } from "@std/path";
 import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
 import { CONFIG_KEYS, type ReadEnv } from "../config/mod.ts";
 
-/** The agent's own besides what {@linkcode OWN_PREFIX} covers. */
+/** The agent's own besides what {@linkcode OWN_PREFIXES} cover. */
 const OWN_NAMES = [
   // An agent that a task has started is none of that task's processes.
   TASK_ID_VARIABLE,
@@ -23,7 +23,8 @@ const OWN_NAMES = [
   "WATCHDOG_USEC",
   ...CONFIG_KEYS.flatMap((row) => row.env),
 ];
-const OWN_PREFIX = "NODERAX_";
+/** Its own settings, and those of Deno's exporter, which may hold credentials. */
+const OWN_PREFIXES = ["NODERAX_", "OTEL_"];
 
 /** The part of a process's environment that {@linkcode takeEnvironment} uses. */
 export type Environment = Pick<Deno.Env, "get" | "delete" | "toObject">;
@@ -41,7 +42,7 @@ function hasOwnTemp(environment: Environment): boolean {
  */
 export function takeEnvironment(environment: Environment = Deno.env): ReadEnv {
   const prefixed = Object.keys(environment.toObject()).filter((name) =>
-    name.startsWith(OWN_PREFIX)
+    OWN_PREFIXES.some((prefix) => name.startsWith(prefix))
   );
   const names = [...OWN_NAMES, ...prefixed, ...hasOwnTemp(environment) ? ["TMPDIR"] : []];
   const taken = new Map(names.map((name) => [name, environment.get(name)]));

@@ -7,6 +7,7 @@ import { connect } from "../control_plane/connect.ts";
 import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { HealthMonitor } from "../health/health_monitor.ts";
+import { boundExit } from "../system/bounded_exit.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
 import { LogSink } from "../system/log_sink.ts";
@@ -20,6 +21,8 @@ import { isUsualConfig } from "./which_config.ts";
 
 /** While the approval is waited for, the log says so this often, in milliseconds. */
 const WAITING_LOG_INTERVAL_MS = 60_000;
+/** At its end the agent waits so long for traces to be exported, in milliseconds. */
+const EXPORT_LIMIT_MS = 2_000;
 
 /** Runs the agent until it is stopped; gives the exit code. */
 export async function run(): Promise<number> {
@@ -64,10 +67,20 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
     logger.hide(identity.agentToken);
     const facts = await readHostFacts();
     const { runAgent } = await import("../agent/agent.ts");
-    return await runAgent({ ...place, identity, facts, onServing, state });
+    const traces = await tracing(env);
+    const start = () =>
+      runAgent({ ...place, identity, facts, onServing, state, Api: traces?.TracedAgentApi });
+    return await (traces ? traces.untraced(start) : start());
   } finally {
     await endpoints?.[Symbol.asyncDispose]();
   }
+}
+
+/** How tasks are traced, where Deno has been told to export traces; what it costs is loaded only then. */
+async function tracing(env: ReadEnv) {
+  if (env("OTEL_DENO")?.toLowerCase() !== "true") return undefined;
+  boundExit(EXPORT_LIMIT_MS);
+  return await import("../control_plane/traced_agent_api.ts");
 }
 
 /** What a run begins with. */

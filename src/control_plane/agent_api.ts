@@ -17,6 +17,7 @@ import {
   type NodeFacts,
   type RootAccessReport,
   StoredEntry,
+  type Task,
   TaskControl,
   type UpdateProgress,
   UpdateProgressAnswer,
@@ -142,6 +143,9 @@ export class AgentApi {
       timeoutMs: waitMs + this.#timeoutMs(),
     });
   }
+
+  /** Hears of a task that comes without a claim. */
+  pushed(_task: Task): void {}
 
   /** Confirms the claim. `patience` stretches the time limit, here and below. */
   async accepted(taskId: string, patience = 1): Promise<void> {

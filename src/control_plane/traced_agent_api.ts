@@ -99,6 +99,7 @@ class TaskTrace {
 export class TracedAgentApi extends AgentApi {
   readonly #open = new Map<string, TaskTrace>();
 
+  /** Begins the trace of the task that it brings. */
   override async claim(
     waitMs: number,
     signal?: AbortSignal,
@@ -110,14 +111,17 @@ export class TracedAgentApi extends AgentApi {
     return claim;
   }
 
+  /** Begins the trace of a task without a claim. */
   override pushed(task: Task): void {
     this.#start(task, Date.now());
   }
 
+  /** The first half of the step `begin`. */
   override async accepted(taskId: string, patience?: number): Promise<void> {
     await this.#beginning(taskId, () => super.accepted(taskId, patience));
   }
 
+  /** Its second half; then the step `run` begins. */
   override async started(taskId: string, patience?: number): Promise<void> {
     await this.#beginning(taskId, () => super.started(taskId, patience));
     const task = this.#traceOf(taskId);
@@ -125,11 +129,13 @@ export class TracedAgentApi extends AgentApi {
     task.begin("run");
   }
 
+  /** A part of the step `upload`. */
   override async log(taskId: string, entry: LogEntry, patience?: number): Promise<void> {
     const call = () => super.log(taskId, entry, patience);
     await this.#traceOf(taskId).during("upload", call);
   }
 
+  /** The step `complete`, and the end of the trace. */
   override async completed(
     taskId: string,
     completion: Completion,

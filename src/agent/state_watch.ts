@@ -1,3 +1,5 @@
+import { delay } from "@std/async";
+import { repeat } from "../system/repeat.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { StateLock } from "./instance_lock.ts";
@@ -15,23 +17,15 @@ export function watchState(
   logger: Logger,
   intervalMs = LOOK_MS,
 ): Disposable {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isOver = false;
-  const look = async () => {
+  return repeat(async (signal) => {
+    await delay(intervalMs, { signal });
     // A folder that cannot be looked at just now may be again.
     const problem = await lock.look().catch((error) => {
       logger.warn("state folder cannot be looked at", { error: messageOf(error) });
       return undefined;
     });
-    if (isOver) return;
-    if (problem !== undefined) onLost(problem);
-    else timer = setTimeout(look, intervalMs);
-  };
-  timer = setTimeout(look, intervalMs);
-  return {
-    [Symbol.dispose]: () => {
-      isOver = true;
-      clearTimeout(timer);
-    },
-  };
+    if (problem === undefined || signal.aborted) return true;
+    onLost(problem);
+    return false;
+  });
 }

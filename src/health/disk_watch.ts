@@ -1,4 +1,6 @@
+import { delay } from "@std/async";
 import { statfs } from "node:fs/promises";
+import { repeat } from "../system/repeat.ts";
 
 /** How often it is looked, in milliseconds. */
 const LOOK_MS = 10_000;
@@ -23,19 +25,10 @@ export function watchDisk(
   onLook: (full: string | undefined) => void,
   intervalMs = LOOK_MS,
 ): Disposable {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isOver = false;
-  const look = async () => {
+  return repeat(async (signal) => {
     const full = await diskFullAt(folder);
-    if (isOver) return;
-    onLook(full);
-    timer = setTimeout(look, intervalMs);
-  };
-  void look();
-  return {
-    [Symbol.dispose]: () => {
-      isOver = true;
-      clearTimeout(timer);
-    },
-  };
+    if (!signal.aborted) onLook(full);
+    await delay(intervalMs, { signal });
+    return true;
+  });
 }

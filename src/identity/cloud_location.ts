@@ -1,3 +1,4 @@
+import { deadline } from "@std/async";
 import * as z from "@zod/zod";
 import type { Location } from "../control_plane/schemas.ts";
 import { jsonOf } from "../system/json.ts";
@@ -52,14 +53,12 @@ export async function cloudLocation(
       });
       call.on("error", reject).end();
     });
-  const timer = setTimeout(() => stop.abort(), limitMs);
   try {
-    return await Promise.any([aws(ask), gcp(ask), azure(ask)]);
+    return await deadline(Promise.any([aws(ask), gcp(ask), azure(ask)]), limitMs);
   } catch {
     // This is no machine of a cloud that is known.
     return undefined;
   } finally {
-    clearTimeout(timer);
     stop.abort();
     agent.destroy();
   }

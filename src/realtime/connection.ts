@@ -1,5 +1,6 @@
+import { deadline } from "@std/async";
 import type { Socket } from "socket.io-client";
-import { settlesWithin } from "../system/deadline.ts";
+import { isTimeout, settlesWithin } from "../system/deadline.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { AuthAck, EventAck, Refusal } from "./events.ts";
@@ -89,19 +90,22 @@ export class Connection implements AsyncDisposable {
   async open(auth: Record<string, unknown>, signal: AbortSignal): Promise<AuthAck> {
     signal.throwIfAborted();
     const socket = this.#socket;
-    const { promise, resolve, reject } = Promise.withResolvers<AuthAck>();
-    const limitMs = this.#options.stepLimitMs ?? STEP_LIMIT_MS;
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    const { promise: failed, reject } = Promise.withResolvers<never>();
+    // Once it is open nobody waits for it any more.
+    failed.catch(() => {});
+    const [opened, joined] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { promise: authenticated, resolve } = Promise.withResolvers<AuthAck>();
     let fail: (cause: string) => RealtimeFailure = dialFailure;
-    const step = (failure: (cause: string) => RealtimeFailure) => {
+    const step = async <T>(failure: typeof fail, done: Promise<T>): Promise<T> => {
+      const { stepLimitMs: limitMs = STEP_LIMIT_MS } = this.#options;
       fail = failure;
-      clearTimeout(timer);
-      timer = setTimeout(() => reject(fail(`no answer within ${limitMs / 1_000} s`)), limitMs);
+      try {
+        return await deadline(Promise.race([done, failed]), limitMs, { signal });
+      } catch (error) {
+        throw isTimeout(error) ? fail(`no answer within ${limitMs / 1_000} s`) : error;
+      }
     };
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
 
-    step(dialFailure);
     socket.io.once("error", (error) => reject(dialFailure(error)));
     socket.io.once("open", () => {
       socket.io.engine.on("packet", ({ type }: { type: string }) => {
@@ -110,15 +114,12 @@ export class Connection implements AsyncDisposable {
         this.#noteArrived(this.#pongedMs);
         this.#pongedMs = this.heardAtMs;
       });
-      step((cause) => new RealtimeFailure("namespace connect failure", cause));
+      opened.resolve();
     });
     socket.once("connect_error", (error) => {
       reject(new RealtimeFailure("namespace connect failure", messageOf(error)));
     });
-    socket.once("connect", () => {
-      step((cause) => new RealtimeFailure("auth error", cause));
-      socket.emit("agent.auth", auth);
-    });
+    socket.once("connect", joined.resolve);
     socket.once("agent.auth.error", (payload: unknown) => {
       reject(new RealtimeFailure("auth error", refusalOf(payload)));
     });
@@ -137,13 +138,15 @@ export class Connection implements AsyncDisposable {
 
     try {
       socket.connect();
-      return await promise;
+      await step(dialFailure, opened.promise);
+      const noNamespace = (cause: string) =>
+        new RealtimeFailure("namespace connect failure", cause);
+      await step(noNamespace, joined.promise);
+      socket.emit("agent.auth", auth);
+      return await step((cause) => new RealtimeFailure("auth error", cause), authenticated);
     } catch (error) {
       await this.close(messageOf(error));
       throw error;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
     }
   }
 

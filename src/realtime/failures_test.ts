@@ -64,8 +64,8 @@ Deno.test("the API's own path is kept, and slashes do not matter", () => {
   assert.deepEqual(endpointOf("http://host", "/rt//").path, "/rt/");
 });
 
-/** Opens one connection whose steps may take 5 s. */
-async function openConnection(url: string): Promise<unknown> {
+/** Opens one connection, each of whose steps may take so long. */
+async function openConnection(url: string, stepLimitMs = 5_000): Promise<unknown> {
   const client = createClient();
   try {
     await using connection = new Connection({
@@ -74,7 +74,7 @@ async function openConnection(url: string): Promise<unknown> {
       namespace: "/agent-realtime",
       client,
       onEvent: () => {},
-      stepLimitMs: 5_000,
+      stepLimitMs,
     });
     return await connection.open({ ...IDENTITY }, new AbortController().signal)
       .catch((error) => error);
@@ -102,7 +102,7 @@ Deno.test("an answer that does not let the node in fails", async () => {
 Deno.test("a server that accepts and says nothing is a dial failure, and is hung up on", async () => {
   using mute = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = mute.accept();
-  const error = await openConnection(`http://127.0.0.1:${mute.addr.port}`);
+  const error = await openConnection(`http://127.0.0.1:${mute.addr.port}`, 300);
   assert.ok(error instanceof RealtimeFailure);
   assert.equal(error.failure, "transport dial failure");
   using connection = await accepted;

@@ -1,3 +1,4 @@
+import { abortable } from "@std/async";
 import { Backoff } from "../system/backoff.ts";
 import { Pauses } from "../control_plane/reachability.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -101,14 +102,11 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     this.#signal.throwIfAborted();
     if (this.ready) return;
     const wait = Promise.withResolvers<void>();
-    const onAbort = () => wait.reject(signal?.reason);
-    signal?.addEventListener("abort", onAbort);
     this.#waiting.add(wait);
     try {
-      await wait.promise;
+      await (signal ? abortable(wait.promise, signal) : wait.promise);
     } finally {
       this.#waiting.delete(wait);
-      signal?.removeEventListener("abort", onAbort);
     }
   }
 

@@ -25,7 +25,7 @@ export function delay(ms: number, options: DelayOptions = {}): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const start = (leftMs: number) => {
     const next = leftMs > MAX_TIMER_MS ? () => start(endMs - performance.now()) : end;
-    timer = setTimeout(next, Math.min(leftMs, MAX_TIMER_MS));
+    timer = setTimeout(next, Math.max(0, Math.min(leftMs, MAX_TIMER_MS)));
     if (!persistent) Deno.unrefTimer(timer);
   };
   const end = () => {

@@ -55,14 +55,14 @@ export class AgentUpdates {
     return target;
   }
 
-  /** Stores a report of the node. */
+  /** Stores a report of the node; one that comes after the end changes nothing. */
   progress(targetId: string, node: Node, progress: Progress): Record<string, unknown> {
     const target = this.#targets.get(targetId);
     if (target?.nodeId !== node.nodeId) {
       throw new HttpError(404, "Agent update target not found for this node");
     }
     target.progress.push({ ...progress, atMs: nowMs() });
-    if (target.status !== "completed") target.status = progress.status;
+    if (!hasEnded(target)) target.status = progress.status;
     this.#changed();
     const { progress: _, ...shown } = target;
     return { ...shown, ...progress, updatedAt: iso(nowMs()) };
@@ -72,8 +72,13 @@ export class AgentUpdates {
   onHeartbeat({ nodeId, agentVersion }: Node): void {
     for (const target of this.#targets.values()) {
       if (target.nodeId !== nodeId || target.targetVersion !== agentVersion) continue;
+      if (hasEnded(target)) continue;
       target.status = "completed";
     }
     this.#changed();
   }
+}
+
+function hasEnded({ status }: AgentUpdateTarget): boolean {
+  return status === "completed" || status === "failed";
 }

@@ -23,6 +23,7 @@ import { TASK_TYPES } from "./task_types.ts";
 import { loadAddonWithin } from "../terminal/addon.ts";
 import { agentUpdate } from "../update/agent_update.ts";
 import { closeUpdate } from "../update/close_update.ts";
+import { trialEnds } from "../update/trial.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { runTool } from "../system/tool.ts";
 import { settlesWithin } from "../system/deadline.ts";
@@ -238,12 +239,16 @@ class Agent implements SignalHandlers {
     const signal = this.#stopping.signal;
     const stopHeartbeats = new AbortController();
     const shared = { api: this.#api, throttle: new LogThrottle(), logger };
-    const heartbeats = sendHeartbeats({
-      ...shared,
-      facts,
-      stats: health.heartbeats,
-      intervalMs: () => this.#config.heartbeatIntervalMs,
-      signal: stopHeartbeats.signal,
+    const trial = trialEnds({ stateFolder: dirname(this.#config.stateFile), run: runTool, signal });
+    const heartbeats = trial.then(async () => {
+      if (signal.aborted) return;
+      await sendHeartbeats({
+        ...shared,
+        facts,
+        stats: health.heartbeats,
+        intervalMs: () => this.#config.heartbeatIntervalMs,
+        signal: stopHeartbeats.signal,
+      });
     });
     void this.#sweepDaily(signal);
     void this.#closeUpdate();
@@ -258,6 +263,7 @@ class Agent implements SignalHandlers {
       signal,
     });
     await this.#parts.onServing();
+    await trial;
     if (this.#config.realtimeEnabled) this.#realtimeServices = await this.#startRealtimeServices();
     else logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
     // Heartbeats end before claims only by an error: the agent is not to go on without them.

@@ -65,7 +65,7 @@ export type ConsumedInstall = z.infer<typeof ConsumedInstall>;
 
 /** The statuses of an agent update in their order, and how far each is, in per cent. */
 export const UPDATE_PERCENT = {
-  dispatched: 0,
+  dispatched: 5,
   downloading: 20,
   verifying: 45,
   installing: 70,

@@ -4,8 +4,11 @@ import type { Step } from "../install/steps.ts";
 import { AgentStatus } from "../health/agent_status.ts";
 import { askAgent } from "../health/status_client.ts";
 import { SERVICE } from "../system/paths.ts";
-import { serviceState } from "../system/systemd.ts";
+import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
+
+/** A version that systemd has started so often by itself does not serve, however long it is waited for. */
+const MAX_RESTARTS = 3;
 
 /** How {@linkcode requireServing} waits. */
 export interface ProofOptions {
@@ -69,8 +72,12 @@ export async function requireServing(machine: Machine, options: ProofOptions): P
   const endMs = performance.now() + limitMs;
   let serving: { pid: number; sinceMs: number } | undefined;
   for (;;) {
-    const found = await servingPid(machine, options);
+    const state = await serviceState(machine.run);
+    const found = await servingPid(state, options);
     signal?.throwIfAborted();
+    if (state && state.restarts >= MAX_RESTARTS) {
+      throw new UserError(`${version} is started again and again (${state.result}).`);
+    }
     const nowMs = performance.now();
     if (typeof found === "string") serving = undefined;
     else if (serving?.pid !== found) serving = { pid: found, sinceMs: nowMs };
@@ -84,8 +91,10 @@ export async function requireServing(machine: Machine, options: ProofOptions): P
 }
 
 /** The process that runs and serves; else what is wrong. */
-async function servingPid(machine: Machine, options: ProofOptions): Promise<number | string> {
-  const state = await serviceState(machine.run);
+async function servingPid(
+  state: ServiceState | undefined,
+  options: ProofOptions,
+): Promise<number | string> {
   if (state?.active !== "active") return `the service is ${state?.active} (${state?.sub})`;
   const { ask = askAgent } = options;
   const asked = await ask(options.sockets, "/status", 5_000);

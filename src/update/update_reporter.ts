@@ -10,6 +10,16 @@ import { messageOf } from "../system/user_error.ts";
 /** The longest message, in UTF-16 units: a sentence for a table. */
 const MAX_MESSAGE_UNITS = 1_000;
 
+/** What an operator is shown meanwhile. */
+const WORDS: Record<keyof typeof UPDATE_PERCENT, string> = {
+  dispatched: "The agent begins with the update.",
+  downloading: "Downloading the release and verifying its signature.",
+  verifying: "Verifying the checksum and unpacking the release.",
+  installing: "Replacing the program; the old one stays aside.",
+  restarting: "Restarting the service.",
+  waiting_for_reconnect: "Waiting until the new version has run and served for a while.",
+};
+
 /** Who takes the reports; {@linkcode AgentApi} does. */
 export type UpdateApi = Pick<AgentApi, "updateProgress">;
 
@@ -34,7 +44,7 @@ export class UpdateReporter {
 
   /** Says what the update is at. */
   reached(status: keyof typeof UPDATE_PERCENT): void {
-    this.#add({ status, progressPercent: UPDATE_PERCENT[status] });
+    this.#add({ status, progressPercent: UPDATE_PERCENT[status], message: WORDS[status] });
   }
 
   /** Says that it has failed, and how far it had come. */

@@ -10,7 +10,15 @@ import type { Bundles } from "./_bundles.ts";
 export const releasesOf = ({ folder }: Bundles): string => join(folder, "releases");
 
 /** Versions that are newer than `next`, each with something wrong. */
-export const WRONG = { broken: "99.1.0", tampered: "99.2.0", mislabelled: "99.3.0" } as const;
+export const WRONG = {
+  broken: "99.1.0",
+  tampered: "99.2.0",
+  mislabelled: "99.3.0",
+  flaky: "99.4.0",
+} as const;
+
+/** It runs and serves, but not for long. */
+const FLAKY = '[ "$1" = run ] && (sleep 3; kill -9 $$) &';
 
 /** Lays signed releases out as an update source, in {@linkcode releasesOf}; gives the public key. */
 export async function makeReleases(bundles: Bundles): Promise<string> {
@@ -19,10 +27,15 @@ export async function makeReleases(bundles: Bundles): Promise<string> {
   const pem = privateKey.export({ format: "pem", type: "pkcs8" });
   await Deno.writeTextFile(keyFile, String(pem), { mode: 0o600 });
   await bundles.bump("broken-next", WRONG.broken, "broken");
+  await bundles.bump("flaky", WRONG.flaky);
+  const launcher = join(bundles.folder, "flaky", "noderax-agent");
+  const script = await Deno.readTextFile(launcher);
+  await Deno.writeTextFile(launcher, script.replace("\n", `\n${FLAKY}\n`));
   const releases = [
     ["first", VERSION],
     ["next", bundles.nextVersion],
     ["broken-next", WRONG.broken],
+    ["flaky", WRONG.flaky],
     ["next", WRONG.tampered],
     ["next", WRONG.mislabelled],
   ] as const;

@@ -82,6 +82,16 @@ export const UPDATE_STEPS: Steps = {
     await isRemembered(scene);
   },
 
+  "a version that does not last is put back, before the rollout takes it for done": async (
+    scene,
+  ) => {
+    const { statuses, message } = await updated(scene, WRONG.flaky);
+    assert.deepEqual(statuses, [...DONE, "waiting_for_reconnect", "failed"]);
+    assert.match(message, /99\.4\.0 is started again and again .* 99\.0\.0 was put back\.$/);
+    await scene.well();
+    assert.equal(scene.node.agentVersion, "99.0.0");
+  },
+
   "back to an older version goes a rollback alone, whatever the control plane does": async (
     scene,
   ) => {

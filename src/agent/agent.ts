@@ -264,8 +264,9 @@ class Agent implements SignalHandlers {
     });
     await this.#parts.onServing();
     await trial;
-    if (this.#config.realtimeEnabled) this.#realtimeServices = await this.#startRealtimeServices();
-    else logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
+    if (!this.#config.realtimeEnabled) {
+      logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
+    } else if (!signal.aborted) this.#realtimeServices = await this.#startRealtimeServices();
     // Heartbeats end before claims only by an error: the agent is not to go on without them.
     await Promise.race([claims, heartbeats]);
     await Promise.all([this.#drainTasks(), this.#realtimeServices?.stopTerminals()]);

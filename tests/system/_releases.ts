@@ -30,7 +30,7 @@ export async function makeReleases(bundles: Bundles): Promise<string> {
   await bundles.bump("flaky", WRONG.flaky);
   const launcher = join(bundles.folder, "flaky", "noderax-agent");
   const script = await Deno.readTextFile(launcher);
-  await Deno.writeTextFile(launcher, script.replace("\n", `\n${FLAKY}\n`));
+  await Deno.writeTextFile(launcher, script.replace("\n", () => `\n${FLAKY}\n`));
   const releases = [
     ["first", VERSION],
     ["next", bundles.nextVersion],

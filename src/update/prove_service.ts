@@ -76,7 +76,7 @@ export async function requireServing(machine: Machine, options: ProofOptions): P
     const found = await servingPid(state, options);
     signal?.throwIfAborted();
     if (state && state.restarts >= MAX_RESTARTS) {
-      throw new UserError(`${version} is started again and again (${state.result}).`);
+      throw new UserError(`${version} ended ${state.restarts} times.`);
     }
     const nowMs = performance.now();
     if (typeof found === "string") serving = undefined;

@@ -36,14 +36,10 @@ export async function makeReleases(bundles: Bundles): Promise<string> {
     ["next", bundles.nextVersion],
     ["broken-next", WRONG.broken],
     ["flaky", WRONG.flaky],
-    ["next", WRONG.tampered],
     ["next", WRONG.mislabelled],
   ] as const;
   for (const [bundle, version] of releases) {
-    const folder = join(releasesOf(bundles), version);
-    const name = `noderax-agent-${version}-linux-${targetOf(Deno.build.target).name}`;
-    const archive = join(folder, `${name}.tar.gz`);
-    await Deno.mkdir(folder, { recursive: true });
+    const { folder, name, archive } = await placeOf(bundles, version);
     await mustRun(
       "tar",
       "--create",
@@ -54,8 +50,22 @@ export async function makeReleases(bundles: Bundles): Promise<string> {
     );
     await writeChecksums(folder);
     await signChecksums(folder, keyFile);
-    if (version === WRONG.tampered) await Deno.writeTextFile(archive, "x", { append: true });
   }
+  const { folder, archive } = await placeOf(bundles, WRONG.tampered);
+  await Deno.writeTextFile(archive, "what was released");
+  await writeChecksums(folder);
+  await signChecksums(folder, keyFile);
+  await Deno.writeTextFile(archive, "what was not");
   await Deno.writeTextFile(join(releasesOf(bundles), "latest"), `${bundles.nextVersion}\n`);
   return publicKey.export({ format: "der", type: "spki" }).toString("base64");
+}
+
+async function placeOf(
+  bundles: Bundles,
+  version: string,
+): Promise<{ folder: string; name: string; archive: string }> {
+  const folder = join(releasesOf(bundles), version);
+  await Deno.mkdir(folder, { recursive: true });
+  const name = `noderax-agent-${version}-linux-${targetOf(Deno.build.target).name}`;
+  return { folder, name, archive: join(folder, `${name}.tar.gz`) };
 }

@@ -21,6 +21,9 @@ const LOCKED = 200;
 const NO_REASONS =
   /^(?:\[ *\d+\/\d+\] .*|-+|(?:Updating and|Repositories|Total size|After this|Running|Warning: skipped|You can try|\(try to) .*| +--\S+ to .*)$/gm;
 
+/** What dnf 4 says on standard output of a versionlock or an exclude. */
+const LEFT_OUT = /^All matches were filtered out .*$/gm;
+
 /** How dnf ended. */
 export interface DnfEnd {
   /** Its exit code. */
@@ -56,7 +59,7 @@ export async function runDnf(
       const { processes } = await findTaskProcesses(context.taskId, program);
       return processes.some(({ pid }) => pid === holder.pid);
     },
-    reasons: (_, stderr) => reasonsOf(stderr),
+    reasons: reasonsOf,
   }, context);
   const scripts = scriptsSentence(failedScripts(end.stdout + end.stderr), dnf);
   const told = [end.error, scripts].filter((sentence) => sentence !== undefined).join("; ");
@@ -66,7 +69,9 @@ export async function runDnf(
   return { exitCode: end.exitCode, error: told || undefined, locked };
 }
 
-/** What dnf gives as its reasons, in one line. */
-export function reasonsOf(stderr: string): string {
-  return stderr.replace(NO_REASONS, "").replace(/\s+/g, " ").trim().slice(-MAX_REASON);
+/** What dnf gives as its reasons, in one line; what was left out on purpose is told elsewhere. */
+export function reasonsOf(stdout: string, stderr: string): string {
+  const leftOut = Array.from(stdout.matchAll(LEFT_OUT), ([line]) => line);
+  return [...leftOut, stderr.replace(NO_REASONS, "")].join(" ").replace(/\s+/g, " ").trim()
+    .slice(-MAX_REASON);
 }

@@ -19,7 +19,7 @@ export async function searchDnf(words: string[], query: Query, dnf: string): Pro
   const cached = await query(dnf, "--cacheonly", ...ASK);
   const isCached = cached.exitCode === 0 && cached.stdout.trim() !== "";
   const { exitCode, stdout, stderr } = isCached ? cached : await query(dnf, ...ASK);
-  if (exitCode !== 0) throw new UserError(`${dnf} repoquery failed: ${reasonsOf(stderr)}`);
+  if (exitCode !== 0) throw new UserError(`${dnf} repoquery failed: ${reasonsOf("", stderr)}`);
   const low = words.map((word) => word.toLowerCase());
   const hits = parse(stdout).filter(({ name, description }) => {
     const text = `${name}\n${description}`.toLowerCase();

@@ -8,7 +8,7 @@ Deno.test("dnf's reasons are told in one line, without its progress and its advi
     "  - nothing provides nowhere needed by lost-1.0-1.noarch from tiny\n" +
     "You can try to add to command line:\n  --skip-broken to skip uninstallable packages\n";
   assert.equal(
-    reasonsOf(dnf5),
+    reasonsOf("", dnf5),
     "Failed to resolve the transaction: Problem: conflicting requests " +
       "- nothing provides nowhere needed by lost-1.0-1.noarch from tiny",
   );
@@ -16,10 +16,20 @@ Deno.test("dnf's reasons are told in one line, without its progress and its advi
     "[1/1] x-0:1.0-1.noarch  100% |   2.7 MiB/s |   5.5 KiB |  00m00s\n" +
     "----------\nRunning transaction\nTransaction failed: Rpm transaction failed.\n" +
     "Warning: skipped OpenPGP checks for 1 package from repository: tiny\n";
-  assert.equal(reasonsOf(run), "Transaction failed: Rpm transaction failed.");
+  assert.equal(reasonsOf("", run), "Transaction failed: Rpm transaction failed.");
   assert.equal(
-    reasonsOf("Error: Unable to find a match: none\n"),
+    reasonsOf("", "Error: Unable to find a match: none\n"),
     "Error: Unable to find a match: none",
+  );
+});
+
+Deno.test("a version that is locked or excluded is a reason", () => {
+  const stdout = "Last metadata expiration check: 0:00:03 ago.\n" +
+    "All matches were filtered out by exclude filtering for argument: base-1.1\n";
+  assert.equal(
+    reasonsOf(stdout, "Error: Unable to find a match: base-1.1\n"),
+    "All matches were filtered out by exclude filtering for argument: base-1.1 " +
+      "Error: Unable to find a match: base-1.1",
   );
 });
 

@@ -40,6 +40,8 @@ export class TestServer implements AsyncDisposable {
   readonly received: Received[] = [];
   /** The payload of the next `agent.auth.ack` beside `authenticated`; `undefined`: no answer. */
   authAnswer: Record<string, unknown> | undefined = { nodeId: IDENTITY.nodeId };
+  /** What is done with an authentication that carries a location. */
+  onLocation: (socket: Socket) => void = () => {};
   /** Answers an event; `undefined`: not at all. */
   acknowledge: (event: string) => unknown = () => ({ ok: true });
   #waiting: { fits: () => boolean; resolve: () => void }[] = [];
@@ -111,6 +113,8 @@ export class TestServer implements AsyncDisposable {
   }
 
   #authenticate(socket: Socket, payload: Record<string, unknown>): void {
+    if (payload.location) this.onLocation(socket);
+    if (!socket.connected) return;
     if (payload.agentToken !== IDENTITY.agentToken) {
       socket.emit("agent.auth.error", { message: "Invalid agent credentials" });
       socket.disconnect(true);

@@ -212,9 +212,10 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     } catch (error) {
       if (this.#signal.aborted) throw error;
       const failure = error instanceof RealtimeFailure ? error : dialFailure(error);
-      // The location may be what is refused: it is left out at once, once.
-      this.#isLocationDoubted = failure.failure === "auth message refused" && !!this.#location;
-      return this.#isLocationDoubted ? 0 : await this.#failed(failure);
+      const isRefused = failure.failure === "auth message refused";
+      // The location may be to blame, also where that is not said: the next try goes without it.
+      this.#isLocationDoubted = !!this.#location && (isRefused || failure.failure === "auth error");
+      return this.#isLocationDoubted && isRefused ? 0 : await this.#failed(failure);
     } finally {
       this.#connection = undefined;
     }

@@ -71,6 +71,26 @@ Deno.test("an authentication that names another node is none", async () => {
   await test.session.whenReady();
 });
 
+Deno.test("a location for which the server hangs up is left out, and that is remembered", async () => {
+  await using server = await TestServer.start();
+  server.onLocation = (socket) => socket.disconnect(true);
+  let refusals = 0;
+  const location = {
+    current: () => Promise.resolve({ region: "cellar" }),
+    refused: () => refusals++,
+  };
+  await using test = new TestSession(server.url, {}, { location });
+  await test.session.whenReady();
+  const told = server.payloads("agent.auth").map((auth) => auth.location);
+  assert.deepEqual(told, [{ region: "cellar" }, undefined]);
+  assert.equal(refusals, 1);
+  server.onLocation = () => {};
+  server.agents.disconnectSockets(true);
+  await server.until(() => server.payloads("agent.auth").length === 3);
+  await test.session.whenReady();
+  assert.equal(refusals, 1);
+});
+
 Deno.test("refused credentials are named without the token, and tried again", async () => {
   await using server = await TestServer.start();
   const identity = { nodeId: "node-1", agentToken: "another-secret" };

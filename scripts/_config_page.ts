@@ -38,6 +38,9 @@ A key whose section says "SIGHUP" takes effect when the running agent reads its 
 (\`systemctl reload noderax-agent\`). A key that needs a restart keeps its old value until then;
 \`noderax-agent status\`, the log and the metric \`noderax_agent_config_keys_pending_restart\` name it.
 
+\`config set\` refuses a value that is not allowed. It complains of a CA file or an account that
+cannot be used on this machine, and refuses it if the service would read it.
+
 ## Keys
 
 ${CONFIG_KEYS.map(section).join("\n")}`;

@@ -29,7 +29,7 @@ case \${OTEL_DENO-}/\${1-run}/\${3-} in
   export OTEL_SERVICE_NAME="\${OTEL_SERVICE_NAME:-noderax-agent}"
   # The default of the specification: the agent decides what is traced.
   export OTEL_TRACES_SAMPLER="\${OTEL_TRACES_SAMPLER:-parentbased_always_on}"
-  why=$("$folder/deno" eval 0 2>&1) || {
+  why=$(NO_COLOR=1 "$folder/deno" eval 0 2>&1) || {
     echo "noderax-agent: no traces, because Deno refuses the OTEL variables: $(echo "$why" | sed -n 1p)" >&2
     unset OTEL_DENO OTEL_DENO_TRACING
   } ;;

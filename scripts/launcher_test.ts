@@ -52,7 +52,10 @@ Deno.test("the launcher asks for traces of a running agent alone, and survives w
     assert.deepEqual(named, { variables: traces, complaint: "" });
     assert.deepEqual(other, none);
     assert.deepEqual(stray, none);
-    assert.match(wrong.complaint, /^noderax-agent: no traces, because Deno refuses .*pigeon/);
+    assert.match(
+      wrong.complaint,
+      /^noderax-agent: no traces, because Deno refuses the OTEL variables: error: .*pigeon/,
+    );
     assert(!wrong.variables.includes("OTEL_DENO=true"));
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -1,0 +1,340 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import * as z from "@zod/zod";
+import * as fc from "fast-check";
+import { TASK_TYPES } from "../../src/agent/task_types.ts";
+import { takeEnvironment } from "../../src/cli/environment.ts";
+import { parseConfigText } from "../../src/config/_file.ts";
+import {
+  CONFIG_KEYS,
+  fileForm,
+  inspectConfig,
+  parseDuration,
+  parseValue,
+} from "../../src/config/mod.ts";
+import { parseSize } from "../../src/config/size.ts";
+import { RefusedError, UnreachableError } from "../../src/control_plane/errors.ts";
+import { HttpTransport } from "../../src/control_plane/http.ts";
+import { retryAfterMs } from "../../src/control_plane/retry_after.ts";
+import * as schemas from "../../src/control_plane/schemas.ts";
+import { parseIdentity } from "../../src/identity/identity_file.ts";
+import { reasonsIn } from "../../src/packages/apt.ts";
+import { parseAptList, parseDpkgColumns } from "../../src/packages/apt_list.ts";
+import { changesBetween, parseDpkg } from "../../src/packages/dpkg.ts";
+import { failedScripts } from "../../src/packages/rpm_audit.ts";
+import { parseRpm, rpmChanges } from "../../src/packages/rpm_database.ts";
+import { Inbox } from "../../src/realtime/inbox.ts";
+import { AuthAck, EventAck } from "../../src/realtime/events.ts";
+import { jsonOf } from "../../src/system/json.ts";
+import { Logger } from "../../src/system/logger.ts";
+import { UserError } from "../../src/system/user_error.ts";
+import { TaskJournal } from "../../src/tasks/journal.ts";
+import { secretsOf } from "../../src/tasks/task_secrets.ts";
+import { describeBadPayload, timeLimitMs } from "../../src/tasks/task_type.ts";
+import { FakeLink } from "../../src/terminal/_fake_link.ts";
+import { TerminalManager } from "../../src/terminal/manager.ts";
+import { ANSWERS, EVENTS, IDENTITY, PACKAGE_LINES, PAYLOADS, RECORD } from "./_examples.ts";
+import { like, likeJson, likeText } from "./_like.ts";
+
+/** A way in for what others have made. */
+export interface Door {
+  /** What comes in there. */
+  name: string;
+  /** How many events come with one run. */
+  events: number;
+  /** What must hold of whatever comes. */
+  property: fc.IAsyncProperty<unknown> | fc.IProperty<unknown>;
+  /** Ends what the property uses. */
+  close?: () => Promise<void>;
+}
+
+/** So many events are one run where one costs little. */
+const MANY = 50;
+const silent = new Logger({ level: "debug", write: () => {} });
+
+function many<T>(name: string, values: fc.Arbitrary<T>, law: (value: T) => void): Door {
+  const batch = fc.array(values, { minLength: MANY, maxLength: MANY, size: "max" });
+  return { name, events: MANY, property: fc.property(batch, (all) => all.forEach(law)) };
+}
+
+function each<T>(name: string, values: fc.Arbitrary<T>, law: (value: T) => Promise<void>): Door {
+  return { name, events: 1, property: fc.asyncProperty(values, law) };
+}
+
+/** Lets those errors by that a person, or the control plane, is told as a sentence. */
+function onlySentences(work: () => unknown): void {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof z.ZodError) assert.equal(typeof describeBadPayload(error), "string");
+    else assert(error instanceof UserError, `${error}`);
+  }
+}
+
+const SCHEMAS = [
+  schemas.ErrorBody,
+  schemas.OwnErrorBody,
+  schemas.InitiatedEnrollment,
+  schemas.EnrollmentStatus,
+  schemas.ConsumedInstall,
+  schemas.Claim,
+  schemas.TaskControl,
+  schemas.HeartbeatAnswer,
+  schemas.AcceptedAnswer,
+  schemas.ChangedTask,
+  AuthAck,
+  EventAck,
+];
+
+function judgeAnswer(text: string): void {
+  const json = jsonOf(text);
+  for (const schema of SCHEMAS) schema.safeParse(json);
+  const { task } = schemas.Claim.safeParse(json).data ?? {};
+  if (task) {
+    assert.match(task.id, /^[\w-]+$/);
+    judgeTask([task.type, task.payload]);
+    onlySentences(() => timeLimitMs(task, 1_000));
+  }
+}
+
+function judgeTask([type, payload]: readonly [string, unknown]): void {
+  for (const secret of secretsOf(payload)) assert.equal(typeof secret, "string");
+  onlySentences(() => TASK_TYPES.get(type)?.prepare(payload));
+}
+
+const task = fc.oneof(
+  ...Object.entries(PAYLOADS).map(([type, example]) =>
+    like(example).map((payload) => [type, payload] as const)
+  ),
+);
+
+/** Answers with whatever it is given next. */
+function httpDoor(): Door {
+  let next: { status: number; text: string; headers: Record<string, string> };
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    const { status, text, headers } = next;
+    const hasBody = ![101, 204, 205, 304].includes(status);
+    return new Response(hasBody ? text : null, { status, headers });
+  });
+  const transport = new HttpTransport(`http://127.0.0.1:${server.addr.port}`);
+  const answer = fc.record({
+    status: fc.constantFrom(200, 201, 204, 205, 301, 304, 400, 401, 404, 409, 429, 500, 503, 599),
+    text: likeJson(...ANSWERS),
+    headers: fc.record({
+      "retry-after": fc.constantFrom(
+        "1",
+        "-1",
+        "x",
+        "99999999999",
+        "Sun, 29 Nov 2026 00:00:00 GMT",
+      ),
+      "content-type": fc.constantFrom("application/json", "text/html", "x"),
+      "location": fc.constantFrom("/", "http://127.0.0.1:1/", "::"),
+    }, { requiredKeys: [] }),
+  });
+  return {
+    ...each("HTTP answers", answer, async (given) => {
+      next = given;
+      try {
+        await transport.call({
+          method: "POST",
+          path: "/x",
+          answer: schemas.Claim,
+          body: {},
+          timeoutMs: 60_000,
+        });
+        assert(given.status < 300);
+      } catch (error) {
+        assert(error instanceof RefusedError || error instanceof UnreachableError, `${error}`);
+        assert(error.message.length < 1_500, error.message);
+      }
+    }),
+    close: async () => {
+      transport[Symbol.dispose]();
+      await server.shutdown();
+    },
+  };
+}
+
+/** What the contract takes of an answer to an event. */
+const ToldError = z.strictObject({
+  type: z.literal("terminal.error"),
+  sessionId: z.string().min(1).max(200),
+  message: z.string().min(1).max(1_000).refine((text) => text.isWellFormed()),
+});
+
+function realtimeDoor(): Door {
+  const link = new FakeLink();
+  link.emit = (_event, payload) => {
+    if (payload.type !== "terminal.exited") ToldError.parse(payload);
+    return true;
+  };
+  const manager = new TerminalManager({ link, logger: silent, authorize: () => "not here" });
+  const inbox = new Inbox(
+    {
+      onTerminal: (event, payload) => manager.handle(event, payload),
+      onDispatch: (task) => judgeTask([task.type, task.payload]),
+      onRootAccess: ({ profile }) => assert.equal(typeof profile, "string"),
+    },
+    new Logger({
+      level: "debug",
+      write: (line) => {
+        const { msg, error } = JSON.parse(line);
+        assert.notEqual(msg, "realtime event could not be handled", error);
+      },
+    }),
+  );
+  const events = fc.oneof(
+    ...Object.entries(EVENTS).map(([name, example]) =>
+      like(example).map((payload) => [name, payload] as const)
+    ),
+    fc.tuple(fc.string(), fc.jsonValue()),
+  );
+  return {
+    ...many("Socket.IO events", events, ([name, payload]) => inbox.take(name, payload)),
+    close: () => manager[Symbol.asyncDispose](),
+  };
+}
+
+const CONFIG = Object.fromEntries(
+  CONFIG_KEYS.flatMap((row) => {
+    const { data } = row.schema.safeParse(undefined);
+    return [[row.key, data ?? "x"]];
+  }),
+);
+const configText = likeJson(CONFIG, { api_url: "https://example.com", heartbeat_interval: "30s" });
+
+async function configDoor(): Promise<Door> {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "config.json");
+  const env = fc.dictionary(
+    fc.constantFrom(...CONFIG_KEYS.flatMap((row) => row.env)),
+    fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("", "5s", "true", "http://[", "1e9")),
+    { maxKeys: 4 },
+  );
+  return {
+    ...each(
+      "configuration: file and environment",
+      fc.tuple(configText, env),
+      async ([text, set]) => {
+        await Deno.writeTextFile(path, text.toWellFormed());
+        const named: Record<string, string> = { ...set, NODERAX_CONFIG_FILE: path };
+        try {
+          const { config, problems } = await inspectConfig({ env: (name) => named[name] });
+          for (const row of CONFIG_KEYS) fileForm(row, config);
+          for (const sentence of Object.values(problems)) assert.equal(typeof sentence, "string");
+        } catch (error) {
+          assert(error instanceof UserError, `${error}`);
+        }
+      },
+    ),
+    close: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+async function journalDoor(): Promise<Door> {
+  const folder = await Deno.makeTempDir();
+  const record = fc.record({
+    text: likeJson(RECORD),
+    ended: likeJson({ taskId: RECORD.task.id, status: "success" }),
+    other: likeText(fc.constantFrom("1 2 3", "stdout 5 text")),
+  });
+  return {
+    ...each("journal and spool files", record, async ({ text, ended, other }) => {
+      const tasks = join(folder, "tasks");
+      await Deno.mkdir(tasks, { mode: 0o700 });
+      const files = {
+        [`${RECORD.task.id}.json`]: text,
+        "ended.jsonl": `${ended}\n${ended}\n`,
+        [`${RECORD.task.id}.1.log`]: other,
+        [`${RECORD.task.id}.cursor`]: other,
+      };
+      for (const [name, content] of Object.entries(files)) {
+        await Deno.writeTextFile(join(tasks, name), content.toWellFormed(), { mode: 0o600 });
+      }
+      const { unfinished } = await TaskJournal.open(tasks, silent);
+      assert.equal(unfinished.records.length + unfinished.damaged.length, 1);
+      await Deno.remove(tasks, { recursive: true });
+    }),
+    close: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+function judgePackages(text: string): void {
+  const found = [...parseDpkgColumns(text), ...parseAptList(text)];
+  for (const { name, version } of found) assert(name !== "" && version !== "");
+  const records = parseDpkg(text);
+  assert.deepEqual(changesBetween(records, records), []);
+  const packages = parseRpm(text);
+  assert.deepEqual(rpmChanges(packages, packages), []);
+  assert.equal(typeof reasonsIn(text), "string");
+  for (const name of failedScripts(text)) assert.equal(typeof name, "string");
+}
+
+const words = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 20 }),
+  fc.constantFrom("5s", "1h2m", "-1s", "9e99h", "64MiB", "1kb", "0", "Infinity", "1e400ms"),
+);
+
+function judgeWords(text: string): void {
+  for (const found of [parseDuration(text), parseSize(text)]) {
+    if (found !== undefined) assert(Number.isFinite(found), `${text}: ${found}`);
+  }
+  for (const row of CONFIG_KEYS) onlySentences(() => parseValue(row, text, "the test"));
+  onlySentences(() => parseConfigText("/config.json", text));
+  const headers = new Headers();
+  try {
+    headers.set("retry-after", text);
+  } catch {
+    // No such header can come.
+  }
+  const waitMs = retryAfterMs(new Response(null, { status: 429, headers }));
+  assert(waitMs >= 0 && waitMs <= 120_000);
+}
+
+function judgeEnvironment(variables: Record<string, string>): void {
+  const left = new Map(Object.entries(variables));
+  const read = takeEnvironment({
+    get: (name) => left.get(name),
+    delete: (name) => void left.delete(name),
+    toObject: () => Object.fromEntries(left),
+  });
+  for (const [name, value] of Object.entries(variables)) {
+    assert.equal(read(name), value);
+    assert(!name.startsWith("NODERAX_") || !left.has(name));
+  }
+}
+
+const environment = fc.dictionary(
+  fc.oneof(
+    fc.string({ minLength: 1, maxLength: 12 }),
+    fc.string({ maxLength: 9 }).map((rest) => `NODERAX_${rest}`),
+    fc.constantFrom("STATE_DIRECTORY", "TMPDIR", "AGENT_TOKEN", "NOTIFY_SOCKET"),
+  ),
+  fc.string({ unit: "binary", maxLength: 20 }),
+  { maxKeys: 6 },
+);
+
+/** Every door that is within this process. */
+export async function doors(): Promise<Door[]> {
+  return [
+    many("answers, as JSON", likeJson(...ANSWERS), judgeAnswer),
+    httpDoor(),
+    realtimeDoor(),
+    many("payloads of tasks", task, judgeTask),
+    await configDoor(),
+    many("identity files", likeJson(IDENTITY), (text) => {
+      onlySentences(() => parseIdentity("/identity.json", text));
+    }),
+    await journalDoor(),
+    many("values, durations, sizes, headers", words, judgeWords),
+    many("environments", environment, judgeEnvironment),
+    many(
+      "output of dpkg, apt, rpm and dnf",
+      likeText(
+        fc.array(fc.constantFrom(...PACKAGE_LINES), { maxLength: 6 }).map((all) => all.join("\n")),
+      ),
+      judgePackages,
+    ),
+  ];
+}

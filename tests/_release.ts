@@ -62,3 +62,14 @@ export async function portableBundle(tree: ReleaseTree, folder: string): Promise
   await mustRun("tar", "--extract", "--gzip", "--file", archive, "--directory", folder);
   return join(folder, tree.name, NAME);
 }
+
+/** Builds the release and has a program of the tests run on its bundle; gives its exit code. */
+export async function onRelease(program: string | undefined, args: string[]): Promise<number> {
+  await using release = await Release.build();
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "-P=test", program ?? "", ...args],
+    env: { NODERAX_TEST_COMMAND: await release.command(portableBundle) },
+    stdin: "null",
+  }).spawn().status;
+  return code;
+}

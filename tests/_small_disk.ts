@@ -14,25 +14,35 @@ export async function mayMount(): Promise<boolean> {
   }
 }
 
-/** A file system of 256 KiB, for the time of a test. */
+/** A small file system, for the time of a test. */
 export class SmallDisk implements AsyncDisposable {
   readonly #folder: string;
+  readonly #kib: number;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, kib: number) {
     this.#folder = folder;
+    this.#kib = kib;
   }
 
-  /** Mounts one on a folder, which is made if need be. */
-  static async mount(folder: string): Promise<SmallDisk> {
+  /** Mounts one of so many KiB on a folder, which is made if need be. */
+  static async mount(folder: string, kib = 256): Promise<SmallDisk> {
     await Deno.mkdir(folder, { recursive: true });
-    await sh('mount -t tmpfs -o size=256k,mode=0700 tmpfs "$1"', folder);
-    return new SmallDisk(folder);
+    await sh('mount -t tmpfs -o "size=$2k,mode=0700" tmpfs "$1"', folder, String(kib));
+    return new SmallDisk(folder, kib);
+  }
+
+  get #ballast(): string {
+    return join(this.#folder, "ballast");
   }
 
   /** Leaves no room for anything. */
   async fill(): Promise<void> {
-    await Deno.writeFile(join(this.#folder, "ballast"), new Uint8Array(1024 * 1024))
-      .catch(() => {});
+    await Deno.writeFile(this.#ballast, new Uint8Array(2 * this.#kib * 1024)).catch(() => {});
+  }
+
+  /** Gives the room back. */
+  async free(): Promise<void> {
+    await Deno.remove(this.#ballast);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

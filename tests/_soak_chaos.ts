@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async";
 import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
 import type { AgentProcess, Fleet } from "./_agent.ts";
-import { assertKept, countingCommand } from "./_chaos.ts";
+import { assertKeptInTurn, countingCommand } from "./_chaos.ts";
 import { livingWith } from "./_processes.ts";
 
 const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];
@@ -58,7 +58,7 @@ export class Chaos {
     for (const [id, lines] of this.lines) {
       await this.#fleet.ended(id, 60_000);
       await this.#fleet.closed(id);
-      await assertKept(this.#fleet, this.#controlPlane.task(id), lines);
+      await assertKeptInTurn(this.#fleet, this.#controlPlane.task(id), lines);
       assert.deepEqual(await livingWith(id), []);
     }
     assert.equal((await agent.stop()).code, 0);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async";
 import type { AgentProcess, Fleet } from "./_agent.ts";
-import { assertKept, countingCommand } from "./_chaos.ts";
+import { assertKeptInTurn, countingCommand } from "./_chaos.ts";
 import { type Footprint, footprint } from "./_footprint.ts";
 import { filesIn } from "./_processes.ts";
 import {
@@ -108,7 +108,7 @@ export class LongLife {
       const task = await this.#fleet.ended(id);
       assert.equal(task.status, "success", this.#fleet.controlPlane.describe(id));
       await this.#fleet.closed(id);
-      await assertKept(this.#fleet, task, lines);
+      await assertKeptInTurn(this.#fleet, task, lines);
     };
     this.#checks.push(check().catch((error) => void this.#failures.push(error)));
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async";
 import { Fleet } from "./_agent.ts";
-import { assertKept, countingCommand, seeded } from "./_chaos.ts";
+import { assertKeptInTurn, countingCommand, seeded } from "./_chaos.ts";
 import { eventually, livingWith } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
@@ -32,7 +32,7 @@ Deno.test("killed again and again, the agent neither loses a task nor runs one t
   await using agent = await fleet.agent();
   for (const id of ids) {
     const task = await fleet.ended(id);
-    await assertKept(fleet, task, LINES);
+    await assertKeptInTurn(fleet, task, LINES);
     await fleet.closed(id);
     assert.deepEqual(await livingWith(id), []);
   }

@@ -13,24 +13,13 @@ import { seeded } from "./_chaos.ts";
 import { AGENT, FROM_SOURCE } from "./_command.ts";
 import { filesIn } from "./_processes.ts";
 import { realtimeFleet } from "./_realtime.ts";
-import { portableBundle, Release } from "./_release.ts";
+import { onRelease } from "./_release.ts";
 import { Chaos } from "./_soak_chaos.ts";
 import { LongLife } from "./_soak_life.ts";
 import { tell } from "./_together.ts";
 
 const fromSource = Deno.args.includes("--source");
 const numbers = Deno.args.filter((arg) => arg !== "--source");
-
-/** Builds the release and has this program run again with its command. */
-async function soakRelease(): Promise<number> {
-  await using release = await Release.build();
-  const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "-P=test", import.meta.filename ?? "", ...numbers],
-    env: { NODERAX_TEST_COMMAND: await release.command(portableBundle) },
-    stdin: "null",
-  }).spawn().status;
-  return code;
-}
 
 async function soak(): Promise<void> {
   const [seconds = 25, seed = Math.floor(Math.random() * 1e9)] = numbers.map(Number);
@@ -56,5 +45,5 @@ async function soak(): Promise<void> {
   );
 }
 
-if (FROM_SOURCE && !fromSource) Deno.exit(await soakRelease());
+if (FROM_SOURCE && !fromSource) Deno.exit(await onRelease(import.meta.filename, numbers));
 await soak();

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { seeded } from "../_chaos.ts";
 import { exited, leavesWell, liveAgent, openShell, realtimeFleet } from "../_realtime.ts";
 import { tell } from "../_together.ts";
-import { ANSWERS, EVENTS } from "./_examples.ts";
+import { EVENTS } from "./_examples.ts";
 import { like, likeJson } from "./_like.ts";
 
 const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/completed", "/heartbeat"];

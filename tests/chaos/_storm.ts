@@ -1,0 +1,335 @@
+import assert from "node:assert/strict";
+import { delay } from "@std/async";
+import type { Terminal } from "../../scripts/dev/control_plane.ts";
+import type { AgentProcess, Fleet } from "../_agent.ts";
+import { assertKept, countingCommand, seeded } from "../_chaos.ts";
+import { footprint } from "../_footprint.ts";
+import { eventually, livingWith, outputOf } from "../_processes.ts";
+import { assertInOrder, gone, liveAgent, numbers, realtimeFleet } from "../_realtime.ts";
+import type { SmallDisk } from "../_small_disk.ts";
+import type { Proxy } from "./_proxy.ts";
+
+/** By how much more an agent may hold after the storm than before it. */
+const MORE = { descriptors: 12, threads: 8, residentMib: 40 };
+/** How many numbers a terminal prints. */
+const NUMBERS = 400;
+const SIGHT_MS = 120_000;
+
+/** What a storm works with. */
+export interface StormOptions {
+  /** The control plane and the node. */
+  fleet: Fleet;
+  /** The way from the agent to it. */
+  proxy: Proxy;
+  /** The disk of the agent's state, where one can be mounted. */
+  disk: SmallDisk | undefined;
+  /** The library of a slow disk, where one can be made. */
+  slowDisk: string | undefined;
+  /** Repeats the choices. */
+  seed: number;
+}
+
+/** Choices that a seed repeats. */
+class Dice {
+  /** A number from 0 to 1. */
+  readonly random: () => number;
+
+  constructor(random: () => number) {
+    this.random = random;
+  }
+
+  between(from: number, to: number): number {
+    return Math.round(from + this.random() * (to - from));
+  }
+
+  pick<T>(...choices: [T, ...T[]]): T {
+    return choices[Math.floor(this.random() * choices.length)] ?? choices[0];
+  }
+}
+
+/** Agents, tasks and terminals on a network, a disk and a machine that fail; and what is owed for each. */
+export class Storm {
+  /** What was done, in its order. */
+  readonly story: string[] = [];
+  /** How often what was done. */
+  readonly counts = new Map<string, number>();
+  readonly #options: StormOptions;
+  readonly #fleet: Fleet;
+  readonly #work: Dice;
+  readonly #network: Dice;
+  readonly #machine: Dice;
+  readonly #terminal: Dice;
+  readonly #startMs = performance.now();
+  /** The tasks, and how many lines are owed for each. */
+  readonly #tasks = new Map<string, number>();
+  readonly #failures: unknown[] = [];
+  #agent: AgentProcess;
+  /** How many agents were ended: their terminals end with them. */
+  #ends = 0;
+
+  /** Starts the first agent. */
+  constructor(options: StormOptions) {
+    this.#options = options;
+    this.#fleet = options.fleet;
+    // Each of what goes on together has its own: how quick one is does not change the others.
+    const dice = (at: number) => new Dice(seeded(options.seed + at));
+    [this.#work, this.#network, this.#machine, this.#terminal] = [
+      dice(0),
+      dice(1),
+      dice(2),
+      dice(3),
+    ];
+    this.#agent = this.#spawn();
+  }
+
+  /** How many tasks there were. */
+  get tasks(): number {
+    return this.#tasks.size;
+  }
+
+  /** Rages for so long; then all is well, and everything that is owed is looked at. */
+  async run(durationMs: number): Promise<void> {
+    const endMs = performance.now() + durationMs;
+    const again = async (act: () => Promise<unknown>) => {
+      while (performance.now() < endMs && this.#failures.length === 0) {
+        await act().catch((error) => this.#failures.push(error));
+      }
+    };
+    await Promise.all([
+      again(() => this.#queueSome()),
+      again(() => this.#blow()),
+      again(() => this.#harm()),
+      again(() => this.#openTerminal(endMs)),
+    ]);
+    this.#options.proxy.clear();
+    this.#options.proxy.cut();
+    this.#note("calm");
+    try {
+      if (this.#failures.length === 0) await this.#settle();
+    } finally {
+      await this.#agent.kill();
+    }
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  #note(what: string, detail: unknown = ""): void {
+    const seconds = ((performance.now() - this.#startMs) / 1_000).toFixed(1);
+    this.story.push(`${seconds.padStart(7)} s  ${what} ${detail}`);
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  #spawn(): AgentProcess {
+    const { slowDisk } = this.#options;
+    const isSlow = slowDisk !== undefined && this.#machine.random() < 0.3;
+    if (isSlow) this.#note("slow disk");
+    return this.#fleet.spawnAgent({
+      SHELL: "/bin/bash",
+      ...(isSlow ? { LD_PRELOAD: slowDisk } : {}),
+    });
+  }
+
+  async #queueSome(): Promise<void> {
+    const lines = this.#work.pick(1, 30, 300, 300, 5_000);
+    const pause = lines > 300 ? 0 : this.#work.pick(0, 0.01, 0.05);
+    this.#queue(lines, pause);
+    await delay(this.#work.between(200, 1_200));
+  }
+
+  #queue(lines: number, pause: number): string {
+    const id = this.#fleet.shell(countingCommand(this.#fleet, lines, pause));
+    this.#tasks.set(id, lines);
+    return id;
+  }
+
+  async #blow(): Promise<void> {
+    const { proxy } = this.#options;
+    await delay(this.#network.between(500, 4_000));
+    const what = this.#network.pick(
+      "cut",
+      "delay",
+      "hole",
+      "throttle",
+      "dead line",
+      "corrupt",
+      "duplicate",
+    );
+    const forMs = what === "hole"
+      ? this.#network.pick(1_000, 4_000, 18_000)
+      : this.#network.between(1_000, 6_000);
+    this.#note(what, `${forMs} ms`);
+    if (what === "cut") return proxy.cut();
+    if (what === "dead line") return proxy.die();
+    if (what === "corrupt") proxy.weather.corrupt = true;
+    if (what === "duplicate") proxy.weather.duplicate = true;
+    if (what === "delay") proxy.weather.delayMs = this.#network.pick(50, 300, 800);
+    if (what === "hole") proxy.weather.hole = true;
+    if (what === "throttle") proxy.weather.bytesPerSecond = this.#network.pick(2_000, 20_000);
+    await delay(forMs);
+    proxy.clear();
+  }
+
+  async #harm(): Promise<void> {
+    await delay(this.#machine.between(3_000, 9_000));
+    await this.#agent.waitForLog("agent started");
+    switch (
+      this.#machine.pick(
+        "kill",
+        "stop",
+        "still",
+        "still",
+        "descriptors",
+        "second agent",
+        "full disk",
+      )
+    ) {
+      case "kill":
+        this.#note("SIGKILL");
+        this.#ends++;
+        await this.#agent.kill();
+        this.#requireQuiet();
+        // What it had sent does not come after what the next one sends.
+        this.#options.proxy.cut();
+        this.#agent = this.#spawn();
+        return;
+      case "stop":
+        this.#note("SIGTERM");
+        this.#ends++;
+        assert.equal((await this.#agent.stop()).code, 0, "it stops in good order");
+        this.#requireQuiet();
+        this.#options.proxy.cut();
+        this.#agent = this.#spawn();
+        return;
+      case "still": {
+        const forMs = this.#machine.pick(1_000, 5_000, 20_000);
+        this.#note("SIGSTOP", `${forMs} ms`);
+        this.#agent.signal("SIGSTOP");
+        await delay(forMs);
+        this.#agent.signal("SIGCONT");
+        return;
+      }
+      case "descriptors":
+        return await this.#withoutDescriptors();
+      case "second agent":
+        return await this.#secondAgent();
+      case "full disk":
+        return await this.#withoutDisk();
+    }
+  }
+
+  /** No more files can be opened for a while. */
+  async #withoutDescriptors(): Promise<void> {
+    const { pid } = this.#agent;
+    const { descriptors } = await footprint(pid);
+    this.#note("EMFILE", `at ${descriptors}`);
+    const [soft = ""] =
+      (await outputOf("prlimit", "--nofile", "--noheadings", "-o", "SOFT", "-p", `${pid}`))
+        .trim().split("\n");
+    await outputOf(
+      "prlimit",
+      `--nofile=${descriptors + this.#machine.between(0, 4)}:`,
+      "-p",
+      `${pid}`,
+    );
+    await delay(this.#machine.between(500, 3_000));
+    await outputOf("prlimit", `--nofile=${soft.trim()}:`, "-p", `${pid}`);
+  }
+
+  /** Another one on the same state has to leave at once, and say why. */
+  async #secondAgent(): Promise<void> {
+    this.#note("second agent");
+    await using other = this.#fleet.spawnAgent();
+    const { code } = await other.ended();
+    assert.notEqual(code, 0, "two agents have one state folder");
+  }
+
+  /** What is begun now is kept in memory alone: it must not be killed before it has ended. */
+  async #withoutDisk(): Promise<void> {
+    const { disk } = this.#options;
+    if (!disk) return;
+    this.#note("ENOSPC");
+    await disk.fill();
+    const tasks = [1, 30].map((lines) => this.#queue(lines, 0.01));
+    await Promise.all(tasks.map((id) => this.#fleet.ended(id)));
+    // Others were begun meanwhile: they have to end too.
+    const others = [...this.#tasks.keys()].filter((id) => this.#hasBegun(id));
+    await Promise.all(others.map((id) => this.#fleet.ended(id)));
+    await disk.free();
+  }
+
+  #hasBegun(id: string): boolean {
+    return this.#fleet.controlPlane.task(id).status !== "queued";
+  }
+
+  /** One terminal whose numbers must all be there, unless its agent was ended meanwhile. */
+  async #openTerminal(endMs: number): Promise<void> {
+    const { controlPlane: cp } = this.#fleet;
+    await delay(this.#terminal.between(500, 3_000));
+    if (performance.now() > endMs - 5_000) return;
+    const ends = this.#ends;
+    let terminal: Terminal;
+    try {
+      if (cp.realtime.sockets.length === 0) return;
+      terminal = cp.realtime.openTerminal({ cols: 80, rows: 24 });
+      this.#note("terminal");
+      await terminal.waitFor((t) => t.ended || /[#$>] $/.test(t.tail(200)));
+      terminal.input("echo re''ady\n");
+      await terminal.waitFor((t) => t.ended || t.text.includes("ready\r\n"));
+      terminal.input(`for i in $(seq ${NUMBERS}); do echo n$i; sleep 0.02; done; exit\n`);
+      await terminal.waitFor((t) => t.ended);
+    } catch {
+      // What is typed while the node is away ends a terminal (contract: Realtime).
+      return;
+    }
+    const found = numbers(terminal);
+    if (ends !== this.#ends || terminal.status !== "closed" || terminal.endedByServer) {
+      return assertInOrder(found);
+    }
+    assertInOrder(found, NUMBERS);
+    this.#note("whole terminal");
+    await gone(terminal);
+  }
+
+  /** Whatever happened to it, an agent has no error of its own. */
+  #requireQuiet(): void {
+    for (const { msg, error } of this.#agent.events.filter(({ level }) => level === "error")) {
+      assert(!/uncaught|could not be handled/.test(msg), `${msg}: ${error}`);
+    }
+    const other = this.#agent.otherOutput.filter((line) => /panick|Uncaught|error:/i.test(line));
+    assert.deepEqual(other, []);
+  }
+
+  /** Everything that is owed: nothing is lost, run twice, out of order, or left. */
+  async #settle(): Promise<void> {
+    const { controlPlane: cp, stateFolder } = this.#fleet;
+    await this.#agent.waitForLog("agent started");
+    for (const [id, lines] of this.#tasks) {
+      await this.#fleet.ended(id, SIGHT_MS);
+      await this.#fleet.closed(id);
+      await assertKept(this.#fleet, cp.task(id), lines);
+      assert.deepEqual(await livingWith(id), [], `left of ${id}`);
+    }
+    // A call that was given up may arrive beside its second try: the proxy had it.
+    const breaches = cp.violations.filter((sentence) => !/in flight|repeated|after/.test(sentence));
+    assert.deepEqual(breaches, []);
+    this.#requireQuiet();
+    await this.#requireSmall();
+    assert.equal((await this.#agent.stop()).code, 0);
+    const left = await Array.fromAsync(Deno.readDir(`${stateFolder}/tasks`), ({ name }) => name);
+    assert.deepEqual(left.filter((name) => name !== "ended.jsonl"), [], "files are left");
+  }
+
+  /** What it holds is compared with an agent that has lived through nothing. */
+  async #requireSmall(): Promise<void> {
+    const after = await eventually("an agent that has given back what it held", async () => {
+      const now = await footprint(this.#agent.pid);
+      return now.descriptors < 60 ? now : undefined;
+    });
+    await using fleet = await realtimeFleet();
+    await using fresh = await liveAgent(fleet);
+    const before = await footprint(fresh.pid);
+    for (const what of ["descriptors", "threads", "residentMib"] as const) {
+      const most = before[what] + MORE[what];
+      assert(after[what] <= most, `${what}: ${after[what]}, of a fresh one ${before[what]}`);
+    }
+  }
+}

@@ -55,3 +55,10 @@ function isJson(text: string): boolean {
     return false;
   }
 }
+
+Deno.test("a string that does not end is found at once, however long", () => {
+  for (const length of [28, 200_000]) {
+    const text = `{"api_url": "${"x".repeat(length)}`;
+    assert.deepEqual(findJsonError(text), { line: 1, column: 13 });
+  }
+});

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
+import { CommanderError } from "commander";
 import * as fc from "fast-check";
 import { TASK_TYPES } from "../../src/agent/task_types.ts";
 import { takeEnvironment } from "../../src/cli/environment.ts";
+import { commandLine } from "../../src/cli/program.ts";
 import { parseConfigText } from "../../src/config/_file.ts";
 import {
   CONFIG_KEYS,
@@ -46,6 +48,12 @@ export interface Door {
   property: fc.IAsyncProperty<unknown> | fc.IProperty<unknown>;
   /** Ends what the property uses. */
   close?: () => Promise<void>;
+}
+
+/** A folder that costs no disk, where there is one. */
+async function memoryFolder(): Promise<string> {
+  const isThere = await Deno.stat("/dev/shm").then(() => true, () => false);
+  return await Deno.makeTempDir(isThere ? { dir: "/dev/shm" } : {});
 }
 
 /** So many events are one run where one costs little. */
@@ -205,7 +213,7 @@ const CONFIG = Object.fromEntries(
 const configText = likeJson(CONFIG, { api_url: "https://example.com", heartbeat_interval: "30s" });
 
 async function configDoor(): Promise<Door> {
-  const folder = await Deno.makeTempDir();
+  const folder = await memoryFolder();
   const path = join(folder, "config.json");
   const env = fc.dictionary(
     fc.constantFrom(...CONFIG_KEYS.flatMap((row) => row.env)),
@@ -233,7 +241,7 @@ async function configDoor(): Promise<Door> {
 }
 
 async function journalDoor(): Promise<Door> {
-  const folder = await Deno.makeTempDir();
+  const folder = await memoryFolder();
   const record = fc.record({
     text: likeJson(RECORD),
     ended: likeJson({ taskId: RECORD.task.id, status: "success" }),
@@ -315,6 +323,31 @@ const environment = fc.dictionary(
   { maxKeys: 6 },
 );
 
+/** The command line, of which nothing is done that it asks for. */
+function argumentsDoor(): Door {
+  const names: string[] = [];
+  const quiet = { writeOut: () => {}, writeErr: () => {} };
+  const program = () => {
+    const whole = commandLine(() => {});
+    for (const commands = [whole]; commands.length > 0;) {
+      const command = commands.pop() ?? whole;
+      command.configureOutput(quiet).exitOverride().action(() => {});
+      names.push(command.name(), ...command.options.flatMap(({ long }) => long ?? []));
+      commands.push(...command.commands);
+    }
+    return whole;
+  };
+  program();
+  const word = fc.oneof(fc.constantFrom(...new Set(names)), fc.string({ unit: "binary" }));
+  return each("arguments", fc.array(word, { maxLength: 6 }), async (words) => {
+    try {
+      await program().parseAsync(words, { from: "user" });
+    } catch (error) {
+      assert(error instanceof CommanderError || error instanceof UserError, `${error}`);
+    }
+  });
+}
+
 /** Every door that is within this process. */
 export async function doors(): Promise<Door[]> {
   return [
@@ -327,6 +360,7 @@ export async function doors(): Promise<Door[]> {
       onlySentences(() => parseIdentity("/identity.json", text));
     }),
     await journalDoor(),
+    argumentsDoor(),
     many("values, durations, sizes, headers", words, judgeWords),
     many("environments", environment, judgeEnvironment),
     many(

@@ -11,14 +11,21 @@ import { type Door, doors } from "./_doors.ts";
 import { liveFuzz } from "./_live.ts";
 
 const RUNS = 20;
+/** How long a smaller case is looked for, in milliseconds. */
+const SMALLEST_MS = 20_000;
 const [seconds = 30, seed = Math.floor(Math.random() * 2 ** 31)] = Deno.args.map(Number);
 
 /** Has things come in at a door for so long; gives how many. */
 async function fuzz({ name, events, property }: Door, untilMs: number): Promise<number> {
   let runs = 0;
   for (let round = 0; performance.now() < untilMs; round++) {
-    const details = await fc.check(property, { seed: seed + round, numRuns: RUNS });
+    const options = { seed: seed + round, numRuns: RUNS };
+    let details = await fc.check(property, { ...options, endOnFailure: true });
     if (details.failed) {
+      tell(`fuzz: "${name}" fails; the smallest case is looked for`);
+      const limits = { interruptAfterTimeLimit: SMALLEST_MS, markInterruptAsFailure: true };
+      const smaller = await fc.check(property, { ...options, ...limits });
+      if (smaller.failed && smaller.counterexample !== null) details = smaller;
       tell(`fuzz: "${name}", seed ${seed + round}: ${fc.defaultReportMessage(details)}`);
       throw new Error(`fuzz: a case was found at "${name}", see above`);
     }

@@ -22,9 +22,9 @@ import * as schemas from "../../src/control_plane/schemas.ts";
 import { parseIdentity } from "../../src/identity/identity_file.ts";
 import { reasonsIn } from "../../src/packages/apt.ts";
 import { parseAptList, parseDpkgColumns } from "../../src/packages/apt_list.ts";
-import { changesBetween, parseDpkg } from "../../src/packages/dpkg.ts";
+import { parseDpkg } from "../../src/packages/dpkg.ts";
 import { failedScripts } from "../../src/packages/rpm_audit.ts";
-import { parseRpm, rpmChanges } from "../../src/packages/rpm_database.ts";
+import { parseRpm } from "../../src/packages/rpm_database.ts";
 import { Inbox } from "../../src/realtime/inbox.ts";
 import { AuthAck, EventAck } from "../../src/realtime/events.ts";
 import { jsonOf } from "../../src/system/json.ts";
@@ -271,11 +271,8 @@ async function journalDoor(): Promise<Door> {
 function judgePackages(text: string): void {
   const found = [...parseDpkgColumns(text), ...parseAptList(text)];
   for (const { name, version } of found) assert(name !== "" && version !== "");
-  const records = parseDpkg(text);
-  assert.deepEqual(changesBetween(records, records), []);
-  const packages = parseRpm(text);
-  assert.deepEqual(rpmChanges(packages, packages), []);
-  assert.equal(typeof reasonsIn(text), "string");
+  for (const { name } of [...parseDpkg(text), ...parseRpm(text)]) assert(name !== "");
+  assert.equal(typeof reasonsIn(text, text), "string");
   for (const name of failedScripts(text)) assert.equal(typeof name, "string");
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { localTime } from "../src/system/local_time.ts";
 import { Desk } from "./_cli.ts";
 
 const EVENT = JSON.stringify({
@@ -25,7 +26,7 @@ const STARTED = entry("Started the agent.", {
   _TRANSPORT: "journal",
 });
 const STARTED_LINE = "systemd[1]: Started the agent.";
-const PRETTY = "2026-01-02 03:04:05 INFO  agent started nodeId=n1";
+const PRETTY = `${localTime("2026-01-02T03:04:05Z")} INFO  agent started nodeId=n1`;
 
 /** What systemd shows of a service in this state. */
 function shown(load: string, active: string, sub: string): string {
@@ -121,7 +122,13 @@ Deno.test("the log is shown for a person, or as the agent's own events", async (
   assert(asked.some((args) => / -u noderax-agent\.service -n 20$/.test(args)), asked.join("\n"));
 
   await desk.tool("journalctl", "echo no access >&2; exit 1");
-  assert.deepEqual(await desk.says(["logs"]), { code: 1, stdout: "", stderr: "no access\n" });
+  assert.deepEqual(await desk.says(["logs"]), {
+    code: 1,
+    stdout: "",
+    stderr: "no access\nnoderax-agent: this user may not read the service's log: run " +
+      "`sudo noderax-agent logs`, or have an administrator add the user to the group " +
+      "systemd-journal.\n",
+  });
 });
 
 Deno.test("what a task writes to the journal passes for no event of the agent", async () => {

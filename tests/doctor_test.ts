@@ -124,6 +124,17 @@ Deno.test("doctor names what is wrong with the configuration and the identity", 
       const { of } = await examineWith(fleet, { ...unenrolled, state_file });
       assert.match(of("identity"), /^fail: .*damaged\.json is not valid JSON \[restore it/);
     },
+    "a profile that ends the shell, or puts another in its place": async () => {
+      for (const profile of ["echo hello; exit 0", "exec /bin/sh"]) {
+        const HOME = await Deno.makeTempDir({ dir: folder });
+        await Deno.writeTextFile(join(HOME, ".profile"), profile);
+        const { of } = await examineWith(fleet, {}, { env: { HOME } });
+        assert.match(
+          of("shell"),
+          /^fail: no command of a task is run: .* \[look into .*~\S+\/\.profile .*neither exit nor exec\]$/,
+        );
+      }
+    },
     "a user that is not there": async () => {
       const { of } = await examineWith(fleet, { run_as_user: "nobody-here" });
       assert.match(of("run_as_user"), /^fail: .*no such user \[create it \(useradd/);

@@ -2,6 +2,7 @@ import { allChecks } from "../doctor/checks.ts";
 import { findingText, summarize, summaryText } from "../doctor/findings_report.ts";
 import { type NamedFinding, runChecks } from "../doctor/run_checks.ts";
 import { thisMachine } from "../doctor/check_context.ts";
+import { showsColors } from "../system/color.ts";
 import { EXIT_FAILED } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
@@ -18,7 +19,7 @@ export async function doctor({ json = false }: { json?: boolean }): Promise<numb
   const checks = allChecks(thisMachine(takeEnvironment(), signal));
   const columns = Math.max(...checks.map(({ name }) => name.length));
   const findings = await runChecks(checks, {
-    onFinding: (finding) => json || print(findingText(finding, columns)),
+    onFinding: (finding) => json || print(findingText(finding, columns, showsColors())),
     signal,
   });
   const summary = summarize(findings);

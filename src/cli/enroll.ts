@@ -147,11 +147,11 @@ async function startAnew(
   for (let renewed = false;; renewed = true) {
     const initiated = await begin(place, { email, hostname, facts });
     print(
-      `Enrollment token: ${oneLine(initiated.token)}\n${expiry(initiated)}` +
-        `Now approve ${hostname} in the Noderax web app, signed in as ${email}.\n`,
+      `Enrollment token: ${oneLine(initiated.token)}\n` +
+        `Now approve ${hostname} in the Noderax web app${webApp(place)}, signed in as ${email}.\n`,
     );
     try {
-      return await waitFor(place, initiated.token, interruption.signal);
+      return await waitFor(place, initiated.token, interruption.signal, initiated.expiresAt);
     } catch (error) {
       const expired = error instanceof EnrollmentEndedError && error.end === "expired";
       if (!expired || renewed) throw error;
@@ -196,10 +196,14 @@ async function waitFor(
   place: EnrollmentPlace,
   token: string,
   signal: AbortSignal,
+  expiresAt = "",
 ): Promise<Credentials> {
   const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns || 80 : undefined;
   using progress = new Progress({ write: print, columns });
-  const onWaiting = (report: WaitingReport) => progress.show(waitingLine(report));
+  // It ends with the token or with the patience of this command, whichever comes first.
+  const untilMs = Date.parse(expiresAt);
+  const leftMs = () => isNaN(untilMs) ? Infinity : untilMs - Date.now();
+  const onWaiting = (report: WaitingReport) => progress.show(waitingLine(report, leftMs()));
   const warn = (sentence: string) => {
     progress.clear();
     place.warn(sentence);
@@ -207,13 +211,12 @@ async function waitFor(
   return await awaitApproval({ ...place, warn }, token, { signal, onWaiting });
 }
 
-function waitingLine({ waitedMs, remainingMs, problem }: WaitingReport): string {
+function waitingLine({ remainingMs, problem }: WaitingReport, tokenMs: number): string {
   const rest = problem ? `; no answer just now: ${oneLine(problem)}` : "";
-  return `Awaiting approval: ${clock(waitedMs)}, ${clock(remainingMs)} left${rest}`;
+  return `Awaiting approval: ${clock(Math.min(remainingMs, tokenMs))} left${rest}`;
 }
 
-function expiry({ expiresAt }: InitiatedEnrollment): string {
-  const minutes = Math.round((Date.parse(expiresAt) - Date.now()) / 60_000);
-  const left = minutes > 0 ? ` (${minutes} minute${minutes === 1 ? "" : "s"} left)` : "";
-  return `It expires at ${oneLine(expiresAt)}${left}.\n`;
+/** Where to open it, if the configuration says. */
+function webApp({ loaded: { config: { webUrl } } }: EnrollmentPlace): string {
+  return webUrl === undefined ? "" : ` at ${webUrl}`;
 }

@@ -12,7 +12,10 @@ const Field = z.union([
 /** One entry of the journal. What begins with `_` was written by journald, the rest by anybody. */
 export const JournalEntry = z.object({
   MESSAGE: Field,
+  MESSAGE_ID: Field,
+  N_DROPPED: Field,
   SYSLOG_IDENTIFIER: Field,
+  _COMM: Field,
   _PID: Field,
   _UID: Field,
   _TRANSPORT: Field,

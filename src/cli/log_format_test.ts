@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
+import { localTime } from "../system/local_time.ts";
 import { formatEvent, formatOther, isEvent } from "./log_format.ts";
 
 const EVENT = '{"time":"2026-01-02T03:04:05.678Z","level":"warn","msg":"slow","path":"a b","n":1}';
 
+const TIME = localTime("2026-01-02T03:04:05Z");
+
 Deno.test("an event is shown with its day, time, level and fields", () => {
-  assert.equal(formatEvent(EVENT), '2026-01-02 03:04:05 WARN  slow path="a b" n=1');
+  assert.equal(formatEvent(EVENT), `${TIME} WARN  slow path="a b" n=1`);
   assert.equal(
     formatEvent(EVENT, true),
-    '2026-01-02 03:04:05 \x1b[33mWARN \x1b[0m slow path="a b" n=1',
+    `${TIME} \x1b[33mWARN \x1b[0m slow path="a b" n=1`,
   );
   assert(isEvent(EVENT));
 });
@@ -28,4 +31,25 @@ Deno.test("what is no event of the agent is shown as it is", () => {
     assert.equal(formatEvent(line, true), line);
     assert(!isEvent(line));
   }
+});
+
+Deno.test("a task's process goes by its command, and lines that the journal left out are told", () => {
+  const entry = {
+    MESSAGE: "hello",
+    SYSLOG_IDENTIFIER: "noderax-agent",
+    _COMM: "backup",
+    _PID: "7",
+  };
+  assert.equal(formatOther(entry), "backup[7]: hello");
+  const dropped = {
+    MESSAGE: "Suppressed 12 messages from noderax-agent.service",
+    MESSAGE_ID: "a596d6fe7bfa4994828e72309e95d61e",
+    N_DROPPED: "12",
+    _TRANSPORT: "driver",
+  };
+  assert.equal(
+    formatOther(dropped),
+    "journald: 12 lines are missing here: more came than the journal takes",
+  );
+  assert.match(formatOther({ ...dropped, _TRANSPORT: "journal" }), /Suppressed 12/);
 });

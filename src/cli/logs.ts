@@ -1,8 +1,12 @@
+import { lookUpAccounts } from "../privileges/accounts.ts";
+import { showsColors } from "../system/color.ts";
 import { SERVICE } from "../system/paths.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { visible } from "../system/visible.ts";
 import { entriesOf, spawnJournal } from "./journal_entry.ts";
+import { suppressedLines } from "./log_format.ts";
 import { MainProcesses } from "./main_processes.ts";
+import { complain, PROGRAM } from "./output.ts";
 import { installedService } from "./service_commands.ts";
 import { writeAll } from "../system/write_all.ts";
 
@@ -27,10 +31,14 @@ export async function logs(
   const mains = new MainProcesses(await installedService());
   const args = ["-u", SERVICE, "-n", lines, ...(follow ? ["-f"] : [])];
   await using journal = openJournal(args);
-  const color = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
+  const color = showsColors();
   const encoder = new TextEncoder();
+  let count = 0;
   try {
     for await (const entry of entriesOf(journal)) {
+      count++;
+      const missing = json ? suppressedLines(entry) : undefined;
+      if (missing !== undefined) complain(missing);
       if (json && !await mains.wroteEvent(entry)) continue;
       const shown = json ? visible(entry.MESSAGE ?? "") : await mains.describe(entry, color);
       await writeAll(Deno.stdout, encoder.encode(`${shown}\n`));
@@ -40,7 +48,14 @@ export async function logs(
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     throw new UserError(`The output could not be written: ${messageOf(error)}.`, { cause: error });
   }
-  return (await journal.status).code;
+  const { code } = await journal.status;
+  if ((code !== 0 || count === 0) && (await lookUpAccounts()).uid !== 0) {
+    complain(
+      `this user may not read the service's log: run \`sudo ${PROGRAM} logs\`, or have an ` +
+        "administrator add the user to the group systemd-journal.",
+    );
+  }
+  return code;
 }
 
 function openJournal(args: string[]): Deno.ChildProcess {

@@ -10,6 +10,7 @@ import { HealthMonitor } from "../health/health_monitor.ts";
 import { boundExit } from "../system/bounded_exit.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
+import { showsColors } from "../system/color.ts";
 import { LogSink } from "../system/log_sink.ts";
 import { UserError } from "../system/user_error.ts";
 import { requireOwnState } from "../identity/own_state.ts";
@@ -29,7 +30,7 @@ export async function run(): Promise<number> {
   const env = takeEnvironment();
   const loaded = await loadConfig({ env });
   const { config } = loaded;
-  const logger = openLog(config.logLevel);
+  const logger = openLog(config.logLevel, env);
   try {
     return await runLogged(env, loaded, logger);
   } finally {
@@ -130,19 +131,31 @@ async function finishEnrollment(
   }
 }
 
-function openLog(level: LoadedConfig["config"]["logLevel"]): Logger {
+function openLog(level: LoadedConfig["config"]["logLevel"], env: ReadEnv): Logger {
   const pretty = Deno.stdout.isTerminal();
   const sink = new LogSink();
   const logger = new Logger({
     level,
     pretty,
-    color: pretty && !Deno.env.get("NO_COLOR"),
+    color: showsColors(),
+    priorities: isJournal(env("JOURNAL_STREAM")),
     write: (line) => sink.write(line),
     flush: (limitMs) => sink.flush(limitMs),
   });
   sink.onDropped = (count) =>
     logger.warn("log lines were dropped: nobody has read them", { count });
   return logger;
+}
+
+/** Whether standard output is the journal's: systemd names its stream by device and inode. */
+function isJournal(stream: string | undefined): boolean {
+  if (stream === undefined) return false;
+  try {
+    const { dev, ino } = Deno.statSync("/dev/stdout");
+    return stream === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
 }
 
 /** Tells of a wait once a minute, and of each new problem. */

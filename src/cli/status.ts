@@ -12,6 +12,7 @@ import { askAgent, type Asked } from "../health/status_client.ts";
 import type { Page } from "../health/pages.ts";
 import { socketPaths } from "../health/socket_path.ts";
 import { preflight } from "../realtime/probe.ts";
+import { showsColors } from "../system/color.ts";
 import { jsonOf } from "../system/json.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { type Health, healthLine } from "../health/verdict.ts";
@@ -51,6 +52,7 @@ export async function status(
   const known = isUseful ? await lookAround(loaded) : undefined;
   const facts = {
     now: new Date(),
+    color: showsColors(),
     service,
     agent,
     ...(known ? { known } : {}),

@@ -2,6 +2,7 @@ import { formatDuration } from "../config/mod.ts";
 import type { AgentStatus } from "../health/agent_status.ts";
 import type { Health } from "../health/verdict.ts";
 import type { ServiceState } from "../system/systemd.ts";
+import { colored } from "../system/color.ts";
 import { localTime } from "../system/local_time.ts";
 import { oneLine } from "../system/one_line.ts";
 import { PROGRAM } from "./output.ts";
@@ -40,6 +41,8 @@ export interface StatusFacts {
   log?: string[];
   /** Why the configuration cannot be read. */
   configProblem?: string;
+  /** Whether the reader sees colours. */
+  color?: boolean;
 }
 
 type Row = [label: string, value: string];
@@ -70,7 +73,7 @@ function headline(facts: StatusFacts): string {
   switch (agent.outcome) {
     case "answered": {
       const { version } = agent.status;
-      return verdictWords(`${PROGRAM} ${version}`, healthOf(agent.status), facts.now);
+      return verdictWords(`${PROGRAM} ${version}`, healthOf(agent.status), facts);
     }
     case "mute":
       return `${PROGRAM} runs, but does not say how it is: ${agent.why}.\n` +
@@ -82,16 +85,23 @@ function headline(facts: StatusFacts): string {
     case "stranger":
       return `${PROGRAM} may run, but what answers is not believed, because ${agent.why}.`;
     case "down":
-      return verdictWords(PROGRAM, agent.health, facts.now);
+      return verdictWords(PROGRAM, agent.health, facts);
     case "unknown":
       return `${PROGRAM} may run, but its configuration does not tell where.`;
   }
 }
 
-function verdictWords(who: string, { state, what, since, fix }: Health, now: Date): string {
+const COLORS = { healthy: "green", degraded: "yellow", unhealthy: "red" } as const;
+
+function verdictWords(
+  who: string,
+  { state, what, since, fix }: Health,
+  { now, color = false }: StatusFacts,
+): string {
   const long = since === undefined ? "" : ` for ${span(since, now)}`;
-  const words = what === undefined ? state : `${state}${long}: ${what}`;
-  return `${who} is ${words}.${fix === undefined ? "" : `\n  fix: ${fix}`}`;
+  const rest = what === undefined ? "" : `${long}: ${what}`;
+  const todo = fix === undefined ? "" : `\n  ${colored("fix:", "bold", color)} ${fix}`;
+  return `${who} is ${colored(state, COLORS[state], color)}${rest}.${todo}`;
 }
 
 /** An agent of an earlier version says only what is wrong. */

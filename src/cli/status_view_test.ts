@@ -90,6 +90,11 @@ State          /var/lib/noderax-agent
   assert(runs(HEALTHY));
 });
 
+Deno.test("status is coloured for who sees colours", () => {
+  const text = renderStatus({ ...HEALTHY, color: true });
+  assert(text.startsWith("noderax-agent 2.0.0 is \x1b[32mhealthy\x1b[0m.\n"), text);
+});
+
 Deno.test("status counts long times in days", () => {
   const service = { ...SERVICE, since: new Date(NOW.getTime() - 50 * 3_600_000) };
   assert.match(renderStatus({ ...HEALTHY, service }), /Service .*, for 2 days;/);

@@ -88,6 +88,11 @@ export const configSchema = z.object({
     doc:
       "The control plane's address; https unless it says http. A trailing /, /api/v1 or /v1 is dropped.",
   }),
+  webUrl: optional(apiUrl, {
+    key: "web_url",
+    env: ["NODERAX_WEB_URL"],
+    doc: "The address of the Noderax web app, told to whoever is to approve this machine there.",
+  }),
   apiTlsCaFile: optional(filePath, {
     key: "api_tls_ca_file",
     needsRestart: true,

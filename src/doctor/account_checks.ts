@@ -9,7 +9,12 @@ import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 import { serviceTempFolder } from "./storage_checks.ts";
 import type { CheckContext } from "./check_context.ts";
 
-const SHELL_FIX = "look into /etc/profile and what the user's shell reads when it starts";
+/** What a login shell reads, and of which user. */
+async function profileFix({ accounts, run }: CheckContext): Promise<string> {
+  const { account } = await accounts();
+  const name = account?.name ?? (await run("id", "-un")).stdout;
+  return `look into /etc/profile, /etc/profile.d and ~${name}/.profile (of the user ${name})`;
+}
 
 /** Who the agent is, whom it runs commands for, and that those can be run. */
 export function accountChecks(context: CheckContext): Check[] {
@@ -19,13 +24,13 @@ export function accountChecks(context: CheckContext): Check[] {
     {
       name: "shell",
       needs: ["run_as_user"],
-      lateFix: SHELL_FIX,
+      lateFix: () => profileFix(context),
       run: (signal) => checkShell(context, signal),
     },
     {
       name: "terminal",
       needs: ["run_as_user"],
-      lateFix: SHELL_FIX,
+      lateFix: () => profileFix(context),
       run: (signal) => checkTerminal(context, signal),
     },
   ];
@@ -71,13 +76,22 @@ async function checkRunAsUser({ loaded, accounts, launches, run }: CheckContext)
 }
 
 /** Runs what a task would be. */
-async function checkShell({ launches }: CheckContext, signal: AbortSignal): Promise<Finding> {
-  const { argv, env } = (await launches()).unprivileged({ argv: ["/bin/sh", "-lc", "id -un"] });
+async function checkShell(context: CheckContext, signal: AbortSignal): Promise<Finding> {
+  const { launches } = context;
+  const mark = crypto.randomUUID();
+  const command = `echo ${mark}; id -un`;
+  const { argv, env } = (await launches()).unprivileged({ argv: ["/bin/sh", "-lc", command] });
   const { code, stdout, stderr } = await runChild(argv, { env, signal });
-  const said = stdout.trimEnd().split("\n").at(-1) ?? "";
-  if (code === 0) return ok(`/bin/sh -lc runs tasks as ${said}`);
-  const words = stderr.trim() || `exit code ${code}`;
-  return fail(`/bin/sh -lc cannot be run: ${words}`, SHELL_FIX);
+  const [, said] = stdout.split(`${mark}\n`);
+  if (code === 0 && said !== undefined) return ok(`/bin/sh -lc runs tasks as ${said.trim()}`);
+  const fix = await profileFix(context);
+  if (said === undefined && code === 0) {
+    return fail(
+      "no command of a task is run: the login shell ends before it, or another takes its place",
+      `${fix}: it must neither exit nor exec`,
+    );
+  }
+  return fail(`/bin/sh -lc cannot be run: ${stderr.trim() || `exit code ${code}`}`, fix);
 }
 
 /** The terminal's log says which mode was taken. */

@@ -22,7 +22,7 @@ export interface Check {
   /** How long it may take, in milliseconds; 5 s unless told. */
   limitMs?: number;
   /** What to do when it takes longer. */
-  lateFix?: string;
+  lateFix?: string | (() => Promise<string>);
   /** Looks; what it throws is a failure. The signal aborts at the limit. */
   run(signal: AbortSignal): Promise<Finding> | Finding;
 }

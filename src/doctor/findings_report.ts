@@ -1,7 +1,9 @@
+import { type Color, colored } from "../system/color.ts";
 import type { Status } from "./check.ts";
 import type { NamedFinding } from "./run_checks.ts";
 
 const MARK: Record<Status, string> = { ok: "ok", warn: "warn", fail: "FAIL", skip: "skip" };
+const COLORS: Record<Status, Color> = { ok: "green", warn: "yellow", fail: "red", skip: "dim" };
 const MARK_COLUMNS = 6;
 
 /** How many checks came out in which way. */
@@ -15,12 +17,15 @@ export function summarize(findings: readonly NamedFinding[]): Summary {
 }
 
 /** A finding as text: one line, and further ones for details and the fix. */
-export function findingText(finding: NamedFinding, nameColumns: number): string {
+export function findingText(finding: NamedFinding, nameColumns: number, color = false): string {
   const { check, status, found, fix } = finding;
   const indent = " ".repeat(MARK_COLUMNS + nameColumns + 2);
-  const head = MARK[status].padEnd(MARK_COLUMNS) + check.padEnd(nameColumns + 2);
+  const mark = MARK[status].padEnd(MARK_COLUMNS);
+  const head = colored(mark, COLORS[status], color) + check.padEnd(nameColumns + 2);
   const lines = found.split("\n");
-  if (fix) lines.push(`fix: ${fix.replaceAll("\n", `\n${indent}     `)}`);
+  if (fix) {
+    lines.push(`${colored("fix:", "bold", color)} ${fix.replaceAll("\n", `\n${indent}     `)}`);
+  }
   return head + lines.join(`\n${indent}`) + "\n";
 }
 

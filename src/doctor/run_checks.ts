@@ -90,6 +90,8 @@ async function runWithin(
   } catch {
     await settlesWithin(running, LEAVE_MS);
     const found = `no result within ${Math.round(limitMs / 100) / 10} s`;
-    return { status: "fail", found, ...(check.lateFix ? { fix: check.lateFix } : {}) };
+    const { lateFix } = check;
+    const fix = typeof lateFix === "function" ? await lateFix() : lateFix;
+    return { status: "fail", found, ...(fix === undefined ? {} : { fix }) };
   }
 }

@@ -80,7 +80,7 @@ function distrust(reason: string, peer: Peer | undefined, url: URL): Finding {
         "/etc/noderax-agent/ca.pem",
     );
   }
-  if (/InvalidContentType|InvalidMessage/.test(reason)) {
+  if (/speaks http, not https|InvalidMessage/.test(reason)) {
     return fail(
       `${url.host} does not speak TLS`,
       `if it speaks http: ${NAME} config set api_url http://${url.hostname}:${port}${path}`,

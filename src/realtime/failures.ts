@@ -47,7 +47,7 @@ export class RealtimeFailure extends Error {
 /** What the Socket.IO client makes of a WebSocket's error event. */
 const EngineError = z.object({ description: z.object({ message: z.string().min(1) }) });
 const HANDSHAKE =
-  /certificate|tunnel|proxy|InvalidContentType|corrupt message|HTTP version|handshake|alert|\btls\b/i;
+  /certificate|tunnel|proxy|InvalidContentType|corrupt message|HTTP version|speaks https?, not|handshake|alert|\btls\b/i;
 
 /** Names the reason for which the transport could not be opened. */
 export function dialFailure(cause: unknown): RealtimeFailure {

@@ -1,3 +1,4 @@
+import { localTime } from "./local_time.ts";
 import { visible } from "./visible.ts";
 
 /** How much is logged: each level includes those to its right. */
@@ -8,6 +9,8 @@ export type LogFields = Record<string, unknown>;
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 const COLOR: Record<LogLevel, string> = { debug: "2", info: "36", warn: "33", error: "31" };
+/** The priorities of syslog. */
+const PRIORITY: Record<LogLevel, string> = { debug: "<7>", info: "<6>", warn: "<4>", error: "<3>" };
 const REDACTED = "[redacted]";
 /** How long the last lines may take, in milliseconds. */
 const FLUSH_MS = 1_000;
@@ -18,6 +21,8 @@ export interface LoggerOptions {
   level?: LogLevel;
   /** Lines for a person instead of JSON. */
   pretty?: boolean;
+  /** Priorities before lines of JSON, as systemd takes them off again: `<3>`. */
+  priorities?: boolean;
   /** ANSI colours in pretty lines. */
   color?: boolean;
   /** Takes one finished line, newline included. */
@@ -48,6 +53,7 @@ export class Logger {
       level: options.level ?? "info",
       pretty: options.pretty ?? false,
       color: options.color ?? false,
+      priorities: options.priorities ?? false,
       write: options.write,
       flush: options.flush ?? (() => Promise.resolve()),
       now: options.now ?? (() => new Date()),
@@ -111,11 +117,14 @@ export class Logger {
       ? prettyLine(time, level, msg, all, shared.color)
       : JSON.stringify({ time, level, msg, ...all }, plainErrors);
     for (const secret of shared.secrets) line = line.replaceAll(secret, REDACTED);
-    shared.write(line + "\n");
+    shared.write(`${shared.priorities ? PRIORITY[level] : ""}${line}\n`);
   }
 }
 
-/** An event for a person, without the line's end; `time` as RFC 3339 has it, `color` by ANSI codes. */
+/**
+ * An event for a person, without the line's end, its time in the reader's zone; `time` as RFC 3339
+ * has it, `color` by ANSI codes.
+ */
 export function prettyLine(
   time: string,
   level: LogLevel,
@@ -132,7 +141,7 @@ export function prettyLine(
       const quoted = /[\s"\p{Cc}]/u.test(text) && typeof value === "string";
       return visible(`${key}=${quoted ? JSON.stringify(text) : text}`);
     });
-  return [time.slice(11, 19), shown, visible(msg), ...rest].join(" ");
+  return [localTime(time), shown, visible(msg), ...rest].join(" ");
 }
 
 /** Errors have no own enumerable properties: JSON would show `{}`. */

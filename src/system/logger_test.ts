@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { localTime } from "./local_time.ts";
 import { Logger, type LoggerOptions, type LogLevel } from "./logger.ts";
 
 const NOW = new Date("2025-03-04T05:06:07.089Z");
@@ -77,10 +78,13 @@ Deno.test("errors are told by their message and cause, wherever they stand", () 
 Deno.test("a pretty line is for reading: time, level, message, fields", () => {
   const { logger, lines } = makeLogger({ pretty: true });
   logger.warn("task failed", { a: "plain", b: "two words", c: 3, d: { e: "f" }, none: undefined });
-  assert.equal(lines[0], '05:06:07 WARN  task failed a=plain b="two words" c=3 d={"e":"f"}\n');
+  assert.equal(
+    lines[0],
+    `${localTime(NOW)} WARN  task failed a=plain b="two words" c=3 d={"e":"f"}\n`,
+  );
   const colored = makeLogger({ pretty: true, color: true });
   colored.logger.error("x");
-  assert.equal(colored.lines[0], "05:06:07 \x1b[31mERROR\x1b[0m x\n");
+  assert.equal(colored.lines[0], `${localTime(NOW)} \x1b[31mERROR\x1b[0m x\n`);
 });
 
 Deno.test("what comes from outside can neither break a pretty line nor steer the terminal", () => {
@@ -88,6 +92,13 @@ Deno.test("what comes from outside can neither break a pretty line nor steer the
   logger.warn("x", { a: "one\ntwo", b: "\x1b[2J", c: "say:\u0007", d: 'quo"te' });
   assert.equal(
     lines[0],
-    '05:06:07 WARN  x a="one\\ntwo" b="\\u001b[2J" c="say:\\u0007" d="quo\\"te"\n',
+    `${localTime(NOW)} ` +
+      'WARN  x a="one\\ntwo" b="\\u001b[2J" c="say:\\u0007" d="quo\\"te"\n',
   );
+});
+
+Deno.test("the journal of systemd hears how grave a line is", () => {
+  const { logger, lines } = makeLogger({ level: "debug", priorities: true });
+  for (const level of ["debug", "info", "warn", "error"] as const) logger[level]("x");
+  assert.deepEqual(lines.map((line) => line.slice(0, 4)), ["<7>{", "<6>{", "<4>{", "<3>{"]);
 });

@@ -18,7 +18,8 @@ export interface Shell {
 const TERMINAL_ENV = { TERM: "xterm-256color", PAGER: "cat" };
 
 /**
- * The user's environment: a service may have no HOME, and should not pass on what is its own.
+ * The user's environment: a service may have no HOME, and should not pass on what is its own. Without
+ * a locale a terminal would take nothing but ASCII: it gets the machine's if that is UTF-8.
  * `COLUMNS` and `LINES` would hide the terminal's real size.
  */
 const ENVIRONMENT = `
@@ -30,7 +31,12 @@ unset $(env | sed -n 's/^\\(NODERAX_[A-Za-z0-9_]*\\)=.*/\\1/p')
 : "\${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
 export USER LOGNAME HOME
 cd "$HOME" 2>/dev/null || cd /
-unset OLDPWD`;
+unset OLDPWD
+if [ -z "\${LC_ALL:-}\${LC_CTYPE:-}\${LANG:-}" ]; then
+  LANG=$(sed -n 's/^LANG="\\{0,1\\}\\([A-Za-z0-9_.@-]*\\)"\\{0,1\\}$/\\1/p' /etc/locale.conf /etc/default/locale 2>/dev/null | head -n 1)
+  case $LANG in *[Uu][Tt][Ff]*8*) ;; *) LANG=C.UTF-8 ;; esac
+  export LANG
+fi`;
 
 /**
  * Behind the terminal may come the program to run in place of the user's shell; it is tried before

@@ -30,6 +30,19 @@ Deno.test("pty+ctty: the shell leads a session that the terminal controls", asyn
   assert.ok(!harness.log.some((line) => line.includes('"warn"')));
 });
 
+Deno.test("a terminal without a locale is no ASCII one, and a locale that is set stays", async () => {
+  const none = { LANG: "", LC_ALL: "", LC_CTYPE: "" };
+  for (
+    const [env, expected] of [[none, /is <.+UTF-?8>/i], [{ ...none, LANG: "C" }, /is <C>/]] as const
+  ) {
+    await using harness = new Harness({}, {}, env);
+    const sessionId = await harness.open();
+    harness.type(sessionId, `echo "is"" <$LANG>"; exit\n`);
+    await harness.event(sessionId, "terminal.exited");
+    assert.match(harness.link.text(sessionId), expected);
+  }
+});
+
 Deno.test("pty-no-ctty: the shell has a group of its own, and the loss is logged", async () => {
   await using harness = new Harness({}, { modes: without("pty+ctty") });
   const { its: [pid, , session, tty], exitCode, text } = await look(harness);

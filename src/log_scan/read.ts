@@ -11,7 +11,11 @@ const MAX_SAID = 4_096;
 export class NotPermittedError extends UserError {
   /** `said` is what the program that was to read it has to say. */
   constructor(what: string, said: string) {
-    super(`${what} cannot be read: ${said}.`);
+    const why = said.replace(/^dd: failed to open '.*': /, "");
+    const todo = /permission/i.test(why)
+      ? ': scan it with runAsRoot and rootScope "operational"'
+      : "";
+    super(`${what} cannot be read: ${why}${todo}.`);
   }
 }
 

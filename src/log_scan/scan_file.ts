@@ -54,7 +54,9 @@ async function look(path: string): Promise<Found> {
         `${path} does not exist: this machine keeps no such log (look into its journal instead).`,
       );
     }
-    if (error instanceof Deno.errors.PermissionDenied) throw new NotPermittedError(path, "search");
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new NotPermittedError(path, "Permission denied");
+    }
     throw error;
   });
   if (info.isSymlink) throw new UserError(`${path} is a link: it is not followed.`);

@@ -1,5 +1,5 @@
-import { delay } from "@std/async";
 import { join } from "@std/path";
+import { HeldError, whileHeld } from "../system/held.ts";
 import type { Logger } from "../system/logger.ts";
 import { openOwn } from "../system/own_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
@@ -106,10 +106,12 @@ async function isAt(path: string, opened: Deno.FsFile | undefined): Promise<bool
 }
 
 async function tryForAWhile(file: Deno.FsFile): Promise<boolean> {
-  const endMs = performance.now() + LOOK_MS;
-  for (;;) {
-    if (await file.tryLock(true)) return true;
-    if (performance.now() > endMs) return false;
-    await delay(PAUSE_MS);
-  }
+  const take = async () => {
+    if (!await file.tryLock(true)) throw new HeldError();
+    return true;
+  };
+  return await whileHeld(take, PAUSE_MS, LOOK_MS).catch((error) => {
+    if (error instanceof HeldError) return false;
+    throw error;
+  });
 }

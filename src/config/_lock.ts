@@ -1,6 +1,6 @@
-import { delay } from "@std/async";
 import { dirname, join } from "@std/path";
 import { makeFolder } from "../system/atomic_file.ts";
+import { HeldError, whileHeld } from "../system/held.ts";
 import { UserError } from "../system/user_error.ts";
 
 /** How long somebody else may have the file, in milliseconds. */
@@ -19,24 +19,24 @@ const PAUSE_MS = 25;
  * @throws {UserError} when somebody else has it for longer than `patienceMs`.
  */
 export async function lockFile(path: string, patienceMs = PATIENCE_MS): Promise<Disposable> {
-  const endMs = performance.now() + patienceMs;
   // What goes wrong here does so again, in words, where the file is written.
   await makeFolder(dirname(path)).catch(() => {});
-  for (;;) {
+  const take = async () => {
     const file = await openNearest(path).catch(() => undefined);
     if (file && await isStateFolder(file, path)) return nothing(file);
     const locked = await file?.tryLock(true).catch(() => undefined);
-    if (file === undefined || locked === undefined) {
-      return nothing(file);
-    }
+    if (file === undefined || locked === undefined) return nothing(file);
     if (locked && await isNearest(file, path).catch(() => false)) return file;
     file.close();
-    if (performance.now() > endMs) {
-      throw new UserError(
-        `${path} is being changed by another command: try again when that has ended.`,
-      );
-    }
-    await delay(PAUSE_MS);
+    throw new HeldError();
+  };
+  try {
+    return await whileHeld(take, PAUSE_MS, patienceMs);
+  } catch (error) {
+    if (!(error instanceof HeldError)) throw error;
+    throw new UserError(
+      `${path} is being changed by another command: try again when that has ended.`,
+    );
   }
 }
 

@@ -14,6 +14,8 @@ const MORE = { descriptors: 12, threads: 8, residentMib: 40 };
 /** How many numbers a terminal prints. */
 const NUMBERS = 400;
 const SIGHT_MS = 120_000;
+/** So much of what the last agent has logged belongs to the story. */
+const TOLD_EVENTS = 500;
 
 /** What a storm works with. */
 export interface StormOptions {
@@ -106,8 +108,15 @@ export class Storm {
     this.#note("calm");
     try {
       if (this.#failures.length === 0) await this.#settle();
+    } catch (error) {
+      this.#failures.push(error);
     } finally {
       await this.#agent.kill();
+    }
+    for (const { time, msg, ...fields } of this.#agent.events.slice(-TOLD_EVENTS)) {
+      if (/realtime|terminal|output goes on/.test(msg)) {
+        this.story.push(`${time}  ${msg} ${JSON.stringify(fields)}`);
+      }
     }
     if (this.#failures.length > 0) throw this.#failures[0];
   }

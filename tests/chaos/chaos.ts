@@ -39,6 +39,7 @@ async function chaos(): Promise<boolean> {
     realtime_enabled: true,
     task_poll_interval: "1s",
     request_timeout: "5s",
+    log_level: "debug",
     shutdown_timeout: "2s",
   });
   const storm = new Storm({ fleet, proxy, disk, slowDisk: await slowDisk(fleet.folder), seed });

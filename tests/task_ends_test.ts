@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { delay } from "@std/async";
 import { join } from "@std/path";
 import type { Task } from "../scripts/dev/control_plane.ts";
 import { Fleet } from "./_agent.ts";
@@ -210,4 +211,19 @@ Deno.test("a task that the control plane has given up is ended without a word", 
   });
   assert.deepEqual(cp.violations, []);
   assert.equal((await agent.stop()).code, 0);
+});
+
+Deno.test("a task that ends in time while the agent stands still has not timed out", async () => {
+  await using fleet = await Fleet.start();
+  await using agent = await fleet.agent();
+  const id = fleet.shell("echo ready; sleep 0.3; echo ok", { timeout: "1s" });
+  await fleet.controlPlane.waitFor(() => fleet.lines(id).includes("ready"), { what: "its start" });
+  agent.signal("SIGSTOP");
+  await eventually("the end of its processes", async () => (await livingWith(id)).length <= 1);
+  // The limit passes as well.
+  await delay(1_000);
+  agent.signal("SIGCONT");
+  const { status, completion } = await fleet.ended(id);
+  assert.equal(status, "success", `${completion?.error}`);
+  assert.deepEqual(fleet.lines(id), ["ready", "ok"]);
 });

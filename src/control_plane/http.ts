@@ -1,5 +1,6 @@
 import type * as z from "@zod/zod";
 import { jsonOf } from "../system/json.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, TimedOutError, UnreachableError, UnusableAnswerError } from "./errors.ts";
 import { createClient, type Network } from "./network.ts";
@@ -58,7 +59,7 @@ export class HttpTransport implements Network, Disposable {
    */
   async call<T>(call: HttpCall<T>): Promise<T> {
     const { method, path, body, timeoutMs } = call;
-    const limit = AbortSignal.timeout(timeoutMs);
+    using limit = new TimeLimit(timeoutMs);
     const given = new AbortController();
     const giveUp = () => given.abort();
     call.signal?.addEventListener("abort", giveUp);
@@ -71,7 +72,7 @@ export class HttpTransport implements Network, Disposable {
         method,
         // A redirect would carry the token to a place nobody configured.
         redirect: "manual",
-        signal: AbortSignal.any([limit, given.signal]),
+        signal: AbortSignal.any([limit.signal, given.signal]),
         client: this.client,
         headers: {
           ...call.headers,
@@ -99,8 +100,10 @@ export class HttpTransport implements Network, Disposable {
       waitMs = retryAfterMs(response);
     } catch (error) {
       if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
-      const why = limit.aborted ? `no answer within ${timeoutMs / 1000} s` : whyFetchFailed(error);
-      const Failure = limit.aborted ? TimedOutError : UnreachableError;
+      const why = limit.signal.aborted
+        ? `no answer within ${timeoutMs / 1000} s`
+        : whyFetchFailed(error);
+      const Failure = limit.signal.aborted ? TimedOutError : UnreachableError;
       throw new Failure(`${method} ${path}: ${why}`, { cause: error });
     } finally {
       call.signal?.removeEventListener("abort", giveUp);

@@ -1,5 +1,6 @@
 import type { Logger } from "../system/logger.ts";
 import type { ReadEnv } from "../config/mod.ts";
+import { taken } from "../system/stall.ts";
 
 /** What a {@linkcode Watchdog} works with. */
 export interface WatchdogOptions {
@@ -20,13 +21,14 @@ export interface WatchdogOptions {
 export class Watchdog implements Disposable {
   readonly #options: WatchdogOptions;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #stopped = new AbortController();
   #told = false;
 
   /** Looks at once, and then in every interval. */
   constructor(options: WatchdogOptions) {
     this.#options = options;
     this.look();
-    this.#timer = setInterval(() => this.look(), options.intervalMs);
+    this.#timer = setInterval(() => void this.#judge(), options.intervalMs);
   }
 
   /** Looks how the agent is. */
@@ -38,9 +40,16 @@ export class Watchdog implements Disposable {
     this.#told = why !== undefined;
   }
 
+  /** An answer may have come while the agent stood still, and not be read. */
+  async #judge(): Promise<void> {
+    if (this.#options.notAlive() !== undefined) await taken(this.#stopped.signal);
+    if (!this.#stopped.signal.aborted) this.look();
+  }
+
   /** Looks no more. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#stopped.abort();
   }
 }
 

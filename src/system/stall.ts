@@ -22,3 +22,40 @@ export async function taken(signal?: AbortSignal): Promise<void> {
     // Whoever aborts does not judge any more.
   }
 }
+
+/**
+ * Judges after so many milliseconds, unless the function that it gives is called before: also by
+ * something that has come by then, for {@linkcode taken} comes first.
+ */
+export function judgeAfter(limitMs: number, judge: () => void): () => void {
+  const over = new AbortController();
+  const timer = setTimeout(async () => {
+    await taken(over.signal);
+    if (!over.signal.aborted) judge();
+  }, limitMs);
+  return () => {
+    clearTimeout(timer);
+    over.abort();
+  };
+}
+
+/** A signal that aborts by {@linkcode judgeAfter}; to be disposed of when what it limits is over. */
+export class TimeLimit implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #cancel: () => void;
+
+  /** Begins now. */
+  constructor(limitMs: number) {
+    this.#cancel = judgeAfter(limitMs, () => this.#controller.abort());
+  }
+
+  /** Aborts when the time is over. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** It is over in time. */
+  [Symbol.dispose](): void {
+    this.#cancel();
+  }
+}

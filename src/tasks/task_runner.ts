@@ -9,6 +9,7 @@ import { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Logger } from "../system/logger.ts";
+import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { TaskJournal, TaskRecord } from "./journal.ts";
@@ -270,7 +271,7 @@ export class TaskRunner {
   async #execute(log: TaskLog): Promise<Completion> {
     this.#deliver(log);
     const startedMs = performance.now();
-    let limit: ReturnType<typeof setTimeout> | undefined;
+    let endLimit = () => {};
     let outcome: TaskOutcome;
     try {
       this.#end.signal.throwIfAborted();
@@ -279,14 +280,14 @@ export class TaskRunner {
       if (!type) throw new Error(`unsupported task type: ${task.type}`);
       const work = type.prepare(task.payload);
       const limitMs = timeLimitMs(task, this.#deps.defaultLimitMs());
-      limit = setTimeout(() => this.end({ kind: "time limit", limitMs }), limitMs);
+      endLimit = judgeAfter(limitMs, () => this.end({ kind: "time limit", limitMs }));
       const context = this.#context(log, (group) => this.#recordProcess(group));
-      outcome = await work({ ...context, endTimeLimit: () => clearTimeout(limit) });
+      outcome = await work({ ...context, endTimeLimit: endLimit });
     } catch (error) {
       const sentence = error instanceof z.ZodError ? describeBadPayload(error) : messageOf(error);
       outcome = { status: "failed", error: sentence };
     } finally {
-      clearTimeout(limit);
+      endLimit();
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
     return completionOf(outcome, performance.now() - startedMs, this.#mask);

@@ -5,6 +5,7 @@ import type { RealtimeLink } from "../realtime/link.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
+import { STALL_MS } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Acknowledgements } from "./delivery.ts";
 import type { PtyMode } from "./modes.ts";
@@ -246,8 +247,16 @@ export class TerminalManager implements AsyncDisposable {
   /** Terminals outlive a short absence of the control plane, not a long one. */
   #watchLink(): ReturnType<typeof setInterval> {
     const { link, abandonMs = ABANDON_MS } = this.#options;
+    const everyMs = abandonMs / 60;
+    let lookedMs = performance.now();
     return setInterval(() => {
       const nowMs = performance.now();
+      const stoodStillMs = nowMs - lookedMs - everyMs;
+      lookedMs = nowMs;
+      // The control plane could not be reached because nobody tried to.
+      if (stoodStillMs > STALL_MS && this.#unreachableSinceMs !== undefined) {
+        this.#unreachableSinceMs += stoodStillMs;
+      }
       if (link.ready) this.#unreachableSinceMs = undefined;
       else this.#unreachableSinceMs ??= nowMs;
       if (this.#unreachableSinceMs === undefined) return;
@@ -255,7 +264,7 @@ export class TerminalManager implements AsyncDisposable {
       for (const { session } of this.#sessions.values()) {
         session.abandon("the control plane could not be reached");
       }
-    }, abandonMs / 60);
+    }, everyMs);
   }
 }
 

@@ -8,7 +8,7 @@ import { Gap, newCursor } from "./spool_index.ts";
 import { TaskLog } from "./task_log.ts";
 
 /** So small that a few dozen lines go through every part. */
-export const SMALL: SpoolLimits = { memory: 1_000, step: 1_000, total: 1_000_000 };
+export const SMALL: SpoolLimits = { step: 1_000, total: 1_000_000 };
 
 export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "spool_" });

@@ -7,17 +7,15 @@ const MIB = 1024 * KIB;
 
 /** Sizes of a spool, in bytes; the defaults suit an agent that runs many tasks. */
 export interface SpoolLimits {
-  /** Above this bytes are left on disk until those before them are delivered. */
-  memory: number;
   /** What is delivered is given back to the disk in steps of this size, and so is what is given up. */
   step: number;
   /** Above this the oldest bytes are given up. */
   total: number;
 }
 
-const LIMITS: SpoolLimits = { memory: 16 * KIB, step: MIB, total: 64 * MIB };
+const LIMITS: SpoolLimits = { step: MIB, total: 64 * MIB };
 
-/** What a task takes beside its spool's queues: buffers of pipes, a piece being read, an entry. */
+/** What a task takes beside what its spool holds: buffers of pipes, a piece being read, an entry. */
 const OVERHEAD = 192 * KIB;
 /** What a chunk costs in memory beside its bytes, as a rough figure. */
 const CHUNK_OVERHEAD = 200;
@@ -32,10 +30,7 @@ export interface SpoolOptions {
   onDiskError?: (error: unknown) => void;
 }
 
-/**
- * The memory that all spools together may hold output in. What does not fit stays on disk, and where
- * the disk refuses it the oldest makes room.
- */
+/** The memory that all spools together may hold output in that the disk refuses: the oldest makes room. */
 export class LogMemory {
   readonly #limit: () => number;
   #used = 0;
@@ -50,9 +45,9 @@ export class LogMemory {
     return this.#used;
   }
 
-  /** Whether there is room for so many bytes more. */
-  hasRoom(bytes: number): boolean {
-    return this.#used + bytes <= this.#limit();
+  /** Whether more is held than may be. */
+  get isOver(): boolean {
+    return this.#used > this.#limit();
   }
 
   /** Notes that so many bytes more are held, or fewer if it is negative. */
@@ -64,9 +59,9 @@ export class LogMemory {
 /**
  * What one task has printed and the control plane does not have yet: raw bytes, in order of arrival.
  *
- * All of it is written to files first, so that it outlives the agent; memory holds no more than what
- * is read next. Where the disk refuses, memory has to do. Over 64 MiB, or in memory over what all
- * spools share, the oldest is given up, and a {@linkcode Gap} takes its place.
+ * All of it is written to files, so that it outlives the agent, and read from there. Where the disk
+ * refuses, memory has to do. Over 64 MiB, or in memory over what all spools share, the oldest is
+ * given up, and a {@linkcode Gap} takes its place.
  */
 export class Spool implements AsyncDisposable {
   /** How far delivery has come. */
@@ -74,9 +69,8 @@ export class Spool implements AsyncDisposable {
   readonly #limits: SpoolLimits;
   readonly #shared: LogMemory;
   readonly #disk: SpoolDisk;
-  #memory: ChunkQueue;
-  /** What came when the backlog was on disk already and the disk refused it. */
-  #overflow: ChunkQueue;
+  /** What the disk refused: each comes where the index was then. */
+  readonly #overflow: ChunkQueue;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -87,7 +81,6 @@ export class Spool implements AsyncDisposable {
     this.#disk = new SpoolDisk(prefix, this.#limits.step, onDiskError);
     this.#shared = memory ?? new LogMemory(() => Infinity);
     this.#shared.add(OVERHEAD);
-    this.#memory = new ChunkQueue(this.#shared);
     this.#overflow = new ChunkQueue(this.#shared);
   }
 
@@ -112,22 +105,18 @@ export class Spool implements AsyncDisposable {
 
   /** How much waits to be read, in bytes. */
   get unreadBytes(): number {
-    return this.#disk.waitingBytes + this.#memory.bytes + this.#overflow.bytes;
+    return this.#disk.waitingBytes + this.#overflow.bytes;
   }
 
   /** Adds bytes; resolves when they are on disk, or in memory for want of a disk. */
   append(stream: LogStream, bytes: Uint8Array, atMs: number): Promise<void> {
     return this.#exclusively(async () => {
       const record = recordOf(stream, atMs, this.#disk.endOf(stream), bytes);
-      const { indexEnd } = this.#disk;
-      const spilling = this.#spilling(bytes.length);
-      // What is on disk comes before the overflow, so nothing may follow it there.
-      const isOnDisk = this.#overflow.empty && await this.#disk.write(record, bytes, !spilling);
-      if (!spilling || !isOnDisk) {
+      if (!await this.#disk.write(record, bytes)) {
         const { isOpen, lines, start } = record;
-        const chunk = { stream, atMs, bytes: bytes.slice(), start, isOnDisk, isOpen, lines };
-        const queue = spilling ? this.#overflow : this.#memory;
-        queue.push({ ...chunk, record: indexEnd, [Symbol.dispose]: () => {} });
+        const chunk = { stream, atMs, bytes: bytes.slice(), start, isOnDisk: false, isOpen, lines };
+        const { indexEnd } = this.#disk;
+        this.#overflow.push({ ...chunk, record: indexEnd, [Symbol.dispose]: () => {} });
       }
       await this.#bound();
     });
@@ -136,13 +125,8 @@ export class Spool implements AsyncDisposable {
   /** Takes the oldest bytes, or what is missing in their place; `undefined` when there is nothing. */
   next(): Promise<Chunk | Gap | undefined> {
     return this.#exclusively(async () => {
-      while (this.#memory.empty) {
-        const read = this.#disk.unread ? await this.#disk.read() : undefined;
-        if (read) return read;
-        if (this.#overflow.empty) return undefined;
-        [this.#memory, this.#overflow] = [this.#overflow, this.#memory];
-      }
-      return this.#memory.shift();
+      const isOnDisk = this.#disk.nextRecord < Math.min(this.#overflow.record, this.#disk.indexEnd);
+      return (isOnDisk ? await this.#disk.read() : undefined) ?? this.#overflow.shift();
     });
   }
 
@@ -169,7 +153,6 @@ export class Spool implements AsyncDisposable {
       this.#disk.close();
       if (!this.#closed) this.#shared.add(-OVERHEAD);
       this.#closed = true;
-      this.#memory.detach();
       this.#overflow.detach();
       return Promise.resolve();
     });
@@ -181,18 +164,13 @@ export class Spool implements AsyncDisposable {
     return result;
   }
 
-  #spilling(bytes: number): boolean {
-    return this.#memory.bytes > this.#limits.memory || !this.#shared.hasRoom(bytes) ||
-      !this.#overflow.empty || this.#disk.unread;
-  }
-
   /** The newest bytes stay, however little room there is. */
   async #bound(): Promise<void> {
     const { total, step } = this.#limits;
     while (this.#disk.waitingBytes + this.#overflow.bytes - step > total) {
       if (!await this.#disk.giveUp(this.#cursor)) break;
     }
-    while (this.#overflow.bytes > total || !this.#shared.hasRoom(0)) {
+    while (this.#overflow.bytes > total || this.#shared.isOver) {
       if (!this.#overflow.giveUpOldest()) break;
     }
   }
@@ -222,6 +200,11 @@ export class ChunkQueue {
   /** Whether nothing waits. */
   get empty(): boolean {
     return this.#chunks.length === this.#next && !this.#gap;
+  }
+
+  /** Where the oldest is in the index; `Infinity` if there is none. */
+  get record(): number {
+    return this.#gap ? 0 : this.#chunks[this.#next]?.record ?? Infinity;
   }
 
   /** Adds the newest. */

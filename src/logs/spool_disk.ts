@@ -76,9 +76,9 @@ export class SpoolDisk {
     return this.#indexEnd > HEADER_BYTES;
   }
 
-  /** Whether something waits to be read. */
-  get unread(): boolean {
-    return this.#next < this.#indexEnd;
+  /** The place in the index of what is read next. */
+  get nextRecord(): number {
+    return this.#next;
   }
 
   /** Where the next bytes of a stream go in its file. */
@@ -140,11 +140,8 @@ export class SpoolDisk {
     return cursor ?? newCursor();
   }
 
-  /**
-   * Adds bytes; false if the disk refuses. Those that are `inMemory` need not be read back, and
-   * nothing unread may be left before them.
-   */
-  async write(record: ChunkRecord, bytes: Uint8Array, inMemory: boolean): Promise<boolean> {
+  /** Adds bytes; false if the disk refuses. */
+  async write(record: ChunkRecord, bytes: Uint8Array): Promise<boolean> {
     const { stream, start } = record;
     try {
       const file = await this.#open(stream);
@@ -167,15 +164,14 @@ export class SpoolDisk {
     }
     this.#ends[stream] += bytes.length;
     this.#indexEnd += RECORD_BYTES;
-    if (inMemory) this.#next = this.#indexEnd;
-    else this.#wait(record, 1);
+    this.#wait(record, 1);
     return true;
   }
 
   /** The next bytes, or what is missing in their place. */
   async read(): Promise<Chunk | Gap | undefined> {
     const lost = new Gap();
-    while (this.unread) {
+    while (this.#next < this.#indexEnd) {
       try {
         const record = await this.#record(this.#next);
         if (record instanceof Gap) {

@@ -103,7 +103,7 @@ function someBytes(): Uint8Array {
 Deno.test("however often it is killed, wherever output is parted, each stream comes once and masked", async () => {
   for (let round = 0; round < 25; round++) {
     await withFolder(async (folder) => {
-      const limits = { memory: 2_000 * (round % 3), step: 4_096, total: 1e9 };
+      const limits = { step: 4_096, total: 1e9 };
       const prefix = join(folder, "t");
       const bytes: Record<"stdout" | "stderr", number[]> = { stdout: [], stderr: [] };
       const entries: BatchedEntry[] = [];
@@ -187,13 +187,15 @@ Deno.test("the summary of what was delivered in part has both of its ends after 
 Deno.test("lines left out before a kill are told of after it, once, and where they lay", () =>
   withFolder(async (folder) => {
     const prefix = join(folder, "t");
-    const limits = { memory: 1_000, step: 1_000, total: 2_000 };
+    const limits = { step: 1_000, total: 2_000 };
     const before = await openLog(prefix, { limits });
-    for (let i = 0; i < 500; i++) await before.write("stdout", `${i}\n`);
+    await before.write("stdout", "0\n");
+    const entries = await pull(before, 1);
+    for (let i = 1; i < 500; i++) await before.write("stdout", `${i}\n`);
     await before.close();
     const log = await openLog(prefix, { limits: SMALL });
     log.hurry();
-    const entries = await pull(log);
+    entries.push(...await pull(log));
     const lines = textOf(entries, "stdout").split("\n").slice(0, -1).map(Number);
     const gap = lines.findIndex((line, i) => line !== i);
     const leftOut = leftOutOf(entries);
@@ -208,7 +210,7 @@ Deno.test("lines left out before a kill are told of after it, once, and where th
 Deno.test("a note of lines left out that was on its way at a kill comes again", () =>
   withFolder(async (folder) => {
     const prefix = join(folder, "t");
-    const limits = { memory: 0, step: 1_000, total: 2_000 };
+    const limits = { step: 1_000, total: 2_000 };
     const before = await openLog(prefix, { limits });
     const write = async (from: number, to: number) => {
       for (let i = from; i < to; i++) await before.write("stdout", `${i}\n`);

@@ -94,7 +94,7 @@ export async function openLog(
     ...rest,
     onDamaged: (path) => Promise.resolve(onDamaged(path)),
   });
-  const log = new TaskLog({ spool, mask: new SecretMask(secrets) });
+  const log = new TaskLog(spool, new SecretMask(secrets));
   await log.catchUp();
   return log;
 }

@@ -140,6 +140,24 @@ export class LineDecoder {
   }
 }
 
+/** The lines of a program's output, masked, for a parser. */
+export async function* linesOf<Stream extends "stdout" | "stderr">(
+  output: AsyncIterable<{ stream: Stream; bytes: Uint8Array }>,
+  mask: SecretMask,
+): AsyncGenerator<{ stream: Stream; lines: string }, void> {
+  const decoders = new Map<Stream, LineDecoder>();
+  for await (const { stream, bytes } of output) {
+    const decoder = decoders.get(stream) ?? new LineDecoder(mask);
+    decoders.set(stream, decoder);
+    const lines = decoder.push(bytes);
+    if (lines !== "") yield { stream, lines };
+  }
+  for (const [stream, decoder] of decoders) {
+    const lines = decoder.end();
+    if (lines !== "") yield { stream, lines };
+  }
+}
+
 /**
  * A line that a program writes over again and again, as progress bars do: what counts is its newest
  * state, as on a terminal. What was shown of it before its end is not shown twice.

@@ -183,6 +183,7 @@ export type QueuedChunk = Chunk & { lines: number; isOpen: boolean };
 export class ChunkQueue {
   #memory: LogMemory | undefined;
   #gap: Gap | undefined;
+  #gapRecord = 0;
   #chunks: QueuedChunk[] = [];
   #next = 0;
   #bytes = 0;
@@ -204,7 +205,7 @@ export class ChunkQueue {
 
   /** Where the oldest is in the index; `Infinity` if there is none. */
   get record(): number {
-    return this.#gap ? 0 : this.#chunks[this.#next]?.record ?? Infinity;
+    return this.#gap ? this.#gapRecord : this.#chunks[this.#next]?.record ?? Infinity;
   }
 
   /** Adds the newest. */
@@ -225,7 +226,7 @@ export class ChunkQueue {
     if (this.#chunks.length - this.#next <= 1) return false;
     const chunk = this.#shiftChunk();
     if (!chunk) return false;
-    this.#gap ??= new Gap();
+    if (!this.#gap) [this.#gap, this.#gapRecord] = [new Gap(), chunk.record];
     this.#gap.add({ ...chunk, length: chunk.bytes.length });
     return true;
   }

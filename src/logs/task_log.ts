@@ -9,16 +9,6 @@ import { Gap, NEWLINE, type StreamCursor } from "./spool_index.ts";
 /** After so much of one line reading can begin anew in its middle. */
 const MAX_UNMARKED_BYTES = 1 << 20;
 
-/** What a {@linkcode TaskLog} works with. */
-export interface TaskLogOptions {
-  /** Holds the bytes until the control plane has their lines. */
-  spool: Spool;
-  /** Knows what no entry may show. */
-  mask: SecretMask;
-  /** A clock that only goes forward, in milliseconds. */
-  now?: () => number;
-}
-
 /**
  * The log of one task: bytes go in as they come, and entries are pulled out in order, each when it
  * is time for it. Bytes are decoded when entries are pulled, once, as far as an entry needs.
@@ -46,8 +36,11 @@ export class TaskLog {
   #news = false;
   #wakeUp: () => void = () => {};
 
-  /** Goes on where the cursor of the spool is. */
-  constructor({ spool, mask, now = () => performance.now() }: TaskLogOptions) {
+  /**
+   * Goes on where the cursor of the spool is. `mask` knows what no entry may show; `now` is a clock
+   * that only goes forward, in milliseconds.
+   */
+  constructor(spool: Spool, mask: SecretMask, now: () => number = () => performance.now()) {
     this.#spool = spool;
     this.#now = now;
     const { streams, record } = spool.cursor;

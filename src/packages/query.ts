@@ -1,4 +1,4 @@
-import { runProcess } from "../hosts/run_process.ts";
+import { linesOf } from "../logs/log_entries.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 
@@ -24,23 +24,13 @@ export const PLAIN = { LC_ALL: "C.UTF-8", LANGUAGE: "", COLUMNS: "100000" };
 /** Programs run as part of a task: found and ended with it, but not logged. */
 export function queriesOf(context: TaskContext): Query {
   return async (...argv) => {
-    const output = { stdout: "", stderr: "", system: "" };
-    const onLines: TaskContext["onLines"] = (stream, lines) => {
-      output[stream] += lines;
-      return Promise.resolve();
-    };
-    const { taskId, mask, signal, onSpawn } = context;
-    const { exitCode } = await runProcess({
-      taskId,
-      argv,
-      env: PLAIN,
-      mask,
-      signal,
-      onSpawn,
-      onLines,
-    });
-    context.signal.throwIfAborted();
-    return { exitCode, stdout: output.stdout, stderr: output.stderr };
+    const { mask, signal } = context;
+    const printed = { stdout: "", stderr: "" };
+    const program = await context.start({ argv, env: PLAIN, signal });
+    for await (const { stream, lines } of linesOf(program.output, mask)) printed[stream] += lines;
+    const { exitCode } = await program.ended;
+    signal.throwIfAborted();
+    return { exitCode, ...printed };
   };
 }
 

@@ -1,7 +1,7 @@
 import { delay } from "@std/async";
 import type { ProcessGroup } from "../hosts/process_table.ts";
-import { runProcess } from "../hosts/run_process.ts";
 import { signalProcess, signalThroughSudo } from "../hosts/signal_process.ts";
+import { linesOf } from "../logs/log_entries.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
@@ -55,23 +55,20 @@ export async function runManager(run: ManagerRun, context: TaskContext): Promise
   if (refusal !== undefined) throw new UserError(refusal);
   const command = privileges.root({ argv: [...run.argv], env: run.env });
   const sudoRefusal = new SudoRefusal();
-  const said = { stdout: "", stderr: "", system: "" };
-  // Field by field: what the context has for others (its programs, its limits) is not this one's.
-  const { exitCode, signal, unkillable } = await runProcess({
-    taskId: context.taskId,
+  const said = { stdout: "", stderr: "" };
+  const program = await context.start({
     argv: command.argv,
     ...(command.env ? { env: command.env } : {}),
-    mask: context.mask,
     signal: context.signal,
-    onSpawn: context.onSpawn,
-    onLines: async (stream, lines) => {
-      const taken = run.take?.(lines) ?? lines;
-      said[stream] = (said[stream] + taken).slice(-MAX_SAID);
-      if (privileges.sudo && stream === "stderr") sudoRefusal.push(lines);
-      if (taken !== "") await context.onLines(stream, taken);
-    },
     askFirst: { ask: (program) => askToStop(program, run, context), graceMs: run.leaveMs },
   });
+  for await (const { stream, lines } of linesOf(program.output, context.mask)) {
+    const taken = run.take?.(lines) ?? lines;
+    said[stream] = (said[stream] + taken).slice(-MAX_SAID);
+    if (privileges.sudo && stream === "stderr") sudoRefusal.push(lines);
+    if (taken !== "") await context.onLines(stream, taken);
+  }
+  const { exitCode, signal, unkillable } = await program.ended;
   if (unkillable > 0) {
     await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
   }

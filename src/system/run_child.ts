@@ -56,7 +56,7 @@ export async function runChild(
 /**
  * Runs a program of the machine to its end, or until it has printed more than `maxBytes`: the one
  * way in which the agent starts what it waits for. (What runs for an operator goes through
- * `runProcess`, which finds all that has come of it.) The child leads a session of its own, has
+ * a `Host`, which finds all that has come of it.) The child leads a session of its own, has
  * nothing to read, and is killed with its group when it is not wanted any more; it is not waited for
  * then, as not even SIGKILL ends what a dead disk holds.
  *

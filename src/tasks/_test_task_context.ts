@@ -14,12 +14,9 @@ export function contextOf(own: Partial<TaskContext> = {}): TaskContext {
       allows: () => Promise.resolve(undefined),
     },
     signal: new AbortController().signal,
-    onSpawn: () => Promise.resolve(),
     mask: new SecretMask([]),
     start: async (command) => {
-      const { taskId, signal, onSpawn } = context;
-      const program = await childHost.start({ taskId, signal, ...command });
-      await onSpawn(program.group);
+      const program = await childHost.start({ ...command, taskId: context.taskId });
       await program.open();
       return program;
     },

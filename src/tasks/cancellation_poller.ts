@@ -9,24 +9,16 @@ import { causeOf, type EndCause } from "./end_cause.ts";
 const FIRST_LOOK_MS = 250;
 const LOOK_EVERY_MS = 2_000;
 
-/** What {@linkcode pollCancellation} works with. */
-export interface PollOptions {
-  /** Asks the control plane. */
-  control: () => Promise<TaskControl>;
-  /** Resolves when the next look is not to be waited for. */
-  lookNow?: () => Promise<void>;
-  /** Ends the polling. */
-  signal: AbortSignal;
-  /** The agent's log. */
-  logger: Logger;
-}
-
 /**
  * Asks every 2 s whether a task is still wanted, and tells each time that it is not. A call that
- * fails is as good as none: the next one tells.
+ * fails is as good as none: the next one tells. `lookNow` resolves when the next look is not to be
+ * waited for; `signal` ends the polling.
  */
 export async function* pollCancellation(
-  { control, lookNow = () => new Promise(() => {}), signal, logger }: PollOptions,
+  control: () => Promise<TaskControl>,
+  lookNow: () => Promise<void>,
+  signal: AbortSignal,
+  logger: Logger,
 ): AsyncGenerator<EndCause, void> {
   let pauseMs = FIRST_LOOK_MS;
   while (!signal.aborted) {

@@ -15,7 +15,8 @@ async function firstCause(...answers: (Omit<TaskControl, "taskId"> | Error)[]): 
       : Promise.resolve({ taskId: "t", ...answer });
   };
   const logger = new Logger({ write: () => {} });
-  for await (const cause of pollCancellation({ control, signal: stop.signal, logger })) {
+  const never = () => new Promise<void>(() => {});
+  for await (const cause of pollCancellation(control, never, stop.signal, logger)) {
     stop.abort();
     return cause;
   }

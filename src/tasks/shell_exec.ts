@@ -84,7 +84,7 @@ async function run(
       `[no shell can set these variables, they are left out: ${names}]\n`,
     );
   }
-  const program = await context.start(start);
+  const program = await context.start({ ...start, signal: context.signal });
   void program.exited.then(context.endTimeLimit);
   const stderr = new EndOfStderr();
   await context.keep(stderr.of(program.output));

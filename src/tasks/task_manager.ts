@@ -173,7 +173,7 @@ export class TaskManager {
   /** A task that the control plane hands out again gets the outcome that it has missed. */
   async #answerAgain(taskId: string, outcome: Completion): Promise<void> {
     const { api, logger } = this.#deps;
-    const reporter = new TaskReporter({ api, taskId, logger: logger.with({ taskId }) });
+    const reporter = new TaskReporter(api, taskId, logger.with({ taskId }));
     await reporter.answerAgain(outcome, this.#giveUp.signal);
   }
 }

@@ -17,22 +17,14 @@ import {
 /** How long an end that is refused is tried: after that it is not taken any more, in milliseconds. */
 const REPORTABLE_MS = 30 * 60_000;
 
-/** What a {@linkcode TaskReporter} works with. */
-export interface TaskReporterOptions {
-  /** The task. */
-  taskId: string;
-  /** The control plane. */
-  api: AgentApi;
-  /** The agent's log; it names the task already. */
-  logger: Logger;
-}
-
 /**
  * Makes all calls about one task, in the contract's order: accepted, started, log entries, completed,
  * one after the other; and asks beside that whether the task is still wanted.
  */
 export class TaskReporter {
-  readonly #options: TaskReporterOptions;
+  readonly #api: AgentApi;
+  readonly #taskId: string;
+  readonly #logger: Logger;
   readonly #giveUp = new AbortController();
   readonly #notBegun = new AbortController();
   readonly #drainOver = new AbortController();
@@ -47,8 +39,10 @@ export class TaskReporter {
   refusedEntries = 0;
 
   /** Nothing is told yet. */
-  constructor(options: TaskReporterOptions) {
-    this.#options = options;
+  constructor(api: AgentApi, taskId: string, logger: Logger) {
+    this.#api = api;
+    this.#taskId = taskId;
+    this.#logger = logger;
   }
 
   /** Whether nothing is tried again any more. */
@@ -63,10 +57,13 @@ export class TaskReporter {
    * @throws {GivenUpError} after {@linkcode TaskReporter.doNotBegin}.
    */
   async begin(): Promise<void> {
-    const { api, taskId } = this.#options;
     const giveUp = this.#notBegun.signal;
-    await this.#call("accepted", (patience) => api.accepted(taskId, patience), { giveUp });
-    await this.#call("started", (patience) => api.started(taskId, patience), { giveUp });
+    await this.#call("accepted", (patience) => this.#api.accepted(this.#taskId, patience), {
+      giveUp,
+    });
+    await this.#call("started", (patience) => this.#api.started(this.#taskId, patience), {
+      giveUp,
+    });
   }
 
   /**
@@ -75,9 +72,10 @@ export class TaskReporter {
    * @throws {GivenUpError} once `giveUp` aborts, and {@linkcode RefusedError}.
    */
   async answerAgain(completion: Completion, giveUp: AbortSignal): Promise<void> {
-    const { api, taskId } = this.#options;
-    await this.#call("started", (patience) => api.started(taskId, patience), { giveUp });
-    const completed = (patience: number) => api.completed(taskId, completion, patience);
+    await this.#call("started", (patience) => this.#api.started(this.#taskId, patience), {
+      giveUp,
+    });
+    const completed = (patience: number) => this.#api.completed(this.#taskId, completion, patience);
     await this.#call("completed", completed, { giveUp });
   }
 
@@ -100,10 +98,9 @@ export class TaskReporter {
    * @throws {GivenUpError} if it is given up.
    */
   async complete(completion: Completion): Promise<void> {
-    const { api, taskId } = this.#options;
     const endMs = performance.now() + REPORTABLE_MS;
     const isFinal = async () => performance.now() >= endMs && await this.#isServed();
-    const completed = (patience: number) => api.completed(taskId, completion, patience);
+    const completed = (patience: number) => this.#api.completed(this.#taskId, completion, patience);
     try {
       await this.#call("completed", completed, { giveUp: this.#giveUp.signal, isFinal });
     } finally {
@@ -113,13 +110,9 @@ export class TaskReporter {
 
   /** Why the task must end, if the control plane wants that; it is asked until `signal` aborts. */
   causes(signal: AbortSignal): AsyncIterable<EndCause> {
-    const { api, taskId, logger } = this.#options;
-    return pollCancellation({
-      control: () => api.control(taskId, signal),
-      lookNow: () => new Promise((resolve) => this.#lookNow = resolve),
-      signal,
-      logger,
-    });
+    const control = () => this.#api.control(this.#taskId, signal);
+    const lookNow = () => new Promise<void>((resolve) => this.#lookNow = resolve);
+    return pollCancellation(control, lookNow, signal, this.#logger);
   }
 
   /** Tries no more to begin; a call under way may begin the task all the same. */
@@ -157,7 +150,7 @@ export class TaskReporter {
     const refusal = await this.#try(entry);
     if (typeof refusal === "boolean") return refusal;
     if (this.refusedEntries++ === 0) {
-      this.#options.logger.warn("log lines are refused and left out", { error: refusal.message });
+      this.#logger.warn("log lines are refused and left out", { error: refusal.message });
     }
     if (this.#wordless) return true;
     const lines = entry.line.split("\n").length;
@@ -171,11 +164,11 @@ export class TaskReporter {
 
   /** True once it is delivered, false if it is given up, and the refusal if that is final. */
   async #try(entry: LogEntry): Promise<boolean | RefusedError> {
-    const { api, taskId } = this.#options;
     let refused = false;
     try {
       // When a cancelled task is waited for, a slow call is not to be given more time.
-      const call = (patience: number) => api.log(taskId, entry, this.#isHurried ? 1 : patience);
+      const call = (patience: number) =>
+        this.#api.log(this.#taskId, entry, this.#isHurried ? 1 : patience);
       const isFinal = (error: RefusedError) => this.#patience.isFinal(error);
       await this.#call("log", call, { giveUp: this.#stopSending, isFinal });
       return true;
@@ -195,20 +188,18 @@ export class TaskReporter {
     call: (patience: number) => Promise<void>,
     how: Pick<RetryOptions, "giveUp" | "isFinal">,
   ): Promise<void> {
-    const { api: { reachability }, logger } = this.#options;
-    return untilAnswered(what, call, { ...how, logger, reachability });
+    const { reachability } = this.#api;
+    return untilAnswered(what, call, { ...how, logger: this.#logger, reachability });
   }
 
   /** A control plane that answers for the task accepts the credentials, and can be reached. */
   async #isServed(): Promise<boolean> {
-    const { api, taskId } = this.#options;
-    return await api.control(taskId).then(() => true, () => false);
+    return await this.#api.control(this.#taskId).then(() => true, () => false);
   }
 
   /** Entries are refused when the task does not run any more: no need to wait for the next look. */
   async #hasEnded(): Promise<boolean> {
-    const { api, taskId } = this.#options;
-    const control = await api.control(taskId).catch(() => undefined);
+    const control = await this.#api.control(this.#taskId).catch(() => undefined);
     const cause = control && causeOf(control);
     if (cause) this.#lookNow();
     return cause?.kind === "ended on the control plane";

@@ -118,7 +118,7 @@ export class TaskRunner {
     const { id: taskId, payload } = record.task;
     this.#logger = deps.logger.with({ taskId });
     this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
-    this.#reporter = new TaskReporter({ api: deps.api, taskId, logger: this.#logger });
+    this.#reporter = new TaskReporter(deps.api, taskId, this.#logger);
     this.#state = record.outcome
       ? { phase: "ended", outcome: record.outcome }
       : record.process || damage !== undefined
@@ -241,7 +241,7 @@ export class TaskRunner {
     const { journal, logMemory: memory } = this.#deps;
     const onDiskError = (error: unknown) => journal.diskFailed(error);
     const spool = new Spool(journal.spoolPrefix(this.#record.task.id), { memory, onDiskError });
-    return new TaskLog({ spool, mask: this.#mask });
+    return new TaskLog(spool, this.#mask);
   }
 
   /** The log that an earlier agent has left. */
@@ -256,7 +256,7 @@ export class TaskRunner {
         await journal.keepDamaged(path);
       },
     });
-    let log = new TaskLog({ spool, mask: this.#mask });
+    let log = new TaskLog(spool, this.#mask);
     if (this.#damage !== undefined && log.undelivered > 0) {
       await log.discard();
       log = this.#newLog();
@@ -293,7 +293,7 @@ export class TaskRunner {
     return completionOf(outcome, performance.now() - startedMs, this.#mask);
   }
 
-  #context(log: TaskLog, onSpawn: TaskContext["onSpawn"]): TaskContext {
+  #context(log: TaskLog, record: (group: ProcessGroup) => Promise<void>): TaskContext {
     const { privileges, host } = this.#deps;
     const { id: taskId } = this.#record.task;
     const { signal } = this.#end;
@@ -302,10 +302,9 @@ export class TaskRunner {
       privileges,
       signal,
       mask: this.#mask,
-      onSpawn,
       async start(command): Promise<Program> {
-        const program = await host.start({ taskId, signal, ...command });
-        await onSpawn(program.group);
+        const program = await host.start({ ...command, taskId });
+        await record(program.group);
         await program.open();
         return program;
       },

@@ -4,7 +4,6 @@ import { parseDuration } from "../config/mod.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { HostCommand, OutputChunk, Program } from "../hosts/host.ts";
-import type { ProcessGroup } from "../hosts/process_table.ts";
 
 /** What a running task may use. */
 export interface TaskContext {
@@ -14,14 +13,12 @@ export interface TaskContext {
   privileges: Privileges;
   /** Aborts when the task must end; its reason is why. */
   signal: AbortSignal;
-  /** To be called before a process begins, so that it can be found again. */
-  onSpawn: (group: ProcessGroup) => Promise<void>;
   /** Ends the time limit: the work is done, and only its output is waited for. */
   endTimeLimit?: () => void;
   /** Masks the task's secrets; what a type reads of an output is to go through it. */
   mask: SecretMask;
   /** Starts a program of the task, once it is written down that it will run. */
-  start: (command: Omit<HostCommand, "taskId" | "signal">) => Promise<Program>;
+  start: (command: Omit<HostCommand, "taskId">) => Promise<Program>;
   /** Puts what a program prints into the task's log, as it comes, until its end. */
   keep: (output: AsyncIterable<OutputChunk>) => Promise<void>;
   /** Logs whole lines, each with its newline. */

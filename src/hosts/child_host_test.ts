@@ -1,19 +1,36 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { LogStream } from "../control_plane/schemas.ts";
+import { linesOf } from "../logs/log_entries.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import { isAlive, readIfThere, until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
 import type { ProcessGroup } from "./process_table.ts";
-import { LINGER_MS } from "./child_host.ts";
-import { type ProcessResult, runProcess } from "./run_process.ts";
+import { childHost, LINGER_MS } from "./child_host.ts";
+import type { HostCommand, OutputChunk, ProgramEnd } from "./host.ts";
 import { quickestMs } from "../system/_quickest.ts";
 
 interface Run {
   taskId: string;
   output: Record<LogStream, string>;
   abort: () => void;
-  ended: Promise<ProcessResult>;
+  ended: Promise<ProgramEnd>;
+}
+
+/** Runs a program as a task does. */
+async function runProgram(
+  { onSpawn, onLines, ...command }: HostCommand & {
+    onSpawn?: (group: ProcessGroup) => Promise<void>;
+    onLines?: (stream: OutputChunk["stream"], lines: string) => Promise<void>;
+  },
+): Promise<ProgramEnd> {
+  const program = await childHost.start(command);
+  await onSpawn?.(program.group);
+  await program.open();
+  for await (const { stream, lines } of linesOf(program.output, new SecretMask([]))) {
+    await onLines?.(stream, lines);
+  }
+  return await program.ended;
 }
 
 /** Runs a shell script; `onSpawn` may hold it at its gate. */
@@ -28,11 +45,10 @@ function run(
   const taskId = crypto.randomUUID();
   const stop = options.signal ?? new AbortController();
   const output = { stdout: "", stderr: "", system: "" };
-  const ended = runProcess({
+  const ended = runProgram({
     taskId,
-    mask: new SecretMask([]),
     argv: ["/bin/sh", "-c", script, "sh", ...options.args ?? []],
-    onSpawn: options.onSpawn ?? (() => Promise.resolve()),
+    ...(options.onSpawn ? { onSpawn: options.onSpawn } : {}),
     onLines: (stream, lines) => {
       output[stream] += lines;
       return Promise.resolve();
@@ -77,11 +93,9 @@ Deno.test("an end by signal n is exit code 128 + n", async () => {
 
 Deno.test("a reader that takes its time loses nothing and is waited for", async () => {
   let held = "";
-  await runProcess({
+  await runProgram({
     taskId: crypto.randomUUID(),
-    mask: new SecretMask([]),
     argv: ["/bin/sh", "-c", "seq 1 50000"],
-    onSpawn: () => Promise.resolve(),
     onLines: async (_, lines) => {
       await new Promise((resolve) => setTimeout(resolve, 1));
       held += lines;
@@ -127,15 +141,13 @@ Deno.test("what has neither mark nor leader any more is ended all the same", () 
       `env -i /bin/sh -c 'trap "" TERM; echo $$ >"$0"; while :; do /bin/sleep 1; done' \\
       "$1" & wait`;
     let group: ProcessGroup | undefined;
-    const ended = runProcess({
+    const ended = runProgram({
       taskId,
-      mask: new SecretMask([]),
       argv: ["/usr/bin/env", "-i", "/bin/sh", "-c", script, "sh", deaf],
       onSpawn: (spawned) => {
         group = spawned;
         return Promise.resolve();
       },
-      onLines: () => Promise.resolve(),
       signal: stop.signal,
     });
     await until(async () => await readIfThere(deaf) !== "");
@@ -204,11 +216,9 @@ Deno.test("a background child that has let go of the output delays nothing", asy
 
 Deno.test("lines that take long to be stored are no reason to leave the others behind", async () => {
   let stdout = "";
-  const { exitCode } = await runProcess({
+  const { exitCode } = await runProgram({
     taskId: crypto.randomUUID(),
     argv: ["/bin/sh", "-c", "echo first; sleep 0.3; seq 100; exit 0"],
-    mask: new SecretMask([]),
-    onSpawn: () => Promise.resolve(),
     onLines: async (_, lines) => {
       // A disk that is busy with something else.
       if (stdout === "") await new Promise((resolve) => setTimeout(resolve, LINGER_MS + 1_000));
@@ -268,11 +278,9 @@ Deno.test("a program that is asked first is alone in being asked, and ended when
   for (const what of ["leave", "stay"]) {
     const stop = new AbortController();
     let stdout = "";
-    const { result, tookMs } = await timed(runProcess({
+    const { result, tookMs } = await timed(runProgram({
       taskId: crypto.randomUUID(),
       argv: ["/bin/sh", "-c", script, "sh", what],
-      mask: new SecretMask([]),
-      onSpawn: () => Promise.resolve(),
       onLines: (_, lines) => {
         stdout += lines;
         if (lines.includes("ready")) stop.abort();

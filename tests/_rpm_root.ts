@@ -39,6 +39,8 @@ export interface TinyRpm {
   pre?: string;
   /** The same, after them. */
   post?: string;
+  /** The same, before it is removed. */
+  preun?: string;
 }
 
 /** A root with a database of rpm, a repository, and a PATH whose `rpm` and `dnf` know no others. */
@@ -139,7 +141,9 @@ baseurl=file://${this.path("repo")}
   }
 }
 
-function specOf({ name, version, epoch, requires, provides, file, pre, post }: TinyRpm): string {
+function specOf(
+  { name, version, epoch, requires, provides, file, pre, post, preun }: TinyRpm,
+): string {
   return [
     `Name: ${name}`,
     `Version: ${version}`,
@@ -155,6 +159,7 @@ function specOf({ name, version, epoch, requires, provides, file, pre, post }: T
     ...(file ? ["%install", `mkdir -p %{buildroot}/opt; echo ${name} >%{buildroot}${file}`] : []),
     ...(pre ? ["%pre -p <lua>", pre] : []),
     ...(post ? ["%post -p <lua>", post] : []),
+    ...(preun ? ["%preun -p <lua>", preun] : []),
     "%files",
     ...(file ? [file] : []),
     "",

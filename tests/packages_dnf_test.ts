@@ -14,6 +14,7 @@ const PACKAGES: TinyRpm[] = [
   { name: "fails", version: "1.0", file: "/opt/fails", post: 'error("broken")' },
   { name: "loses", version: "1.0", file: "/opt/x", post: 'os.remove("/opt/x"); error("x")' },
   { name: "refuses", version: "1.0", pre: 'error("no")' },
+  { name: "stays", version: "1.0", preun: 'error("no")' },
   { name: "held", version: "1.0", post: HELD_LUA },
 ];
 
@@ -139,22 +140,33 @@ Deno.test({
     };
     await fails("none", /(?:Unable to find a match|No match for argument): none$/);
     await fails("lost", /nothing provides nowhere needed by lost-1\.0-1/);
-    await fails("refuses", /scripts of refuses\S* failed: run "dnf reinstall refuses/);
+    await fails("refuses", /; scripts of refuses\S* failed, and they are not installed now$/);
+    await it.change("packageInstall", ["stays"], ["stays >1.0-1"]);
+    const stays = await it.run("packageRemove", { names: ["stays"] });
+    assert.match(stays.error, /scripts of stays\S* failed: run "rpm -e --noscripts stays/);
+    assert.deepEqual([stays.status, stays.changed], ["failed", []]);
     await fails("fails", /scripts of fails\S* failed: run "dnf reinstall fails/, ["fails >1.0-1"]);
     await fails("loses", /; files of loses are missing: run "dnf reinstall loses" to repair it$/, [
       "loses >1.0-1",
     ]);
 
+    // Somebody else has taken away what a package needs.
+    await it.change("packageInstall", ["top"], ["base >1.1-1", "top >2.0-1"]);
+    await it.root.run("rpm --nodeps --justdb -e base");
+    await fails("none", /; top-\S+ lack what they need: run "dnf reinstall top-\S+" to repair it$/);
+    await it.root.run("dnf -y reinstall top");
+    assert((await it.root.installed()).includes("base 1.1"));
+
     const database = join(it.root.path("root/var/lib/rpm"), "rpmdb.sqlite");
     for (const suffix of ["-wal", "-shm"]) await Deno.remove(database + suffix).catch(() => {});
     await Deno.writeTextFile(database, "no database ".repeat(1_000));
-    const payloads = { packageList: {}, packageInstall: { names: ["top"] } };
+    const payloads = { packageList: {}, packageInstall: { names: ["held"] } };
     for (const [type, payload] of Object.entries(payloads)) {
       const { status, error } = await it.run(type, payload);
       assert.equal(status, "failed");
       assert.match(
         error,
-        /^rpm cannot read its database \(.*\): run "rpm --rebuilddb" to repair it$/,
+        /^rpm cannot read its database \(.*\): run "rpm --rebuilddb" to repair it, and take its folder from a backup if that fails$/,
       );
     }
     assert.deepEqual(it.cp.violations, []);

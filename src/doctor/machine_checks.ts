@@ -4,8 +4,8 @@ import { findManager } from "../packages/find_manager.ts";
 import { holderAmong } from "../packages/lock_patience.ts";
 import type { PackageManager } from "../packages/package_manager.ts";
 import type { Query } from "../packages/query.ts";
-import { messageOf, UserError } from "../system/user_error.ts";
-import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
+import { messageOf } from "../system/user_error.ts";
+import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import type { CheckContext } from "./check_context.ts";
 
 /** The package manager and the service manager. */
@@ -39,7 +39,10 @@ async function checkPackages({ run, lockHolder }: CheckContext): Promise<Finding
     return warn(found, "wait for it; package tasks wait up to 120 s");
   }
   const broken = await manager.audit(query, () => Promise.resolve());
-  if (broken !== undefined) return failureOf(new UserError(broken));
+  if (broken !== undefined) {
+    const commands = Array.from(broken.matchAll(/"([^"]+)"/g), ([, command]) => command);
+    return fail(broken.replaceAll(/: run "[^;]*/g, ""), commands.join(" && "));
+  }
   const number = /\d+\.\S+/.exec(version.stdout)?.[0] ?? "";
   return ok(`${name} ${number}, and ${what} finds nothing half done`);
 }

@@ -2,7 +2,7 @@ import { findTaskProcesses } from "../hosts/process_table.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import { holderAmong } from "./lock_patience.ts";
 import { PLAIN, queriesOf } from "./query.ts";
-import { failedScripts, scriptsSentence } from "./rpm_audit.ts";
+import { failedScripts } from "./rpm_audit.ts";
 import { rpmLocks, transactionLock } from "./rpm_locks.ts";
 import { runManager } from "./run_manager.ts";
 
@@ -28,8 +28,10 @@ const LEFT_OUT = /^All matches were filtered out .*$/gm;
 export interface DnfEnd {
   /** Its exit code. */
   exitCode: number;
-  /** Why it failed, or what has failed although it did not. */
+  /** Why it failed; undefined if it did not, though scripts of packages may have. */
   error: string | undefined;
+  /** The packages whose scripts have failed. */
+  scripts: string[];
   /** Whether it met somebody else's lock, and has done nothing. */
   locked: boolean;
 }
@@ -61,12 +63,11 @@ export async function runDnf(
     },
     reasons: reasonsOf,
   }, context);
-  const scripts = scriptsSentence(failedScripts(end.stdout + end.stderr), dnf);
-  const told = [end.error, scripts].filter((sentence) => sentence !== undefined).join("; ");
+  const { exitCode, error } = end;
+  const scripts = failedScripts(end.stdout + end.stderr);
   // dnf 5 has no exit code of its own for it.
-  const locked = end.exitCode === LOCKED ||
-    (end.exitCode !== 0 && scripts === undefined && holderAmong(locks.paths) !== undefined);
-  return { exitCode: end.exitCode, error: told || undefined, locked };
+  const seen = exitCode !== 0 && scripts.length === 0 && holderAmong(locks.paths) !== undefined;
+  return { exitCode, error, scripts, locked: exitCode === LOCKED || seen };
 }
 
 /** What dnf gives as its reasons, in one line; what was left out on purpose is told elsewhere. */

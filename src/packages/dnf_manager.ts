@@ -7,7 +7,7 @@ import { searchDnf } from "./dnf_search.ts";
 import { whenUnlocked } from "./lock_patience.ts";
 import type { ChangeEnd, PackageManager } from "./package_manager.ts";
 import { queriesOf } from "./query.ts";
-import { auditRpm } from "./rpm_audit.ts";
+import { auditRpm, scriptsSentence } from "./rpm_audit.ts";
 import { readRpm, type RpmRecord } from "./rpm_database.ts";
 import { rpmLocks } from "./rpm_locks.ts";
 import { installedAs, parseRpmRequest } from "./rpm_names.ts";
@@ -50,15 +50,25 @@ async function change(
   const attempt = async () => {
     const before = await readRpm(query);
     const args = await argumentsFor(request, before, context);
-    const nothing = { exitCode: 0, error: undefined, locked: false };
+    const nothing = { exitCode: 0, error: undefined, scripts: [], locked: false };
     const end = args ? await runDnf([dnf, ...args], context, leaveMs) : nothing;
     return { ...end, before };
   };
-  const { exitCode, error, before } = await whenUnlocked(await rpmLocks(query), context, attempt);
+  const { exitCode, error, scripts, before } = await whenUnlocked(
+    await rpmLocks(query),
+    context,
+    attempt,
+  );
   return {
     exitCode,
     error,
     changed: async (query) => changesBetween(before, await readRpm(query).catch(() => before)),
+    broken: async (query) => {
+      if (scripts.length === 0) return undefined;
+      const installed = await readRpm(query).catch(() => []);
+      const there = scripts.filter((name) => installedAs(name, installed).length > 0);
+      return scriptsSentence(request.operation, scripts, there, dnf);
+    },
   };
 }
 

@@ -41,9 +41,19 @@ Deno.test("a script that has failed is found, whoever names it", () => {
     "Error in POSTIN scriptlet in rpm package one\n";
   const names = ["one", "two-0:1.0-1.noarch", "three-0:1.0-1.noarch", "four-1.0-1.noarch"];
   assert.deepEqual(failedScripts(said), names);
+});
+
+Deno.test("what to do about a script depends on whether its package is there", () => {
+  const sentence = (operation: "install" | "remove", there: string[]) =>
+    scriptsSentence(operation, ["one", "two"], there, "dnf");
+  const what = "scripts of one, two failed";
+  assert.equal(sentence("install", []), `${what}, and they are not installed now`);
   assert.equal(
-    scriptsSentence(["one", "two"], "dnf"),
-    'scripts of one, two failed: run "dnf reinstall one two" to run them again',
+    sentence("install", ["one"]),
+    `${what}: run "dnf reinstall one" to run them again`,
   );
-  assert.equal(scriptsSentence([], "dnf"), undefined);
+  assert.equal(
+    sentence("remove", ["two"]),
+    `${what}: run "rpm -e --noscripts two" to remove them all the same`,
+  );
 });

@@ -37,6 +37,8 @@ export interface ChangeEnd {
   error: string | undefined;
   /** What has changed, dependencies included. */
   changed(query: Query): Promise<Change[]>;
+  /** What it has left broken although it may have succeeded, with the command that repairs it. */
+  broken?(query: Query): Promise<string | undefined>;
 }
 
 /** What manages the packages of a family of distributions. */

@@ -105,20 +105,23 @@ async function change(
   context: TaskContext,
   leaveMs: number,
 ): Promise<TaskOutcome> {
-  const { exitCode, error, changed } = await manager.change(request, context, leaveMs);
+  const end = await manager.change(request, context, leaveMs);
+  const { exitCode, error } = end;
   return await afterAll(context, async (later) => {
     const query = queriesOf(later);
-    const result = { ...request, changed: await changed(query) };
-    if (error === undefined && !context.signal.aborted) {
+    const result = { ...request, changed: await end.changed(query) };
+    const broken = await end.broken?.(query);
+    if (error === undefined && broken === undefined && !context.signal.aborted) {
       return { status: "success", exitCode, result };
     }
-    const aftermath = await manager.audit(query, later.onLines, result.changed);
+    const found = await manager.audit(query, later.onLines, result.changed);
+    const aftermath = [broken, found].filter((sentence) => sentence !== undefined).join("; ");
     return {
       status: "failed",
       exitCode,
       result,
       ...(error === undefined ? {} : { error }),
-      ...(aftermath === undefined ? {} : { aftermath }),
+      ...(aftermath === "" ? {} : { aftermath }),
     };
   });
 }

@@ -1,5 +1,6 @@
 import { messageOf } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
+import type { Operation } from "./change_request.ts";
 import type { Change } from "./changes.ts";
 import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
 import { readRpm } from "./rpm_database.ts";
@@ -10,11 +11,8 @@ const FAILED_SCRIPT =
 /** So many packages are told by name. */
 const MAX_NAMES = 10;
 
-/** What dnf finds, each with what repairs it. */
-const CHECKS = [
-  ["--duplicates", "packages are there twice", "remove --duplicates"],
-  ["--dependencies", "packages lack what they need", "distro-sync"],
-] as const;
+/** How dnf's check names a package that lacks what it needs: dnf 4 in one line, dnf 5 by a heading. */
+const LACKING = /^(\S+-\S+-\S+\.\w+)(?: has missing requires .*)?$/gm;
 
 /** The packages whose scripts have failed, by what dnf and rpm have said of them. */
 export function failedScripts(said: string): string[] {
@@ -22,10 +20,17 @@ export function failedScripts(said: string): string[] {
   return [...new Set([...names].map(([, dnf4, dnf5, rpm]) => dnf4 ?? dnf5 ?? rpm ?? ""))];
 }
 
-/** Says how the scripts are run again. */
-export function scriptsSentence(packages: string[], dnf: string): string | undefined {
-  if (packages.length === 0) return undefined;
-  return `scripts of ${listed(packages)} failed: ${again(packages, dnf)} to run them again`;
+/** Says which scripts have failed, and what to do about those of packages that are `there` now. */
+export function scriptsSentence(
+  operation: Operation,
+  failed: string[],
+  there: string[],
+  dnf: string,
+): string {
+  const what = `scripts of ${listed(failed)} failed`;
+  if (there.length === 0) return `${what}, and they are not installed now`;
+  if (operation === "install") return `${what}: ${again(there, dnf)} to run them again`;
+  return `${what}: run "rpm -e --noscripts ${there.join(" ")}" to remove them all the same`;
 }
 
 /**
@@ -45,11 +50,22 @@ export async function auditRpm(
   }
   if (dnf === undefined) return undefined;
   const sentences: string[] = [];
-  for (const [check, what, repair] of CHECKS) {
-    const { exitCode, stdout } = await query(dnf, "--assumeno", "-q", "check", check);
-    if (exitCode === 0 || exitCode === NO_SUCH_PROGRAM || stdout.trim() === "") continue;
+  const check = async (what: string) => {
+    const { exitCode, stdout } = await query(dnf, "--assumeno", "-q", "check", what);
+    if (exitCode === 0 || exitCode === NO_SUCH_PROGRAM) return "";
     await onLines("system", stdout);
-    sentences.push(`${what}: run "${dnf} ${repair}" to repair it`);
+    return stdout;
+  };
+  if (await check("--duplicates")) {
+    sentences.push(`packages are there twice: run "${dnf} remove --duplicates" to repair it`);
+  }
+  const lacking = Array.from(
+    (await check("--dependencies")).matchAll(LACKING),
+    ([, id = ""]) => id,
+  );
+  if (lacking.length > 0) {
+    const names = [...new Set(lacking)];
+    sentences.push(`${listed(names)} lack what they need: ${again(names, dnf)} to repair it`);
   }
   const lost: string[] = [];
   for (const { name } of changed.filter(({ to }) => to !== undefined).slice(0, MAX_NAMES)) {

@@ -16,7 +16,8 @@ export const RPM_FORMAT: string = FIELDS.map((name) => `%{${name}}`).join("\\t")
 /** Keys that packages are verified with are kept as if they were packages. */
 const KEY = "gpg-pubkey";
 /** What repairs a database that cannot be read. */
-const REBUILD = 'run "rpm --rebuilddb" to repair it';
+const REBUILD =
+  'run "rpm --rebuilddb" to repair it, and take its folder from a backup if that fails';
 
 /**
  * Reads rpm's database.

@@ -26,7 +26,7 @@ Deno.test("a damaged database is told with what repairs it, even if rpm succeeds
     const damaged = answer("", exitCode, "error: sqlite failure: malformed\nerror: more\n");
     await assert.rejects(readRpm(() => Promise.resolve(damaged)), {
       message: "rpm cannot read its database (error: sqlite failure: malformed): " +
-        'run "rpm --rebuilddb" to repair it',
+        'run "rpm --rebuilddb" to repair it, and take its folder from a backup if that fails',
     });
   }
 });

@@ -38,6 +38,10 @@ A key whose section says "SIGHUP" takes effect when the running agent reads its 
 (\`systemctl reload noderax-agent\`). A key that needs a restart keeps its old value until then;
 \`noderax-agent status\`, the log and the metric \`noderax_agent_config_keys_pending_restart\` name it.
 
+\`config set\` has the running service read its configuration again. Where the key needs a restart it
+asks at a terminal, and says so elsewhere. \`--restart\` restarts without asking; running tasks have
+\`shutdown_timeout\` to finish. An identity is replaced only with \`--force\`.
+
 \`config set\` refuses a value that is not allowed. It complains of a CA file or an account that
 cannot be used on this machine, and refuses it if the service would read it.
 

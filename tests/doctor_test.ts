@@ -54,6 +54,15 @@ Deno.test("doctor says all of it in columns, and leaves the running agent's sess
   const runs = `ok: an agent runs with ${fleet.stateFolder}, process ${agent.pid}`;
   assert.equal(of("instance").slice(0, runs.length), runs);
   assert.deepEqual(fleet.controlPlane.realtime.sockets.map(({ id }) => id), [socket?.id]);
+
+  await fleet.configure({ realtime_enabled: true, run_as_user: "nobody" });
+  agent.signal("SIGHUP");
+  await agent.waitForLog("configuration read again");
+  const waiting = (await examine(fleet.configFile)).of("instance");
+  assert.match(
+    waiting,
+    /^warn: .*; waits for a restart: run_as_user \[sudo noderax-agent restart\]$/,
+  );
 });
 
 Deno.test("doctor names what is wrong with the configuration and the identity", async () => {

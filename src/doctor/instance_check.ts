@@ -43,8 +43,14 @@ async function checkInstance({ loaded, lockHolder }: CheckContext): Promise<Find
     const version = status.data?.version ?? "another version";
     return warn(`${found}; it is ${version}, and this is ${VERSION}`, `sudo ${NAME} restart`);
   }
-  const { health } = status.data;
-  if (!health || health.state === "healthy") return ok(`${found}, healthy`);
+  const { health, needsRestart } = status.data;
+  if (!health || health.state === "healthy") {
+    if (needsRestart.length === 0) return ok(`${found}, healthy`);
+    return warn(
+      `${found}; waits for a restart: ${needsRestart.join(", ")}`,
+      `sudo ${NAME} restart`,
+    );
+  }
   const { state, what = state, fix = `${NAME} status` } = health;
   return (state === "unhealthy" ? fail : warn)(`${found}; ${state}: ${what}`, fix);
 }

@@ -121,7 +121,7 @@ export function unattendedSteps(): Steps {
       assert.equal(await machine.output("stat", "-c", "%a", INSTALLED.config), "600");
       assert.equal((await machine.run("pgrep", "-fx", "sleep 100000")).stdout, "");
       assert.match(await machine.output("getent", "passwd", SERVICE_USER), /:\/home\/noderax:/);
-      assert.equal((await scene.agent("uninstall", "--purge")).code, 0);
+      assert.equal((await scene.agent("uninstall", "--purge", "--yes")).code, 0);
       assert.equal((await machine.run("getent", "passwd", SERVICE_USER)).stdout, "");
       const left = "ls -d /*/noderax-agent* /var/lib/noderax-agent* /home/noderax";
       assert.equal((await machine.run("sh", "-c", left)).stdout, "");

@@ -98,6 +98,17 @@ export class RpmRoot implements AsyncDisposable {
     await sh('sqlite3 "$1" "$2"', this.path("root/var/lib/rpm/rpmdb.sqlite"), sql);
   }
 
+  /** Writes over the index by name of rpm's database. */
+  async damageIndex(): Promise<void> {
+    await sh(
+      `sqlite3 "$1" "PRAGMA wal_checkpoint(TRUNCATE)" >/dev/null
+      for page in $(sqlite3 "$1" "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'Name'"); do
+        printf 'not an index' | dd of="$1" bs=1 seek=$(((page - 1) * 4096)) conv=notrunc 2>/dev/null
+      done`,
+      this.path("root/var/lib/rpm/rpmdb.sqlite"),
+    );
+  }
+
   /** What rpm itself says is installed. */
   async installed(): Promise<string[]> {
     const text = await this.run("rpm -qa --qf '%{NAME} %{VERSION}\\n' | sort");

@@ -158,6 +158,12 @@ Deno.test({
     assert((await it.root.installed()).includes("base 1.1"));
 
     const database = join(it.root.path("root/var/lib/rpm"), "rpmdb.sqlite");
+    await it.root.damageIndex();
+    const damaged = await it.run("packageInstall", { names: ["held"] });
+    assert.equal(damaged.status, "failed");
+    assert.match(damaged.error, /\(error: .*\): run "rpm --rebuilddb" to repair it/);
+    await it.root.run("rpm --rebuilddb");
+    await it.change("packageRemove", ["top"], ["top 2.0-1>"]);
     for (const suffix of ["-wal", "-shm"]) await Deno.remove(database + suffix).catch(() => {});
     await Deno.writeTextFile(database, "no database ".repeat(1_000));
     const payloads = { packageList: {}, packageInstall: { names: ["held"] } };

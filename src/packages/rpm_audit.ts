@@ -3,7 +3,7 @@ import type { TaskContext } from "../tasks/task_type.ts";
 import type { Operation } from "./change_request.ts";
 import type { Change } from "./changes.ts";
 import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
-import { readRpm } from "./rpm_database.ts";
+import { readRpm, verifyRpm } from "./rpm_database.ts";
 
 /** How a package is named whose script has failed: by dnf 4, by dnf 5, by rpm itself. */
 const FAILED_SCRIPT =
@@ -48,7 +48,8 @@ export async function auditRpm(
   } catch (error) {
     return messageOf(error);
   }
-  if (dnf === undefined) return undefined;
+  const damage = await verifyRpm(query);
+  if (dnf === undefined || damage !== undefined) return damage;
   const sentences: string[] = [];
   const check = async (what: string) => {
     const { exitCode, stdout } = await query(dnf, "--assumeno", "-q", "check", what);

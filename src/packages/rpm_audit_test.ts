@@ -35,3 +35,18 @@ Deno.test("what dnf 4 and dnf 5 find broken is told with what repairs it", async
     'packages are there twice: run "dnf remove --duplicates" to repair it',
   );
 });
+
+Deno.test("indexes that are damaged are named, though rpm can list its packages", async () => {
+  const verified = (stderr: string) =>
+    auditRpm(
+      (...argv) => Promise.resolve(argv[1] === "--verifydb" ? answer("", 2, stderr) : answer("")),
+      () => Promise.resolve(),
+      "dnf",
+    );
+  assert.match(
+    await verified("error: verify: *** in database main ***\nPage 4: error code 11\n") ?? "",
+    /^rpm's database is damaged \(error: verify: .* code 11\): run "rpm --rebuilddb" /,
+  );
+  const denied = "error: can't create transaction lock on /x/.rpm.lock (Permission denied)\n";
+  assert.equal(await verified(denied), undefined);
+});

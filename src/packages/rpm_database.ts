@@ -15,6 +15,8 @@ const FIELDS = ["NAME", "EPOCHNUM", "VERSION", "RELEASE", "ARCH", "SUMMARY"];
 export const RPM_FORMAT: string = FIELDS.map((name) => `%{${name}}`).join("\\t") + "\\n";
 /** Keys that packages are verified with are kept as if they were packages. */
 const KEY = "gpg-pubkey";
+/** Not root, and who meets another's lock, may not look. */
+const DAMAGE = /^error: (?!can't create)/m;
 /** What repairs a database that cannot be read. */
 const REBUILD =
   'run "rpm --rebuilddb" to repair it, and take its folder from a backup if that fails';
@@ -33,6 +35,16 @@ export async function readRpm(query: Query): Promise<RpmRecord[]> {
     throw new UserError(`rpm cannot read its database (${reason}): ${REBUILD}`);
   }
   return parseRpm(stdout);
+}
+
+/**
+ * Has rpm look through its database: a list is read without the indexes that a change needs. Says how
+ * it is repaired; undefined if nothing is wrong.
+ */
+export async function verifyRpm(query: Query): Promise<string | undefined> {
+  const { exitCode, stderr } = await query("rpm", "--verifydb");
+  if (exitCode === 0 || exitCode === NO_SUCH_PROGRAM || !DAMAGE.test(stderr)) return undefined;
+  return `rpm's database is damaged (${stderr.trim().replace(/\s+/g, " ")}): ${REBUILD}`;
 }
 
 /** Reads what rpm prints in the format of {@linkcode readRpm}. */

@@ -167,6 +167,7 @@ class Agent implements SignalHandlers {
       defaultLimitMs: () => this.#config.taskTimeoutMs,
       maxTasks: () => this.#config.maxTasks,
       logMemory: new LogMemory(() => this.#config.logMemoryLimitBytes),
+      onTaken: () => health.onChange(),
       onEnded: (status) => health.taskEnded(status),
     });
     health.ask({
@@ -255,8 +256,7 @@ class Agent implements SignalHandlers {
       ...shared,
       stats: health.claims,
       waitMs: () => this.#config.taskPollIntervalMs,
-      full: () => this.tasks.full,
-      onTask: (task) => this.#take(task),
+      tasks: this.tasks,
       onRootAccess: (wish) => rootAccess.applyClaimed(wish),
       rootAccess: () => rootAccess.reportForClaim(),
       signal,
@@ -274,12 +274,6 @@ class Agent implements SignalHandlers {
     await heartbeats;
   }
 
-  #take(task: Task): boolean {
-    const isNew = this.tasks.take(task);
-    this.#parts.health.onChange();
-    return isNew;
-  }
-
   async #sweepDaily(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#parts.journal.sweep((taskId) => this.tasks.has(taskId));
@@ -291,7 +285,6 @@ class Agent implements SignalHandlers {
     this.#api.pushed(task);
     if (this.#stopping.signal.aborted) return;
     this.tasks.takePushed(task);
-    this.#parts.health.onChange();
   }
 
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */

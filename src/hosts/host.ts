@@ -1,5 +1,14 @@
-import type { ChildOptions } from "./gated_child.ts";
 import type { ProcessGroup } from "./process_table.ts";
+
+/** What to run. */
+export interface ChildOptions {
+  /** Marks the processes, by a variable of their environment. */
+  taskId: string;
+  /** The program and its arguments. */
+  argv: string[];
+  /** Additional environment. */
+  env?: Record<string, string>;
+}
 
 /** A program to run. */
 export interface HostCommand extends ChildOptions {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
-import { type GatedChild, spawnGated } from "./gated_child.ts";
+import { type GatedChild, spawnGated } from "./child_host.ts";
 import { findTaskProcesses, TASK_ID_VARIABLE } from "./process_table.ts";
 
 /** Starts a shell script whose leader has no mark in its environment, if it is to be `unmarked`. */

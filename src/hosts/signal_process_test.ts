@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isAlive, until } from "./_test_processes.ts";
 import { endTaskProcesses } from "./end_processes.ts";
-import { type GatedChild, spawnGated } from "./gated_child.ts";
+import { type GatedChild, spawnGated } from "./child_host.ts";
 import { killGroup, signalProcess, signalThroughSudo } from "./signal_process.ts";
 
 /** A process that is nobody's task, and its true identity. */

@@ -20,6 +20,8 @@ import {
 const SYNC_EVERY_MS = 1_000;
 /** Of each file so much of the beginning stays, for the summary of the output; in bytes. */
 const KEPT_BYTES = 64 * 1024;
+/** On a file system that gives nothing back no more of a stream is written than this. */
+const MAX_GROWN_BYTES = 128 * 1024 * 1024;
 /** So many records are read at once. */
 const PAGE_RECORDS = 64;
 
@@ -59,6 +61,8 @@ export class SpoolDisk {
   /** What an earlier agent has given back, see {@linkcode freedTo}. */
   #freed: Partial<Record<LogStream, number>> = {};
   #syncedAtMs = performance.now();
+  /** Whether the file system gives nothing back. */
+  #isGrowing = false;
   /** How much waits to be read, the index included, in bytes. */
   waitingBytes = 0;
   /** How many lines of it end. */
@@ -144,6 +148,9 @@ export class SpoolDisk {
   async write(record: ChunkRecord, bytes: Uint8Array): Promise<boolean> {
     const { stream, start } = record;
     try {
+      if (this.#isGrowing && start > MAX_GROWN_BYTES) {
+        throw new Error("the file system takes nothing back of a file that is written");
+      }
       const file = await this.#open(stream);
       seek(file, start);
       await writeAll(file, bytes);
@@ -233,8 +240,8 @@ export class SpoolDisk {
     if (given === 0) return false;
     gap.place = { at, to };
     this.writeGap(gap);
-    for (const [stream, hole] of holes) punchHole(this.#path(stream), hole.from, hole.to);
-    punchHole(this.#path("index"), at + RECORD_BYTES, to);
+    for (const [stream, hole] of holes) this.#giveBack(stream, hole.from, hole.to);
+    this.#giveBack("index", at + RECORD_BYTES, to);
     return true;
   }
 
@@ -362,7 +369,11 @@ export class SpoolDisk {
   #free(name: LogStream | "index", before: number, now: number): void {
     const from = Math.max(KEPT_BYTES, freedTo(before, this.#stepBytes));
     const to = freedTo(now, this.#stepBytes);
-    if (to > from) punchHole(this.#path(name), from, to);
+    if (to > from) this.#giveBack(name, from, to);
+  }
+
+  #giveBack(name: LogStream | "index", from: number, to: number): void {
+    this.#isGrowing ||= !punchHole(this.#path(name), from, to);
   }
 
   /** Makes the index true: bytes that an agent wrote, and died before it noted them, are noted. */

@@ -2,10 +2,11 @@ import { delay } from "@std/async";
 import { type AgentApi, MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { OutageLog } from "../control_plane/outage_log.ts";
 import { RetryPacer } from "../control_plane/retry_pacer.ts";
-import type { DesiredRootAccess, RootAccessReport, Task } from "../control_plane/schemas.ts";
+import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schemas.ts";
 import type { CallStats } from "../control_plane/call_stats.ts";
 import type { Logger } from "../system/logger.ts";
 import type { LogThrottle } from "../system/log_throttle.ts";
+import type { TaskManager } from "./task_manager.ts";
 
 const FIRST_PAUSE_MS = 250;
 /** How often an agent that has enough to do looks whether it still has, in milliseconds. */
@@ -17,10 +18,8 @@ export interface ClaimLoopOptions {
   api: Pick<AgentApi, "claim" | "reachability">;
   /** How long a claim may be held, in milliseconds; more than 30 s count as 30 s. */
   waitMs: () => number;
-  /** Whether no further task is to be claimed now; not if not given. */
-  full?: () => boolean;
-  /** Gets each task; false if it is not a new one. */
-  onTask: (task: Task) => boolean;
+  /** Takes each task, unless it is no new one; while it is full, none is claimed. */
+  tasks: Pick<TaskManager, "take" | "full">;
   /** Hears of each answer, with the root access that the control plane wishes, where it knows any. */
   onRootAccess?: (wish: DesiredRootAccess | undefined) => void;
   /** The root access that is in force, where the control plane has wished any. */
@@ -40,13 +39,13 @@ export interface ClaimLoopOptions {
  * is hung up on can still be given one (contract: Tasks over HTTP).
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
-  const { api, full, onTask, onRootAccess, logger, stats, signal } = options;
+  const { api, tasks, onRootAccess, logger, stats, signal } = options;
   const outage = new OutageLog({ what: "claim", logger, throttle: options.throttle });
   const pacer = new RetryPacer(api);
   let idlePauseMs = FIRST_PAUSE_MS;
   try {
     while (!signal.aborted) {
-      if (full?.()) {
+      if (tasks.full) {
         // Not to ask is what it is to do: it is alive.
         stats?.begin();
         await delay(FULL_PAUSE_MS, { signal });
@@ -60,7 +59,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         pacer.succeeded();
         stats?.answered();
         onRootAccess?.(rootAccess ?? undefined);
-        const news = task ? onTask(task) : false;
+        const news = task ? tasks.take(task) : false;
         const held = performance.now() - startedMs >= waitMs / 2;
         if (news || held) {
           idlePauseMs = FIRST_PAUSE_MS;

@@ -28,10 +28,13 @@ Deno.test("tasks are claimed one after the other, never two at once, until the l
       },
     },
     waitMs: () => 90_000.4,
-    onTask: ({ id }) => {
-      taken.push(id);
-      if (taken.length === 5) stop.abort();
-      return true;
+    tasks: {
+      full: false,
+      take: ({ id }) => {
+        taken.push(id);
+        if (taken.length === 5) stop.abort();
+        return true;
+      },
     },
     logger,
     signal: stop.signal,
@@ -53,9 +56,13 @@ Deno.test("nothing is claimed while the agent has enough to do, and no one worri
         return Promise.resolve({ task: null, outputTruncated: false });
       },
     },
-    full: () => ++looks < 3,
     waitMs: () => 15_000,
-    onTask: () => assert.fail("there is none"),
+    tasks: {
+      get full() {
+        return ++looks < 3;
+      },
+      take: () => assert.fail("there is none"),
+    },
     stats,
     logger,
     signal: stop.signal,
@@ -74,7 +81,7 @@ Deno.test("an end while the claim is held is no failure", async () => {
         }),
     },
     waitMs: () => 15_000,
-    onTask: () => assert.fail("there is none"),
+    tasks: { full: false, take: () => assert.fail("there is none") },
     logger,
     signal: stop.signal,
   });
@@ -97,7 +104,7 @@ Deno.test("a server that does not hold claims is not asked in circles", async ()
         },
       },
       waitMs: () => 15_000,
-      onTask: () => false,
+      tasks: { full: false, take: () => false },
       logger,
       signal: stop.signal,
     });

@@ -4,8 +4,7 @@ import { bootTime, msSince } from "../system/boot_time.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
 import type { TaskRecord, Unfinished } from "./journal.ts";
-import { GivenUpError } from "./retry_policy.ts";
-import { TaskReporter } from "./task_reporter.ts";
+import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";
 
 /** How long a claim holds without a start (contract: Tasks over HTTP). */
@@ -132,6 +131,7 @@ export class TaskManager {
     const { id } = record.task;
     const run = new TaskRunner(this.#deps, record, damage);
     this.#runs.set(id, run);
+    this.#deps.onTaken?.();
     this.#track(id, () => run.run().finally(() => this.#runs.delete(id)));
   }
 

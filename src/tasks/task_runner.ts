@@ -13,8 +13,7 @@ import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { TaskJournal, TaskRecord } from "./journal.ts";
-import { GivenUpError } from "./retry_policy.ts";
-import { TaskReporter } from "./task_reporter.ts";
+import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { secretsOf } from "./task_secrets.ts";
 import {
   describeBadPayload,
@@ -59,6 +58,8 @@ export interface TaskRunnerDeps {
   maxTasks: () => number;
   /** What the undelivered lines of all tasks may take. */
   logMemory: LogMemory;
+  /** Hears that there is another task. */
+  onTaken?: () => void;
   /** Hears of the outcome of each task that has ended, before it is reported. */
   onEnded?: (status: Completion["status"]) => void;
   /** The agent's log. */

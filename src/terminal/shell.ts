@@ -1,5 +1,5 @@
 import { endTaskProcesses } from "../hosts/end_processes.ts";
-import { type GatedChild, spawnGated } from "../hosts/gated_child.ts";
+import { type GatedChild, spawnGated } from "../hosts/child_host.ts";
 import { asAgent, type Launch } from "../privileges/launch.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { PtyMode } from "./modes.ts";

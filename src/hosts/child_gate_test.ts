@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { isAlive } from "./_test_processes.ts";
-import { type GatedChild, spawnGated } from "./gated_child.ts";
+import { type GatedChild, spawnGated } from "./child_host.ts";
 import { findTaskProcesses } from "./process_table.ts";
 
 async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
@@ -53,7 +53,7 @@ Deno.test("a gate that is never opened runs nothing, whether it is refused or th
     const agent = await new Deno.Command(Deno.execPath(), {
       args: [
         "eval",
-        `import { spawnGated } from ${JSON.stringify(import.meta.resolve("./gated_child.ts"))};
+        `import { spawnGated } from ${JSON.stringify(import.meta.resolve("./child_host.ts"))};
          const child = await spawnGated(${JSON.stringify(options)});
          await Deno.stdout.write(new TextEncoder().encode(String(child.group.pid)));
          Deno.kill(Deno.pid, "SIGKILL");`,

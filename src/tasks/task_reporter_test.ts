@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RefusedError, TimedOutError, UnreachableError } from "../control_plane/errors.ts";
 import { Reachability } from "../control_plane/reachability.ts";
 import { Logger } from "../system/logger.ts";
-import { EntryPatience, GivenUpError, untilAnswered } from "./retry_policy.ts";
+import { EntryPatience, GivenUpError, untilAnswered } from "./task_reporter.ts";
 
 const logger = new Logger({ write: () => {} });
 const ONCE = {

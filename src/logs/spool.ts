@@ -1,4 +1,5 @@
 import type { LogStream } from "../control_plane/schemas.ts";
+import { Mutex } from "../system/mutex.ts";
 import { type Chunk, SpoolDisk } from "./spool_disk.ts";
 import { type Cursor, Gap, newCursor, recordOf } from "./spool_index.ts";
 
@@ -71,7 +72,7 @@ export class Spool implements AsyncDisposable {
   readonly #disk: SpoolDisk;
   /** What the disk refused: each comes where the index was then. */
   readonly #overflow: ChunkQueue;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Mutex();
   #closed = false;
 
   /** Files are named `<prefix>.<stream>` and `<prefix>.index`, and made when the first bytes come. */
@@ -110,7 +111,7 @@ export class Spool implements AsyncDisposable {
 
   /** Adds bytes; resolves when they are on disk, or in memory for want of a disk. */
   append(stream: LogStream, bytes: Uint8Array, atMs: number): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       const record = recordOf(stream, atMs, this.#disk.endOf(stream), bytes);
       if (!await this.#disk.write(record, bytes)) {
         const { isOpen, lines, start } = record;
@@ -124,7 +125,7 @@ export class Spool implements AsyncDisposable {
 
   /** Takes the oldest bytes, or what is missing in their place; `undefined` when there is nothing. */
   next(): Promise<Chunk | Gap | undefined> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       const isOnDisk = this.#disk.nextRecord < Math.min(this.#overflow.record, this.#disk.indexEnd);
       return (isOnDisk ? await this.#disk.read() : undefined) ?? this.#overflow.shift();
     });
@@ -149,19 +150,13 @@ export class Spool implements AsyncDisposable {
 
   /** Closes the files and leaves them for the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#exclusively(() => {
+    await this.#turns.take(() => {
       this.#disk.close();
       if (!this.#closed) this.#shared.add(-OVERHEAD);
       this.#closed = true;
       this.#overflow.detach();
       return Promise.resolve();
     });
-  }
-
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => {});
-    return result;
   }
 
   /** The newest bytes stay, however little room there is. */

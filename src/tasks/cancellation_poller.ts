@@ -1,6 +1,6 @@
-import { delay } from "@std/async";
 import { leaveAloneMs } from "../control_plane/errors.ts";
 import type { TaskControl } from "../control_plane/schemas.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { causeOf, type EndCause } from "./end_cause.ts";
@@ -22,10 +22,7 @@ export async function* pollCancellation(
 ): AsyncGenerator<EndCause, void> {
   let pauseMs = FIRST_LOOK_MS;
   while (!signal.aborted) {
-    const pause = new AbortController();
-    const either = AbortSignal.any([signal, pause.signal]);
-    await Promise.race([delay(pauseMs, { signal: either }).catch(() => {}), lookNow()]);
-    pause.abort();
+    await settlesWithin(lookNow(), pauseMs, signal).catch(() => {});
     pauseMs = LOOK_EVERY_MS;
     if (signal.aborted) return;
     try {

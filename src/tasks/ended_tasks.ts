@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import { Completion } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { Mutex } from "../system/mutex.ts";
 import { NotOwnError, openOwn, readOwn } from "../system/own_file.ts";
 import { writeAll } from "../system/write_all.ts";
 
@@ -27,7 +28,7 @@ export class EndedTasks {
   readonly #onForeign: (error: NotOwnError) => void;
   readonly #tasks = new Map<string, EndedTask>();
   #linesInFile = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Mutex();
 
   /** `path` is a file of JSON lines; `onForeign` hears of one that others could have written. */
   constructor(path: string, onForeign: (error: NotOwnError) => void = () => {}) {
@@ -70,9 +71,7 @@ export class EndedTasks {
     const ended = { id: taskId, atMs: Date.now(), outcome };
     this.#remember(ended);
     // One after the other: a line would be lost in a file that another write replaces.
-    const written = this.#turn.then(() => this.#write(ended));
-    this.#turn = written.catch(() => {});
-    return written;
+    return this.#turns.take(() => this.#write(ended));
   }
 
   async #write(ended: EndedTask): Promise<void> {

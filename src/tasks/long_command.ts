@@ -17,6 +17,11 @@ set --
 eval "unset AGENT_COMMAND AGENT_PART
 $AGENT_COMMAND"`;
 
+/** Whether commands of the POSIX shell can be put before another one of `shell`'s. */
+export function isPosixShell(shell: string): boolean {
+  return POSIX_SHELL.test(shell);
+}
+
 /** How many bytes a text has. */
 export function byteLength(text: string): number {
   // In most cases there is nothing to be counted.
@@ -34,7 +39,7 @@ export function loginShell(shell: string, command: string): string[] | string {
   const safe = command.startsWith("-") ? ` ${command}` : command;
   const bytes = byteLength(safe);
   if (bytes <= MAX_ARGUMENT_BYTES) return [shell, "-lc", safe];
-  if (!POSIX_SHELL.test(shell)) {
+  if (!isPosixShell(shell)) {
     return `payload.command: ${shell} takes no more than 128 KiB, and this has ${bytes} bytes; ` +
       "/bin/sh takes more";
   }

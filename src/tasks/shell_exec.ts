@@ -8,10 +8,12 @@ import type { OutputChunk } from "../hosts/host.ts";
 import { messageOf } from "../system/user_error.ts";
 import {
   byteLength,
+  isPosixShell,
   loginShell,
   MAX_ARGUMENT_BYTES,
   MAX_ENVIRONMENT_BYTES,
 } from "./long_command.ts";
+import { marked, StartMark } from "./start_mark.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
 
 const noNul = (text: string) => !text.includes("\0");
@@ -87,10 +89,14 @@ async function run(
   const program = await context.start({ ...start, signal: context.signal });
   void program.exited.then(context.endTimeLimit);
   const stderr = new EndOfStderr();
-  await context.keep(stderr.of(program.output));
+  const mark = new StartMark();
+  await context.keep(stderr.of(mark.of(program.output)));
   const { exitCode, signal, unkillable } = await program.ended;
   if (unkillable > 0) {
     await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
+  }
+  if (exitCode === 0 && saysItsStart(request) && !mark.hasBegun) {
+    return { status: "failed", exitCode, error: NEVER_BEGAN };
   }
   if (exitCode === 0) return { status: "success", exitCode };
   const problem = PLACE_PROBLEM.exec(stderr.text)?.[1];
@@ -141,11 +147,20 @@ function commandOf(request: ShellExec): Command | string {
     return { argv };
   }
   const env = { ...UNATTENDED, ...environment };
-  const argv = loginShell(shell, command);
+  const argv = loginShell(shell, saysItsStart(request) ? marked(command) : command);
   if (typeof argv === "string") return argv;
   if (!isElsewhere(request)) return { argv, env };
   const place = folder === undefined ? "" : resolve(folder);
   return { argv: ["/bin/sh", "-c", IN_PLACE, "sh", shell, place, ...argv], env };
+}
+
+/** What a login profile does to a command that it does not let begin. */
+const NEVER_BEGAN = "the command never began: the login shell ended before it, so a profile " +
+  "(/etc/profile, ~/.profile) calls exit or exec; `noderax-agent doctor` checks it";
+
+/** Whether the command tells that it begins: one of a shell that is known. */
+function saysItsStart({ shell = DEFAULT_SHELL, runAsRoot, rootScope }: ShellExec): boolean {
+  return isPosixShell(shell) && !(runAsRoot && rootScope === "operational");
 }
 
 /** Whether the command has a shell or a folder of its own, which may not be there. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "@std/path";
 import * as z from "@zod/zod";
 import { asAgent } from "../privileges/launch.ts";
 import { contextOf } from "./_test_task_context.ts";
@@ -28,6 +29,22 @@ Deno.test("a command runs in a login shell, with nothing to read and nobody to p
   assert.equal(status, "success");
   assert.equal(exitCode, 0);
   assert.match(stdout, /^cat 100000\n\S*\nlogin\n$/);
+});
+
+Deno.test("a command that a login profile does not let begin has failed", async () => {
+  const profiles = ["echo hello >&2; exit 0", "exec /bin/sh", "echo hello"];
+  for (const [at, profile] of profiles.entries()) {
+    const HOME = await Deno.makeTempDir({ prefix: "profile_" });
+    try {
+      await Deno.writeTextFile(join(HOME, ".profile"), profile);
+      const { status, error = "", stderr } = await run({ command: "true", environment: { HOME } });
+      assert.equal(status, at < 2 ? "failed" : "success");
+      if (at < 2) assert.match(error, /^the command never began: the login shell ended before it/);
+      assert.equal(stderr, at === 0 ? "hello\n" : "");
+    } finally {
+      await Deno.remove(HOME, { recursive: true });
+    }
+  }
 });
 
 Deno.test("/bin/sh is the shell where none is named", async () => {

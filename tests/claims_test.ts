@@ -58,7 +58,10 @@ Deno.test("a task that is claimed again while it is being started is run once", 
 
   const lost = cp.fault({ path: "/started", reset: "before" });
   const id = fleet.shell(`echo run >>${file}; sleep 1; echo done`);
-  await agent.waitForLog("task came again while it is running", ({ taskId }) => taskId === id);
+  await agent.waitForLog(
+    "task was received again while it is running",
+    ({ taskId }) => taskId === id,
+  );
   // The next claim holds for as long as its start may take.
   cp.options.leaseMs = 60_000;
   lost.remove();
@@ -91,7 +94,7 @@ Deno.test("a task that is claimed again while it runs or after its end is not ru
     await cp.waitForTask(id, ["running"]);
     again();
     fleet.shell("true");
-    await agent.waitForLog("task came again while it is running");
+    await agent.waitForLog("task was received again while it is running");
     await Deno.writeTextFile(go, "");
     await fleet.ended(id);
     // What it has told it may still be putting away; until then the task counts as running.

@@ -303,7 +303,7 @@ Deno.test("setting says what did not happen or does not count", async () => {
   assert.deepEqual(JSON.parse(await Deno.readTextFile(removed)), { colour: 1 });
   assert.equal(
     overridden.stderr,
-    "noderax-agent: the environment variable LOG_LEVEL is set and has the last word on log_level.\n",
+    "noderax-agent: the environment variable LOG_LEVEL is set and overrides log_level.\n",
   );
   assert.equal(url.stdout, `Saved state_file = ftp://***@host/x in ${ca}.\n`);
   assert.equal(twoLines.stdout, `Saved state_file = "/a\\nb\\u001b[31m" in ${lines}.\n`);

@@ -284,7 +284,10 @@ Deno.test("doctor names what the control plane does not like", async () => {
   await together({
     "a wrong token": async () => {
       const { of } = await examineWith(fleet, { agent_token: "wrong" });
-      assert.match(of("credentials"), /^fail: refused: Invalid agent cred.*enroll --again\]/);
+      assert.match(
+        of("credentials"),
+        /^fail: refused: Invalid agent cred.*enroll --again, then sudo noderax-agent restart\]/,
+      );
       assert.match(of("Socket.IO"), /^ok/);
     },
     "a namespace that is not there": async () => {

@@ -370,7 +370,7 @@ Deno.test("a wait that is interrupted, or cut off from the control plane, loses 
       agent.kill("SIGTERM");
       const { code, stdout, stderr } = await end(agent);
       assert.equal(code, 0, stderr);
-      assert.match(stdout, /"msg":"waiting for the enrollment's approval"/);
+      assert.match(stdout, /"msg":"enrollment is awaiting approval"/);
       for (const secret of [token, String(agent_token)]) {
         assert.ok(!(stdout + stderr).includes(secret));
       }

@@ -82,7 +82,7 @@ Deno.test("what answers in the control plane's place is not believed, and told",
   const body = { statusCode: 503, message: "upstream is down" };
   const gateway = cp.fault({ path: "/api/v1/", status: 200, body });
   await Deno.writeTextFile(go, "");
-  await agent.waitForLog("control plane cannot be used");
+  await agent.waitForLog("control plane call failed");
   const why = () => agent.events.map((event) => JSON.stringify(event)).join("\n");
   await cp.waitFor(() => gateway.hits > 8, { what: () => `${gateway.hits} hits` });
   assert.match(why(), /the answer is not the control plane's/);
@@ -221,9 +221,9 @@ const OUTAGES = {
     const id = fleet.shell("echo back");
     const { status } = await fleet.ended(id);
     assert.equal(status, "success");
-    const complaints = agent.logged("control plane does not accept this node");
+    const complaints = agent.logged("control plane refuses this node's credentials");
     assert.deepEqual(complaints.map(({ level }) => level), ["error"]);
-    await agent.waitForLog("control plane answers again", ({ call }) => call === "claim");
+    await agent.waitForLog("control plane call succeeds again", ({ call }) => call === "claim");
   },
 
   "tasks go on while the control plane is away": async () => {
@@ -246,7 +246,7 @@ const OUTAGES = {
     assert.equal(await textOf(file), "run\n");
     await fleet.ended(fleet.shell("true"));
     assert(
-      agent.logged("control plane cannot be used").length <= 2,
+      agent.logged("control plane call failed").length <= 2,
       "it says so once for each call",
     );
     assert.deepEqual(cp.violations, []);
@@ -313,7 +313,7 @@ const OUTAGES = {
     const id = fleet.shell("true");
     await fleet.ended(id);
     assert.equal(fault.hits, 1);
-    const { error } = await agent.waitForLog("control plane cannot be used");
+    const { error } = await agent.waitForLog("control plane call failed");
     assert.match(String(error), /\/claim: no answer within 12 s$/);
     const [hung] = cp.requests.filter(({ path }) => path.endsWith("/claim"));
     const tookMs = (hung?.endedAt ?? NaN) - (hung?.at ?? NaN);

@@ -190,7 +190,7 @@ Deno.test("a task that comes again days later by the clock is not run again", as
   await using agent = await fleet.agent();
   await cp.waitFor(() => again.hits > 0, { what: "its end to be reported again" });
   assert.equal(await textOf(file), "run\n");
-  await agent.waitForLog("task came again after it has ended here");
+  await agent.waitForLog("task was received again after its end");
 });
 
 Deno.test("orphans of a killed agent are ended, however they have detached themselves", async () => {
@@ -337,7 +337,7 @@ Deno.test("what earlier tasks have left is removed after seven days", async () =
     if (name.startsWith("old.")) await Deno.utime(file, old, old);
   }
   await using agent = await fleet.agent();
-  await agent.waitForLog("old files of tasks are removed");
+  await agent.waitForLog("old files of tasks were removed");
   const names = await Array.fromAsync(Deno.readDir(tasksFolder), ({ name }) => name);
   assert(names.includes("new.stdout"));
   assert.deepEqual(names.filter((name) => name.startsWith("old.")), []);

@@ -244,8 +244,8 @@ Deno.test("a task that is dispatched runs once, in whatever shape and however of
   await agent.waitForLog("realtime event cannot be used: it is not as the contract has it");
   await fleet.closed(claimed);
   again();
-  await agent.waitForLog("task came again after it has ended here");
-  await agent.waitForLog("task is not wanted any more");
+  await agent.waitForLog("task was received again after its end");
+  await agent.waitForLog("task is no longer wanted");
   await check(claimed, "claimed");
   // It cannot be known that a task which comes again has ended for good.
   await leavesWell(fleet, agent, /started was refused with 409/);

@@ -167,7 +167,7 @@ const CASES = {
       () =>
         fleet.controlPlane.requests.filter(({ path }) => path.endsWith("/heartbeat")).length > 2,
     );
-    assert.equal(agent.logged("service manager cannot be told how the agent is").length, 1);
+    assert.equal(agent.logged("service manager cannot be notified").length, 1);
     assert.equal((await agent.stop()).code, 0);
   },
 

@@ -368,7 +368,7 @@ const CASES = {
     await desk.tool("systemctl", "echo LoadState=not-found; echo ActiveState=inactive");
     await desk.write("config.json", "{ no");
     const { stdout, stderr, code } = await desk.says(["status"]);
-    assert.match(stdout, /^noderax-agent may run, but its configuration does not tell where\.\n/);
+    assert.match(stdout, /^noderax-agent may run, but its configuration does not say where\.\n/);
     assert.match(stdout, /\nService +not installed\n/);
     assert.match(stdout, /\nConfiguration +\S+ is not valid JSON: correct it at line 1/);
     assert.deepEqual([stderr, code], ["", 1]);
@@ -444,7 +444,7 @@ Deno.test("after a reload, what needs a restart holds as it was, and is named as
   const url = await metricsUrl(agent);
   await place.fleet.configure({ ...quick, run_as_user: "nobody", realtime_enabled: true });
   agent.signal("SIGHUP");
-  const { needsRestart } = await agent.waitForLog("configuration read again");
+  const { needsRestart } = await agent.waitForLog("configuration reloaded");
   assert.deepEqual(needsRestart, ["realtime_enabled", "run_as_user"]);
   const status = JSON.parse((await place.status("--json")).stdout);
   assert.deepEqual(status.agent.needsRestart, needsRestart);
@@ -457,6 +457,6 @@ Deno.test("after a reload, what needs a restart holds as it was, and is named as
   assert.match(metrics, /\nnoderax_agent_config_keys_pending_restart 2\n/);
   await place.fleet.configure(quick);
   agent.signal("SIGHUP");
-  await agent.waitForLog("configuration read again", (event) => !event.needsRestart);
+  await agent.waitForLog("configuration reloaded", (event) => !event.needsRestart);
   assert.doesNotMatch((await place.status()).stdout, /waits for a restart/);
 });

@@ -136,7 +136,7 @@ const STOPS = {
       const { code, tookMs } = await leaving(agent, "without a control plane");
       assert.equal(code, 0);
       assert(tookMs < PATIENCE_MS, `it took ${tookMs} ms`);
-      const kept = agent.logged("task end is kept for the next start");
+      const kept = agent.logged("task end is saved for the next start");
       assert.deepEqual(kept.map(({ taskId }) => taskId).sort(), [done, endless].sort());
       assert.deepEqual(await livingWith(endless), []);
     }
@@ -160,7 +160,7 @@ const STOPS = {
     await cp.waitForTask(id, ({ logs }) => logs.length > 0);
     await fleet.configure({ log_level: "debug", task_timeout: "1s", node_id: crypto.randomUUID() });
     agent.signal("SIGHUP");
-    const { needsRestart } = await agent.waitForLog("configuration read again");
+    const { needsRestart } = await agent.waitForLog("configuration reloaded");
     assert.deepEqual(needsRestart, ["node_id"]);
     await Deno.writeTextFile(go, "");
     assert.equal((await fleet.ended(id)).status, "success");
@@ -169,7 +169,7 @@ const STOPS = {
 
     await fleet.configure({ log_level: "loud" });
     agent.signal("SIGHUP");
-    const { error } = await agent.waitForLog("configuration stays as it was");
+    const { error } = await agent.waitForLog("configuration could not be reloaded");
     assert.match(String(error), /log_level/);
     const next = fleet.shell("true", { timeout: "10m" });
     assert.equal((await fleet.ended(next)).status, "success", "the agent goes on");

@@ -151,7 +151,7 @@ Deno.test("no secret of the agent gets into its log or into a task", async () =>
     cp.streamText(task.id, "stdout"),
     /^(NODERAX_CONFIG_FILE|ENROLLMENT_TOKEN|AGENT_TOKEN)=/m,
   );
-  await agent.waitForLog("control plane does not accept this node");
+  await agent.waitForLog("control plane refuses this node's credentials");
   await agent.stop();
   const log = JSON.stringify(agent.events) + agent.otherOutput.join("\n");
   for (const secret of [enrollmentToken, agentToken]) {

@@ -38,7 +38,7 @@ privileged(
       const said = await Promise.all(commands.map((each) => sayIn(user.home, each.split(" "))));
       assert.deepEqual(stranger.tokens, []);
       for (const { text } of said) {
-        assert.match(text, /config\.json is passed over, because .* belongs to user \d+/);
+        assert.match(text, /config\.json is ignored, because .* belongs to user \d+/);
       }
       const { code, text } = await sayIn(user.home, ["config", "set", "log_level", "debug"]);
       assert.equal(code, 1);
@@ -135,7 +135,7 @@ privileged("root's status does not believe what listens in somebody else's folde
     });
     const { code, text } = await sayIn(user.home, ["status", "--check"]);
     assert.equal(code, 1, text);
-    assert.match(text, /unhealthy: what answers is not believed, because .* belongs to user \d+/);
+    assert.match(text, /unhealthy: what answers is not trusted, because .* belongs to user \d+/);
   } finally {
     child.kill("SIGKILL");
     await child.status;

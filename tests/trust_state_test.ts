@@ -109,7 +109,7 @@ privileged(
       await Deno.symlink(victim, join(fleet.tasksFolder, name));
     }
     await using agent = await fleet.agent();
-    await agent.waitForLog("root access that was kept is lost");
+    await agent.waitForLog("saved root access is lost");
     await agent.waitForLog(
       "state file is not used",
       (e) => String(e.problem).includes("it is a link"),

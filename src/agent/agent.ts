@@ -127,9 +127,9 @@ async function restoreIdentity(
   try {
     if (await readIdentity(stateFile)) return;
     await writeIdentity(stateFile, { ...identity, registeredAt: new Date().toISOString() });
-    logger.info("identity is written again", { file: stateFile });
+    logger.info("identity file was lost and is restored", { file: stateFile });
   } catch (error) {
-    logger.error("identity cannot be written again", { error: messageOf(error) });
+    logger.error("identity file was lost and cannot be restored", { error: messageOf(error) });
   }
 }
 

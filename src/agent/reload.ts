@@ -33,10 +33,10 @@ export async function reload(
     for (const { property } of waiting) take(config, started, property);
     const needsRestart = waiting.map(({ key }) => key);
     logger.setLevel(config.logLevel);
-    logger.info("configuration read again", needsRestart.length > 0 ? { needsRestart } : {});
+    logger.info("configuration reloaded", needsRestart.length > 0 ? { needsRestart } : {});
     return { config, needsRestart };
   } catch (error) {
-    logger.error("configuration stays as it was", { error: messageOf(error) });
+    logger.error("configuration could not be reloaded", { error: messageOf(error) });
     return undefined;
   }
 }

@@ -21,7 +21,7 @@ export function watchState(
     await delay(intervalMs, { signal });
     // A folder that cannot be looked at just now may be again.
     const problem = await lock.look().catch((error) => {
-      logger.warn("state folder cannot be looked at", { error: messageOf(error) });
+      logger.warn("state folder cannot be checked", { error: messageOf(error) });
       return undefined;
     });
     if (problem === undefined || signal.aborted) return true;

@@ -38,7 +38,7 @@ export function guardProcess(
       : event.type;
     const error = messageOf(thrown);
     if (isHarmless(thrown)) {
-      if (throttle.allows(error)) logger.warn("connection error that nobody waits for", { error });
+      if (throttle.allows(error)) logger.warn("unhandled connection error", { error });
       return;
     }
     const stack = thrown instanceof Error ? thrown.stack : undefined;

@@ -61,7 +61,7 @@ export async function configSet(
 
   const source = (await inspectConfig()).sources[key];
   if (source !== undefined && source !== "default" && "env" in source) {
-    complain(`the environment variable ${source.env} is set and has the last word on ${key}.`);
+    complain(`the environment variable ${source.env} is set and overrides ${key}.`);
   }
   const outcome = await applyIfInUse(path, row, restart);
   return outcome ? tell(outcome) : 0;
@@ -133,7 +133,7 @@ export async function applyIfInUse(
   }
   if (!row.needsRestart) {
     const { code, stderr } = await run("systemctl", "reload", SERVICE);
-    if (code === 0) return { done: true, text: "The running agent was told to reload it." };
+    if (code === 0) return { done: true, text: "The running agent reloads it." };
     return { done: false, text: `the value is saved, but the reload failed: ${stderr}` };
   }
   const cost = "running tasks have shutdown_timeout to finish";

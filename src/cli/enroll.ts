@@ -183,7 +183,7 @@ export async function askForEmail(
 ): Promise<string> {
   const complaint = (answer: string) => {
     if (Email.safeParse(answer).success) return undefined;
-    return answer ? `"${answer}" is no email address.` : "An email address is needed.";
+    return answer ? `"${answer}" is not an email address.` : "An email address is needed.";
   };
   const email = await ask(QUESTION, complaint, lines);
   if (email !== undefined) return email;

@@ -65,7 +65,7 @@ export async function install(options: InstallCommandOptions): Promise<number> {
     signal: interruption.signal,
     showLog: (lines) => print(`\n${lines.map((line) => `  ${formatEvent(line)}\n`).join("")}`),
   });
-  print(`Done. \`${PROGRAM} status\` tells how the agent is.\n`);
+  print(`Done. \`${PROGRAM} status\` shows how the agent is.\n`);
   return 0;
 }
 
@@ -104,7 +104,7 @@ export async function completeWishes(
   const needsPerson = !given.token && !given.email && !enrolled;
   if (given.nonInteractive && (needsUrl || needsPerson)) {
     const flags = [...needsUrl ? ["--api-url"] : [], ...needsPerson ? ["--bootstrap-token"] : []];
-    const why = others && needsUrl ? `${places.config} is not believed, because ${others}. ` : "";
+    const why = others && needsUrl ? `${places.config} is not trusted, because ${others}. ` : "";
     throw missing(`${why}--non-interactive needs ${flags.join(" and ")}`);
   }
   const apiUrl = needsUrl ? await askForApiUrl(lines) : given.apiUrl;

@@ -11,7 +11,9 @@ export async function logScanCommand({ request }: { request: string }): Promise<
     throw new UserError(`${request} cannot be read: ${messageOf(error)}`);
   });
   const payload = jsonOf(text);
-  if (payload === undefined) throw new UserError(`${request} is no JSON: it holds no request.`);
+  if (payload === undefined) {
+    throw new UserError(`${request} is not valid JSON, so it holds no request.`);
+  }
   const result = await scan(parseRequest(payload), readAs(asAgent, new AbortController().signal));
   print(`${JSON.stringify(result, null, 2)}\n`);
   return 0;

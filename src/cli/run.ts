@@ -108,7 +108,7 @@ async function finishEnrollment(
     api: new EnrollmentApi(transport, requestTimeoutMs),
     warn: (warning: string) => logger.warn("enrollment warning", { warning }),
   };
-  logger.info("waiting for the enrollment's approval");
+  logger.info("enrollment is awaiting approval");
   health.enter("waiting for approval");
   await onServing();
   try {

@@ -113,7 +113,7 @@ function complaintOf(asked: Told): string | undefined {
     case "denied":
       return `unknown: only its own user and root may ask the agent (fix: sudo ${PROGRAM} status --check)`;
     case "stranger":
-      return `unhealthy: what answers is not believed, because ${asked.why}`;
+      return `unhealthy: what answers is not trusted, because ${asked.why}`;
     case "down":
       return healthLine(asked.health);
     case "unknown":

@@ -83,11 +83,11 @@ function headline(facts: StatusFacts): string {
       return `${PROGRAM} ${seen}; only root may ask it how it is: sudo ${PROGRAM} status`;
     }
     case "stranger":
-      return `${PROGRAM} may run, but what answers is not believed, because ${agent.why}.`;
+      return `${PROGRAM} may run, but what answers is not trusted, because ${agent.why}.`;
     case "down":
       return verdictWords(PROGRAM, agent.health, facts);
     case "unknown":
-      return `${PROGRAM} may run, but its configuration does not tell where.`;
+      return `${PROGRAM} may run, but its configuration does not say where.`;
   }
 }
 

@@ -66,7 +66,7 @@ export async function updateAgent(options: UpdateCommandOptions): Promise<number
     print,
     signal,
   });
-  print(`Done. \`${PROGRAM} status\` tells how the agent is.\n`);
+  print(`Done. \`${PROGRAM} status\` shows how the agent is.\n`);
   return 0;
 
   async function latest(): Promise<string> {

@@ -145,7 +145,7 @@ export async function locateConfig(options: LoadConfigOptions = {}): Promise<Loc
     }
     const problem = await whyNotRoots(path);
     if (problem === undefined) return { path, exists: true, passedOver };
-    passedOver.push(`${path} is passed over, because ${problem}: root believes only root's files.`);
+    passedOver.push(`${path} is ignored, because ${problem}: root trusts only root's files.`);
   }
   return { path: resolve(cwd, NEW_CONFIG_FILE), exists: false, passedOver };
 }

@@ -89,8 +89,8 @@ Deno.test({
     const { config, passedOver } = await load("none.json");
     assert.equal(config.nodeId, "plain");
     assert.deepEqual(passedOver, [
-      `${local} is passed over, because ${local} can be written by others than its owner (mode ` +
-      "0664): root believes only root's files.",
+      `${local} is ignored, because ${local} can be written by others than its owner (mode ` +
+      "0664): root trusts only root's files.",
     ]);
     // A link leads out of root's hands as well as a folder does.
     const away = await folder.write("away/real.json", { node_id: "away" });

@@ -60,7 +60,7 @@ export function isUnauthorized(error: unknown): boolean {
   return error instanceof RefusedError && (error.status === 401 || error.status === 403);
 }
 
-/** Why the control plane cannot be used. */
+/** Why the control plane call failed. */
 export type CallFailureKind = "refused" | "nonsense" | "unreachable";
 
 /** Tells a refusal of the credentials and answers of something else from all other failures. */

@@ -35,12 +35,12 @@ export class OutageLog {
     const fields = { call: what, failures: this.#failures, error: messageOf(error) };
     if (isUnauthorized(error)) {
       if (!throttle.allows(CREDENTIALS)) return;
-      logger.error("control plane does not accept this node", {
+      logger.error("control plane refuses this node's credentials", {
         ...fields,
         fix: "if the node was deleted: noderax-agent enroll --again, then restart the agent",
       });
     } else if (throttle.allows(what)) {
-      logger.warn("control plane cannot be used", fields);
+      logger.warn("control plane call failed", fields);
     }
   }
 
@@ -49,7 +49,11 @@ export class OutageLog {
     if (this.#failures === 0) return;
     const { what, logger, now, throttle } = this.#options;
     const seconds = Math.round((now() - this.#sinceMs) / 1_000);
-    logger.info("control plane answers again", { call: what, failures: this.#failures, seconds });
+    logger.info("control plane call succeeds again", {
+      call: what,
+      failures: this.#failures,
+      seconds,
+    });
     this.#failures = 0;
     throttle.forget(what);
   }

@@ -100,7 +100,7 @@ Deno.test("the log hears of it at once, then once a minute, and when it is over"
   await fail(GONE, 1);
   assert.deepEqual(
     events.map(({ level, msg, call, error }) => ({ level, msg, call, error })),
-    [{ level: "warn", msg: "control plane cannot be used", call: "claim", error: GONE.message }],
+    [{ level: "warn", msg: "control plane call failed", call: "claim", error: GONE.message }],
   );
   await fail(GONE, 100);
   const minutes = clock.nowMs / 60_000;
@@ -108,7 +108,7 @@ Deno.test("the log hears of it at once, then once a minute, and when it is over"
 
   succeed();
   const last = events.at(-1);
-  assert.equal(last?.msg, "control plane answers again");
+  assert.equal(last?.msg, "control plane call succeeds again");
   assert.equal(last?.failures, 101);
   assert.equal(last?.seconds, Math.round(clock.nowMs / 1_000));
   const count = events.length;

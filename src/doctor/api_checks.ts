@@ -48,7 +48,8 @@ async function checkCredentials({ identity, transport }: CheckContext): Promise<
     if (isUnauthorized(error)) {
       return fail(
         `refused: ${oneLine(messageOf(error))}`,
-        `if the node was deleted, or its token replaced: ${NAME} enroll --again`,
+        `if the node was deleted, or its token replaced: sudo ${NAME} enroll --again, ` +
+          `then sudo ${NAME} restart`,
       );
     }
     const isNotThere = error instanceof RefusedError && error.status === 404;
@@ -59,7 +60,7 @@ async function checkCredentials({ identity, transport }: CheckContext): Promise<
 
 async function checkClock({ answer }: CheckContext): Promise<Finding> {
   const { date, askedAtMs, tookMs } = await answer();
-  if (!date) return skip("the control plane does not tell its time");
+  if (!date) return skip("the control plane does not say its time");
   // It tells whole seconds, of a moment between the question and its answer.
   const serverMs = date.getTime() + 500;
   const offMs = askedAtMs + tookMs / 2 - serverMs;

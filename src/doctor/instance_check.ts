@@ -35,7 +35,7 @@ async function checkInstance({ loaded, lockHolder }: CheckContext): Promise<Find
     return warn(`${found}; its socket: ${asked.why}`, `sudo ${NAME} restart`);
   }
   if (asked.outcome === "stranger") {
-    return warn(`${found}; its socket is not believed: ${asked.why}`, `chmod 0700 ${folder}`);
+    return warn(`${found}; its socket is not trusted: ${asked.why}`, `chmod 0700 ${folder}`);
   }
   if (asked.outcome !== "answered") return ok(found);
   const status = AgentStatus.safeParse(jsonOf(asked.text));

@@ -1,3 +1,4 @@
+import { localTime } from "../system/local_time.ts";
 import { NAME, SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { findManager } from "../packages/find_manager.ts";
@@ -57,7 +58,7 @@ async function checkSystemd({ run }: CheckContext): Promise<Finding> {
   }
   const again = restarts > 0 ? `, started again ${restarts} times` : "";
   const start = enabled === "enabled" ? "" : `, ${enabled || "not enabled"}`;
-  const time = since ? ` since ${since.toISOString().slice(0, 19)}Z` : "";
+  const time = since ? ` since ${localTime(since)}` : "";
   const found = `${SERVICE} is ${active} (${sub})${time}${start}${again}`;
   if (active === "failed" || sub === "auto-restart") {
     return fail(`${found}; it ended by ${result}`, `${NAME} logs, then sudo ${NAME} start`);

@@ -25,8 +25,8 @@ export async function consumeToken(
       : cause.status === 409
       ? `delete or rename the old node ${hostname} in the Noderax web app, then install again ` +
         "with the same token"
-      : "make a new one in the Noderax web app";
+      : "create a new one in the Noderax web app";
     // Its cause may hold the token.
-    throw new UserError(`The bootstrap token was not taken (${reason}): ${todo}.`);
+    throw new UserError(`The bootstrap token was refused (${reason}): ${todo}.`);
   }
 }

@@ -32,7 +32,7 @@ Deno.test("a hostname that another node has does not cost the bootstrap token", 
   const { nodeId } = cp.addNode({ hostname });
   await assert.rejects(consumeToken(api, token, configSchema.parse({})), {
     name: "UserError",
-    message: "The bootstrap token was not taken (A node with this hostname already exists): " +
+    message: "The bootstrap token was refused (A node with this hostname already exists): " +
       `delete or rename the old node ${hostname} in the Noderax web app, then install again with ` +
       "the same token.",
   });

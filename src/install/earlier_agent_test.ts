@@ -76,7 +76,7 @@ Deno.test("a user that is busy with more than the agent keeps its home, and the 
   await using machine = await earlierMachine();
   machine.answers["/usr/sbin/usermod"] = { code: 8, stderr: "user noderax is currently used" };
   const { shown } = await machine.take(account(machine));
-  assert.match(shown, /^User for tasks: noderax \(its home .*usermod --home.*\), as it is\n$/);
+  assert.match(shown, /^User for tasks: noderax \(its home .*usermod --home.*\), unchanged\n$/);
 });
 
 Deno.test("a rule of sudo alone is an administrator's", async () => {

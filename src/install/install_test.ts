@@ -130,7 +130,7 @@ Deno.test("a token is not used up where what it brings could not be kept", async
   await Deno.mkdir(`${machine.places.identity}.probe`, { recursive: true });
   await assert.rejects(world.install("1", { token: cp.addInstall() }), { name: "UserError" });
   assert.deepEqual(cp.requests.filter(({ path }) => path.endsWith("/consume")), []);
-  assert.match(world.shown, /Undone: program/);
+  assert.match(world.shown, /Rolled back: program/);
 });
 
 Deno.test("a token that is not taken leaves no trace, and both sides hear why", async () => {
@@ -142,7 +142,7 @@ Deno.test("a token that is not taken leaves no trace, and both sides hear why", 
   await assert.rejects(world.install("1", { token }), {
     name: "UserError",
     message:
-      "The bootstrap token was not taken (*** has expired): make a new one in the Noderax web app.",
+      "The bootstrap token was refused (*** has expired): create a new one in the Noderax web app.",
   });
   assert.deepEqual(await machine.content(), before);
   const last = world.told.at(-1);
@@ -182,7 +182,7 @@ Deno.test("a token that is not taken is no approval that is missing", async () =
   await saveConfig(machine.places.config, { enrollment_token: "pending" }, { env });
   const before = await machine.content();
   cp.fault({ path: "/consume", status: 410, body: { message: "expired" } });
-  await assert.rejects(world.install("1", { token: cp.addInstall() }), /token was not taken/);
+  await assert.rejects(world.install("1", { token: cp.addInstall() }), /token was refused/);
   assert.doesNotMatch(world.shown, /approval/);
   assert.deepEqual(await machine.content(), before);
 });
@@ -202,7 +202,7 @@ Deno.test("a machine that has become a node keeps all when the service does not 
 
   world.onceStarted();
   await world.install("1");
-  assert.match(world.shown, /as it is\nService: running and healthy, as it is\n$/);
+  assert.match(world.shown, /unchanged\nService: running and healthy, unchanged\n$/);
   assert.equal(cp.nodes.length, 1);
 });
 
@@ -216,7 +216,10 @@ Deno.test("an upgrade that does not get well puts the old agent back, and starts
   world.onceStarted({ code: 1, stdout: "unhealthy" });
   await assert.rejects(world.install("2"), { message: /was not healthy/ });
   assert.deepEqual(await machine.content(), before);
-  assert.match(world.shown, /Undone: program in \S+\nUndone: the service runs as before\n$/);
+  assert.match(
+    world.shown,
+    /Rolled back: program in \S+\nRolled back: the service runs as before\n$/,
+  );
   assert.equal(machine.calls.at(-1), "systemctl restart noderax-agent.service");
 
   // One that fails again and again waits for its next start just then.

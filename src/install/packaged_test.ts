@@ -59,7 +59,7 @@ Deno.test("the unit of a package stays, and says so when it does not wait long e
     const config = () =>
       Promise.resolve(configSchema.parse({ shutdownTimeoutMs: shutdown_timeout }));
     const { shown } = await machine.take(packagedUnit(config, (text) => said.push(text)));
-    assert.equal(shown, "Unit: the package's, as it is\n");
+    assert.equal(shown, "Unit: the package's, unchanged\n");
     assert.equal(said.length, warnings);
     assert.match(said[0] ?? "TimeoutStopSec=3720s", /TimeoutStopSec=3720s/);
   }

@@ -80,7 +80,10 @@ export function settings(machine: Machine, options: SettingsOptions): Step {
       await must(run, "chown", "root:root", places.config);
       warnings.forEach(warn);
       const rest = taken ? `; others could write the one before, which is in ${taken.aside}` : "";
-      return { told: `${places.config} (${names || "now root's alone"}${rest})`, changed: true };
+      return {
+        told: `${places.config} (${names || "now owned by root alone"}${rest})`,
+        changed: true,
+      };
     },
   };
 }

@@ -4,11 +4,11 @@ import { messageOf } from "../system/user_error.ts";
 /** The stages of an installation, with what the web app shows of each (contract: Enrollment). */
 const STAGES = {
   installer_started: { percent: 5, message: "The installer has started" },
-  dependencies_installing: { percent: 10, message: "The machine is looked at" },
-  dependencies_ready: { percent: 20, message: "The machine has what the agent needs" },
-  service_user_ready: { percent: 30, message: "The user for tasks is there" },
-  binary_download_started: { percent: 40, message: "The program is copied" },
-  binary_downloaded: { percent: 60, message: "The program is in place" },
+  dependencies_installing: { percent: 10, message: "The machine is being checked" },
+  dependencies_ready: { percent: 20, message: "The machine meets all requirements" },
+  service_user_ready: { percent: 30, message: "The user for tasks exists" },
+  binary_download_started: { percent: 40, message: "The program is being copied" },
+  binary_downloaded: { percent: 60, message: "The program is installed" },
   agent_bootstrapping: { percent: 75, message: "The machine is enrolled" },
   service_started: { percent: 100, message: "The agent is running" },
 } as const;

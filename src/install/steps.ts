@@ -54,7 +54,7 @@ export async function runSteps(steps: readonly Step[], options: StepsOptions): P
       if (step.begins) await reached?.(step.begins);
       const { told, changed } = await step.run(undos, changedBefore);
       changedBefore ||= changed;
-      print(`${step.talks ? "  " : ""}${told}${changed || step.looks ? "" : ", as it is"}\n`);
+      print(`${step.talks ? "  " : ""}${told}${changed || step.looks ? "" : ", unchanged"}\n`);
       if (step.ends) await reached?.(step.ends);
     } catch (error) {
       print(`${step.talks ? "  " : ""}${signal.aborted ? "interrupted" : "failed"}\n`);
@@ -105,9 +105,9 @@ export class Undos {
     for (const { what, undo } of [...this.#undos.reverse(), ...this.#last]) {
       try {
         await undo();
-        print(`Undone: ${what}\n`);
+        print(`Rolled back: ${what}\n`);
       } catch (error) {
-        print(`Not undone: ${what} (${messageOf(error)})\n`);
+        print(`Not rolled back: ${what} (${messageOf(error)})\n`);
       }
     }
     this.#undos = [];

@@ -41,7 +41,7 @@ Deno.test("steps are taken in order, a line each, and told to the control plane"
   const story: string[] = [];
   const { shown, thrown, stages } = await run(threeSteps(story, () => Promise.resolve()));
   assert.equal(thrown, undefined);
-  assert.equal(shown, "a: done, as it is\nb: done\nc:\n  true\n");
+  assert.equal(shown, "a: done, unchanged\nb: done\nc:\n  true\n");
   assert.deepEqual(story, ["do a", "do b"]);
   const both = ["binary_download_started", "binary_downloaded"];
   assert.deepEqual(stages, [...both, ...both]);
@@ -53,7 +53,10 @@ Deno.test("a failure undoes what was done, the latest first, whatever fails mean
   const { shown, thrown } = await run(threeSteps(story, () => Promise.reject(failure)));
   assert.equal(thrown, failure);
   assert.deepEqual(story, ["do a", "do b", "undo b", "undo a", "undo all"]);
-  assert.match(shown, /c:\n {2}failed\nNot undone: c \(it is stuck\)\nUndone: b\nUndone: a\n/);
+  assert.match(
+    shown,
+    /c:\n {2}failed\nNot rolled back: c \(it is stuck\)\nRolled back: b\nRolled back: a\n/,
+  );
 });
 
 Deno.test("what the system refuses is a sentence, a bug stays one", async () => {

@@ -15,7 +15,7 @@ export function unitFile({ places, run }: Machine, render: () => Promise<string>
       const text = await render();
       const same = await isThere(places.unit) && await Deno.readTextFile(places.unit) === text;
       if (same) return { told: places.unit, changed: false };
-      undos.add("systemd's idea of the unit", reload);
+      undos.add("systemd's view of the unit", reload);
       await keepFile(undos, places.unit);
       await writeFileAtomic(places.unit, text, { mode: 0o644, followLinks: true });
       await reload();

@@ -71,7 +71,7 @@ export class RootAccess {
       await access.#takeUp();
     } catch (error) {
       const problem = `${path} cannot be used, so root access is off until it is set again`;
-      logger.error("root access that was kept is lost", { problem, error: messageOf(error) });
+      logger.error("saved root access is lost", { problem, error: messageOf(error) });
       access.#set("", "off", problem);
       await copyOwn(path, `${path}.corrupt`).catch(() => {});
       await access.#keep();
@@ -178,7 +178,7 @@ export class RootAccess {
       const problem = `it is applied, but a restart of the agent may forget it: ${
         messageOf(error)
       }`;
-      if (!this.#keepError) this.#logger.warn("root access cannot be kept", { problem });
+      if (!this.#keepError) this.#logger.warn("root access cannot be saved", { problem });
       this.#keepError = problem;
     }
     // The record says so as well, so nothing is lost where this fails.

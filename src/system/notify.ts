@@ -28,7 +28,7 @@ export function openNotifier(
   const name = env("NOTIFY_SOCKET");
   if (!name) return undefined;
   const warn = (error: unknown) =>
-    logger.warn("service manager cannot be told how the agent is", {
+    logger.warn("service manager cannot be notified", {
       socket: name,
       error: messageOf(error),
     });
@@ -69,7 +69,7 @@ class LibcNotifier implements Notifier {
     using opened = new DisposableStack();
     const libc = opened.use(this.#libc);
     const socket = libc.symbols.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    this.#socket = libc.check(socket, "no socket can be made");
+    this.#socket = libc.check(socket, "no socket can be created");
     opened.move();
   }
 

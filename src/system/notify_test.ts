@@ -27,7 +27,7 @@ Deno.test("where no service manager listens nothing is opened", () => {
 Deno.test("a socket that is not there, or of no use, is warned of once", () => {
   const foreign = notifier("vsock:2:1234");
   assert.equal(foreign.notifier, undefined);
-  assert.match(foreign.lines.join(), /"warn".*cannot be told.*vsock/);
+  assert.match(foreign.lines.join(), /"warn".*cannot be notified.*vsock/);
   const missing = notifier("/nowhere/notify.sock");
   using opened = missing.notifier;
   assert(opened);

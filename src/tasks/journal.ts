@@ -121,7 +121,7 @@ export class TaskJournal {
   async sweep(isAtWork: (taskId: string) => boolean): Promise<void> {
     await this.#attempt(async () => {
       const files = await sweepJournal(this.#folder, isAtWork);
-      if (files.length > 0) this.#logger.info("old files of tasks are removed", { files });
+      if (files.length > 0) this.#logger.info("old files of tasks were removed", { files });
     });
   }
 

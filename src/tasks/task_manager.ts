@@ -65,12 +65,12 @@ export class TaskManager {
   take(task: Task): boolean {
     const { journal, logger } = this.#deps;
     if (this.#work.has(task.id)) {
-      logger.info("task came again while it is running", { taskId: task.id });
+      logger.info("task was received again while it is running", { taskId: task.id });
       return false;
     }
     const ended = journal.ended.get(task.id);
     if (ended) {
-      logger.info("task came again after it has ended here", { taskId: task.id });
+      logger.info("task was received again after its end", { taskId: task.id });
       this.#track(task.id, () => this.#answerAgain(task.id, ended));
       return false;
     }
@@ -140,7 +140,7 @@ export class TaskManager {
     const done = work()
       .catch((error) => {
         const fields = { taskId, error: messageOf(error) };
-        if (error instanceof RefusedError) logger.info("task is not wanted any more", fields);
+        if (error instanceof RefusedError) logger.info("task is no longer wanted", fields);
         else if (error instanceof GivenUpError) logger.info("task is left for later", fields);
         else logger.error("task could not be handled", fields);
       })

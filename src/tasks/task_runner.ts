@@ -342,7 +342,7 @@ export class TaskRunner {
       return await type?.afterOrphan?.(this.#context(log, () => Promise.resolve()));
     } catch (error) {
       const fields = { error: messageOf(error) };
-      this.#logger.warn("what the task has left could not be looked at", fields);
+      this.#logger.warn("remains of the task could not be checked", fields);
       return undefined;
     }
   }
@@ -387,7 +387,7 @@ export class TaskRunner {
     if (this.#isGone) {
       await this.#close(log, { ...outcome, status: "failed" });
     } else if (error instanceof GivenUpError) {
-      this.#logger.warn("task end is kept for the next start", { error: messageOf(error) });
+      this.#logger.warn("task end is saved for the next start", { error: messageOf(error) });
       await log.close();
     } else {
       this.#logger.error("control plane refuses the end of the task", { error: messageOf(error) });

@@ -225,7 +225,7 @@ export class TerminalSession {
       const left = await endTaskProcesses(sessionId, group, HANGUP_GRACE_MS, "SIGHUP");
       if (left > 0) this.#logger.warn("processes of the terminal cannot be ended", { left });
     } catch (error) {
-      this.#logger.error("processes of the terminal cannot be looked for", { error });
+      this.#logger.error("processes of the terminal cannot be listed", { error });
     }
     this.#giveUpTimer = setTimeout(() => this.#giveUp.abort(), STOP_DELIVERY_MS);
   }

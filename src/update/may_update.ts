@@ -54,7 +54,7 @@ export async function updateOrigin(
   const stranger = await whoElseWrites(machine.places.config, [0]);
   if (stranger !== undefined) {
     throw new UserError(
-      `update_source and update_public_key are not believed, because ${stranger}: make the ` +
+      `update_source and update_public_key are not trusted, because ${stranger}: make the ` +
         "configuration root's alone.",
     );
   }

@@ -47,7 +47,7 @@ Deno.test({
     await using machine = await installed();
     assert.deepEqual(await updateOrigin(CONFIG, machine), { source: SOURCE, keys: KEY });
     await Deno.chown(machine.places.config, 65_534, 65_534);
-    await assert.rejects(updateOrigin(CONFIG, machine), /are not believed, because .* user 65534/);
+    await assert.rejects(updateOrigin(CONFIG, machine), /are not trusted, because .* user 65534/);
   },
 });
 

@@ -27,7 +27,7 @@ export const SERVICE_STEPS: Steps = {
     await scene.machine.output("systemctl", "reload", SERVICE);
     await scene.until("the agent to read its configuration", async () => {
       return (await scene.journal()).some(({ message }) =>
-        message.includes("configuration read again")
+        message.includes("configuration reloaded")
       );
     });
     assert.equal(await scene.property("MainPID"), pid);

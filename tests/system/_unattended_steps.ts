@@ -149,7 +149,7 @@ export function unattendedSteps(): Steps {
       const refused = await machine.run(program, "install", "--non-interactive");
       tell(`\n# install --non-interactive     (over an agent in Go)\n${refused.stderr}`);
       assert.equal(refused.code, 2);
-      assert.match(refused.stderr, /config\.json is not believed, because .* needs --api-url/);
+      assert.match(refused.stderr, /config\.json is not trusted, because .* needs --api-url/);
       assert.equal(await scene.property("ActiveState"), "active");
 
       const flags = ["--api-url", controlPlane.url, "--bootstrap-token", "f".repeat(64)];

@@ -114,7 +114,7 @@ export class Storm {
       await this.#agent.kill();
     }
     for (const { time, msg, ...fields } of this.#agent.events.slice(-TOLD_EVENTS)) {
-      if (/realtime|terminal|output goes on/.test(msg)) {
+      if (fields.level !== "debug" || msg.startsWith("output goes on")) {
         this.story.push(`${time}  ${msg} ${JSON.stringify(fields)}`);
       }
     }
@@ -313,7 +313,7 @@ export class Storm {
     await this.#agent.waitForLog("agent started");
     for (const [id, lines] of this.#tasks) {
       await this.#fleet.ended(id, SIGHT_MS);
-      await this.#fleet.closed(id);
+      await this.#closed(id);
       await assertKept(this.#fleet, cp.task(id), lines);
       assert.deepEqual(await livingWith(id), [], `left of ${id}`);
     }
@@ -325,6 +325,17 @@ export class Storm {
     assert.equal((await this.#agent.stop()).code, 0);
     const left = await Array.fromAsync(Deno.readDir(`${stateFolder}/tasks`), ({ name }) => name);
     assert.deepEqual(left.filter((name) => name !== "ended.jsonl"), [], "files are left");
+  }
+
+  async #closed(id: string): Promise<void> {
+    try {
+      await this.#fleet.closed(id);
+    } catch (error) {
+      const { controlPlane: cp, tasksFolder } = this.#fleet;
+      const files = await Array.fromAsync(Deno.readDir(tasksFolder), ({ name }) => name);
+      this.story.push(`files: ${files.join(", ")}\n${cp.describe(id)}`);
+      throw error;
+    }
   }
 
   /** What it holds is compared with an agent that has lived through nothing. */

@@ -20,6 +20,9 @@ import { HttpTransport } from "../../src/control_plane/http.ts";
 import { retryAfterMs } from "../../src/control_plane/retry_after.ts";
 import * as schemas from "../../src/control_plane/schemas.ts";
 import { parseIdentity } from "../../src/identity/identity_file.ts";
+import { openLog, pull } from "../../src/logs/_test_spool.ts";
+import { LineDecoder, MAX_ENTRY_CODE_POINTS, toLogEntry } from "../../src/logs/log_entries.ts";
+import { SecretMask } from "../../src/logs/secret_mask.ts";
 import { reasonsIn } from "../../src/packages/apt.ts";
 import { parseAptList, parseDpkgColumns } from "../../src/packages/apt_list.ts";
 import { parseDpkg } from "../../src/packages/dpkg.ts";
@@ -345,6 +348,71 @@ function argumentsDoor(): Door {
   });
 }
 
+/** What an entry must be for the control plane to store it. */
+function judgeLine(line: string): void {
+  assert(line !== "" && line.isWellFormed() && !line.includes("\0"), JSON.stringify(line));
+  assert([...line].length <= MAX_ENTRY_CODE_POINTS);
+}
+
+/** Bytes as programs print them: text, what is no text, long lines, and lines that are written over. */
+const bytes = fc.oneof(
+  fc.uint8Array({ maxLength: 40 }),
+  fc.string({ unit: "binary", maxLength: 20 }).map((text) => new TextEncoder().encode(text)),
+  fc.constantFrom("\n", "\r\n", "\r", "50%\r100%\n", "\0\n", "x".repeat(6_000), "💥".repeat(5_001))
+    .map((text) => new TextEncoder().encode(text)),
+);
+
+function judgeOutput(chunks: Uint8Array[]): void {
+  for (const forPeople of [true, false]) {
+    const decoder = new LineDecoder(new SecretMask(["hunter22"]), forPeople);
+    const text = chunks.map((chunk) => decoder.push(chunk)).join("") + decoder.end();
+    for (const line of text.split("\n").slice(0, -1)) judgeLine(line || " ");
+    assert(text === "" || text.endsWith("\n"));
+  }
+}
+
+/** A task's log that an earlier agent has left, and a disk has changed. */
+async function leftLogDoor(): Promise<Door> {
+  const folder = await memoryFolder();
+  const damage = fc.record({
+    file: fc.constantFrom("t.stdout", "t.stderr", "t.index", "t.cursor"),
+    at: fc.double({ min: 0, max: 1, noNaN: true }),
+    removed: fc.nat({ max: 200 }),
+    added: fc.uint8Array({ maxLength: 30 }),
+  });
+  return {
+    ...each(
+      "log files that are left",
+      fc.array(damage, { minLength: 1, maxLength: 3 }),
+      async (all) => {
+        const prefix = join(folder, "t");
+        const left = await openLog(prefix);
+        for (let i = 0; i < 8; i++) {
+          await left.write(
+            i % 3 === 0 ? "stderr" : "stdout",
+            `${i} 日😀\n`,
+            i,
+          );
+        }
+        await pull(left, 3);
+        await left.close();
+        for (const { file, at, removed, added } of all) {
+          const path = join(folder, file);
+          const before = await Deno.readFile(path).catch(() => new Uint8Array());
+          const from = Math.floor(at * before.length);
+          const after = [...before.subarray(0, from), ...added, ...before.subarray(from + removed)];
+          await Deno.writeFile(path, new Uint8Array(after));
+        }
+        const log = await openLog(prefix, { onDamaged: () => {} });
+        for (const entry of await pull(log)) judgeLine(toLogEntry(entry).line);
+        await log.close();
+        for await (const { name } of Deno.readDir(folder)) await Deno.remove(join(folder, name));
+      },
+    ),
+    close: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
 /** Every door that is within this process. */
 export async function doors(): Promise<Door[]> {
   return [
@@ -357,6 +425,8 @@ export async function doors(): Promise<Door[]> {
       onlySentences(() => parseIdentity("/identity.json", text));
     }),
     await journalDoor(),
+    await leftLogDoor(),
+    many("output of programs", fc.array(bytes, { maxLength: 6 }), judgeOutput),
     argumentsDoor(),
     many("values, durations, sizes, headers", words, judgeWords),
     many("environments", environment, judgeEnvironment),

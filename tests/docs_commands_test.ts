@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "@std/path";
+import { join, resolve } from "@std/path";
 import { Fleet } from "./_agent.ts";
 import { AGENT } from "./_command.ts";
 import { filesIn } from "./_processes.ts";
@@ -24,8 +24,9 @@ Deno.test("the commands that the documentation marks as runnable succeed", async
   await Deno.chmod(fleet.configFile, 0o600);
   const [bin, desk] = [join(fleet.folder, "bin"), join(fleet.folder, "desk")];
   await Promise.all([Deno.mkdir(bin), Deno.mkdir(desk)]);
-  // As the checkout's agent, which is looked for from anywhere.
-  const agent = AGENT.map((word) => word === "mod.ts" ? join(ROOT, word) : word);
+  // The agent that is tested, from any folder: it is named as seen from the checkout.
+  const isThere = (word: string) => /\/|\.ts$/.test(word) && !word.startsWith("-");
+  const agent = AGENT.map((word) => isThere(word) ? resolve(ROOT, word) : word);
   const config = AGENT.includes("mod.ts") ? ["--config", join(ROOT, "deno.json")] : [];
   const [program = "", first = "", ...rest] = agent;
   await command(bin, "noderax-agent", [program, first, ...config, ...rest]);

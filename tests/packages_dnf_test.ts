@@ -163,7 +163,8 @@ Deno.test({
     assert.equal(damaged.status, "failed");
     assert.match(damaged.error, /\(error: .*\): run "rpm --rebuilddb" to repair it/);
     await it.root.run("rpm --rebuilddb");
-    await it.change("packageRemove", ["top"], ["top 2.0-1>"]);
+    // What was installed for it goes with it.
+    await it.change("packageRemove", ["top"], ["base 1.1-1>", "top 2.0-1>"]);
     for (const suffix of ["-wal", "-shm"]) await Deno.remove(database + suffix).catch(() => {});
     await Deno.writeTextFile(database, "no database ".repeat(1_000));
     const payloads = { packageList: {}, packageInstall: { names: ["held"] } };

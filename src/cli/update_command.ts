@@ -16,6 +16,7 @@ import { updateOrigin } from "../update/may_update.ts";
 import { ReleaseVersion } from "../update/release_version.ts";
 import { update } from "../update/update.ts";
 import { UpdateReporter } from "../update/update_reporter.ts";
+import { requireNoUpdate } from "../update/update_unit.ts";
 import { UpdateSource } from "../update/update_source.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
@@ -45,6 +46,7 @@ export async function updateAgent(options: UpdateCommandOptions): Promise<number
   const { apiTlsCaFile } = config;
   using client = apiTlsCaFile ? await clientTrusting(apiTlsCaFile) : createClient();
   const targetId = options.targetId && parse("--target-id", TargetId, options.targetId);
+  if (!targetId) await requireNoUpdate(machine.run);
   const named = options.targetVersion ?? await latest();
   const targetVersion = parse("--target-version", ReleaseVersion, named);
   const request = { targetId, targetVersion, rollback: options.rollback ?? false };

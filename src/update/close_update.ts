@@ -42,17 +42,16 @@ export async function closeUpdate(deps: CloseUpdateDeps): Promise<void> {
     if (signal.aborted) return;
   }
   const { last } = await readUpdateRecord(stateFolder);
-  if (!last || last.closed) return;
+  // A person sees how theirs ends.
+  if (!last || last.closed || last.targetId === undefined) return;
   const { targetId, targetVersion, percent, step } = last;
   if (last.failed !== undefined || targetVersion !== version) {
     const failed = last.failed ??
       `The update to ${targetVersion} was interrupted (${step}); ${version} runs.`;
     warn(failed);
-    if (targetId !== undefined) {
-      const reporter = new UpdateReporter(api, targetId, warn);
-      reporter.failed(failed, percent);
-      if (!await reporter.told(TELL_MS, signal)) return;
-    }
+    const reporter = new UpdateReporter(api, targetId, warn);
+    reporter.failed(failed, percent);
+    if (!await reporter.told(TELL_MS, signal)) return;
   }
   const record = await readUpdateRecord(stateFolder);
   // Another one may have begun meanwhile.

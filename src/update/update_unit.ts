@@ -23,14 +23,22 @@ export async function isUpdating(run: RunTool): Promise<boolean> {
 }
 
 /**
+ * Makes sure that no update is under way by itself.
+ *
+ * @throws {UserError} when one is.
+ */
+export async function requireNoUpdate(run: RunTool): Promise<void> {
+  if (!await isUpdating(run)) return;
+  throw new UserError("Another update of this agent is under way: wait for its end.");
+}
+
+/**
  * Starts an update in a unit of its own.
  *
  * @throws {UserError} when another one runs, or systemd refuses.
  */
 export async function startUpdateUnit(run: RunTool, request: UpdateRequest): Promise<void> {
-  if (await isUpdating(run)) {
-    throw new UserError("Another update of this agent is under way: wait for its end.");
-  }
+  await requireNoUpdate(run);
   const { targetId, targetVersion, rollback } = request;
   await must(
     run,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "@std/path";
 import { Fleet } from "./_agent.ts";
-import { AGENT } from "./_command.ts";
+import { AGENT, FROM_SOURCE } from "./_command.ts";
 import { filesIn } from "./_processes.ts";
 
 const ROOT = join(import.meta.dirname ?? "", "..");
@@ -27,9 +27,9 @@ Deno.test("the commands that the documentation marks as runnable succeed", async
   // The agent that is tested, from any folder: it is named as seen from the checkout.
   const isThere = (word: string) => /\/|\.ts$/.test(word) && !word.startsWith("-");
   const agent = AGENT.map((word) => isThere(word) ? resolve(ROOT, word) : word);
-  const config = AGENT.includes("mod.ts") ? ["--config", join(ROOT, "deno.json")] : [];
-  const [program = "", first = "", ...rest] = agent;
-  await command(bin, "noderax-agent", [program, first, ...config, ...rest]);
+  // Deno takes the permissions of the folder that it is called in, unless told of another one.
+  const config = FROM_SOURCE ? ["--config", join(ROOT, "deno.json")] : [];
+  await command(bin, "noderax-agent", agent.toSpliced(2, 0, ...config));
   await command(bin, "deno", [Deno.execPath()]);
   // npx -y deno@… is this Deno.
   await command(bin, "npx", [Deno.execPath()], 2);

@@ -277,6 +277,29 @@ Deno.test("a damaged journal file is set aside and named, and its task is report
   assert.deepEqual(cp.violations, []);
 });
 
+Deno.test("of a task whose record is damaged no line is told: nobody knows its secrets any more", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { controlPlane: cp } = fleet;
+  const away = cp.fault({ path: "/logs", status: 503 });
+  const id = fleet.shell('echo "it is $TOKEN"; sleep 1000', {
+    environment: { TOKEN: "s3cr3t-value" },
+  });
+  {
+    await using agent = await fleet.agent();
+    const printed = async () => (await textOf(join(fleet.tasksFolder, `${id}.stdout`))) !== "";
+    await eventually("the line on disk", printed);
+    await agent.kill();
+  }
+  await claimsAreOver(cp);
+  away.remove();
+  await Deno.truncate(join(fleet.tasksFolder, `${id}.json`), 40);
+  await using _next = await fleet.agent();
+  const { completion, logs } = await fleet.ended(id);
+  assert.equal(completion?.output, undefined);
+  assert(logs.some(({ line }) => line.includes("lines that were not delivered yet are left out")));
+  assert(!JSON.stringify(logs).includes("s3cr3t"));
+});
+
 Deno.test("a second agent on the same state folder is refused", async () => {
   await using fleet = await Fleet.start();
   await using agent = await fleet.agent();

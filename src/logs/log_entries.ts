@@ -294,11 +294,6 @@ export class EntryBatcher {
     return this.#batches.length === 0;
   }
 
-  /** How much there is, in UTF-16 units. */
-  get units(): number {
-    return LogStream.options.reduce((sum, stream) => sum + this.#units[stream], 0);
-  }
-
   /** The stream that has enough lines for a full entry, if one has. */
   get fullStream(): LogStream | undefined {
     return LogStream.options.find((stream) => this.#units[stream] > MAX_ENTRY_CODE_POINTS);

@@ -162,8 +162,9 @@ export class Spool implements AsyncDisposable {
   /** The newest bytes stay, however little room there is. */
   async #bound(): Promise<void> {
     const { total, step } = this.#limits;
-    while (this.#disk.waitingBytes + this.#overflow.bytes - step > total) {
-      if (!await this.#disk.giveUp(this.#cursor)) break;
+    const disk = this.#disk;
+    while (disk.waitingBytes + disk.waitingIndexBytes + this.#overflow.bytes - step > total) {
+      if (!await disk.giveUp(this.#cursor)) break;
     }
     while (this.#overflow.bytes > total || this.#shared.isOver) {
       if (!this.#overflow.giveUpOldest()) break;

@@ -63,8 +63,10 @@ export class SpoolDisk {
   #syncedAtMs = performance.now();
   /** Whether the file system gives nothing back. */
   #isGrowing = false;
-  /** How much waits to be read, the index included, in bytes. */
+  /** How much waits to be read, in bytes. */
   waitingBytes = 0;
+  /** What the index takes of that, in bytes. */
+  waitingIndexBytes = 0;
   /** How many lines of it end. */
   #waitingLines = 0;
 
@@ -207,7 +209,11 @@ export class SpoolDisk {
         lost.lines += this.#waitingLines;
         for (const stream of LogStream.options) lost.streams.set(stream, false);
         this.#next = this.#indexEnd;
-        this.waitingBytes = this.#waitingLines = this.#within = 0;
+        this.waitingBytes =
+          this.waitingIndexBytes =
+          this.#waitingLines =
+          this.#within =
+            0;
       }
     }
     return lost.streams.size > 0 ? lost : undefined;
@@ -314,7 +320,8 @@ export class SpoolDisk {
   }
 
   #wait({ length, lines }: ChunkRecord, sign: 1 | -1): void {
-    this.waitingBytes += sign * (length + RECORD_BYTES);
+    this.waitingBytes += sign * length;
+    this.waitingIndexBytes += sign * RECORD_BYTES;
     this.#waitingLines += sign * lines;
   }
 

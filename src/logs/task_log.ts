@@ -56,7 +56,8 @@ export class TaskLog {
 
   /** How much is not delivered yet, in bytes, as a rough figure. */
   get undelivered(): number {
-    return this.#spool.unreadBytes + this.#batcher.units;
+    const read = Object.values(this.#readers).map(({ pendingUnits }) => pendingUnits);
+    return read.reduce((sum, units) => sum + units, this.#spool.unreadBytes);
   }
 
   /** Adds bytes of a stream; resolves when they are safe. */
@@ -287,9 +288,14 @@ class StreamReader {
     return { byte, units: isExact ? this.#deliveredUnits - units : 0 };
   }
 
+  /** How much of the text that has come out is not delivered. */
+  get pendingUnits(): number {
+    return Math.max(0, this.units - this.#deliveredUnits);
+  }
+
   /** Whether something is not delivered. */
   get isPending(): boolean {
-    return this.isResuming || this.#deliveredUnits < this.units || !this.decoder.isEmpty;
+    return this.isResuming || this.pendingUnits > 0 || !this.decoder.isEmpty;
   }
 
   /** The place in the index where that begins. */

@@ -258,10 +258,10 @@ export class TaskRunner {
       },
     });
     let log = new TaskLog(spool, this.#mask);
-    if (this.#damage !== undefined && log.undelivered > 0) {
+    if (this.#damage !== undefined) {
+      if (log.undelivered > 0) word = WITHHELD;
       await log.discard();
       log = this.#newLog();
-      word = WITHHELD;
     }
     await log.catchUp();
     if (word !== undefined) await log.write("system", word);

@@ -36,7 +36,7 @@ export async function service(
  *
  * @throws {UserError} that says why the service would not work, and that it was left alone.
  */
-export async function requireStartable(file: string = INSTALLED.config): Promise<void> {
+async function requireStartable(file: string = INSTALLED.config): Promise<void> {
   try {
     const loaded = await loadConfig({
       env: (name) => name === "NODERAX_CONFIG_FILE" ? file : undefined,

@@ -8,7 +8,7 @@ const LOOK_MS = 10_000;
 const FULL_BYTES = 64 * 1024;
 
 /** What is said of a folder whose disk is full; undefined while it has room. */
-export async function diskFullAt(folder: string): Promise<string | undefined> {
+async function diskFullAt(folder: string): Promise<string | undefined> {
   try {
     const { bavail, bsize, files, ffree } = await statfs(folder);
     if (bavail * bsize < FULL_BYTES) return `the disk of ${folder} is full`;

@@ -8,7 +8,7 @@ import { scanJournal } from "./scan_journal.ts";
 import type { LogScanResult } from "./scan_result.ts";
 
 /** Where the machine keeps its logs. */
-export const LOG_FOLDER = "/var/log";
+const LOG_FOLDER = "/var/log";
 
 /** `log.scan`: the end of a log, or what has come since (contract: log.scan). */
 export const logScan: TaskType = logScanIn(LOG_FOLDER);

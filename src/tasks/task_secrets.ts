@@ -69,7 +69,7 @@ const REFERENCE = /(?:name|id|type|file|path|mode)$/i;
  * The passwords within a value that is readable for the rest: a URL or several, a connection string
  * (`key=value;…`, `key=value key=value`). Each comes as it is there and percent-decoded.
  */
-export function passwordsIn(value: string, isSecretName: (name: string) => boolean): string[] {
+function passwordsIn(value: string, isSecretName: (name: string) => boolean): string[] {
   const found: string[] = [];
   for (const [, userInfo = ""] of value.matchAll(USER_INFO)) found.push(...passwordOf(userInfo));
   for (const [, userInfo = ""] of value.matchAll(SLOPPY_USER_INFO)) {
@@ -83,7 +83,7 @@ export function passwordsIn(value: string, isSecretName: (name: string) => boole
 }
 
 /** What of a web address only those know who may post to it: all that comes behind the host. */
-export function secretPathsIn(value: string): string[] {
+function secretPathsIn(value: string): string[] {
   return value.split(/[\s,]+/).flatMap((text) => {
     const url = URL.parse(text);
     if (!url || !/^https?:$/.test(url.protocol)) return [];

@@ -52,6 +52,8 @@ export class SpoolDisk {
   readonly #onError: (error: unknown) => void;
   readonly #files = new Map<LogStream, Deno.FsFile>();
   #index: Deno.FsFile | undefined;
+  /** Whether files may be there: a full disk takes files, and nothing of what is in them. */
+  #isMade = false;
   #indexEnd = HEADER_BYTES;
   readonly #ends: Record<LogStream, number> = { stdout: 0, stderr: 0, system: 0 };
   /** The record that is read next, and how much of its bytes was read. */
@@ -106,7 +108,10 @@ export class SpoolDisk {
     const sizes = { stdout: 0, stderr: 0, system: 0 };
     for (const stream of LogStream.options) {
       const found = await Deno.lstat(this.#path(stream)).catch(() => undefined);
-      if (found?.isFile) sizes[stream] = found.size;
+      if (found?.isFile) {
+        sizes[stream] = found.size;
+        this.#isMade = true;
+      }
     }
     const text = await readOwn(path).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) this.#onError(error);
@@ -114,6 +119,7 @@ export class SpoolDisk {
     });
     const cursor = text === "" ? newCursor() : parseCursor(text.slice(0, HEADER_BYTES));
     const cut = new Map<number, ChunkRecord>();
+    this.#isMade ||= text !== "";
     let isDamaged = cursor === undefined;
     const freed = freedTo(cursor?.record ?? 0, this.#stepBytes);
     for (let at = HEADER_BYTES; at + RECORD_BYTES <= text.length;) {
@@ -149,6 +155,7 @@ export class SpoolDisk {
   /** Adds bytes; false if the disk refuses. */
   async write(record: ChunkRecord, bytes: Uint8Array): Promise<boolean> {
     const { stream, start } = record;
+    this.#isMade = true;
     try {
       if (this.#isGrowing && start > MAX_GROWN_BYTES) {
         throw new Error("the file system takes nothing back of a file that is written");
@@ -280,7 +287,7 @@ export class SpoolDisk {
   /** Removes the files. */
   async remove(): Promise<void> {
     this.close();
-    if (!this.used) return;
+    if (!this.#isMade) return;
     for (const name of [...LogStream.options, "index"]) {
       await Deno.remove(this.#path(name)).catch(() => {});
     }
@@ -309,6 +316,7 @@ export class SpoolDisk {
   /** One small write at a fixed place, which a kill cannot tear. */
   #writeIndex(text: string, at: number): void {
     const isNew = this.#index === undefined;
+    this.#isMade = true;
     this.#index ??= openOwnSync(this.#path("index"), { read: true, write: true, create: true });
     if (isNew && this.#index.statSync().size === 0) this.#writeIndexAt(cursorText(newCursor()), 0);
     this.#writeIndexAt(text, at);

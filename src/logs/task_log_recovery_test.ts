@@ -344,3 +344,16 @@ Deno.test("what a full disk refused leaves no hole in what it takes later", () =
     assert.equal(await log.summary(), "first\nthird");
     await log.discard();
   }));
+
+Deno.test("nothing is left of a log that a full disk took nothing of", () =>
+  withTinyDisk(async (folder) => {
+    using filler = await Deno.open(join(folder, "filler"), { write: true, createNew: true });
+    await assert.rejects(async () => {
+      for (;;) await filler.write(new Uint8Array(4_096));
+    });
+    const log = await openLog(join(folder, "t"), { onDiskError: () => {} });
+    await log.write("stdout", "first\n");
+    assert.equal(textOf(await pull(log), "stdout"), "first\n");
+    await log.discard();
+    assert.deepEqual(await filesIn(folder), ["filler"]);
+  }));

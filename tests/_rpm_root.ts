@@ -4,7 +4,7 @@ import { sh } from "./_second_user.ts";
 /** Another dnf and rpm may be tried: programs that take the same arguments. */
 const DNF = Deno.env.get("NODERAX_TEST_DNF") ?? "/usr/bin/dnf";
 const RPM = Deno.env.get("NODERAX_TEST_RPM") ?? "/usr/bin/rpm";
-const PROGRAMS = [RPM, "/usr/bin/rpmbuild", DNF, "/usr/bin/createrepo_c"];
+const PROGRAMS = [RPM, DNF, "/usr/bin/rpmbuild", "/usr/bin/createrepo_c", "/usr/bin/sqlite3"];
 /** Whether there are rpm, rpmbuild, dnf and createrepo_c here, and they can be used. */
 export const HAS_DNF = Deno.uid() === 0 &&
   PROGRAMS.every((program) => {
@@ -16,7 +16,9 @@ export const HAS_DNF = Deno.uid() === 0 &&
   });
 
 /** What a test that needs them says where they are missing. */
-export const NEEDS_DNF = HAS_DNF ? "" : " (ignored: needs root, rpm, dnf and createrepo-c)";
+export const NEEDS_DNF = HAS_DNF
+  ? ""
+  : " (ignored: needs root, rpm, dnf, createrepo-c and sqlite3)";
 
 /**
  * A package with this script in lua says in /held/limit how much it may open, and waits for a file /go

@@ -159,7 +159,7 @@ Deno.test("enroll asks until it hears an address, waits, and saves the identity 
   cp.approve(enrollment.token);
   const { code, stdout, stderr } = await asked;
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /An email address is needed\.\n.*"nobody" is no email.*\n.*"me@" is no/);
+  assert.match(stdout, /An email address is needed\.\n.*"nobody" is not an email.*\n.*"me@" is not/);
   assert.ok(stdout.includes(`Enrollment token: ${enrollment.token}\n`));
   assert.match(stdout, /Now approve .* in the Noderax web app, signed in as Me@Example\.com/);
   assert.match(stdout, /start the agent with `noderax-agent run`/);
@@ -420,7 +420,7 @@ Deno.test("bootstrap makes a machine a node by a token, and asks nobody", async 
   const wrong = "a-token-that-nobody-made";
   const refused = await bootstrap(...flags, "--api-url", cp.url, "--bootstrap-token", wrong);
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /bootstrap token was not/);
+  assert.match(refused.stderr, /Bootstrap token was not/);
   assert.doesNotMatch(refused.stdout + refused.stderr, /nobody-made/);
   await assert.rejects(Deno.stat(config), Deno.errors.NotFound);
 

@@ -159,7 +159,10 @@ Deno.test("enroll asks until it hears an address, waits, and saves the identity 
   cp.approve(enrollment.token);
   const { code, stdout, stderr } = await asked;
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /An email address is needed\.\n.*"nobody" is not an email.*\n.*"me@" is not/);
+  assert.match(
+    stdout,
+    /An email address is needed\.\n.*"nobody" is not an email.*\n.*"me@" is not/,
+  );
   assert.ok(stdout.includes(`Enrollment token: ${enrollment.token}\n`));
   assert.match(stdout, /Now approve .* in the Noderax web app, signed in as Me@Example\.com/);
   assert.match(stdout, /start the agent with `noderax-agent run`/);

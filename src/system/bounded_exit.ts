@@ -3,7 +3,8 @@
  * deliver what is pending, at a collector that does not answer for many seconds.
  */
 export function boundExit(limitMs: number): void {
-  // Deno.exit blocks this thread: only another one can end the process then.
+  // Deno.exit blocks this thread: only another one can end the process then. It has modules of its
+  // own, so this is the one function of the C library that libc.ts does not bind.
   globalThis.addEventListener("unload", () => {
     const script = `
       const parameters = ["i32"];

@@ -1,5 +1,6 @@
 /**
- * Every function of the C library that the agent calls, and the one place that opens it. Deno's own
+ * Every function of the C library that the agent calls, and the one place that opens it (but for the
+ * worker of bounded_exit.ts). Deno's own
  * operations come first: this is for what they do not reach. A module wraps the functions that it
  * needs, under names of its own, and passes every result that may be -1 through {@linkcode Libc.check}.
  *

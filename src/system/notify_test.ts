@@ -34,5 +34,5 @@ Deno.test("a socket that is not there, or of no use, is warned of once", () => {
   opened.tell("READY=1");
   opened.tell("WATCHDOG=1");
   assert.equal(missing.lines.length, 1);
-  assert.match(missing.lines[0] ?? "", /"warn".*cannot be told.*\/nowhere/);
+  assert.match(missing.lines[0] ?? "", /"warn".*cannot be notified.*\/nowhere/);
 });

@@ -15,6 +15,7 @@ import { LIFE_STEPS } from "./_life_steps.ts";
 import { Machine } from "./_machine.ts";
 import { CannotBoot, rootFileSystem } from "./_rootfs.ts";
 import { Scene, type Steps } from "./_scene.ts";
+import { STATE_STEPS } from "./_state_steps.ts";
 import { SERVICE_STEPS } from "./_service_steps.ts";
 import { TAKE_OVER_STEPS } from "./_take_over_steps.ts";
 import { unattendedSteps } from "./_unattended_steps.ts";
@@ -33,6 +34,7 @@ Deno.test({
         ...INSTALL_STEPS,
         ...LIFE_STEPS,
         ...SERVICE_STEPS,
+        ...STATE_STEPS,
         ...UPGRADE_STEPS,
       });
     });

@@ -42,8 +42,9 @@ A key whose section says "SIGHUP" takes effect when the running agent reads its 
 asks at a terminal, and says so elsewhere. \`--restart\` restarts without asking; running tasks have
 \`shutdown_timeout\` to finish. An identity is replaced only with \`--force\`.
 
-\`config set\` refuses a value that is not allowed. It complains of a CA file or an account that
-cannot be used on this machine, and refuses it if the service would read it.
+\`config set\` refuses a value that is not allowed. It complains of an address where no control plane
+answers, and of a CA file or an account that cannot be used on this machine; it refuses them if the
+service would read them, unless \`--force\` is given.
 
 ## Keys
 

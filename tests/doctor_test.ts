@@ -57,7 +57,7 @@ Deno.test("doctor says all of it in columns, and leaves the running agent's sess
 
   await fleet.configure({ realtime_enabled: true, run_as_user: "nobody" });
   agent.signal("SIGHUP");
-  await agent.waitForLog("configuration read again");
+  await agent.waitForLog("configuration reloaded");
   const waiting = (await examine(fleet.configFile)).of("instance");
   assert.match(
     waiting,

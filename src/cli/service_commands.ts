@@ -4,7 +4,7 @@ import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
-import { ENTRY_OPTIONS, parseEntry } from "./journal_entry.ts";
+import { ENTRY_OPTIONS, type JournalEntry, parseEntry } from "./journal_entry.ts";
 import { MainProcesses } from "./main_processes.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { clock, Progress } from "./progress.ts";
@@ -123,14 +123,27 @@ async function waitingFor<T>(action: ServiceAction, work: () => Promise<T>): Pro
 }
 
 /** The last lines of the service's log, for a person. */
-export async function endOfLog(
+async function endOfLog(state: ServiceState, run: RunTool): Promise<string[]> {
+  const entries = await lastEntries(run, LINES_AFTER_FAILURE);
+  const mains = new MainProcesses(state);
+  return await Promise.all(entries.map((entry) => mains.describe(entry)));
+}
+
+/** The last lines that the agent itself has left, for a person; those of systemd where it has none. */
+export async function lastWords(
   state: ServiceState,
+  count: number,
   run: RunTool = runTool,
-  count = LINES_AFTER_FAILURE,
 ): Promise<string[]> {
+  const entries = await lastEntries(run, LINES_AFTER_FAILURE + count);
+  const own = entries.filter(({ _PID }) => _PID !== "1");
+  const mains = new MainProcesses(state);
+  const shown = (own.length > 0 ? own : entries).slice(-count);
+  return await Promise.all(shown.map((entry) => mains.describe(entry)));
+}
+
+async function lastEntries(run: RunTool, count: number): Promise<JournalEntry[]> {
   const tail = ["-u", SERVICE, "-n", String(count), "-q"];
   const { stdout } = await run("journalctl", ...ENTRY_OPTIONS, ...tail);
-  const mains = new MainProcesses(state);
-  const lines = stdout.split("\n").filter(Boolean);
-  return await Promise.all(lines.map((line) => mains.describe(parseEntry(line))));
+  return stdout.split("\n").filter(Boolean).map(parseEntry);
 }

@@ -17,11 +17,10 @@ import { jsonOf } from "../system/json.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { type Health, healthLine } from "../health/verdict.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
-import { runTool } from "../system/tool.ts";
 import { EXIT_FAILED, messageOf } from "../system/user_error.ts";
 import { downHealth } from "./down_health.ts";
 import { print, PROGRAM } from "./output.ts";
-import { endOfLog } from "./service_commands.ts";
+import { lastWords } from "./service_commands.ts";
 import { type Known, renderStatus, runs, type StatusFacts } from "./status_view.ts";
 import { tellWhichConfig } from "./which_config.ts";
 
@@ -92,7 +91,7 @@ async function ask({ paths, problem }: Place, page: Page): Promise<Told> {
 /** The end of the service's log, or how to see it. */
 async function lastLines(service: ServiceState): Promise<string[]> {
   if (service.load === "not-found") return [];
-  const lines = await endOfLog(service, runTool, SHOWN_LINES);
+  const lines = await lastWords(service, SHOWN_LINES);
   return lines.length > 0 ? lines : [`none that this user may read: sudo ${PROGRAM} logs`];
 }
 

@@ -88,12 +88,15 @@ async function manyTasks(tasks: number): Promise<void> {
   await using fleet = await Fleet.start({ max_tasks: 0 });
   const { controlPlane } = fleet;
   await using agent = await fleet.agent();
-  // Answered, but not kept: the control plane is not to fill the memory with it.
-  const body = { id: crypto.randomUUID(), taskId: crypto.randomUUID() };
-  controlPlane.fault({ method: "POST", path: "/logs", latencyMs: 5, status: 200, body });
   const startedMs = performance.now();
   const print10Mb = `yes ${"x".repeat(99)} | head -n 100000`;
-  const ids = Array.from({ length: tasks }, () => fleet.shell(print10Mb));
+  const ids = Array.from({ length: tasks }, () => {
+    const id = fleet.shell(print10Mb);
+    // Answered, but not kept: the control plane is not to fill the memory with it.
+    const body = { id: crypto.randomUUID(), taskId: id };
+    controlPlane.fault({ method: "POST", path: `/${id}/logs`, latencyMs: 5, status: 200, body });
+    return id;
+  });
   for (const id of ids) await controlPlane.waitForTask(id, ["success"], 3_600_000);
   const took = ms(performance.now() - startedMs);
   const what = `${tasks} tasks of 10 MB at 5 ms a call: peak memory (RSS)`;

@@ -193,7 +193,7 @@ Deno.test({
         `${words}`,
         () => Promise.resolve(words.test(cp.streamText(id, "system"))),
         PATIENCE_MS,
-        () => Promise.resolve(cp.describe(id)),
+        () => Promise.resolve(cp.streamText(id, "system") + cp.describe(id)),
       );
     try {
       const names = ["held", "base"];
@@ -214,11 +214,10 @@ Deno.test({
 
       const other = root.run("dnf -y reinstall held");
       await held();
-      const [waiting, given] = ["packageInstall", "packageRemove"].map((type) =>
-        cp.queueTask({ type, payload: { names: ["top"] } })
-      );
-      assert(waiting !== undefined && given !== undefined);
+      const queue = (type: string) => cp.queueTask({ type, payload: { names: ["top"] } });
+      const waiting = queue("packageInstall");
       await says(waiting, /^\[rpm is busy: waiting up to 120 s for process \d+ \(dnf5?\)\]$/m);
+      const given = queue("packageRemove");
       await says(given, /waiting for another package change of this agent/);
       cp.cancelTask(given);
       assert.equal((await it.ended(given)).status, "cancelled");

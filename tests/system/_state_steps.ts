@@ -100,6 +100,7 @@ export const STATE_STEPS: Steps = {
   },
 
   "status and doctor: stopped": async (scene) => {
+    await scene.tells("stop");
     const text = await shows(scene, "stopped", /^unhealthy: the service is stopped \(fix: sudo /m);
     assert.match(text, /^Last log .*agent stopped|^ .*agent stopped/m);
   },

@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { dirname } from "@std/path";
 import { lockState } from "../agent/instance_lock.ts";
 import type { StatusEndpoints } from "../health/status_endpoints.ts";
@@ -20,6 +21,7 @@ import { PROGRAM } from "./output.ts";
 import { shield } from "./shield.ts";
 import { isUsualConfig } from "./which_config.ts";
 
+const STDOUT = 1;
 /** While the approval is waited for, the log says so this often, in milliseconds. */
 const WAITING_LOG_INTERVAL_MS = 60_000;
 /** At its end the agent waits so long for traces to be exported, in milliseconds. */
@@ -151,7 +153,7 @@ function openLog(level: LoadedConfig["config"]["logLevel"], env: ReadEnv): Logge
 function isJournal(stream: string | undefined): boolean {
   if (stream === undefined) return false;
   try {
-    const { dev, ino } = Deno.statSync("/dev/stdout");
+    const { dev, ino } = fstatSync(STDOUT);
     return stream === `${dev}:${ino}`;
   } catch {
     return false;

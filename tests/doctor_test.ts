@@ -10,6 +10,7 @@ import {
   fleetWithState,
   Peer,
 } from "./_doctor.ts";
+import { mayMount, SmallDisk } from "./_small_disk.ts";
 import { together } from "./_together.ts";
 
 Deno.test("doctor finds a healthy machine healthy, and leaves no trace", async () => {
@@ -143,6 +144,18 @@ Deno.test("doctor names what is wrong with the configuration and the identity", 
           /^fail: no command of a task is run: .* \[look into .*~\S+\/\.profile .*neither exit nor exec\]$/,
         );
       }
+    },
+    "a full disk (needs the right to mount)": async () => {
+      if (!await mayMount()) return;
+      const stateFolder = join(folder, "full");
+      await using disk = await SmallDisk.mount(stateFolder);
+      await Deno.mkdir(join(stateFolder, "tmp"));
+      await disk.fill();
+      const { stdout } = await examineWith(fleet, {
+        state_file: join(stateFolder, "agent_identity.json"),
+      });
+      assert.doesNotMatch(stdout, /mount it/);
+      assert.match(stdout, /free some space/);
     },
     "a user that is not there": async () => {
       const { of } = await examineWith(fleet, { run_as_user: "nobody-here" });

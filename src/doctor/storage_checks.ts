@@ -102,6 +102,8 @@ async function checkTempFolder({ loaded, run }: CheckContext): Promise<Finding> 
     const script = 'printf "#!/bin/sh\\nexit 0\\n" >"$1" && chmod 700 "$1" && "$1"';
     const { code, stderr } = await run("/bin/sh", "-c", script, "sh", program);
     if (code === 0) return ok(`${temp}: programs in it can be run`);
+    // What a shell calls a write that finds no room.
+    if (/I\/O error/.test(stderr)) return warn(`nothing can be written in ${temp}`, FREE_SPACE);
     const judge = Deno.build.standalone ? fail : warn;
     return judge(
       `programs in ${temp} cannot be run (${stderr.split(": ").at(-1)}): no terminals then`,

@@ -29,7 +29,7 @@ type Wishes = ReturnType<typeof readArguments>;
 async function installService(args: string[]): Promise<number> {
   const wishes = readArguments(args);
   if ((await lookUpAccounts()).uid !== 0) {
-    throw new UserError("This needs root: run `sudo deno task install-service`.");
+    throw new UserError("This needs root: run `sudo npx -y deno@2.9.6 task install-service`.");
   }
   await Deno.mkdir(FOLDER, { recursive: true });
   const unpacked = await Deno.makeTempDir({ dir: FOLDER, prefix: "install-" });

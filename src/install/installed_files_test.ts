@@ -207,7 +207,7 @@ Deno.test("a configuration that is there is kept, and only what a service needs 
 Deno.test("what runs from source cannot be installed, a single binary can", async () => {
   const execPath = Deno.execPath();
   const fromSource = findRelease({ standalone: false, execPath });
-  await assert.rejects(fromSource, { message: /deno task install-service/ });
+  await assert.rejects(fromSource, { message: /deno@2\.9\.6 task install-service/ });
   const { parts } = await findRelease({ standalone: true, execPath });
   assert.deepEqual(parts, [{ from: await Deno.realPath(execPath), as: "noderax-agent" }]);
 });

@@ -36,8 +36,8 @@ export async function findRelease(
   const isBundle = await isThere(join(folder, NAME)) && await isThere(join(folder, "lib", "deno"));
   if (!isBundle) {
     throw new UserError(
-      "This program runs from source: run `sudo deno task install-service` in the checkout, which " +
-        "builds what can be installed.",
+      "This program runs from source: run `sudo npx -y deno@2.9.6 task install-service` in the " +
+        "checkout, which builds what can be installed.",
     );
   }
   const parts = BUNDLE.map((name) => ({ from: join(folder, name), as: name }));

@@ -26,7 +26,9 @@ Deno.test("a checkout hands what was asked for to the program that it installs",
     const email = "me@x.org; touch /tmp/no";
     const flags = ["--api-url", "https://x", "--email", email, "--bootstrap-token", TOKEN];
     const { code, output } = await installService("--binary", binary, ...flags);
-    if (Deno.uid() !== 0) return assert.match(output, /run `sudo deno task install-service`/);
+    if (Deno.uid() !== 0) {
+      return assert.match(output, /run `sudo npx -y deno@2\.9\.6 task install-service`/);
+    }
     assert.equal(code, 7, output);
     const config = join(ROOT, "config.json");
     const said = ["install", "--api-url", "https://x", "--email", email, `mirror ${config}`];

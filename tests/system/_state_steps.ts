@@ -111,13 +111,13 @@ export const STATE_STEPS: Steps = {
     await machine.output(
       "sed",
       "-i",
-      's/"api_url"/"log_level": "loud",\\n  "api_url"/',
+      's/"api_url"/"task_timeout": "long",\\n  "api_url"/',
       INSTALLED.config,
     );
     const { code } = await scene.agent("start");
     assert.equal(code, 1);
     const text = await shows(scene, "crash loop", /again and again.* last exit: exit code 1/m);
-    assert.match(text, /Last log .*\n?.*log_level is "loud"/);
+    assert.match(text, /Last log .*\n?.*task_timeout is "long"/);
     await machine.output("mv", "/root/config.json", INSTALLED.config);
     await scene.tells("start");
     await scene.well();

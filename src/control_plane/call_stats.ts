@@ -19,6 +19,7 @@ export class CallStats {
   readonly #now: () => number;
   readonly #onChange: () => void;
   #turnedMs: number;
+  #failingMs: number | undefined;
   /** How many were answered. */
   answers = 0;
   /** How many were not, or were refused. */
@@ -29,6 +30,8 @@ export class CallStats {
   failure: CallFailure | undefined;
   /** Whether the last one failed. */
   failing = false;
+  /** Whether no call is made for now, or none has been answered since. */
+  paused = false;
 
   /** `now` is a clock that only goes forward, in milliseconds; `onChange` hears of every call. */
   constructor(now: () => number, onChange: () => void) {
@@ -42,11 +45,20 @@ export class CallStats {
     this.#turnedMs = this.#now();
   }
 
+  /** Says that not to call is what the loop is to do for now; how its last call went is past. */
+  pause(): void {
+    this.begin();
+    if (this.paused && !this.failing) return;
+    this.paused = true;
+    this.failing = false;
+    this.#onChange();
+  }
+
   /** Notes an answer. */
   answered(): void {
     this.answers++;
     this.answeredMs = this.#turnedMs = this.#now();
-    this.failing = false;
+    this.failing = this.paused = false;
     this.#onChange();
   }
 
@@ -55,11 +67,17 @@ export class CallStats {
     this.failures++;
     this.#turnedMs = this.#now();
     const kind = callFailureKind(error);
+    if (!this.failing) this.#failingMs = this.#turnedMs;
     const goesOn = this.failing && this.failure?.kind === kind;
     const sinceMs = goesOn && this.failure ? this.failure.sinceMs : this.#turnedMs;
     this.failure = { atMs: this.#turnedMs, sinceMs, kind, why: oneLine(messageOf(error)) };
     this.failing = true;
     this.#onChange();
+  }
+
+  /** For how long nothing but failures has come, in milliseconds; 0 where the last did not fail. */
+  get failingForMs(): number {
+    return this.failing ? this.#now() - (this.#failingMs ?? this.#turnedMs) : 0;
   }
 
   /** For how long no call has come to an end, in milliseconds. */

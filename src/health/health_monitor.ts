@@ -8,7 +8,7 @@ import { oneLine } from "../system/one_line.ts";
 import { VERSION } from "../system/version.ts";
 import type { TasksSnapshot } from "../tasks/task_manager.ts";
 import type { AgentStatus } from "./agent_status.ts";
-import { type Health, judge, type Judgement } from "./verdict.ts";
+import { type Health, type HealthFacts, judge, type Judgement } from "./verdict.ts";
 
 /** The longest pause between two calls, where the credentials are refused, in milliseconds. */
 const LONGEST_PAUSE_MS = 60_000;
@@ -127,6 +127,7 @@ export class HealthMonitor {
       answers: this.controlPlaneAnswers,
       answered: this.#watched().some(({ answeredMs }) => answeredMs !== undefined),
       failure: refused ?? failures[0],
+      failingLoop: this.#failingLoop(),
       diskFull: this.#diskFull,
       realtime: { enabled: this.#config.realtimeEnabled, ...this.#realtimeSnapshot() },
     });
@@ -135,7 +136,30 @@ export class HealthMonitor {
   /** Whether the control plane has answered lately. */
   get controlPlaneAnswers(): boolean {
     const answeredMs = Math.max(...this.#watched().map(({ answeredMs = -Infinity }) => answeredMs));
-    return this.#now() - answeredMs <= this.#callMs(false) + LATE_MS;
+    return this.#now() - answeredMs <= (this.claims.paused ? this.#beatMs : this.#claimMs);
+  }
+
+  /** The loop that has nothing but failures for longer than it may; the claims weigh more. */
+  #failingLoop(): HealthFacts["failingLoop"] {
+    if (this.#phase !== "running") return undefined;
+    const { claims, heartbeats } = this;
+    if (claims.failure && claims.failingForMs > this.#claimMs) {
+      return { loop: "claims", ...claims.failure };
+    }
+    if (heartbeats.failure && heartbeats.failingForMs > this.#beatMs) {
+      return { loop: "heartbeats", ...heartbeats.failure };
+    }
+    return undefined;
+  }
+
+  /** Within this time claims are answered, in milliseconds. */
+  get #claimMs(): number {
+    return this.#callMs(false) + LATE_MS;
+  }
+
+  /** Within this time heartbeats are answered, in milliseconds. */
+  get #beatMs(): number {
+    return this.#config.heartbeatIntervalMs + this.#config.requestTimeoutMs + LATE_MS;
   }
 
   /** How the agent is, in a few words on one line. */

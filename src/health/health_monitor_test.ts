@@ -208,3 +208,44 @@ Deno.test("a full disk degrades the agent until it has room; a claim loop that s
   health.diskSeen(undefined);
   assert.equal(health.health.state, "healthy");
 });
+
+Deno.test("sustained failure of one of two loops is seen beside the other that works", async () => {
+  for (
+    const [bad, good, verdict] of [
+      ["claims", "heartbeats", "unhealthy control_plane_unreachable all claims fail: HTTP 503"],
+      ["heartbeats", "claims", "degraded control_plane_unreachable all heartbeats fail: HTTP 503"],
+    ] as const
+  ) {
+    const { health, clock } = await monitor({ HEARTBEAT_INTERVAL: "15s" });
+    const verdicts = [0, 30_000, 1].map((ms) => {
+      clock.ms += ms;
+      health[bad].failed(new Error("HTTP 503"));
+      health[good].answered();
+      const { state, code, what } = health.health;
+      return [state, code, what].join(" ").trim();
+    });
+    assert.deepEqual(verdicts, ["healthy healthy", "healthy healthy", verdict]);
+    health[bad].answered();
+    assert.equal(health.health.state, "healthy");
+  }
+});
+
+Deno.test("while there is enough to do, heartbeats alone tell, in their own time", async () => {
+  const { health, clock } = await monitor({ HEARTBEAT_INTERVAL: "5m" });
+  health.heartbeats.answered();
+  health.claims.failed(new Error("connection reset"));
+  health.claims.pause();
+  const states: string[] = [];
+  for (const ms of [315_000, 1]) {
+    clock.ms += ms;
+    health.claims.pause();
+    states.push(health.health.state);
+  }
+  health.heartbeats.answered();
+  clock.ms += 200_000;
+  health.claims.failed(new Error("one failure after the pause is no outage"));
+  states.push(health.health.state);
+  clock.ms += 30_001;
+  states.push(health.health.state);
+  assert.deepEqual(states, ["healthy", "unhealthy", "healthy", "unhealthy"]);
+});

@@ -47,6 +47,8 @@ export interface HealthFacts {
   answered: boolean;
   /** The failure of calls that is not over: the refused one first. */
   failure: { kind: CallFailureKind; why: string; sinceMs: number } | undefined;
+  /** The loop whose calls have failed for too long, though others are answered. */
+  failingLoop?: { loop: "claims" | "heartbeats" } & NonNullable<HealthFacts["failure"]> | undefined;
   /** Why nothing more can be written to the state folder, and since when. */
   diskFull: { what: string; sinceMs: number } | undefined;
   /** The realtime session. */
@@ -96,7 +98,8 @@ export function judge(facts: HealthFacts): Judgement {
   if (failure && (failure.kind !== "unreachable" || !answers)) {
     const { kind, why, sinceMs } = failure;
     const problem = PROBLEMS[kind];
-    const state = kind === "nonsense" && answers ? "degraded" : "unhealthy";
+    const works = answers && facts.failingLoop?.loop !== "claims";
+    const state = kind === "nonsense" && works ? "degraded" : "unhealthy";
     return { state, ...problem, what: `${problem.what}: ${why}`, sinceMs };
   }
   if (phase === "waiting for approval") {
@@ -111,6 +114,11 @@ export function judge(facts: HealthFacts): Judgement {
     if (facts.answered) return { state: "unhealthy", ...PROBLEMS.unreachable };
     const what = "the control plane has not answered yet";
     return { state: "degraded", code: "starting", what };
+  }
+  if (facts.failingLoop) {
+    const { loop, why, kind, sinceMs } = facts.failingLoop;
+    const state = loop === "claims" ? "unhealthy" : "degraded";
+    return { state, ...PROBLEMS[kind], what: `all ${loop} fail: ${why}`, sinceMs };
   }
   if (diskFull) {
     const fix = "free some space there: sudo noderax-agent doctor shows how much is left";

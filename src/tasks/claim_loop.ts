@@ -47,7 +47,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
     while (!signal.aborted) {
       if (tasks.full) {
         // Not to ask is what it is to do: it is alive.
-        stats?.begin();
+        stats?.pause();
         await delay(FULL_PAUSE_MS, { signal });
         continue;
       }

@@ -95,7 +95,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     ...launches,
     allows: (scope, signal) => rootAccess.allowsNow(scope, signal),
   };
-  const { journal, unfinished } = await TaskJournal.open(join(folder, "tasks"), logger);
+  const { journal, unfinished } = await TaskJournal.open(
+    join(folder, "tasks"),
+    logger,
+    (why) => options.health.diskRefused(why),
+  );
 
   const agent = new Agent({ ...options, transport, journal, privileges, rootAccess });
   using _signals = listenToSignals(agent);

@@ -1,6 +1,11 @@
 import { delay } from "@std/async";
 import { statfs } from "node:fs/promises";
+import { join } from "@std/path";
+import { writeFileAtomic } from "../system/atomic_file.ts";
 import { repeat } from "../system/repeat.ts";
+import { isRoot } from "../system/trust.ts";
+import { messageOf } from "../system/user_error.ts";
+import type { HealthMonitor } from "./health_monitor.ts";
 
 /** How often it is looked, in milliseconds. */
 const LOOK_MS = 10_000;
@@ -10,8 +15,10 @@ const FULL_BYTES = 64 * 1024;
 /** What is said of a folder whose disk is full; undefined while it has room. */
 async function diskFullAt(folder: string): Promise<string | undefined> {
   try {
-    const { bavail, bsize, files, ffree } = await statfs(folder);
-    if (bavail * bsize < FULL_BYTES) return `the disk of ${folder} is full`;
+    const { bavail, bfree, bsize, files, ffree } = await statfs(folder);
+    // Some blocks are kept for root.
+    const free = isRoot() ? bfree : bavail;
+    if (free * bsize < FULL_BYTES) return `the disk of ${folder} is full`;
     return files > 0 && ffree === 0 ? `the disk of ${folder} has no inode left` : undefined;
   } catch {
     // A folder that cannot be looked at is the state folder's own watch's concern.
@@ -19,15 +26,31 @@ async function diskFullAt(folder: string): Promise<string | undefined> {
   }
 }
 
-/** Looks at once and then regularly; `onLook` hears what was seen. Disposed of, it looks no more. */
+/** Why nothing can be written in the folder; undefined if something was. */
+async function whyNotWritable(folder: string): Promise<string | undefined> {
+  const probe = join(folder, ".probe");
+  try {
+    await writeFileAtomic(probe, " ".repeat(FULL_BYTES));
+    await Deno.remove(probe);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/**
+ * Looks at once and then regularly; `health` hears what was seen. A folder that could not be written
+ * is tried again. Disposed of, it looks no more.
+ */
 export function watchDisk(
   folder: string,
-  onLook: (full: string | undefined) => void,
+  health: Pick<HealthMonitor, "diskSeen" | "diskRefuses" | "diskRefused">,
   intervalMs = LOOK_MS,
 ): Disposable {
   return repeat(async (signal) => {
     const full = await diskFullAt(folder);
-    if (!signal.aborted) onLook(full);
+    if (!signal.aborted) health.diskSeen(full);
+    if (health.diskRefuses) health.diskRefused(await whyNotWritable(folder));
     await delay(intervalMs, { signal });
     return true;
   });

@@ -54,6 +54,7 @@ export class HealthMonitor {
   #phase: AgentStatus["phase"] = "running";
   #sources: Sources | undefined;
   #diskFull: { what: string; sinceMs: number } | undefined;
+  #diskRefused: { what: string; sinceMs: number } | undefined;
 
   /** `now` is a clock that only goes forward, in milliseconds. */
   constructor(loaded: LoadedConfig, now: () => number = () => performance.now()) {
@@ -117,6 +118,19 @@ export class HealthMonitor {
     this.onChange();
   }
 
+  /** Whether the state folder could not be written the last time that it was tried. */
+  get diskRefuses(): boolean {
+    return this.#diskRefused !== undefined;
+  }
+
+  /** Notes why the state folder could not be written; undefined when it could be again. */
+  diskRefused(why: string | undefined): void {
+    if (this.diskRefuses === (why !== undefined)) return;
+    const what = `the state folder cannot be written: ${oneLine(why ?? "")}`;
+    this.#diskRefused = why === undefined ? undefined : { what, sinceMs: this.#now() };
+    this.onChange();
+  }
+
   #judgement(): Judgement {
     const failures = this.#watched().filter(({ failing }) => failing)
       .flatMap(({ failure }) => failure ?? []);
@@ -129,6 +143,7 @@ export class HealthMonitor {
       failure: refused ?? failures[0],
       failingLoop: this.#failingLoop(),
       diskFull: this.#diskFull,
+      diskRefused: this.#diskRefused,
       realtime: { enabled: this.#config.realtimeEnabled, ...this.#realtimeSnapshot() },
     });
   }

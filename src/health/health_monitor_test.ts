@@ -3,6 +3,7 @@ import { RefusedError, UnusableAnswerError } from "../control_plane/errors.ts";
 import { loadConfig } from "../config/mod.ts";
 import type { RealtimeSnapshot } from "../realtime/realtime_session.ts";
 import { AgentStatus } from "./agent_status.ts";
+import { watchDisk } from "./disk_watch.ts";
 import { HealthMonitor, type Sources } from "./health_monitor.ts";
 
 const SETTINGS: Record<string, string> = {
@@ -248,4 +249,25 @@ Deno.test("while there is enough to do, heartbeats alone tell, in their own time
   clock.ms += 30_001;
   states.push(health.health.state);
   assert.deepEqual(states, ["healthy", "unhealthy", "healthy", "unhealthy"]);
+});
+
+Deno.test("a state folder that refuses degrades the agent until it can be written again", async () => {
+  const { health } = await monitor();
+  health.claims.answered();
+  const folder = await Deno.makeTempDir({ prefix: "disk_watch_" });
+  try {
+    health.diskRefused("Read-only file system (os error 30)");
+    const { state, code, what, fix } = health.health;
+    assert.deepEqual([state, code], ["degraded", "state_not_writable"]);
+    assert.match(what ?? "", /^the state folder cannot be written: Read-only file system/);
+    assert.match(fix ?? "", /doctor/);
+    const looked = Promise.withResolvers<void>();
+    health.onChange = looked.resolve;
+    using _watch = watchDisk(folder, health);
+    await looked.promise;
+    assert.equal(health.health.state, "healthy");
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

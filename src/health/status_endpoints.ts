@@ -98,7 +98,7 @@ export class StatusEndpoints implements AsyncDisposable {
       this.#logHealth();
     };
     const folder = dirname(resolve(loaded.config.stateFile));
-    this.#held.use(watchDisk(folder, (full) => health.diskSeen(full)));
+    this.#held.use(watchDisk(folder, health));
   }
 
   /** Says in the log that the verdict is another; what passes by itself is no news. */

@@ -14,6 +14,7 @@ export const HealthCode = z.enum([
   "control_plane_unreachable",
   "control_plane_answers_nonsense",
   "disk_full",
+  "state_not_writable",
   "realtime_down",
   "identity_shared",
 ]);
@@ -51,6 +52,8 @@ export interface HealthFacts {
   failingLoop?: { loop: "claims" | "heartbeats" } & NonNullable<HealthFacts["failure"]> | undefined;
   /** Why nothing more can be written to the state folder, and since when. */
   diskFull: { what: string; sinceMs: number } | undefined;
+  /** Why the state folder could not be written, and since when. */
+  diskRefused?: { what: string; sinceMs: number } | undefined;
   /** The realtime session. */
   realtime: {
     enabled: boolean;
@@ -123,6 +126,11 @@ export function judge(facts: HealthFacts): Judgement {
   if (diskFull) {
     const fix = "free some space there: sudo noderax-agent doctor shows how much is left";
     return { state: "degraded", code: "disk_full", ...diskFull, fix };
+  }
+  if (facts.diskRefused) {
+    const fix =
+      "mount it writable, or free its quota: sudo noderax-agent doctor shows what is wrong";
+    return { state: "degraded", code: "state_not_writable", ...facts.diskRefused, fix };
   }
   const { enabled, connected, sinceMs, problem } = realtime;
   if (enabled && realtime.shared) {

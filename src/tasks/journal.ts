@@ -54,23 +54,34 @@ export class TaskJournal {
   readonly ended: EndedTasks;
   readonly #folder: string;
   readonly #logger: Logger;
+  readonly #onRefused: (why: string) => void;
   #warnedMs = -Infinity;
 
-  private constructor(folder: string, logger: Logger, ended: EndedTasks) {
+  private constructor(
+    folder: string,
+    logger: Logger,
+    ended: EndedTasks,
+    onRefused: (why: string) => void,
+  ) {
     this.#folder = folder;
     this.#logger = logger;
     this.ended = ended;
+    this.#onRefused = onRefused;
   }
 
-  /** Opens the journal in `folder`, which is made if need be, and tells what was left unfinished. */
+  /**
+   * Opens the journal in `folder`, which is made if need be, and tells what was left unfinished;
+   * `onRefused` hears why the disk refused, each time.
+   */
   static async open(
     folder: string,
     logger: Logger,
+    onRefused: (why: string) => void = () => {},
   ): Promise<{ journal: TaskJournal; unfinished: Unfinished }> {
     const unfinished: Unfinished = { records: [], damaged: [] };
     const endedPath = join(folder, "ended.jsonl");
     const ended = new EndedTasks(endedPath, (error) => refuse(logger, error));
-    const journal = new TaskJournal(folder, logger, ended);
+    const journal = new TaskJournal(folder, logger, ended, onRefused);
     try {
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
       if (!await journal.ended.load()) await journal.keepDamaged(endedPath);
@@ -128,6 +139,7 @@ export class TaskJournal {
   /** Notes that the disk refused; a disk that is nearly full does so again and again. */
   diskFailed(error: unknown): void {
     if (error instanceof NotOwnError) return refuse(this.#logger, error);
+    this.#onRefused(messageOf(error));
     const nowMs = performance.now();
     if (nowMs - this.#warnedMs < WARN_EVERY_MS) return;
     this.#warnedMs = nowMs;

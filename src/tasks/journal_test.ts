@@ -20,7 +20,9 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
 async function openIn(folder: string) {
   const events: Record<string, unknown>[] = [];
   const logger = new Logger({ write: (line) => events.push(JSON.parse(line)) });
-  return { ...await TaskJournal.open(folder, logger), events };
+  const refusals: string[] = [];
+  const opened = await TaskJournal.open(folder, logger, (why) => refusals.push(why));
+  return { ...opened, events, refusals };
 }
 
 async function filesIn(folder: string): Promise<string[]> {
@@ -106,12 +108,13 @@ Deno.test("a folder that cannot be written is warned of once, and tasks go on", 
   withFolder(async (parent) => {
     const file = join(parent, "file");
     await Deno.writeTextFile(file, "");
-    const { journal, events } = await openIn(join(file, "tasks"));
+    const { journal, events, refusals } = await openIn(join(file, "tasks"));
     await journal.write(recordOf("a"));
     await journal.close("a", { status: "success" });
     journal.diskFailed(new Error("and once more"));
     assert.deepEqual(events.map(({ level }) => level), ["warn"]);
     assert.match(String(events[0]?.msg), /cannot be written/);
+    assert.equal(refusals.at(-1), "and once more", "the verdict hears of each");
     assert.deepEqual(journal.ended.get("a"), { status: "success" }, "remembered all the same");
   }));
 

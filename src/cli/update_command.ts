@@ -64,7 +64,8 @@ export async function updateAgent(options: UpdateCommandOptions): Promise<number
     client,
     stateFolder: dirname(config.stateFile),
     reporter,
-    sockets: socketPaths(config.stateFile, true),
+    // In the folder that systemd makes for the service, wherever its state is.
+    sockets: socketPaths(config.stateFile, false),
     print,
     signal,
   });

@@ -11,6 +11,7 @@ import { link } from "./program_link.ts";
 import { type Machine, removeAll } from "./machine.ts";
 import { findPackage } from "./packaged.ts";
 import { controlPlane, preflight } from "./install_preflight.ts";
+import { lockInstallation } from "./installation_lock.ts";
 import { oldProgram, program } from "./installed_program.ts";
 import type { Release } from "./release.ts";
 import { service, type ServiceOptions } from "./service.ts";
@@ -55,6 +56,7 @@ export async function installAgent(machine: Machine, options: InstallOptions): P
 }
 
 async function install(machine: Machine, options: InstallOptions): Promise<void> {
+  await using _lock = await lockInstallation(machine.places);
   const config = async () => (await loadConfig({ env: options.env })).config;
   const unit = await findPackage(machine.places)
     ? packagedUnit(config, options.warn)

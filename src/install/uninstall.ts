@@ -5,6 +5,7 @@ import { findAccount, removeAccount } from "./account.ts";
 import { removeLink } from "./program_link.ts";
 import { isThere, type Machine, must, type Places, removeAll, requireOwnLife } from "./machine.ts";
 import { refuseToRemovePackage } from "./packaged.ts";
+import { lockInstallation } from "./installation_lock.ts";
 import { newProgram, oldProgram } from "./installed_program.ts";
 import { foldersAside } from "./set_aside.ts";
 
@@ -31,6 +32,7 @@ export async function uninstallAgent(
   const { purge, print, warn } = options;
   await refuseToRemovePackage(places);
   requireOwnLife(machine, `${NAME} uninstall`);
+  await using _lock = await lockInstallation(places);
   let failed = false;
   const remove = async (what: string, body: () => Promise<boolean>) => {
     try {

@@ -1,5 +1,6 @@
 import type { Config } from "../config/mod.ts";
 import { UPDATE_PERCENT } from "../control_plane/schemas.ts";
+import { lockInstallation } from "../install/installation_lock.ts";
 import { oldProgram, program } from "../install/installed_program.ts";
 import { type Machine, removeAll } from "../install/machine.ts";
 import type { Release } from "../install/release.ts";
@@ -64,6 +65,11 @@ export async function update(
 ): Promise<void> {
   const { reporter, stateFolder } = options;
   const { targetVersion, targetId } = request;
+  await using _lock = await lockInstallation(machine.places).catch(async (error) => {
+    reporter?.failed(messageOf(error), 0);
+    await reporter?.told(TELL_MS);
+    throw error;
+  });
   const record = await readUpdateRecord(stateFolder);
   forgetRolledBack(record, VERSION);
   const last: Update = {
@@ -166,8 +172,10 @@ async function unitOf(machine: Machine, { program }: Release): Promise<Step> {
 class StagingFolder implements AsyncDisposable {
   /** Where it is. */
   readonly path: string;
+  readonly #parent: string;
 
-  private constructor(path: string) {
+  private constructor(parent: string, path: string) {
+    this.#parent = parent;
     this.path = path;
   }
 
@@ -176,10 +184,11 @@ class StagingFolder implements AsyncDisposable {
     await requireOwnFolder(path, "The folder for updates");
     await removeAll(path);
     await Deno.mkdir(path, { mode: 0o700 });
-    return new StagingFolder(path);
+    // Of a name of its own: what was verified is what is unpacked, whoever makes the folder anew.
+    return new StagingFolder(path, await Deno.makeTempDir({ dir: path }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await removeAll(this.path);
+    await removeAll(this.#parent);
   }
 }

@@ -56,6 +56,29 @@ Deno.test("an upgrade that fails puts back what was there, of a 1.x agent too", 
   assert.doesNotMatch(shown, /Not undone/);
 });
 
+Deno.test("what is a link stays one when an installation fails, and its target as it was", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  const contents = {
+    config: '{"api_url":"https://there"}',
+    unit: "a unit of old",
+    identity: "who it is",
+  };
+  await Deno.mkdir(places.configFolder);
+  await Deno.mkdir(places.stateFolder, { mode: 0o700 });
+  for (const name of ["config", "unit", "identity"] as const) {
+    const target = join(machine.root, "opt", name);
+    await Deno.writeTextFile(target, contents[name]);
+    await Deno.chmod(target, name === "unit" ? 0o644 : 0o600);
+    await Deno.symlink(target, places[name]);
+  }
+  const before = await machine.content();
+  const { shown, thrown } = await machine.take(...await fileSteps(machine, "1"), FAILS);
+  assert.match(String(thrown), /It rains/);
+  assert.deepEqual(await machine.content(), before);
+  assert.doesNotMatch(shown, /Not rolled back/);
+});
+
 Deno.test("an installation ends in these files; the second leaves them as they are", async () => {
   await using machine = await TestMachine.make();
   const { places } = machine;

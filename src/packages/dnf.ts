@@ -32,8 +32,11 @@ export interface DnfEnd {
   error: string | undefined;
   /** The packages whose scripts have failed. */
   scripts: string[];
-  /** Whether it met somebody else's lock, and has done nothing. */
-  locked: boolean;
+  /**
+   * Whether it met somebody else's lock, and has done nothing; "perhaps" if it failed while somebody
+   * held one: then it has only if nothing has changed.
+   */
+  locked: "yes" | "perhaps" | "no";
 }
 
 /**
@@ -67,7 +70,12 @@ export async function runDnf(
   const scripts = failedScripts(end.stdout + end.stderr);
   // dnf 5 has no exit code of its own for it.
   const seen = exitCode !== 0 && scripts.length === 0 && holderAmong(locks.paths) !== undefined;
-  return { exitCode, error, scripts, locked: exitCode === LOCKED || seen };
+  return {
+    exitCode,
+    error,
+    scripts,
+    locked: exitCode === LOCKED ? "yes" : seen ? "perhaps" : "no",
+  };
 }
 
 /** What dnf gives as its reasons, in one line; what was left out on purpose is told elsewhere. */

@@ -50,9 +50,14 @@ async function change(
   const attempt = async () => {
     const before = await readRpm(query);
     const args = await argumentsFor(request, before, context);
-    const nothing = { exitCode: 0, error: undefined, scripts: [], locked: false };
+    const nothing = { exitCode: 0, error: undefined, scripts: [], locked: "no" as const };
     const end = args ? await runDnf([dnf, ...args], context, leaveMs) : nothing;
-    return { ...end, before };
+    const isUnchanged = async () => {
+      const after = await readRpm(query).catch(() => undefined);
+      return after !== undefined && changesBetween(before, after).length === 0;
+    };
+    const locked = end.locked === "yes" || end.locked === "perhaps" && await isUnchanged();
+    return { ...end, locked, before };
   };
   const { exitCode, error, scripts, before } = await whenUnlocked(
     await rpmLocks(query),
@@ -62,11 +67,14 @@ async function change(
   return {
     exitCode,
     error,
-    changed: async (query) => changesBetween(before, await readRpm(query).catch(() => before)),
+    changed: async (query) => changesBetween(before, await readRpm(query)),
     broken: async (query) => {
       if (scripts.length === 0) return undefined;
-      const installed = await readRpm(query).catch(() => []);
-      const there = scripts.filter((name) => installedAs(name, installed).length > 0);
+      // Where it cannot be seen whether they are there it is told how they would be mended.
+      const installed = await readRpm(query).catch(() => undefined);
+      const there = installed
+        ? scripts.filter((name) => installedAs(name, installed).length > 0)
+        : scripts;
       return scriptsSentence(request.operation, scripts, there, dnf);
     },
   };

@@ -3,11 +3,12 @@ import { isTimeout } from "../system/deadline.ts";
 import type { Mutex } from "../system/mutex.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "../tasks/task_type.ts";
-import { afterAll } from "./after_all.ts";
+import { afterAll, AUDIT_MS } from "./after_all.ts";
 import type { ChangeRequest, Operation } from "./change_request.ts";
+import type { Change } from "./changes.ts";
 import { findManager } from "./find_manager.ts";
-import type { Found, PackageManager } from "./package_manager.ts";
-import { queriesOf } from "./query.ts";
+import type { ChangeEnd, Found, PackageManager } from "./package_manager.ts";
+import { queriesOf, type Query } from "./query.ts";
 
 /** How long a search may take, in milliseconds; package managers have no limit of their own. */
 const LIMIT_MS = 30_000;
@@ -82,11 +83,7 @@ const ORPHAN_MS = 600_000;
 export function packageChange(operation: Operation, mutex: Mutex, leaveMs?: number): TaskType {
   return {
     orphanMs: leaveMs ?? ORPHAN_MS,
-    afterOrphan: (context) =>
-      afterAll(context, async (later) => {
-        const manager = await findManager();
-        return await manager.audit(queriesOf(later), later.onLines);
-      }),
+    afterOrphan: async (context) => await audit(await findManager(), context),
     prepare: (payload) => async (context) => {
       const manager = await findManager();
       const request = manager.parse(operation, payload);
@@ -105,23 +102,49 @@ async function change(
   context: TaskContext,
   leaveMs: number,
 ): Promise<TaskOutcome> {
-  const end = await manager.change(request, context, leaveMs);
+  return await outcomeOf(
+    manager,
+    request,
+    await manager.change(request, context, leaveMs),
+    context,
+  );
+}
+
+/** What a change has come to; what cannot be looked at any more is left out. */
+export async function outcomeOf(
+  manager: PackageManager,
+  request: ChangeRequest,
+  end: ChangeEnd,
+  context: TaskContext,
+): Promise<TaskOutcome> {
   const { exitCode, error } = end;
-  return await afterAll(context, async (later) => {
-    const query = queriesOf(later);
-    const result = { ...request, changed: await end.changed(query) };
-    const broken = await end.broken?.(query);
-    if (error === undefined && broken === undefined && !context.signal.aborted) {
-      return { status: "success", exitCode, result };
-    }
-    const found = await manager.audit(query, later.onLines, result.changed);
-    const aftermath = [broken, found].filter((sentence) => sentence !== undefined).join("; ");
-    return {
-      status: "failed",
-      exitCode,
-      result,
-      ...(error === undefined ? {} : { error }),
-      ...(aftermath === "" ? {} : { aftermath }),
-    };
-  });
+  const changed = await afterAll(context, "what has changed", (query) => end.changed(query));
+  const result = { ...request, ...(changed ? { changed } : {}) };
+  const broken = await afterAll(
+    context,
+    "what is broken",
+    async (query) => await end.broken?.(query),
+  );
+  if (error === undefined && broken === undefined && !context.signal.aborted) {
+    return { status: "success", exitCode, result };
+  }
+  const found = await audit(manager, context, changed);
+  const aftermath = [broken, found].filter((sentence) => sentence !== undefined).join("; ");
+  return {
+    status: "failed",
+    exitCode,
+    result,
+    ...(error === undefined ? {} : { error }),
+    ...(aftermath === "" ? {} : { aftermath }),
+  };
+}
+
+/** Names what is broken, whoever has left it so. */
+async function audit(
+  manager: PackageManager,
+  context: TaskContext,
+  changed?: readonly Change[],
+): Promise<string | undefined> {
+  const look = (query: Query) => manager.audit(query, context.onLines, changed);
+  return await afterAll(context, "all that may be broken", look, AUDIT_MS);
 }

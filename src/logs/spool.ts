@@ -68,6 +68,7 @@ export class Spool implements AsyncDisposable {
   /** How far delivery has come. */
   #cursor = newCursor();
   readonly #limits: SpoolLimits;
+  readonly #onDiskError: (error: unknown) => void;
   readonly #shared: LogMemory;
   readonly #disk: SpoolDisk;
   /** What the disk refused: each comes where the index was then. */
@@ -79,6 +80,7 @@ export class Spool implements AsyncDisposable {
   constructor(prefix: string, options: SpoolOptions = {}) {
     const { limits, memory, onDiskError = () => {} } = options;
     this.#limits = { ...LIMITS, ...limits };
+    this.#onDiskError = onDiskError;
     this.#disk = new SpoolDisk(prefix, this.#limits.step, onDiskError);
     this.#shared = memory ?? new LogMemory(() => Infinity);
     this.#shared.add(OVERHEAD);
@@ -164,7 +166,12 @@ export class Spool implements AsyncDisposable {
     const { total, step } = this.#limits;
     const disk = this.#disk;
     while (disk.waitingBytes + disk.waitingIndexBytes + this.#overflow.bytes - step > total) {
-      if (!await disk.giveUp(this.#cursor)) break;
+      try {
+        if (!await disk.giveUp(this.#cursor)) break;
+      } catch (error) {
+        this.#onDiskError(error);
+        break;
+      }
     }
     while (this.#overflow.bytes > total || this.#shared.isOver) {
       if (!this.#overflow.giveUpOldest()) break;

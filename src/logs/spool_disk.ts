@@ -52,6 +52,8 @@ export class SpoolDisk {
   readonly #onError: (error: unknown) => void;
   readonly #files = new Map<LogStream, Deno.FsFile>();
   #index: Deno.FsFile | undefined;
+  /** What is open to be read alone: a disk that takes nothing any more, an earlier agent's files. */
+  readonly #readers = new Map<LogStream | "index", Deno.FsFile>();
   /** Whether files may be there: a full disk takes files, and nothing of what is in them. */
   #isMade = false;
   #indexEnd = HEADER_BYTES;
@@ -135,7 +137,9 @@ export class SpoolDisk {
         this.#wait({ ...record, length }, 1);
         at += RECORD_BYTES;
       } else if (at >= KEPT_BYTES && at < freed) {
+        // A gap may have begun before that: it is gone, and what it left out are zeros as well.
         at = freed;
+        while (at < text.length && text[at] === "\0") at += RECORD_BYTES;
       } else {
         isDamaged = true;
         break;
@@ -174,7 +178,6 @@ export class SpoolDisk {
       // What a full disk took in part is taken back.
       await this.#files.get(stream)?.truncate(start).catch(() => {});
       await this.#index?.truncate(this.#indexEnd).catch(() => {});
-      this.close();
       this.#onError(error);
       return false;
     }
@@ -226,11 +229,17 @@ export class SpoolDisk {
     return lost.streams.size > 0 ? lost : undefined;
   }
 
-  /** Gives up the oldest of what waits, a step of it, but for the newest bytes; false if there is no more. */
+  /**
+   * Gives up the oldest of what waits, a step of it, but for the newest bytes; false if there is no
+   * more, or the disk does not take the gap in its place.
+   *
+   * @throws what keeps the index from being read.
+   */
   async giveUp({ streams }: Cursor): Promise<boolean> {
     const at = this.#within > 0 ? this.#next + RECORD_BYTES : this.#next;
     const gap = new Gap();
     const holes = new Map<LogStream, { from: number; to: number }>();
+    const records: ChunkRecord[] = [];
     let given = 0;
     let to = at;
     while (given < this.#stepBytes && to + RECORD_BYTES < this.#indexEnd) {
@@ -247,25 +256,28 @@ export class SpoolDisk {
       const end = record.start + record.length;
       gap.add(end <= streams[record.stream].byte ? { ...record, lines: 0, isOpen: false } : record);
       given += record.length + RECORD_BYTES;
-      this.#wait(record, -1);
+      records.push(record);
       holes.set(record.stream, { from: holes.get(record.stream)?.from ?? record.start, to: end });
     }
     if (given === 0) return false;
     gap.place = { at, to };
-    this.writeGap(gap);
+    if (!this.writeGap(gap)) return false;
+    for (const record of records) this.#wait(record, -1);
     for (const [stream, hole] of holes) this.#giveBack(stream, hole.from, hole.to);
     this.#giveBack("index", at + RECORD_BYTES, to);
     return true;
   }
 
-  /** Writes a gap down as it is now: how much is missing, or that this was told. */
-  writeGap(gap: Gap): void {
-    if (!gap.place) return;
+  /** Writes a gap down as it is now: how much is missing, or that this was told; false if it cannot. */
+  writeGap(gap: Gap): boolean {
+    if (!gap.place) return true;
     this.#page = { at: 0, text: "" };
     try {
       this.#writeIndex(recordText(gap), gap.place.at);
+      return true;
     } catch (error) {
       this.#onError(error);
+      return false;
     }
   }
 
@@ -297,8 +309,10 @@ export class SpoolDisk {
   close(): void {
     this.#index?.close();
     this.#index = undefined;
-    for (const file of this.#files.values()) file.close();
-    this.#files.clear();
+    for (const files of [this.#files, this.#readers]) {
+      for (const file of files.values()) file.close();
+      files.clear();
+    }
   }
 
   #path(name: string): string {
@@ -310,6 +324,16 @@ export class SpoolDisk {
     if (open) return open;
     const file = await openOwn(this.#path(stream), { read: true, write: true, create: true });
     this.#files.set(stream, file);
+    return file;
+  }
+
+  /** What is open to be written serves as well. */
+  async #openToRead(name: LogStream | "index"): Promise<Deno.FsFile> {
+    const open = (name === "index" ? this.#index : this.#files.get(name)) ??
+      this.#readers.get(name);
+    if (open) return open;
+    const file = await openOwn(this.#path(name), { read: true });
+    this.#readers.set(name, file);
     return file;
   }
 
@@ -343,9 +367,13 @@ export class SpoolDisk {
   async #record(at: number): Promise<ChunkRecord | Gap | undefined> {
     const { at: from, text } = this.#page;
     if (at < from || at + RECORD_BYTES > from + text.length) {
-      this.#index ??= await openOwn(this.#path("index"), { read: true, write: true });
+      const index = await this.#openToRead("index");
       const bytes = new Uint8Array(Math.min(PAGE_RECORDS * RECORD_BYTES, this.#indexEnd - at));
-      await readAt(this.#index, at, bytes);
+      // At once: delivery writes its cursor whenever it is, and would move the place.
+      seek(index, at);
+      for (let read = 0; read < bytes.length;) {
+        read += index.readSync(bytes.subarray(read)) ?? endsTooSoon();
+      }
       this.#page = { at, text: new TextDecoder().decode(bytes) };
     }
     const start = at - this.#page.at;
@@ -364,7 +392,7 @@ export class SpoolDisk {
     const buffer = new ByteBuffer();
     try {
       const bytes = buffer.bytes.subarray(0, Math.min(end - from, buffer.bytes.length));
-      await readAt(await this.#open(stream), from, bytes);
+      await readAt(await this.#openToRead(stream), from, bytes);
       const dispose = () => buffer[Symbol.dispose]();
       return {
         stream,
@@ -383,11 +411,11 @@ export class SpoolDisk {
 
   #free(name: LogStream | "index", before: number, now: number): void {
     const from = Math.max(KEPT_BYTES, freedTo(before, this.#stepBytes));
-    const to = freedTo(now, this.#stepBytes);
-    if (to > from) this.#giveBack(name, from, to);
+    this.#giveBack(name, from, freedTo(now, this.#stepBytes));
   }
 
   #giveBack(name: LogStream | "index", from: number, to: number): void {
+    if (to <= from) return;
     this.#isGrowing ||= !punchHole(this.#path(name), from, to);
   }
 
@@ -430,10 +458,12 @@ function seek(file: Deno.FsFile, at: number): void {
 async function readAt(file: Deno.FsFile, at: number, bytes: Uint8Array): Promise<void> {
   seek(file, at);
   for (let read = 0; read < bytes.length;) {
-    const more = await file.read(bytes.subarray(read));
-    if (more === null) throw new Error("a file of the spool is shorter than its index says");
-    read += more;
+    read += await file.read(bytes.subarray(read)) ?? endsTooSoon();
   }
+}
+
+function endsTooSoon(): never {
+  throw new Error("a file of the spool is shorter than its index says");
 }
 
 const free: Uint8Array<ArrayBuffer>[] = [];

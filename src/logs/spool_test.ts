@@ -190,6 +190,53 @@ Deno.test("a disk that refuses costs neither bytes nor their order, and is used 
     assert.equal(errors.length, failures, "nothing fails any more");
   }));
 
+Deno.test("behind a gap across what was given back, an earlier agent's output comes", () =>
+  withFolder(async (folder) => {
+    const limits = { step: 64 * KIB, total: 64 * KIB };
+    await using before = new Spool(join(folder, "t"), { limits });
+    await appendNumbers(before, 0, 1_900);
+    await takeAll(before);
+    await appendNumbers(before, 1_900, 3_900);
+    let last: unknown;
+    while (last !== "stdout: 3500\n") last = await take(before);
+    await before[Symbol.asyncDispose]();
+    await using spool = await Spool.recover(join(folder, "t"), {
+      limits,
+      onDamaged: (path) => assert.fail(path),
+    });
+    const taken = await takeAll(spool);
+    assert.deepEqual(taken.slice(-399), numbered(3_501, 3_900));
+  }));
+
+Deno.test("an index that cannot be read while too much waits keeps nothing from being added", () =>
+  withFolder(async (folder) => {
+    const errors: unknown[] = [];
+    await using spool = new Spool(join(folder, "t"), {
+      limits: { ...SMALL, total: 2_000 },
+      onDiskError: (error) => errors.push(error),
+    });
+    await appendNumbers(spool, 0, 100);
+    await spool[Symbol.asyncDispose]();
+    await Deno.remove(join(folder, "t.index"));
+    await Deno.mkdir(join(folder, "t.index"));
+    await appendNumbers(spool, 100, 140);
+    assert(errors.length > 0);
+    assert.equal((await takeAll(spool)).at(-1), "stdout: 139");
+  }));
+
+Deno.test("what is on a disk that takes nothing any more is read, and not given up", () =>
+  withTinyDisk(async (folder) => {
+    const limits = { step: 1, total: 2_000 };
+    await using spool = new Spool(join(folder, "t"), { limits });
+    await appendNumbers(spool, 0, 20);
+    await spool[Symbol.asyncDispose]();
+    const args = ["-o", "remount,ro", folder];
+    assert((await new Deno.Command("mount", { args }).output()).success);
+    await appendNumbers(spool, 20, 26);
+    assert.deepEqual(await takeAll(spool), numbered(0, 26));
+    assert.equal(spool.unreadBytes, 0);
+  }));
+
 Deno.test("a full disk costs neither bytes nor their order", () =>
   withTinyDisk(async (folder) => {
     const errors: unknown[] = [];

@@ -188,7 +188,11 @@ export class TaskRunner {
         this.#cause = cause;
         if (!this.#state.isLeft) {
           this.#logger.info("task is ended", { cause: this.#mask.apply(describeCause(cause)) });
-          if (!isGone) void this.#log?.write("system", `[${describeCause(cause)}]\n`);
+          if (!isGone) {
+            this.#log?.write("system", `[${describeCause(cause)}]\n`).catch((error) =>
+              this.#logger.warn("the log of a task takes no line", { error: messageOf(error) })
+            );
+          }
         }
         return this.#end.abort(cause);
       case "ended":

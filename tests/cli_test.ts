@@ -380,6 +380,9 @@ Deno.test("keys that a file has twice are named, and root's hint keeps what was 
     );
   assert.match(uninstall.stderr, hint("uninstall --purge"));
   assert.equal(install.code, 2, "an address with a space is none");
+  const back = await desk.says(["update", "--rollback"]);
+  assert.equal(back.code, 2);
+  assert.match(back.stderr, /--rollback needs --target-version: name the version to go back to/);
   const again = await desk.says(["install", "--bootstrap-token", "SECRET", "--email", "a@b.cc"]);
   assert.match(again.stderr, hint("install --bootstrap-token \\*{3} --email a@b\\.cc"));
 });

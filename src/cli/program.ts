@@ -136,7 +136,7 @@ function describeInstallation(program: Command, exit: Exit): void {
   program.command("update")
     .description("install another version from update_source, as the console's updates do")
     .option("--target-version <version>", "which; the one that the source calls the latest")
-    .option("--rollback", "also an older version than the one that runs")
+    .option("--rollback", "with --target-version: also an older one than the one that runs")
     .addOption(new Option("--target-id <id>", "the control plane's name of the update").hideHelp())
     .addHelpText("after", examples(["update", "update --target-version 2.1.0"]))
     .action(async (options: UpdateCommandOptions) => {

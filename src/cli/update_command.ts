@@ -6,10 +6,10 @@ import { createClient } from "../control_plane/network.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { type Machine, requireOwnLife } from "../install/machine.ts";
 import { installEnv } from "../install/settings.ts";
-import { renderUnit } from "../install/unit.ts";
+import { renderUnit, restartSeconds } from "../install/unit.ts";
 import { socketPaths } from "../health/socket_path.ts";
 import { INSTALLED } from "../system/paths.ts";
-import { runTool } from "../system/tool.ts";
+import { toolRunner } from "../system/tool.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { TargetId } from "../update/agent_update.ts";
 import { updateOrigin } from "../update/may_update.ts";
@@ -36,11 +36,18 @@ export interface UpdateCommandOptions {
 /** Installs another version from update_source; gives the exit code. */
 export async function updateAgent(options: UpdateCommandOptions): Promise<number> {
   const processEnv = takeEnvironment();
+  if (options.rollback && options.targetVersion === undefined) {
+    // Whoever can write the source decides what its file `latest` says: nobody has signed it.
+    throw new UserError("--rollback needs --target-version: name the version to go back to.", {
+      exitCode: EXIT_USAGE,
+    });
+  }
   await requireRoot();
-  const machine: Machine = { places: INSTALLED, run: runTool };
-  requireOwnLife(machine, `${PROGRAM} update`);
   const loaded = await loadConfig({ env: installEnv(INSTALLED, processEnv) });
   const { config } = loaded;
+  const run = toolRunner({ limitMs: restartSeconds(config) * 1_000 });
+  const machine: Machine = { places: INSTALLED, run };
+  requireOwnLife(machine, `${PROGRAM} update`);
   using interruption = new Interruption("The update was interrupted.");
   const { signal } = interruption;
   const { apiTlsCaFile } = config;
@@ -67,6 +74,7 @@ export async function updateAgent(options: UpdateCommandOptions): Promise<number
     // In the folder that systemd makes for the service, wherever its state is.
     sockets: socketPaths(config.stateFile, false),
     print,
+    warn: complain,
     signal,
   });
   print(`Done. \`${PROGRAM} status\` shows how the agent is.\n`);

@@ -38,7 +38,7 @@ export function preflight(machine: Machine, release: Release): Step {
       requireOwnLife(machine, `${release.program} install`);
       await refuseForeignLink(places);
       await refuseOverPackage(places, release);
-      const free = await requireSpace(machine, release);
+      const free = await requireSpace(machine, release.parts.map(({ from }) => from));
       const [version = "systemd"] = (await must(run, "systemctl", "--version")).split(" (");
       const told = `${version}, ${free} MB free in ${dirname(places.programFolder)}`;
       return { told, changed: false };
@@ -59,10 +59,20 @@ export function controlPlane(config: () => Promise<LoadedConfig>): Step {
   };
 }
 
-/** The new program lies beside the old one for a while. Gives the free space in MB. */
-async function requireSpace({ places, run }: Machine, { parts }: Release): Promise<number> {
-  const listed = await must(run, "du", "-sck", ...parts.map(({ from }) => from));
-  const neededMb = Math.ceil(Number.parseInt(listed.split("\n").at(-1) ?? "") / 1024) + SPARE_MB;
+/**
+ * Looks whether there is room for so many copies of `paths` beside the program, as the new one lies
+ * beside the old one for a while. Gives the free space in MB.
+ *
+ * @throws {UserError} when there is not.
+ */
+export async function requireSpace(
+  { places, run }: Machine,
+  paths: readonly string[],
+  copies = 1,
+): Promise<number> {
+  const listed = await must(run, "du", "-sck", ...paths);
+  const programKb = Number.parseInt(listed.split("\n").at(-1) ?? "");
+  const neededMb = Math.ceil(copies * programKb / 1024) + SPARE_MB;
   const { bavail, bsize } = await statfs(await nearestFolder(dirname(places.programFolder)));
   const freeMb = Math.floor(bavail * bsize / 2 ** 20);
   if (freeMb >= neededMb) return freeMb;
@@ -70,7 +80,7 @@ async function requireSpace({ places, run }: Machine, { parts }: Release): Promi
     `${
       dirname(places.programFolder)
     } has ${freeMb} MB free, but the program needs ${neededMb} MB: ` +
-      "make room, then install again.",
+      "make room, then try again.",
   );
 }
 

@@ -4,6 +4,8 @@ import { INSTALLED, NAME } from "../system/paths.ts";
 const AFTER_SHUTDOWN_MS = 2 * 60_000;
 /** So that a shutdown_timeout that is raised a little later needs no new unit. */
 const LEAST_STOP_MS = 10 * 60_000;
+/** How long a start may take: 2 min each for its pause and its first word, and some more. */
+const START_SECONDS = 5 * 60;
 
 /**
  * The pause before a start that systemd makes by itself: 0, 1, 3, 7, 15, then 30 s, and from the
@@ -19,6 +21,11 @@ const PAUSE = [
 /** How long systemd waits for the end of an agent with this shutdown_timeout, in seconds. */
 export function stopSeconds({ shutdownTimeoutMs }: { shutdownTimeoutMs: number }): number {
   return Math.ceil(Math.max(LEAST_STOP_MS, shutdownTimeoutMs + AFTER_SHUTDOWN_MS) / 1000);
+}
+
+/** No restart of an agent with this shutdown_timeout takes longer, in seconds. */
+export function restartSeconds(config: { shutdownTimeoutMs: number }): number {
+  return stopSeconds(config) + START_SECONDS;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { delay } from "@std/async";
+import { abortable, delay } from "@std/async";
 import { type Machine, must } from "../install/machine.ts";
 import type { Step } from "../install/steps.ts";
 import { AgentStatus } from "../health/agent_status.ts";
@@ -32,6 +32,8 @@ export interface ProofOptions {
 export interface RestartOptions extends ProofOptions {
   /** Hears that the service is restarted now. */
   onRestarting: () => Promise<void>;
+  /** Hears that a process of the new version was started, however it has ended. */
+  onStarted: () => void;
   /** Hears that the service was restarted. */
   onRestarted: () => Promise<void>;
 }
@@ -46,9 +48,16 @@ export function provenService(machine: Machine, options: RestartOptions): Step {
     async run(undos) {
       undos.addLast("the service runs as before", () => restart(machine));
       await options.onRestarting();
-      await restart(machine).catch((cause) => {
+      const before = await serviceState(machine.run);
+      const restarted = restart(machine);
+      // The agent before may take its hours to end its tasks.
+      const waited = options.signal ? abortable(restarted, options.signal) : restarted;
+      await waited.catch(async (cause) => {
+        const after = await serviceState(machine.run);
+        if (after?.invocation !== before?.invocation) options.onStarted();
         throw new UserError(`${options.version} does not start: ${messageOf(cause)}`, { cause });
       });
+      options.onStarted();
       await options.onRestarted();
       await requireServing(machine, options);
       return { told: `restarted, and ${options.version} serves`, changed: true };

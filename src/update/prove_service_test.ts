@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { TestMachine } from "../install/_test_machine.ts";
-import { type ProofOptions, requireServing } from "./prove_service.ts";
+import { Undos } from "../install/steps.ts";
+import { type ProofOptions, provenService, requireServing } from "./prove_service.ts";
 
 /** Waits for version 2.1.0 while systemd says `states`, the last of them for ever. */
 async function proof(
@@ -67,4 +68,45 @@ Deno.test("a wait for a version can be interrupted", async () => {
   interruption.abort(new Error("Interrupted."));
   const waiting = proof([RUNS], { signal: interruption.signal, limitMs: 60_000, provesMs: 50_000 });
   await assert.rejects(waiting, /Interrupted/);
+});
+
+Deno.test("a version whose start was never come to is told apart from one that does not start", async () => {
+  for (const [invocation, expected] of [["a", false], ["b", true]] as const) {
+    await using machine = await TestMachine.make();
+    const invocations = ["a", invocation];
+    Object.defineProperty(machine.answers, "systemctl show", {
+      enumerable: true,
+      get: () => ({ stdout: `${RUNS}\nInvocationID=${invocations.shift() ?? ""}` }),
+    });
+    machine.answers["systemctl restart"] = { code: 1, stderr: "Job failed." };
+    let isStarted = false;
+    const { thrown } = await machine.take(provenService(machine, {
+      version: "2.1.0",
+      sockets: [],
+      onRestarting: () => Promise.resolve(),
+      onStarted: () => isStarted = true,
+      onRestarted: () => Promise.reject(new Error("It was not restarted.")),
+    }));
+    assert.match(String(thrown), /2\.1\.0 does not start: .*Job failed/);
+    assert.equal(isStarted, expected);
+  }
+});
+
+Deno.test("a restart that takes its hours can be interrupted", async () => {
+  await using machine = await TestMachine.make();
+  const interruption = new AbortController();
+  const run: typeof machine.run = async (program, ...args) => {
+    if (args[0] !== "restart") return await machine.run(program, ...args);
+    interruption.abort(new Error("Interrupted."));
+    return await new Promise(() => {});
+  };
+  const step = provenService({ ...machine, run }, {
+    version: "2.1.0",
+    sockets: [],
+    signal: interruption.signal,
+    onRestarting: () => Promise.resolve(),
+    onStarted: () => assert.fail(),
+    onRestarted: () => Promise.resolve(),
+  });
+  await assert.rejects(step.run(new Undos(), true), /Interrupted/);
 });

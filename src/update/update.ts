@@ -3,6 +3,7 @@ import { UPDATE_PERCENT } from "../control_plane/schemas.ts";
 import { lockInstallation } from "../install/installation_lock.ts";
 import { oldProgram, program } from "../install/installed_program.ts";
 import { type Machine, removeAll } from "../install/machine.ts";
+import { requireSpace } from "../install/install_preflight.ts";
 import type { Release } from "../install/release.ts";
 import { runSteps, type Step } from "../install/steps.ts";
 import { unitFile } from "../install/unit_file.ts";
@@ -29,6 +30,9 @@ const TELL_FAILURE_MS = 10 * 60_000;
 /** How long the other reports may take after a success: the heartbeat says more. */
 const TELL_MS = 30_000;
 
+/** What is downloaded and unpacked, and its copy, take no more than so many programs. */
+const COPIES = 3;
+
 /** How long the version that was put back may take to serve. */
 const BACK_MS = 20_000;
 
@@ -46,6 +50,8 @@ export interface UpdateOptions {
   sockets: readonly string[];
   /** Takes text for the person. */
   print: (text: string) => void;
+  /** Hears of what keeps no update from its end. */
+  warn: (sentence: string) => void;
   /** Stops it; all is put back. */
   signal: AbortSignal;
   /** How the new agent is waited for. */
@@ -63,7 +69,7 @@ export async function update(
   request: UpdateRequest,
   options: UpdateOptions,
 ): Promise<void> {
-  const { reporter, stateFolder } = options;
+  const { reporter, stateFolder, warn } = options;
   const { targetVersion, targetId } = request;
   await using _lock = await lockInstallation(machine.places).catch(async (error) => {
     reporter?.failed(messageOf(error), 0);
@@ -80,19 +86,23 @@ export async function update(
     closed: false,
   };
   record.last = last;
-  const save = () => writeUpdateRecord(stateFolder, record);
+  // A disk that is full now must neither end an update that goes well nor hide why one failed.
+  const save = () =>
+    writeUpdateRecord(stateFolder, record).catch((error) => {
+      warn(`what is remembered of updates is not saved: ${messageOf(error)}`);
+    });
   const reach = async (step: keyof typeof UPDATE_PERCENT) => {
     Object.assign(last, { step, percent: UPDATE_PERCENT[step] });
     await save();
     reporter?.reached(step);
   };
+  let wasStarted = false;
   try {
     requireWanted(request, record);
     await reach("dispatched");
-    await install(machine, request, options, reach);
+    await install(machine, request, options, reach, () => wasStarted = true);
   } catch (error) {
-    const wasStarted = last.percent >= UPDATE_PERCENT.restarting;
-    const why = wasStarted
+    const why = last.percent >= UPDATE_PERCENT.restarting
       ? `${messageOf(error)} ${await whatRuns(machine, options)}`
       : messageOf(error);
     last.failed = why;
@@ -121,11 +131,13 @@ async function whatRuns(machine: Machine, { sockets, proof }: UpdateOptions): Pr
 async function install(
   machine: Machine,
   { targetVersion }: UpdateRequest,
-  { config, client, sockets, print, signal, proof }: UpdateOptions,
+  { config, client, sockets, print, warn, signal, proof }: UpdateOptions,
   reach: (step: keyof typeof UPDATE_PERCENT) => Promise<void>,
+  onStarted: () => void,
 ): Promise<void> {
   const { source, keys } = await updateOrigin(config, machine);
-  await using folder = await StagingFolder.make(`${machine.places.programFolder}.update`);
+  await requireSpace(machine, [machine.places.programFolder], COPIES);
+  await using folder = await StagingFolder.make(`${machine.places.programFolder}.update`, warn);
   await reach("downloading");
   const release = await stageRelease({
     source: new UpdateSource(source, { client }),
@@ -146,11 +158,12 @@ async function install(
       sockets,
       signal,
       onRestarting: () => reach("restarting"),
+      onStarted,
       onRestarted: () => reach("waiting_for_reconnect"),
     }),
   ];
   await runSteps(steps, { print, signal });
-  await removeAll(oldProgram(machine.places));
+  await removeOr(warn, oldProgram(machine.places));
 }
 
 /** The unit file as the new version has it; one that makes none itself runs with the old one. */
@@ -168,27 +181,34 @@ async function unitOf(machine: Machine, { program }: Release): Promise<Step> {
   };
 }
 
+/** Removes what is of no use any more; where that fails, the next update does it. */
+async function removeOr(warn: (sentence: string) => void, path: string): Promise<void> {
+  await removeAll(path).catch((error) => warn(`not removed: ${path} (${messageOf(error)})`));
+}
+
 /** What is downloaded and unpacked lies here; gone with its end. */
 class StagingFolder implements AsyncDisposable {
   /** Where it is. */
   readonly path: string;
   readonly #parent: string;
+  readonly #warn: (sentence: string) => void;
 
-  private constructor(parent: string, path: string) {
+  private constructor(parent: string, path: string, warn: (sentence: string) => void) {
     this.#parent = parent;
     this.path = path;
+    this.#warn = warn;
   }
 
   /** What an update that was killed has left there goes. */
-  static async make(path: string): Promise<StagingFolder> {
+  static async make(path: string, warn: (sentence: string) => void): Promise<StagingFolder> {
     await requireOwnFolder(path, "The folder for updates");
     await removeAll(path);
     await Deno.mkdir(path, { mode: 0o700 });
     // Of a name of its own: what was verified is what is unpacked, whoever makes the folder anew.
-    return new StagingFolder(path, await Deno.makeTempDir({ dir: path }));
+    return new StagingFolder(path, await Deno.makeTempDir({ dir: path }), warn);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await removeAll(this.#parent);
+    await removeOr(this.#warn, this.#parent);
   }
 }

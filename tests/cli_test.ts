@@ -46,8 +46,9 @@ const SETTINGS: Record<string, [text: string, value: unknown]> = {
 
 /** What is said of these, which the agent could not use here. */
 const COMPLAINTS: Record<string, RegExp> = {
-  api_url: /^\S+ api_url is \S+, but .*refused.* and the network\. The agent .* before\.\n$/,
-  api_tls_ca_file: /^\S+ api_tls_ca_file is .*: name a PEM .* does not work before\.\n$/,
+  api_url: /^\S+ api_url is \S+, but .*refused.* and the network\. The agent .* corrected\.\n$/,
+  api_tls_ca_file:
+    /^\S+ api_tls_ca_file is .*: name a PEM .* will not work until this is corrected\.\n$/,
 };
 
 const Shown = z.object({

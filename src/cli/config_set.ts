@@ -8,6 +8,7 @@ import {
   masked,
   namedConfig,
   parseValue,
+  type ReadEnv,
   saveConfig,
 } from "../config/mod.ts";
 import { requireControlPlane } from "../control_plane/api_answer.ts";
@@ -24,6 +25,7 @@ import { readLines } from "./lines.ts";
 import { findKey } from "./config.ts";
 import { complain, print, PROGRAM, quoted } from "./output.ts";
 import { changeService, type ServiceOutcome, tell } from "./service_commands.ts";
+import { networkAs, serviceEnvironment } from "./service_environment.ts";
 
 const FILES = new Set(["api_tls_ca_file", "state_file"]);
 
@@ -48,10 +50,13 @@ export async function configSet(
   const { path, passedOver } = await locateConfig();
   passedOver.forEach(complain);
   const wanted = text.trim() === "" ? null : parse(row, text);
-  if (!force) await protectIdentity(row, wanted);
-  const value = wanted === null
-    ? null
-    : await checked(key, wanted, path === INSTALLED.config && !force);
+  // The shell's environment is none of the service's.
+  const serviceEnv = path === INSTALLED.config ? await serviceEnvironment() : undefined;
+  if (!force) {
+    await protectIdentity(row, wanted);
+    if (serviceEnv) protectAddress(row, wanted, serviceEnv);
+  }
+  const value = wanted === null ? null : await checked(key, wanted, { serviceEnv, force });
   const { warnings } = await saveConfig(path, { [key]: value });
   const what = value === null
     ? `Removed ${key} from`
@@ -59,7 +64,7 @@ export async function configSet(
   print(`${what} ${path}.\n`);
   warnings.forEach(complain);
 
-  const source = (await inspectConfig()).sources[key];
+  const source = (await inspectConfig(serviceEnv && { env: serviceEnv })).sources[key];
   if (source !== undefined && source !== "default" && "env" in source) {
     complain(`the environment variable ${source.env} is set and overrides ${key}.`);
   }
@@ -95,6 +100,19 @@ async function protectIdentity({ key }: ConfigKey, value: ConfigValue | null): P
   throw new UserError(
     `This machine is node ${known.nodeId}: \`${PROGRAM} enroll --again\` makes it another one. ` +
       `Nothing was changed; --force changes ${key} all the same.`,
+  );
+}
+
+/**
+ * The service cannot start without an address.
+ *
+ * @throws {UserError} when it would be left without one.
+ */
+export function protectAddress(row: ConfigKey, value: ConfigValue | null, env: ReadEnv): void {
+  if (row.key !== "api_url" || value !== null || row.env.some((name) => env(name)?.trim())) return;
+  throw new UserError(
+    "Without api_url the service cannot start: set another address instead. " +
+      "Nothing was changed; --force removes it all the same.",
   );
 }
 
@@ -155,37 +173,46 @@ async function confirmRestart(question: string): Promise<boolean> {
   return /^y(es)?$/i.test(answer ?? "");
 }
 
+/** For whom {@linkcode checked} looks. */
+export interface CheckOptions {
+  /** The environment of the service, if the value is for it. */
+  serviceEnv?: ReadEnv | undefined;
+  /** Whether to go on with what would be refused. */
+  force?: boolean;
+}
+
 /**
  * The value as it is to be saved. One with which the agent would not start on this machine as it is
- * now is complained of, or thrown if it is for the service, which must not be lost by it.
+ * now is complained of, or thrown if it is for the service, which must not be lost by it unless forced.
  *
  * @throws {UserError} the agent's own sentence about the value.
  */
 export async function checked(
   key: string,
   value: ConfigValue,
-  forService: boolean,
+  { serviceEnv, force = false }: CheckOptions,
 ): Promise<ConfigValue> {
   const text = String(value);
   try {
     if (key === "run_as_user") await readLaunches(text, new Logger({ write: () => {} }));
     if (key === "api_tls_ca_file") (await clientTrusting(text)).close();
-    if (key === "api_url") await tryAddress(text);
+    if (key === "api_url") await tryAddress(text, serviceEnv);
   } catch (error) {
-    if (forService) {
+    if (serviceEnv && !force) {
       throw new UserError(
         `${messageOf(error)} Nothing was changed; --force saves it all the same.`,
       );
     }
-    complain(`${messageOf(error)} The agent does not work before.`);
+    complain(`${messageOf(error)} The agent will not work until this is corrected.`);
   }
   // The service starts in another folder.
-  return forService && FILES.has(key) ? resolve(text) : value;
+  return serviceEnv && FILES.has(key) ? resolve(text) : value;
 }
 
 /** The other values are those that the agent would have. */
-async function tryAddress(apiUrl: string): Promise<void> {
-  const loaded = await inspectConfig();
+async function tryAddress(apiUrl: string, serviceEnv?: ReadEnv): Promise<void> {
+  const loaded = await inspectConfig(serviceEnv && { env: serviceEnv });
+  using _network = serviceEnv && networkAs(serviceEnv);
   await requireControlPlane({ ...loaded, config: { ...loaded.config, apiUrl } });
 }
 

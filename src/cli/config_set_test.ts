@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "@std/path";
+import { CONFIG_KEYS } from "../config/mod.ts";
 import type { RunTool } from "../system/tool.ts";
-import { applyIfInUse, checked } from "./config_set.ts";
+import { applyIfInUse, checked, protectAddress } from "./config_set.ts";
 
 const PATH = "/etc/agent.json";
+const FOR_SERVICE = { serviceEnv: () => undefined };
 
 /** A systemd whose service is in the state `active`, and what it was told. */
 function systemd(active: string, restart = { code: 0, stdout: "", stderr: "" }) {
@@ -92,14 +94,26 @@ Deno.test("a value with which the service would not start is refused for it", as
       ["run_as_user", "nobody-here", /^run_as_user is "nobody-here", but .* no such user: create/],
     ];
     for (const [key, value, message] of bad) {
-      await assert.rejects(checked(key, value, true), { name: "UserError", message });
+      await assert.rejects(checked(key, value, FOR_SERVICE), { name: "UserError", message });
     }
-    const nowhere = checked("api_url", "http://127.0.0.1:2", true);
+    const nowhere = checked("api_url", "http://127.0.0.1:2", FOR_SERVICE);
     await assert.rejects(nowhere, /^UserError: api_url is .*refused.*Nothing was changed; --force/);
 
-    assert.equal(await checked("state_file", "a/identity.json", true), resolve("a/identity.json"));
-    assert.equal(await checked("state_file", "a/identity.json", false), "a/identity.json");
+    for (const force of [false, true]) {
+      const saved = await checked("state_file", "a/identity.json", { ...FOR_SERVICE, force });
+      assert.equal(saved, resolve("a/identity.json"));
+    }
+    assert.equal(await checked("state_file", "a/identity.json", {}), "a/identity.json");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("the service's address is not removed, unless its environment has one", () => {
+  const row = CONFIG_KEYS.find(({ key }) => key === "api_url");
+  assert(row);
+  const message = /cannot start: set another.*Nothing was changed; --force/;
+  assert.throws(() => protectAddress(row, null, () => ""), { name: "UserError", message });
+  protectAddress(row, null, (name) => name === "API_URL" ? "https://one" : undefined);
+  protectAddress(row, "https://one", () => undefined);
 });

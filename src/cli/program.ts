@@ -89,7 +89,7 @@ function describeEnrollment(program: Command, exit: Exit): void {
     .option("--config-file <file>", "the configuration that keeps all of it; as --config")
     .option("--state-file <file>", "where the identity is; kept in the configuration")
     .option("--log-level <level>", "debug, info, warn or error; kept in the configuration")
-    .option("--non-interactive", "ask nothing, which it never does")
+    .option("--non-interactive", "accepted for compatibility: bootstrap never asks")
     .addHelpText(
       "after",
       examples(["bootstrap --api-url https://noderax.example.com --bootstrap-token TOKEN"]),
@@ -135,7 +135,10 @@ function describeInstallation(program: Command, exit: Exit): void {
     });
   program.command("update")
     .description("install another version from update_source, as the console's updates do")
-    .option("--target-version <version>", "which; the one that the source calls the latest")
+    .option(
+      "--target-version <version>",
+      "the version to install (default: the latest of the source)",
+    )
     .option("--rollback", "with --target-version: also an older one than the one that runs")
     .addOption(new Option("--target-id <id>", "the control plane's name of the update").hideHelp())
     .addHelpText("after", examples(["update", "update --target-version 2.1.0"]))
@@ -172,7 +175,7 @@ function describeService(program: Command, exit: Exit): void {
       .description(SERVICE_ACTIONS[action])
       .addHelpText("after", examples([action]));
     if (action === "restart") {
-      command.option("--force", "restart also what would not work: without a look at the address");
+      command.option("--force", "restart without checking the control plane first");
     }
     command.action(async (options: { force?: boolean }) => {
       const { service } = await import("./service_commands.ts");
@@ -242,7 +245,10 @@ function describeConfig(program: Command, exit: Exit, keys: string): void {
     .allowUnknownOption()
     .addHelpText(
       "after",
-      examples(["config set heartbeat_interval 20s", "config set api_url host --restart"]),
+      examples([
+        "config set heartbeat_interval 20s",
+        "config set api_url https://api.example.com --restart",
+      ]),
     )
     .addHelpText("after", keys)
     .action(async (key: string, value: string, options: ConfigSetOptions) => {

@@ -1,6 +1,6 @@
-import { loadConfig } from "../config/mod.ts";
+import { loadConfig, type ReadEnv } from "../config/mod.ts";
 import { requireControlPlane } from "../control_plane/api_answer.ts";
-import { INSTALLED, SERVICE } from "../system/paths.ts";
+import { SERVICE } from "../system/paths.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
@@ -9,6 +9,7 @@ import { MainProcesses } from "./main_processes.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { clock, Progress } from "./progress.ts";
 import { requireRoot } from "./root.ts";
+import { networkAs, serviceEnvironment } from "./service_environment.ts";
 
 /** What can be done to the service. */
 export type ServiceAction = "start" | "stop" | "restart";
@@ -27,22 +28,24 @@ export async function service(
 ): Promise<number> {
   await requireRoot();
   const { active } = await installedService(run);
-  if (action === "restart" && active === "active" && !force) await requireStartable();
+  if (action === "restart" && active === "active" && !force) {
+    await requireStartable(await serviceEnvironment());
+  }
   return tell(await changeService(action, run));
 }
 
 /**
  * Reads the configuration of the service and asks its control plane, as the agent does at its start.
+ * An outage is complained of: a restart makes it no worse.
  *
  * @throws {UserError} that says why the service would not work, and that it was left alone.
  */
-async function requireStartable(file: string = INSTALLED.config): Promise<void> {
+export async function requireStartable(env: ReadEnv, warn = complain): Promise<void> {
   try {
-    const loaded = await loadConfig({
-      env: (name) => name === "NODERAX_CONFIG_FILE" ? file : undefined,
-    });
-    // Without a file it has what its unit's environment says.
-    if (loaded.exists) await requireControlPlane(loaded);
+    const loaded = await loadConfig({ env });
+    using _network = networkAs(env);
+    // Without either it has what a drop-in of its unit says.
+    if (loaded.exists || loaded.config.apiUrl) await requireControlPlane(loaded, warn);
   } catch (cause) {
     const why = messageOf(cause);
     throw new UserError(

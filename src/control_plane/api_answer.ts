@@ -80,6 +80,8 @@ export interface AddressProblem {
   found: string;
   /** What to do. */
   fix: string;
+  /** Whether it may be over by itself later: nothing says that the address is wrong. */
+  mayPass?: boolean;
 }
 
 /** Judges what answered; undefined where it is the control plane. */
@@ -99,6 +101,7 @@ export function problemOfAnswer(
     return {
       found: `HTTP status ${status} from ${by}`,
       fix: "look into its log, or try again later",
+      mayPass: true,
     };
   }
   return {
@@ -108,20 +111,27 @@ export function problemOfAnswer(
 }
 
 /**
- * Asks the control plane at the configured address, before anything is changed for it.
+ * Asks the control plane at the configured address, before anything is changed for it. `warn` hears
+ * of what may pass, which is thrown without it.
  *
  * @throws {UserError} that says what is wrong there and what to do.
  */
-export async function requireControlPlane(loaded: LoadedConfig): Promise<void> {
+export async function requireControlPlane(
+  loaded: LoadedConfig,
+  warn?: (sentence: string) => void,
+): Promise<void> {
   using transport = await connect(loaded);
   const problem = await askApi(transport).then(problemOfAnswer, noAnswer);
   if (!problem) return;
-  throw new UserError(`api_url is ${transport.apiUrl}, but ${problem.found}: ${problem.fix}.`);
+  const sentence = `api_url is ${transport.apiUrl}, but ${problem.found}: ${problem.fix}.`;
+  if (!problem.mayPass || !warn) throw new UserError(sentence);
+  warn(sentence);
 }
 
 function noAnswer(error: unknown): AddressProblem {
   const why = messageOf(error);
   const [, spoken] = /speaks (https?), not/.exec(why) ?? [];
   const fix = spoken ? `begin it with ${spoken}://` : "check the address and the network";
-  return { found: `nothing that can be used answers: ${why}`, fix };
+  const mayPass = spoken === undefined;
+  return { found: `nothing that can be used answers: ${why}`, fix, mayPass };
 }

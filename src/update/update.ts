@@ -27,6 +27,8 @@ import type { UpdateRequest } from "./update_unit.ts";
 
 /** How long a failure may take to be told: an outage may last; the next start of the agent tells it. */
 const TELL_FAILURE_MS = 10 * 60_000;
+/** The same of one that was stopped, as by a shutdown. */
+const TELL_STOPPED_MS = 2_000;
 /** How long the other reports may take after a success: the heartbeat says more. */
 const TELL_MS = 30_000;
 
@@ -73,7 +75,7 @@ export async function update(
   const { targetVersion, targetId } = request;
   await using _lock = await lockInstallation(machine.places).catch(async (error) => {
     reporter?.failed(messageOf(error), 0);
-    await reporter?.told(TELL_MS);
+    if (reporter) await tellFailure(reporter, options.signal);
     throw error;
   });
   const record = await readUpdateRecord(stateFolder);
@@ -109,7 +111,7 @@ export async function update(
     if (wasStarted && !options.signal.aborted) rememberRolledBack(record, targetVersion, why);
     await save();
     reporter?.failed(why, last.percent);
-    last.closed = reporter ? await reporter.told(TELL_FAILURE_MS) : true;
+    last.closed = reporter ? await tellFailure(reporter, options.signal) : true;
     await save();
     throw error;
   }
@@ -117,6 +119,12 @@ export async function update(
   forgetRolledBack(record, targetVersion);
   await save();
   await reporter?.told(TELL_MS);
+}
+
+/** Gives whether the failure was told; the next start of the agent tells it else. */
+async function tellFailure(reporter: UpdateReporter, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return await reporter.told(TELL_STOPPED_MS);
+  return await reporter.told(TELL_FAILURE_MS, signal);
 }
 
 /** Says whether the version before runs again, once a failure has put it back. */

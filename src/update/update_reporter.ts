@@ -10,6 +10,9 @@ import { messageOf } from "../system/user_error.ts";
 /** The longest message, in UTF-16 units: a sentence for a table. */
 const MAX_MESSAGE_UNITS = 1_000;
 
+/** The longest pause between two tries: an outage may last, and many nodes may be updated in it. */
+const MAX_PAUSE_MS = 5 * 60_000;
+
 /** What an operator is shown meanwhile. */
 const WORDS: Record<keyof typeof UPDATE_PERCENT, string> = {
   dispatched: "The agent begins with the update.",
@@ -71,7 +74,7 @@ export class UpdateReporter {
   /** A refusal is an answer: the control plane has the update for ended, for example. */
   async #send(progress: UpdateProgress): Promise<boolean> {
     const { signal } = this.#giveUp;
-    const backoff = new Backoff({ firstMs: 500, maxMs: 10_000 });
+    const backoff = new Backoff({ firstMs: 500, maxMs: MAX_PAUSE_MS });
     while (!signal.aborted) {
       try {
         await this.#api.updateProgress(this.#targetId, progress, signal);

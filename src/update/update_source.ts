@@ -1,3 +1,4 @@
+import { abortable } from "@std/async";
 import { join } from "@std/path";
 import { createHash } from "node:crypto";
 import { whyNotReached } from "../control_plane/http.ts";
@@ -8,6 +9,8 @@ import { writeAll } from "../system/write_all.ts";
 const FILE_LIMIT_MS = 10 * 60_000;
 /** No release is larger, in bytes. */
 const MAX_ARTEFACT_BYTES = 512 * 2 ** 20;
+/** So often one address may lead to another: to a store of files, for example. */
+const MAX_REDIRECTS = 5;
 
 /** Where releases are: a folder of this machine, or an https address. All that it holds is data. */
 export class UpdateSource {
@@ -67,8 +70,8 @@ export class UpdateSource {
     const place = `${this.#base}/${name}`;
     let size = 0;
     try {
-      for await (const bytes of await this.#open(name, limit)) {
-        limit.throwIfAborted();
+      // Not even a share whose server is dead holds it up for longer.
+      for await (const bytes of abortable(await abortable(this.#open(name, limit), limit), limit)) {
         size += bytes.length;
         if (size > maxBytes) {
           throw new UserError(`${place} is larger than ${maxBytes} bytes: it is no release's.`);
@@ -84,17 +87,38 @@ export class UpdateSource {
 
   async #open(name: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
     if (!this.#base.startsWith("https://")) {
-      const path = join(this.#base, name);
-      // Whatever else is there, a FIFO for example, may never end.
-      if (!(await Deno.stat(path)).isFile) throw new Error("it is no regular file");
-      return (await Deno.open(path)).readable;
+      return await openRegular(join(this.#base, name));
     }
-    const response = await fetch(`${this.#base}/${name}`, {
-      signal,
-      ...(this.#client ? { client: this.#client } : {}),
-    });
-    if (response.ok && response.body && response.url.startsWith("https://")) return response.body;
-    await response.body?.cancel();
-    throw new Error(response.ok ? "it leads to an unsafe address" : `HTTP ${response.status}`);
+    let url = `${this.#base}/${name}`;
+    for (let redirects = 0;; redirects++) {
+      const response = await fetch(url, {
+        signal,
+        redirect: "manual",
+        ...(this.#client ? { client: this.#client } : {}),
+      });
+      if (response.ok && response.body) return response.body;
+      await response.body?.cancel();
+      const location = response.headers.get("location");
+      if (!REDIRECTS.includes(response.status) || location === null) {
+        throw new Error(`HTTP ${response.status}`);
+      }
+      if (redirects === MAX_REDIRECTS) throw new Error("it leads from address to address");
+      const next = URL.parse(location, url);
+      if (next?.protocol !== "https:") throw new Error("it leads to an unsafe address");
+      url = next.href;
+    }
   }
+}
+
+/** What HTTP answers with where a file is elsewhere. */
+const REDIRECTS = [301, 302, 303, 307, 308];
+
+/** Whatever else may be there, a FIFO for example, may never open, nor end. */
+async function openRegular(path: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  const refused = new Error("it is no regular file");
+  if (!(await Deno.stat(path)).isFile) throw refused;
+  const file = await Deno.open(path);
+  if ((await file.stat()).isFile) return file.readable;
+  file.close();
+  throw refused;
 }

@@ -7,6 +7,7 @@ import { oldProgram, program } from "./installed_program.ts";
 import { findRelease } from "./release.ts";
 import { settings } from "./settings.ts";
 import { stateFolder } from "./state_folder.ts";
+import type { Step } from "./steps.ts";
 import { unitFile } from "./unit_file.ts";
 
 /** The steps that make files, of a release whose program says `text`. */
@@ -121,6 +122,26 @@ Deno.test("an upgrade replaces the program as a whole, also after one that was k
   // Killed before the service was restarted: the service step is to know.
   const { shown } = await machine.take(...await fileSteps(machine, "2"));
   assert.match(shown, /^Program: 2 in \/opt\/noderax-agent$/m);
+});
+
+Deno.test("the program before is back at its place even where the new one cannot be removed", async () => {
+  await using machine = await TestMachine.make();
+  const { places } = machine;
+  await machine.take(...await fileSteps(machine, "1"));
+  const { remove } = Deno;
+  const removeFails: Step = {
+    name: "Disk",
+    run: () => {
+      Deno.remove = () => Promise.reject(new Error("the disk is worn"));
+      return Promise.reject(new Error("It rains."));
+    },
+  };
+  try {
+    await machine.take(...await fileSteps(machine, "2"), removeFails);
+  } finally {
+    Deno.remove = remove;
+  }
+  assert.equal(await Deno.readTextFile(places.program), "1");
 });
 
 Deno.test("what tasks could write becomes root's alone", async () => {

@@ -21,11 +21,15 @@ export function program(machine: Machine, release: Release, version: string): St
   const fresh = newProgram(places);
 
   async function putBack() {
-    await removeAll(fresh);
     if (await isThere(old)) {
-      await removeAll(folder);
+      if (await isThere(folder)) {
+        await removeAll(fresh);
+        await Deno.rename(folder, fresh);
+      }
       await Deno.rename(old, folder);
     }
+    // Last, as removing takes long and may fail.
+    await removeAll(fresh);
   }
 
   return {

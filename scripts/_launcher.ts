@@ -27,8 +27,12 @@ case \${OTEL_DENO-}/\${1-run}/\${3-} in
 1/run/* | [Tt]rue/run/* | TRUE/run/* | 1/--config/run | [Tt]rue/--config/run | TRUE/--config/run)
   export OTEL_DENO=true OTEL_DENO_TRACING=true OTEL_DENO_CONSOLE=ignore OTEL_DENO_METRICS=false
   export OTEL_SERVICE_NAME="\${OTEL_SERVICE_NAME:-noderax-agent}"
-  # The default of the specification: the agent decides what is traced.
-  export OTEL_TRACES_SAMPLER="\${OTEL_TRACES_SAMPLER:-parentbased_always_on}"
+  # The agent decides what is traced: else calls whose path is secret would be.
+  case \${OTEL_TRACES_SAMPLER:=always_on} in
+  always_off | parentbased_*) ;;
+  *) OTEL_TRACES_SAMPLER=parentbased_$OTEL_TRACES_SAMPLER ;;
+  esac
+  export OTEL_TRACES_SAMPLER
   why=$(NO_COLOR=1 "$folder/deno" eval 0 2>&1) || {
     echo "noderax-agent: no traces, because Deno refuses the OTEL variables: $(echo "$why" | sed -n 1p)" >&2
     unset OTEL_DENO OTEL_DENO_TRACING

@@ -39,12 +39,13 @@ Deno.test("the launcher asks for traces of a running agent alone, and survives w
       "OTEL_TRACES_SAMPLER=parentbased_always_on",
     ];
     const none = { variables: [], complaint: "" };
-    const [plain, one, named, other, stray, wrong] = await Promise.all([
+    const [plain, one, named, other, stray, all, wrong] = await Promise.all([
       start(["run"], {}),
       start([], { OTEL_DENO: "1", OTEL_DENO_CONSOLE: "capture" }),
       start(["--config", "x", "run"], { OTEL_DENO: "true" }),
       start(["status"], { OTEL_DENO: "true", OTEL_DENO_TRACING: "true" }),
       start(["run"], { OTEL_DENO: "maybe", OTEL_DENO_CONSOLE: "capture" }),
+      start(["run"], { OTEL_DENO: "true", OTEL_TRACES_SAMPLER: "always_on" }),
       start(["run"], { OTEL_DENO: "true", OTEL_EXPORTER_OTLP_PROTOCOL: "pigeon" }),
     ]);
     assert.deepEqual(plain, none);
@@ -52,6 +53,7 @@ Deno.test("the launcher asks for traces of a running agent alone, and survives w
     assert.deepEqual(named, { variables: traces, complaint: "" });
     assert.deepEqual(other, none);
     assert.deepEqual(stray, none);
+    assert.deepEqual(all, { variables: traces, complaint: "" });
     assert.match(
       wrong.complaint,
       /^noderax-agent: no traces, because Deno refuses the OTEL variables: error: .*pigeon/,

@@ -121,6 +121,33 @@ Deno.test("each task is one trace, which is exported at the latest when the agen
   assert.deepEqual(fleet.controlPlane.violations, []);
 });
 
+Deno.test("an agent that is being enrolled exports nothing of its token", async () => {
+  await using collector = new Collector();
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  const body = { email: "me@example.com", hostname: "host" };
+  const answer = await fetch(`${cp.url}/api/v1/enrollments/initiate`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const { token } = z.object({ token: z.string() }).parse(await answer.json());
+  await fleet.configure({ node_id: "", agent_token: "", enrollment_token: token });
+  if (FROM_SOURCE) {
+    const all = { OTEL_DENO: "1", OTEL_TRACES_SAMPLER: "always_on" };
+    await using careless = fleet.spawnAgent({ ...collector.env, ...all });
+    assert.equal((await careless.ended()).code, 1);
+    assert.match(careless.otherOutput.join(), /OTEL_TRACES_SAMPLER=parentbased_always_on/);
+  }
+  const { agentToken } = cp.approve(token);
+  await using agent = await fleet.agent(collector.env);
+  await fleet.ended(fleet.shell("true"));
+  assert.equal((await agent.stop()).code, 0);
+  const text = collector.bodies.map(({ text }) => text).join();
+  for (const secret of [token, agentToken]) assert(!text.includes(secret), text);
+  assert(!collector.spans.some((span) => attribute(span, "url.full")?.includes("/enrollments/")));
+});
+
 Deno.test("a claim is a step of its task's trace", async () => {
   await using collector = new Collector();
   await using fleet = await Fleet.start();

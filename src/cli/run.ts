@@ -65,15 +65,18 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
     endpoints ??= await StatusEndpoints.show(place);
   };
   try {
-    const identity = known ?? await finishEnrollment({ ...place, onServing });
+    const traces = await tracing(env);
+    const quietly = <T>(work: () => T) => traces ? traces.untraced(work) : work();
+    if (!known && traces) requireQuietSampler(env);
+    const identity = known ??
+      await quietly(() => finishEnrollment({ ...place, onServing }));
     if (!identity) return 0;
     logger.hide(identity.agentToken);
     const facts = await readHostFacts();
     const { runAgent } = await import("../agent/agent.ts");
-    const traces = await tracing(env);
-    const start = () =>
-      runAgent({ ...place, identity, facts, onServing, state, Api: traces?.TracedAgentApi });
-    return await (traces ? traces.untraced(start) : start());
+    return await quietly(() =>
+      runAgent({ ...place, identity, facts, onServing, state, Api: traces?.TracedAgentApi })
+    );
   } finally {
     await endpoints?.[Symbol.asyncDispose]();
   }
@@ -81,9 +84,18 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
 
 /** How tasks are traced, where Deno has been told to export traces; what it costs is loaded only then. */
 async function tracing(env: ReadEnv) {
-  if (env("OTEL_DENO")?.toLowerCase() !== "true") return undefined;
+  if (!/^(1|true)$/i.test(env("OTEL_DENO") ?? "")) return undefined;
   boundExit(EXPORT_LIMIT_MS);
   return await import("../control_plane/traced_agent_api.ts");
+}
+
+/** Where the enrollment stands is asked for by its token, in a path that other samplers let be exported. */
+function requireQuietSampler(env: ReadEnv): void {
+  const sampler = env("OTEL_TRACES_SAMPLER");
+  if (sampler === "always_off" || sampler?.startsWith("parentbased_")) return;
+  throw new UserError(
+    "The traces would hold the enrollment's token: set OTEL_TRACES_SAMPLER=parentbased_always_on.",
+  );
 }
 
 /** What a run begins with. */

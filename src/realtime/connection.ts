@@ -16,6 +16,9 @@ const STEP_LIMIT_MS = 10_000;
 /** A peer that is gone never closes its half: it is waited for so long. */
 const CLOSE_LIMIT_MS = 1_000;
 
+/** Socket.IO's reason where the server has ended the session on purpose, and not the network. */
+const HUNG_UP = "io server disconnect";
+
 /** What a {@linkcode Connection} is made of. */
 export interface ConnectionOptions {
   /** The Socket.IO client. */
@@ -95,7 +98,7 @@ export class Connection implements AsyncDisposable {
     failed.catch(() => {});
     const [opened, joined] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const { promise: authenticated, resolve } = Promise.withResolvers<AuthAck>();
-    let fail: (cause: string) => RealtimeFailure = dialFailure;
+    let fail: (cause: string, isAnswer?: boolean) => RealtimeFailure = dialFailure;
     const step = async <T>(failure: typeof fail, done: Promise<T>): Promise<T> => {
       const { stepLimitMs: limitMs = STEP_LIMIT_MS } = this.#options;
       fail = failure;
@@ -121,11 +124,13 @@ export class Connection implements AsyncDisposable {
     });
     socket.once("connect", joined.resolve);
     socket.once("agent.auth.error", (payload: unknown) => {
-      reject(new RealtimeFailure("auth error", refusalOf(payload)));
+      reject(new RealtimeFailure("auth error", refusalOf(payload), { isAnswer: true }));
     });
     // Anything else that was sent is not refused before the authentication.
     socket.once("agent.error", (payload: unknown) => {
-      if (!this.ready) reject(new RealtimeFailure("auth message refused", refusalOf(payload)));
+      if (this.ready) return;
+      const cause = refusalOf(payload);
+      reject(new RealtimeFailure("auth message refused", cause, { isAnswer: true }));
     });
     socket.once("agent.auth.ack", (payload: unknown) => {
       const ack = AuthAck.safeParse(payload);
@@ -134,7 +139,9 @@ export class Connection implements AsyncDisposable {
       if (ack.success && this.ready) resolve(ack.data);
       else reject(new RealtimeFailure("auth error", "the answer does not let this node in"));
     });
-    socket.once("disconnect", (reason) => reject(fail(`the connection ended (${reason})`)));
+    socket.once("disconnect", (reason) => {
+      reject(fail(`the connection ended (${reason})`, reason === HUNG_UP));
+    });
 
     try {
       socket.connect();
@@ -143,7 +150,9 @@ export class Connection implements AsyncDisposable {
         new RealtimeFailure("namespace connect failure", cause);
       await step(noNamespace, joined.promise);
       socket.emit("agent.auth", auth);
-      return await step((cause) => new RealtimeFailure("auth error", cause), authenticated);
+      const noAuth = (cause: string, isAnswer = false) =>
+        new RealtimeFailure("auth error", cause, { isAnswer });
+      return await step(noAuth, authenticated);
     } catch (error) {
       await this.close(messageOf(error));
       throw error;

@@ -31,11 +31,18 @@ export class RealtimeFailure extends Error {
   }
   /** Which way it failed. */
   readonly failure: FailureName;
+  /** Whether it is the server's own answer to the authentication, and not that there was none. */
+  readonly isAnswer: boolean;
 
   /** Makes one from its name and cause. */
-  constructor(failure: FailureName, cause: string, options?: ErrorOptions) {
+  constructor(
+    failure: FailureName,
+    cause: string,
+    { isAnswer = false, ...options }: ErrorOptions & { isAnswer?: boolean } = {},
+  ) {
     super(cause, options);
     this.failure = failure;
+    this.isAnswer = isAnswer;
   }
 
   /** What a person should look at. */

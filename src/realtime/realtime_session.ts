@@ -214,7 +214,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       const failure = error instanceof RealtimeFailure ? error : dialFailure(error);
       const isRefused = failure.failure === "auth message refused";
       // The location may be to blame, also where that is not said: the next try goes without it.
-      this.#isLocationDoubted = !!this.#location && (isRefused || failure.failure === "auth error");
+      this.#isLocationDoubted = !!this.#location && failure.isAnswer;
       return this.#isLocationDoubted && isRefused ? 0 : await this.#failed(failure);
     } finally {
       this.#connection = undefined;

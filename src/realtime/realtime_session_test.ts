@@ -91,6 +91,24 @@ Deno.test("a location for which the server hangs up is left out, and that is rem
   assert.equal(refusals, 1);
 });
 
+Deno.test("a location is not blamed for a connection that is lost", async () => {
+  await using server = await TestServer.start();
+  server.onLocation = (socket) => {
+    server.onLocation = () => {};
+    socket.conn.close();
+  };
+  let refusals = 0;
+  const location = {
+    current: () => Promise.resolve({ region: "cellar" }),
+    refused: () => refusals++,
+  };
+  await using test = new TestSession(server.url, {}, { location });
+  await test.session.whenReady();
+  const told = server.payloads("agent.auth").map((auth) => auth.location);
+  assert.deepEqual(told, [{ region: "cellar" }, { region: "cellar" }]);
+  assert.equal(refusals, 0);
+});
+
 Deno.test("refused credentials are named without the token, and tried again", async () => {
   await using server = await TestServer.start();
   const identity = { nodeId: "node-1", agentToken: "another-secret" };

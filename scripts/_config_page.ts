@@ -44,7 +44,8 @@ asks at a terminal, and says so elsewhere. \`--restart\` restarts without asking
 
 \`config set\` refuses a value that is not allowed. It complains of an address where no control plane
 answers, and of a CA file or an account that cannot be used on this machine; it refuses them if the
-service would read them, unless \`--force\` is given.
+service would read them, unless \`--force\` is given. The service's \`api_url\` is removed only with
+\`--force\`. Both go by the service's environment file, not by the shell's variables.
 
 ## Keys
 

@@ -34,7 +34,10 @@ async function startChild(command: HostCommand): Promise<Program> {
   const stuck = Promise.withResolvers<Deno.CommandStatus>();
   let ending: Promise<number> | undefined;
   const end = () => {
-    ending ??= askToLeave(child, askFirst).then(() => endAll(taskId, child.group));
+    ending ??= askToLeave(child, askFirst)
+      // Who cannot be asked is ended unasked.
+      .catch(() => {})
+      .then(() => endAll(taskId, child.group));
     // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.
     void ending.then((left) => left > 0 && stuck.resolve(KILLED));
   };

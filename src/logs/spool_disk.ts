@@ -299,10 +299,7 @@ export class SpoolDisk {
   /** Removes the files. */
   async remove(): Promise<void> {
     this.close();
-    if (!this.#isMade) return;
-    for (const name of [...LogStream.options, "index"]) {
-      await Deno.remove(this.#path(name)).catch(() => {});
-    }
+    if (this.#isMade) await removeSpool(this.#prefix);
   }
 
   /** Closes what is open; the files stay. */
@@ -439,6 +436,13 @@ export class SpoolDisk {
         this.#wait(record, 1);
       }
     }
+  }
+}
+
+/** Removes the files of a spool that nobody has open, those that are there. */
+export async function removeSpool(prefix: string): Promise<void> {
+  for (const name of [...LogStream.options, "index"]) {
+    await Deno.remove(`${prefix}.${name}`).catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
 import { resolve } from "@std/path";
 import * as z from "@zod/zod";
-import type { Command, Start } from "../privileges/launch.ts";
+import type { Command, Launch, Start } from "../privileges/launch.ts";
 import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
 import { hasScopeAsRoot, NO_SCOPE, RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
@@ -49,6 +49,8 @@ type ShellExec = z.infer<typeof ShellExec>;
 const DEFAULT_SHELL = "/bin/sh";
 /** So much of the end of standard error is looked at for the reason of a failure. */
 const MAX_STDERR_BYTES = 16 * 1024;
+/** How a command ends that is to show only that it begins; and how long that may take, in milliseconds. */
+const [BEGUN, LOOK_MS] = [91, 30_000];
 /** Pagers wait for keys that nobody presses, and programs fold lines to a width that nobody has. */
 const UNATTENDED = { PAGER: "cat", COLUMNS: "100000" };
 
@@ -66,7 +68,8 @@ export const shellExec: TaskType = {
         const launch = request.runAsRoot ? root : unprivileged;
         const command = commandOf(request);
         if (typeof command === "string") return { status: "failed", error: command };
-        return await run(launch(command), request, context);
+        const outcome = await run(launch(command), request, context);
+        return outcome ?? await withoutMark(launch, request, context);
       } catch (error) {
         return { status: "failed", error: `the command cannot be started: ${messageOf(error)}` };
       }
@@ -74,11 +77,12 @@ export const shellExec: TaskType = {
   },
 };
 
+/** Runs the command; `undefined` if it went well, but did not say that it began. */
 async function run(
   { leftOut, ...start }: Start,
   request: ShellExec,
   context: TaskContext,
-): Promise<TaskOutcome> {
+): Promise<TaskOutcome | undefined> {
   if (leftOut) {
     const names = leftOut.map((name) => name.replaceAll(/\p{Cc}/gu, "?")).join(", ");
     await context.onLines(
@@ -95,9 +99,7 @@ async function run(
   if (unkillable > 0) {
     await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
   }
-  if (exitCode === 0 && saysItsStart(request) && !mark.hasBegun) {
-    return { status: "failed", exitCode, error: NEVER_BEGAN };
-  }
+  if (exitCode === 0 && saysItsStart(request) && !mark.hasBegun) return undefined;
   if (exitCode === 0) return { status: "success", exitCode };
   const problem = PLACE_PROBLEM.exec(stderr.text)?.[1];
   if (exitCode === NOT_BEGUN && problem && isElsewhere(request)) {
@@ -111,6 +113,30 @@ async function run(
     ? `the command was ended by ${signal}`
     : sudoRefusal.sentence(exitCode) ?? `the command exited with code ${exitCode}`;
   return { status: "failed", exitCode, error };
+}
+
+/**
+ * The outcome of a command that went well and did not say that it began: a profile may have sent
+ * that elsewhere with all that is printed. Whether the profile lets a command begin at all, the exit
+ * code of another one tells.
+ */
+async function withoutMark(
+  launch: Launch,
+  request: ShellExec,
+  context: TaskContext,
+): Promise<TaskOutcome> {
+  const command = commandOf({ ...request, command: `exit ${BEGUN}` });
+  if (typeof command === "string") throw new Error(command);
+  const limit = AbortSignal.timeout(LOOK_MS);
+  const { leftOut: _, ...start } = launch(command);
+  const signal = AbortSignal.any([context.signal, limit]);
+  const program = await context.start({ ...start, signal });
+  for await (const _ of program.output);
+  const { exitCode } = await program.ended;
+  // A look that takes too long tells nothing against the command.
+  return exitCode === BEGUN || limit.aborted
+    ? { status: "success", exitCode: 0 }
+    : { status: "failed", exitCode: 0, error: NEVER_BEGAN };
 }
 
 /** What a program that could not begin has said last. */

@@ -31,16 +31,30 @@ Deno.test("a command runs in a login shell, with nothing to read and nobody to p
   assert.match(stdout, /^cat 100000\n\S*\nlogin\n$/);
 });
 
-Deno.test("a command that a login profile does not let begin has failed", async () => {
-  const profiles = ["echo hello >&2; exit 0", "exec /bin/sh", "echo hello"];
-  for (const [at, profile] of profiles.entries()) {
+Deno.test("a command that a login profile does not let begin has failed, and no other", async () => {
+  const cases: { profile: string; begins: boolean; stdout?: string; stderr?: string }[] = [
+    { profile: "echo hello >&2; exit 0", begins: false, stderr: "hello\n" },
+    { profile: "exec /bin/sh", begins: false },
+    { profile: "exec >/dev/null 2>&1; exit 0", begins: false },
+    { profile: "echo hello", begins: true, stdout: "hello\nrun\n" },
+    // Where the output goes, a profile may change.
+    { profile: "exec 2>&1", begins: true, stdout: "run\n" },
+    { profile: 'exec > >(tee "$HOME/log") 2>&1', begins: true, stdout: "run\n" },
+    { profile: 'exec 2>>"$HOME/log"', begins: true, stdout: "run\n" },
+    { profile: 'exec >"$HOME/log" 2>&1', begins: true },
+  ];
+  for (const { profile, begins, ...printed } of cases) {
     const HOME = await Deno.makeTempDir({ prefix: "profile_" });
     try {
       await Deno.writeTextFile(join(HOME, ".profile"), profile);
-      const { status, error = "", stderr } = await run({ command: "true", environment: { HOME } });
-      assert.equal(status, at < 2 ? "failed" : "success");
-      if (at < 2) assert.match(error, /^the command never began: the login shell ended before it/);
-      assert.equal(stderr, at === 0 ? "hello\n" : "");
+      const { status, error = "", stdout, stderr } = await run({
+        command: "echo run",
+        shell: profile.includes(">(") ? "/bin/bash" : "/bin/sh",
+        environment: { HOME },
+      });
+      assert.equal(status, begins ? "success" : "failed", profile);
+      if (!begins) assert.match(error, /^the command never began: the login shell ended before it/);
+      assert.deepEqual({ stdout, stderr }, { stdout: "", stderr: "", ...printed }, profile);
     } finally {
       await Deno.remove(HOME, { recursive: true });
     }

@@ -15,6 +15,22 @@ async function strip(...pieces: string[]): Promise<[text: string, hasBegun: bool
   return [text, mark.hasBegun];
 }
 
+Deno.test("the line is taken out of either stream, and what is held of the other follows", async () => {
+  const mark = new StartMark();
+  async function* output(): AsyncGenerator<OutputChunk> {
+    const pieces = [["stderr", "a n"], ["stdout", "b noderax-agent: begun\nc n"], ["stderr", "d"]];
+    for (const [stream, text] of pieces as ["stdout" | "stderr", string][]) {
+      yield { stream, bytes: new TextEncoder().encode(text) };
+    }
+  }
+  const printed = { stdout: "", stderr: "" };
+  for await (const { stream, bytes } of mark.of(output())) {
+    printed[stream] += new TextDecoder().decode(bytes);
+  }
+  assert.deepEqual(printed, { stdout: "b c n", stderr: "a nd" });
+  assert(mark.hasBegun);
+});
+
 Deno.test("the line that a command begins with is taken out, however it comes", async () => {
   const line = "noderax-agent: begun\n";
   assert.deepEqual(await strip(line), ["", true]);

@@ -5,6 +5,7 @@ import type { Host, Program } from "../hosts/host.ts";
 import { storable } from "../logs/log_entries.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import { type LogMemory, Spool } from "../logs/spool.ts";
+import { removeSpool } from "../logs/spool_disk.ts";
 import { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
@@ -227,6 +228,8 @@ export class TaskRunner {
     await journal.write(this.#record);
     try {
       await this.#reporter.begin();
+      // An earlier agent may have begun, and died before it wrote down what runs.
+      await removeSpool(journal.spoolPrefix(id));
       this.#logger.info("task started", { type });
       return { phase: "running", isLeft: false };
     } catch (error) {

@@ -138,6 +138,25 @@ Deno.test("a promise of long ago is reported, if not by this start then by the n
   await fleet.closed(id);
 });
 
+Deno.test("a task that is begun again finds no file of the output that it had before", async () => {
+  await using fleet = await Fleet.start(QUICK);
+  const { controlPlane: cp } = fleet;
+  const accepting = cp.fault({ path: "/accepted", hang: true });
+  const id = fleet.shell(`ls ${fleet.tasksFolder}`);
+  {
+    await using agent = await fleet.agent();
+    await cp.waitFor(() => accepting.hits > 0, { what: "the task to be promised" });
+    await agent.kill();
+  }
+  accepting.remove();
+  await Deno.writeTextFile(join(fleet.tasksFolder, `${id}.stderr`), "earlier\n", { mode: 0o600 });
+  await using _next = await fleet.agent();
+  const { status, completion } = await fleet.ended(id);
+  assert.equal(status, "success", cp.describe(id));
+  const output = completion?.output ?? "";
+  assert(output.includes(`${id}.json`) && !output.includes(`${id}.stderr`), output);
+});
+
 Deno.test("a promise holds whatever the clock says, but not over a boot", () => {
   const promise = async (change: (record: TaskRecord) => unknown, expected: string) => {
     await using fleet = await Fleet.start(QUICK);

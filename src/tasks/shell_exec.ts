@@ -130,10 +130,10 @@ async function withoutMark(
   const limit = AbortSignal.timeout(LOOK_MS);
   const { leftOut: _, ...start } = launch(command);
   const signal = AbortSignal.any([context.signal, limit]);
-  const program = await context.start({ ...start, signal });
-  for await (const _ of program.output);
-  const { exitCode } = await program.ended;
-  // A look that takes too long tells nothing against the command.
+  const program = await context.start({ ...start, signal }).catch(() => undefined);
+  for await (const _ of program?.output ?? []);
+  const exitCode = program ? (await program.ended).exitCode : BEGUN;
+  // A look that fails, or takes too long, tells nothing against the command.
   return exitCode === BEGUN || limit.aborted
     ? { status: "success", exitCode: 0 }
     : { status: "failed", exitCode: 0, error: NEVER_BEGAN };

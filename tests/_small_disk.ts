@@ -46,6 +46,7 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await sh('umount "$1"', this.#folder);
+    // Whoever still has a file open there keeps nobody from it.
+    await sh('umount --lazy "$1"', this.#folder);
   }
 }

@@ -10,6 +10,7 @@
 import assert from "node:assert/strict";
 import { Fleet } from "./_agent.ts";
 import { seeded } from "./_chaos.ts";
+import { amounts } from "./_amounts.ts";
 import { AGENT, FROM_SOURCE } from "./_command.ts";
 import { filesIn } from "./_processes.ts";
 import { realtimeFleet } from "./_realtime.ts";
@@ -20,9 +21,12 @@ import { tell } from "./_together.ts";
 
 const fromSource = Deno.args.includes("--source");
 const numbers = Deno.args.filter((arg) => arg !== "--source");
+const [seconds = 25, seed = Math.ceil(Math.random() * 1e9)] = amounts(
+  "deno task soak [--source] [seconds] [seed]",
+  numbers,
+);
 
 async function soak(): Promise<void> {
-  const [seconds = 25, seed = Math.floor(Math.random() * 1e9)] = numbers.map(Number);
   tell(`soak: ${seconds} s, seed ${seed}, ${AGENT.join(" ")}`);
   await using fleet = await realtimeFleet({ task_poll_interval: "500ms" });
   await using harmed = await Fleet.start(

@@ -8,6 +8,7 @@
  * @module
  */
 import { join } from "@std/path";
+import { amounts } from "../_amounts.ts";
 import { AGENT, FROM_SOURCE } from "../_command.ts";
 import { realtimeFleet } from "../_realtime.ts";
 import { onRelease } from "../_release.ts";
@@ -21,7 +22,10 @@ import { Storm } from "./_storm.ts";
 const DISK_KIB = 64 * 1024;
 const fromSource = Deno.args.includes("--source");
 const numbers = Deno.args.filter((arg) => arg !== "--source");
-const [minutes = 3, seed = Math.floor(Math.random() * 1e9)] = numbers.map(Number);
+const [minutes = 3, seed = Math.ceil(Math.random() * 1e9)] = amounts(
+  "deno task chaos [--source] [minutes] [seed]",
+  numbers,
+);
 
 /** One storm; false, with its story, if something that is owed is not there. */
 async function chaos(): Promise<boolean> {
@@ -43,6 +47,12 @@ async function chaos(): Promise<boolean> {
     shutdown_timeout: "2s",
   });
   const storm = new Storm({ fleet, proxy, disk, slowDisk: await slowDisk(fleet.folder), seed });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      const unmounted = disk?.[Symbol.asyncDispose]() ?? Promise.resolve();
+      void unmounted.finally(() => Deno.exit(1));
+    });
+  }
   try {
     await storm.run(minutes * 60_000);
   } catch (error) {
@@ -62,6 +72,6 @@ if (FROM_SOURCE && !fromSource) {
 const isWell = await chaos();
 if (!isWell) {
   tell(`chaos: seed ${seed} once more, alone`);
-  tell(await chaos() ? "chaos: it was well this time" : "chaos: it failed again");
+  tell(await chaos() ? "chaos: it passed this time" : "chaos: it failed again");
 }
 Deno.exit(isWell ? 0 : 1);

@@ -6,6 +6,7 @@
  * @module
  */
 import * as fc from "fast-check";
+import { amounts } from "../_amounts.ts";
 import { tell } from "../_together.ts";
 import { type Door, doors } from "./_doors.ts";
 import { liveFuzz } from "./_live.ts";
@@ -13,7 +14,10 @@ import { liveFuzz } from "./_live.ts";
 const RUNS = 20;
 /** How long a smaller case is looked for, in milliseconds. */
 const SMALLEST_MS = 20_000;
-const [seconds = 30, seed = Math.floor(Math.random() * 2 ** 31)] = Deno.args.map(Number);
+const [seconds = 30, seed = Math.ceil(Math.random() * (2 ** 31 - 1))] = amounts(
+  "deno task fuzz [seconds] [seed]",
+  Deno.args,
+);
 
 /** Has things come in at a door for so long; gives how many. */
 async function fuzz({ name, events, property }: Door, untilMs: number): Promise<number> {

@@ -1,6 +1,8 @@
 import { loadConfig, type ReadEnv } from "../config/mod.ts";
 import { requireControlPlane } from "../control_plane/api_answer.ts";
-import { SERVICE } from "../system/paths.ts";
+import { socketPaths } from "../health/socket_path.ts";
+import { askAgent } from "../health/status_client.ts";
+import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
@@ -16,6 +18,8 @@ export type ServiceAction = "start" | "stop" | "restart";
 
 /** Lines of the log that are shown when the service did not do what it was told. */
 const LINES_AFTER_FAILURE = 10;
+/** How long the running agent may take to tell how it is, in milliseconds. */
+const ANSWER_LIMIT_MS = 3_000;
 
 /**
  * Starts, stops or restarts the installed service; gives the exit code. A service that works is not
@@ -29,18 +33,22 @@ export async function service(
   await requireRoot();
   const { active } = await installedService(run);
   if (action === "restart" && active === "active" && !force) {
-    await requireStartable(await serviceEnvironment());
+    await requireStartable(await serviceEnvironment(), await isHealthy() ? undefined : complain);
   }
   return tell(await changeService(action, run));
 }
 
 /**
  * Reads the configuration of the service and asks its control plane, as the agent does at its start.
- * An outage is complained of: a restart makes it no worse.
+ * `warn` hears of what may be an outage, which a restart makes no worse; without it that is thrown as
+ * well, as a service that works is not given up for an address that does not answer.
  *
  * @throws {UserError} that says why the service would not work, and that it was left alone.
  */
-export async function requireStartable(env: ReadEnv, warn = complain): Promise<void> {
+export async function requireStartable(
+  env: ReadEnv,
+  warn?: (sentence: string) => void,
+): Promise<void> {
   try {
     const loaded = await loadConfig({ env });
     using _network = networkAs(env);
@@ -53,6 +61,12 @@ export async function requireStartable(env: ReadEnv, warn = complain): Promise<v
       { cause },
     );
   }
+}
+
+async function isHealthy(): Promise<boolean> {
+  const paths = socketPaths(INSTALLED.identity, false);
+  const asked = await askAgent(paths, "/readyz", ANSWER_LIMIT_MS);
+  return asked.outcome === "answered" && asked.ok;
 }
 
 /** Says how it went; gives the exit code. */

@@ -70,8 +70,14 @@ export class UpdateSource {
     const place = `${this.#base}/${name}`;
     let size = 0;
     try {
+      limit.throwIfAborted();
+      const opening = this.#open(name, limit);
       // Not even a share whose server is dead holds it up for longer.
-      for await (const bytes of abortable(await abortable(this.#open(name, limit), limit), limit)) {
+      const stream = await abortable(opening, limit).catch((error) => {
+        opening.then((late) => late.cancel()).catch(() => {});
+        throw error;
+      });
+      for await (const bytes of abortable(stream, limit)) {
         size += bytes.length;
         if (size > maxBytes) {
           throw new UserError(`${place} is larger than ${maxBytes} bytes: it is no release's.`);

@@ -68,6 +68,8 @@ export class Storm {
   #agent: AgentProcess;
   /** How many agents were ended: their terminals end with them. */
   #ends = 0;
+  /** How many faults are on, and how many there were. */
+  readonly #faults = { on: 0, begun: 0 };
 
   /** Starts the first agent. */
   constructor(options: StormOptions) {
@@ -99,8 +101,8 @@ export class Storm {
     };
     await Promise.all([
       again(() => this.#queueSome()),
-      again(() => this.#blow()),
-      again(() => this.#harm()),
+      again(() => this.#fault(() => this.#blow(), this.#network.between(500, 4_000))),
+      again(() => this.#fault(() => this.#harm(), this.#machine.between(3_000, 9_000))),
       again(() => this.#openTerminal(endMs)),
     ]);
     this.#options.proxy.clear();
@@ -137,6 +139,15 @@ export class Storm {
     });
   }
 
+  /** Has a fault come after a pause. */
+  async #fault(act: () => Promise<void>, pauseMs: number): Promise<void> {
+    await delay(pauseMs);
+    this.#faults.begun++;
+    this.#faults.on++;
+    await act();
+    this.#faults.on--;
+  }
+
   async #queueSome(): Promise<void> {
     const lines = this.#work.pick(1, 30, 300, 300, 5_000);
     const pause = lines > 300 ? 0 : this.#work.pick(0, 0.01, 0.05);
@@ -152,7 +163,6 @@ export class Storm {
 
   async #blow(): Promise<void> {
     const { proxy } = this.#options;
-    await delay(this.#network.between(500, 4_000));
     const what = this.#network.pick(
       "cut",
       "delay",
@@ -178,7 +188,6 @@ export class Storm {
   }
 
   async #harm(): Promise<void> {
-    await delay(this.#machine.between(3_000, 9_000));
     await this.#agent.waitForLog("agent started");
     switch (
       this.#machine.pick(
@@ -274,8 +283,8 @@ export class Storm {
     const { controlPlane: cp } = this.#fleet;
     await delay(this.#terminal.between(500, 3_000));
     if (performance.now() > endMs - 5_000) return;
-    const ends = this.#ends;
-    let terminal: Terminal;
+    const [ends, { on, begun }] = [this.#ends, { ...this.#faults }];
+    let terminal: Terminal | undefined;
     try {
       if (cp.realtime.sockets.length === 0) return;
       terminal = cp.realtime.openTerminal({ cols: 80, rows: 24 });
@@ -285,9 +294,11 @@ export class Storm {
       await terminal.waitFor((t) => t.ended || t.text.includes("ready\r\n"));
       terminal.input(`for i in $(seq ${NUMBERS}); do echo n$i; sleep 0.02; done; exit\n`);
       await terminal.waitFor((t) => t.ended);
-    } catch {
+    } catch (error) {
       // What is typed while the node is away ends a terminal (contract: Realtime).
-      return;
+      const isAway = terminal === undefined || terminal.endedByServer;
+      if (!isAway && on === 0 && begun === this.#faults.begun) throw error;
+      return this.#note("lost terminal", error instanceof Error ? error.message : error);
     }
     const found = numbers(terminal);
     // Where one fault follows another it can be unknown whether a frame has arrived: it goes again.
@@ -303,6 +314,19 @@ export class Storm {
     await gone(terminal);
   }
 
+  /** A short storm may have left none whole; in the calm one must come to its end, if not at once. */
+  async #requireWholeTerminal(): Promise<void> {
+    const { controlPlane: cp } = this.#fleet;
+    for (let tries = 0; tries < 3 && !this.counts.has("whole terminal"); tries++) {
+      await cp.waitFor(() => cp.realtime.sockets.length > 0, {
+        timeoutMs: SIGHT_MS,
+        what: "the node's return",
+      });
+      await this.#openTerminal(Infinity);
+    }
+    assert(this.counts.has("whole terminal"), "no terminal was whole");
+  }
+
   /** Whatever happened to it, an agent has no error of its own. */
   #requireQuiet(): void {
     for (const { msg, error } of this.#agent.events.filter(({ level }) => level === "error")) {
@@ -316,6 +340,7 @@ export class Storm {
   async #settle(): Promise<void> {
     const { controlPlane: cp, stateFolder } = this.#fleet;
     await this.#agent.waitForLog("agent started");
+    await this.#requireWholeTerminal();
     for (const [id, lines] of this.#tasks) {
       await this.#fleet.ended(id, SIGHT_MS);
       await this.#closed(id);

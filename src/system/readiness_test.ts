@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { openLibc } from "./libc.ts";
+import { openReadiness, WRITABLE } from "./readiness.ts";
+
+/** A counter of the kernel's: readable once it is not zero. */
+function counter() {
+  const libc = openLibc();
+  const { symbols, check } = libc;
+  const fd = check(symbols.eventfd(0, 0), "eventfd");
+  return {
+    fd,
+    raise: () => symbols.write(fd, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8n),
+    clear: () => symbols.read(fd, new Uint8Array(8), 8n),
+    [Symbol.dispose]: () => {
+      symbols.close(fd);
+      libc[Symbol.dispose]();
+    },
+  };
+}
+
+Deno.test("descriptors are waited for together, and each is heard of alone", async () => {
+  using readiness = openReadiness();
+  using first = counter();
+  using second = counter();
+  const heard: string[] = [];
+  const both = Promise.all([
+    readiness.wait(first.fd).then(() => heard.push("first")),
+    readiness.wait(second.fd).then(() => heard.push("second")),
+  ]);
+  second.raise();
+  await readiness.wait(second.fd);
+  assert.deepEqual(heard, ["second"]);
+  first.raise();
+  await both;
+  assert.deepEqual(heard, ["second", "first"]);
+  readiness.forget(first.fd);
+  readiness.forget(second.fd);
+});
+
+Deno.test("one that is readable still is heard of again, and not without a wait", async () => {
+  using readiness = openReadiness();
+  using one = counter();
+  one.raise();
+  await readiness.wait(one.fd);
+  await readiness.wait(one.fd);
+  one.clear();
+  await readiness.wait(one.fd, WRITABLE);
+  readiness.forget(one.fd);
+});
+
+Deno.test("to forget one ends the wait for it, closed or not", async () => {
+  using readiness = openReadiness();
+  const one = counter();
+  const waiting = readiness.wait(one.fd);
+  readiness.forget(one.fd);
+  await waiting;
+  const again = readiness.wait(one.fd);
+  one[Symbol.dispose]();
+  readiness.forget(one.fd);
+  await again;
+});
+
+Deno.test("the last who lets it go ends all waits", async () => {
+  using one = counter();
+  const readiness = openReadiness();
+  const waiting = readiness.wait(one.fd);
+  readiness[Symbol.dispose]();
+  await waiting;
+});

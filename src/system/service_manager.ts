@@ -1,0 +1,323 @@
+import { delay } from "@std/async";
+import * as z from "@zod/zod";
+import {
+  BusClosedError,
+  BusError,
+  type BusSignal,
+  type BusValue,
+  SdBus,
+  Variant,
+} from "./sd_bus.ts";
+import { messageOf } from "./user_error.ts";
+
+const SYSTEMD = "org.freedesktop.systemd1";
+const MANAGER_PATH = "/org/freedesktop/systemd1";
+/** PID 1's own socket: root needs no bus daemon to reach it. It is there since long before 247. */
+const ADDRESS = "unix:path=/run/systemd/private";
+const PROPERTIES = "org.freedesktop.DBus.Properties";
+/** A connection that nobody needs is kept so long, in milliseconds. */
+const IDLE_MS = 10_000;
+/** How long PID 1 may be away while it executes itself anew, in milliseconds. */
+const AWAY_MS = 20_000;
+const RECONNECT_MS = 50;
+
+/** A property of a unit that is to be started. */
+export type UnitProperty = readonly [name: string, value: Variant];
+
+/** A unit as the service manager lists it. */
+export interface UnitState {
+  /** Its name. */
+  name: string;
+  /** Whether it is loaded, or why not. */
+  load: string;
+  /** `active`, `inactive`, `failed`, … */
+  active: string;
+  /** The same more closely: `running`, `exited`, … */
+  sub: string;
+}
+
+/** The interfaces that have properties of units. */
+export type UnitFace = "Unit" | "Service";
+
+const Listed = z.array(
+  z.tuple([z.string(), z.string(), z.string(), z.string(), z.string()]).rest(z.unknown()),
+);
+const JobOfUnit = z.tuple([z.number(), z.string()]);
+
+/** Whether a call was refused because there is no such unit (any more). */
+export function isNoSuchUnit(error: unknown): boolean {
+  return error instanceof BusError &&
+    (error.code === `${SYSTEMD}.NoSuchUnit` || error.code.endsWith(".UnknownObject"));
+}
+
+/**
+ * systemd, as root reaches it: starts units, tells of them, and of their changes. A connection that
+ * PID 1 closes, as it does to execute itself anew, is made again. None is held at rest.
+ */
+export class ServiceManager implements Disposable {
+  readonly #address: string;
+  readonly #watches = new Map<string, Set<() => void>>();
+  readonly #jobs = new Map<string, Set<(path: string, result: string) => void>>();
+  #bus: SdBus | undefined;
+  #uses = 0;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  private constructor(address: string) {
+    this.#address = address;
+  }
+
+  /** The service manager of this machine; a sentence that says why not where it is out of reach. */
+  static open(address = ADDRESS): ServiceManager | string {
+    if (Deno.uid() !== 0) return "only root may start units";
+    const manager = new ServiceManager(address);
+    try {
+      manager.#connect();
+      manager.#maybeIdle();
+      return manager;
+    } catch (error) {
+      manager[Symbol.dispose]();
+      return `systemd cannot be reached: ${messageOf(error)}`;
+    }
+  }
+
+  /**
+   * Starts a unit that exists as long as it runs; resolves when its job is done, with the job's
+   * result: `done`, `failed`, … One that exists already is left as it is.
+   *
+   * @throws {BusError} when systemd refuses.
+   */
+  async startTransient(unit: string, properties: readonly UnitProperty[]): Promise<string> {
+    return await this.#job(
+      unit,
+      (again) =>
+        this.#manager("StartTransientUnit", "ssa(sv)a(sa(sv))", [unit, "fail", properties, []])
+          .catch((error) => {
+            // The answer to the first call was lost with the connection.
+            if (again && error instanceof BusError && error.code.endsWith(".UnitExists")) return [];
+            throw error;
+          }),
+    );
+  }
+
+  /**
+   * Stops a unit; resolves when it has stopped, with the job's result. One that is not there has.
+   *
+   * @throws {BusError} when systemd refuses.
+   */
+  async stop(unit: string): Promise<string> {
+    return await this.#job(
+      unit,
+      () =>
+        this.#manager("StopUnit", "ss", [unit, "replace"]).catch((error) => {
+          if (isNoSuchUnit(error)) return [];
+          throw error;
+        }),
+    );
+  }
+
+  /** Sends a signal to the processes of a unit, to all or to the main one; none is fine. */
+  async kill(unit: string, who: "all" | "main", signal: number): Promise<void> {
+    await this.#again(() =>
+      this.#manager("KillUnit", "ssi", [unit, who, signal]).catch((error) => {
+        if (!(error instanceof BusError)) throw error;
+      })
+    );
+  }
+
+  /** Forgets that a unit has failed, so that it can go. */
+  async resetFailed(unit: string): Promise<void> {
+    await this.#again(() => this.#manager("ResetFailedUnit", "s", [unit])).catch((error) => {
+      if (!isNoSuchUnit(error)) throw error;
+    });
+  }
+
+  /** A property of a unit. @throws {BusError} where there is no such unit, or property. */
+  property(unit: string, face: UnitFace, name: string): Promise<BusValue> {
+    return this.#property(unitPath(unit), face, name);
+  }
+
+  /** A property of systemd itself, such as `SystemState`. */
+  managerProperty(name: string): Promise<BusValue> {
+    return this.#property(MANAGER_PATH, "Manager", name);
+  }
+
+  /** The type of the job that systemd runs for a unit now: `stop`, `restart`, …; undefined for none. */
+  async jobType(unit: string): Promise<string | undefined> {
+    const [id, path] = JobOfUnit.parse(await this.property(unit, "Unit", "Job"));
+    if (id === 0) return undefined;
+    return z.string().parse(await this.#property(path, "Job", "JobType"));
+  }
+
+  /** The units whose names fit a pattern, such as `noderax-task-*.service`. */
+  async units(pattern: string): Promise<UnitState[]> {
+    const [listed] = await this.#again(() =>
+      this.#manager("ListUnitsByPatterns", "asas", [[], [pattern]])
+    );
+    return Listed.parse(listed).map(([name, , load, active, sub]) => ({ name, load, active, sub }));
+  }
+
+  /** The unit of a process. @throws {BusError} where it has none. */
+  async unitOf(pid: number): Promise<string> {
+    const [path] = await this.#again(() => this.#manager("GetUnitByPID", "u", [pid]));
+    return z.string().parse(await this.#property(z.string().parse(path), "Unit", "Id"));
+  }
+
+  /** Calls back when something about a unit may have changed, until it is disposed of. */
+  watch(unit: string, onChange: () => void): Disposable {
+    this.#uses++;
+    const path = unitPath(unit);
+    const watchers = this.#watches.get(path) ?? new Set();
+    this.#watches.set(path, watchers.add(onChange));
+    this.#reconnect();
+    return {
+      [Symbol.dispose]: () => {
+        if (!watchers.delete(onChange)) return;
+        if (watchers.size === 0 && this.#watches.get(path) === watchers) this.#watches.delete(path);
+        this.#release();
+      },
+    };
+  }
+
+  /** Closes the connection. */
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    clearTimeout(this.#idle);
+    this.#bus?.[Symbol.dispose]();
+  }
+
+  async #property(path: string, face: UnitFace | "Manager" | "Job", name: string) {
+    const args = [`${SYSTEMD}.${face}`, name];
+    const [value] = await this.#again(() =>
+      this.#connect().call({
+        ...{ destination: SYSTEMD, path, face: PROPERTIES, member: "Get" },
+        ...{ signature: "ss", args },
+      })
+    );
+    if (value === undefined) throw new BusError("", `${name} has no value`);
+    return value;
+  }
+
+  #manager(member: string, signature: string, args: readonly BusValue[]): Promise<BusValue[]> {
+    const face = `${SYSTEMD}.Manager`;
+    const to = { destination: SYSTEMD, path: MANAGER_PATH, face, member };
+    return this.#connect().call({ ...to, signature, args });
+  }
+
+  /** Calls that queue a job answer with its path; its end comes as a signal, maybe before that. */
+  async #job(unit: string, call: (again: boolean) => Promise<BusValue[]>): Promise<string> {
+    const results = new Map<string, string>();
+    const ended = Promise.withResolvers<void>();
+    let path: BusValue | undefined;
+    const listener = (ofJob: string, result: string) => {
+      results.set(ofJob, result);
+      if (ofJob === path) ended.resolve();
+    };
+    const listeners = this.#jobs.get(unit) ?? new Set();
+    this.#jobs.set(unit, listeners.add(listener));
+    // A lost connection takes the signal along: then the unit itself is asked.
+    using _watch = this.watch(unit, () => {
+      if (path !== undefined) void this.#hasJob(unit).then((has) => has || ended.resolve());
+    });
+    try {
+      [path] = await this.#again(call);
+      if (path === undefined) return "done";
+      if (typeof path === "string" && results.has(path)) ended.resolve();
+      await ended.promise;
+      return results.get(String(path)) ?? "done";
+    } finally {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#jobs.delete(unit);
+    }
+  }
+
+  async #hasJob(unit: string): Promise<boolean> {
+    try {
+      const [id] = JobOfUnit.parse(await this.property(unit, "Unit", "Job"));
+      return id !== 0;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Makes a call, and again when PID 1 closes the connection over it: for what may be done twice. */
+  async #again<T>(call: (again: boolean) => Promise<T>): Promise<T> {
+    const endMs = performance.now() + AWAY_MS;
+    this.#uses++;
+    try {
+      for (let again = false;; again = true) {
+        try {
+          return await call(again);
+        } catch (error) {
+          const mayPass = error instanceof BusClosedError && !this.#isClosed;
+          if (!mayPass || performance.now() >= endMs) throw error;
+          await delay(RECONNECT_MS);
+        }
+      }
+    } finally {
+      this.#release();
+    }
+  }
+
+  #connect(): SdBus {
+    if (this.#isClosed) throw new BusClosedError("it was disposed of");
+    clearTimeout(this.#idle);
+    if (this.#bus) return this.#bus;
+    const bus = this.#bus = new SdBus(this.#address, (signal) => this.#hear(signal));
+    void bus.closed.then(() => {
+      if (this.#bus === bus) this.#bus = undefined;
+      this.#reconnect();
+    });
+    return bus;
+  }
+
+  /** Whoever watches a unit must not miss a change for want of a connection. */
+  async #reconnect(): Promise<void> {
+    if (this.#bus || this.#isClosed) return;
+    while (!this.#isClosed && !this.#bus && this.#watches.size > 0) {
+      try {
+        this.#connect();
+      } catch {
+        await delay(RECONNECT_MS);
+      }
+    }
+    for (const watchers of [...this.#watches.values()]) watchers.forEach((tell) => tell());
+  }
+
+  #hear({ path, member, read }: BusSignal): void {
+    if (member === "JobRemoved") {
+      const [, job, unit, result] = read();
+      const listeners = this.#jobs.get(String(unit));
+      listeners?.forEach((listener) => listener(String(job), String(result)));
+    } else if (member === "PropertiesChanged") {
+      this.#watches.get(path)?.forEach((tell) => tell());
+    }
+  }
+
+  #release(): void {
+    this.#uses--;
+    this.#maybeIdle();
+  }
+
+  #maybeIdle(): void {
+    if (this.#uses > 0 || this.#isClosed) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#uses === 0 && this.#bus?.[Symbol.dispose](), IDLE_MS);
+    Deno.unrefTimer(this.#idle);
+  }
+}
+
+/** The path of a unit's object: what is neither letter nor digit is written as its number. */
+function unitPath(unit: string): string {
+  const escaped = [...new TextEncoder().encode(unit)].map((byte, at) => {
+    const char = String.fromCharCode(byte);
+    const isPlain = /[A-Za-z]/.test(char) || (at > 0 && /[0-9]/.test(char));
+    return isPlain ? char : `_${byte.toString(16).padStart(2, "0")}`;
+  });
+  return `${MANAGER_PATH}/unit/${escaped.join("")}`;
+}
+
+/** A property of a unit to be started: its name, its type on the bus, and its value. */
+export function unitProperty(name: string, type: string, value: BusValue): UnitProperty {
+  return [name, new Variant(type, value)];
+}

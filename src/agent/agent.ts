@@ -1,6 +1,6 @@
 import { delay } from "@std/async";
 import { dirname, join } from "@std/path";
-import type { Config, LoadedConfig, ReadEnv } from "../config/mod.ts";
+import type { Config, ReadEnv, RunningConfig } from "../config/mod.ts";
 import { AgentApi, type Credentials } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import type { HttpTransport } from "../control_plane/http.ts";
@@ -34,7 +34,6 @@ import { LocationReport } from "../identity/location_report.ts";
 import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import type { StateLock } from "./instance_lock.ts";
-import { reload } from "./reload.ts";
 import { listenToSignals, type SignalHandlers, untilStopped } from "./signals.ts";
 import { watchState } from "./state_watch.ts";
 
@@ -51,7 +50,7 @@ const LAST_WORDS_MS = 200;
 /** What an agent is started with. */
 export interface AgentOptions {
   /** The configuration and where it came from. */
-  loaded: LoadedConfig;
+  config: RunningConfig;
   /** Who this node is. */
   identity: Credentials;
   /** What is told of the machine. */
@@ -80,16 +79,18 @@ export interface AgentOptions {
  * folder was lost; the tasks have been ended and reported then.
  */
 export async function runAgent(options: AgentOptions): Promise<number> {
-  const { loaded, identity, logger } = options;
-  const folder = dirname(loaded.config.stateFile);
+  const { identity, logger } = options;
+  const { started } = options.config;
+  const { config } = started;
+  const folder = dirname(config.stateFile);
   const launches = await untilStopped((signal) =>
-    readLaunches(loaded.config.runAsUser, logger, (name) => lookUpAccounts(name, { signal }))
+    readLaunches(config.runAsUser, logger, (name) => lookUpAccounts(name, { signal }))
   );
   if (!launches) {
     logger.info("agent stopped before its start was complete");
     return 0;
   }
-  using transport = await connect(loaded);
+  using transport = await connect(started);
   const rootAccess = await RootAccess.open(join(folder, "root_access.json"), logger);
   const privileges: Privileges = {
     ...launches,
@@ -106,9 +107,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   using _guard = guardProcess(logger);
   using _watch = watchState(options.state, (problem) => agent.onStateLost(problem), logger);
   const { agentVersion: version } = options.facts;
-  const { apiUrl: api } = loaded.config;
+  const { apiUrl: api } = config;
   logger.info("agent started", { version, nodeId: identity.nodeId, api, pid: Deno.pid });
-  if (loaded.config.realtimeEnabled) {
+  if (config.realtimeEnabled) {
     await loadAddonWithin(options.env("TMPDIR") ?? join(folder, "tmp"), logger);
   }
   agent.tasks.recover(unfinished);
@@ -116,7 +117,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   await rootAccess.kept();
   if (agent.lost !== undefined) {
     // Whoever starts the agent again finds the machine enrolled.
-    await restoreIdentity(loaded.config, identity, logger);
+    await restoreIdentity(config, identity, logger);
     throw new UserError(`The agent has stopped, because ${agent.lost}: start it again.`);
   }
   logger.info("agent stopped");
@@ -152,13 +153,10 @@ class Agent implements SignalHandlers {
   readonly #stopping = new AbortController();
   /** Why the state folder is not this agent's any more. */
   lost: string | undefined;
-  #config: Config;
-  #needsRestart: readonly string[] = [];
   #realtimeServices: RealtimeServices | undefined;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    this.#config = parts.loaded.config;
     const { identity, transport, health, rootAccess, Api = AgentApi } = parts;
     const { enrollmentToken } = this.#config;
     this.#api = new Api(transport, identity, () => this.#config.requestTimeoutMs);
@@ -175,8 +173,6 @@ class Agent implements SignalHandlers {
       onEnded: (status) => health.taskEnded(status),
     });
     health.ask({
-      config: () => this.#config,
-      needsRestart: () => [...this.#needsRestart],
       nodeId: identity.nodeId,
       tasks: () => this.tasks.now,
       realtime: () => this.#realtimeServices?.realtime,
@@ -233,8 +229,20 @@ class Agent implements SignalHandlers {
   }
 
   async onReload(): Promise<void> {
-    const reloaded = await reload(this.#parts.loaded.config, this.#parts);
-    if (reloaded) ({ config: this.#config, needsRestart: this.#needsRestart } = reloaded);
+    const { config, env, identity, logger } = this.#parts;
+    try {
+      const warnings = await config.reload(env, identity);
+      for (const warning of warnings) logger.debug("configuration warning", { warning });
+      const { needsRestart } = config;
+      logger.setLevel(config.now.logLevel);
+      logger.info("configuration reloaded", needsRestart.length > 0 ? { needsRestart } : {});
+    } catch (error) {
+      logger.error("configuration could not be reloaded", { error: messageOf(error) });
+    }
+  }
+
+  get #config(): Config {
+    return this.#parts.config.now;
   }
 
   /** Runs all services until told to stop, then drains them. */

@@ -2,7 +2,13 @@ import { fstatSync } from "node:fs";
 import { dirname } from "@std/path";
 import { lockState } from "../agent/instance_lock.ts";
 import type { StatusEndpoints } from "../health/status_endpoints.ts";
-import { loadConfig, type LoadedConfig, type ReadEnv } from "../config/mod.ts";
+import {
+  type Config,
+  loadConfig,
+  type LoadedConfig,
+  type ReadEnv,
+  RunningConfig,
+} from "../config/mod.ts";
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
@@ -56,7 +62,8 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
     throw new UserError(`This machine is not enrolled: run \`${PROGRAM} enroll\`.`);
   }
   using state = await lockState(dirname(config.stateFile), logger);
-  const health = new HealthMonitor(loaded);
+  const running = new RunningConfig(loaded);
+  const health = new HealthMonitor(running);
   const place = { loaded, env, logger, health };
   let endpoints: StatusEndpoints | undefined;
   const onServing = async () => {
@@ -75,7 +82,17 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
     const facts = await readHostFacts();
     const { runAgent } = await import("../agent/agent.ts");
     return await quietly(() =>
-      runAgent({ ...place, identity, facts, onServing, state, Api: traces?.TracedAgentApi })
+      runAgent({
+        config: running,
+        identity,
+        facts,
+        logger,
+        env,
+        health,
+        onServing,
+        state,
+        Api: traces?.TracedAgentApi,
+      })
     );
   } finally {
     await endpoints?.[Symbol.asyncDispose]();
@@ -145,7 +162,7 @@ async function finishEnrollment(
   }
 }
 
-function openLog(level: LoadedConfig["config"]["logLevel"], env: ReadEnv): Logger {
+function openLog(level: Config["logLevel"], env: ReadEnv): Logger {
   const pretty = Deno.stdout.isTerminal();
   const sink = new LogSink();
   const logger = new Logger({

@@ -1,43 +1,23 @@
-import { dirname, resolve } from "@std/path";
-import { INSTALLED } from "../system/paths.ts";
-import { isRoot, trustedOwners, whoElseWrites } from "../system/trust.ts";
-import { UserError } from "../system/user_error.ts";
-import { processEnv, type ReadEnv, readSet } from "./_env.ts";
-import { type RawConfig, readConfigFile } from "./_file.ts";
-import { unknownKeyWarnings } from "./earlier_keys.ts";
+import * as z from "@zod/zod";
+import { messageOf, UserError } from "../system/user_error.ts";
+import { duplicateKeys, findJsonError } from "./json_faults.ts";
+import {
+  type LoadConfigOptions,
+  locateConfig,
+  type LocatedConfig,
+  processEnv,
+  type ReadEnv,
+} from "./locate.ts";
 import { type Config, CONFIG_KEYS, type ConfigKey, configSchema } from "./schema.ts";
 import { badValueSentence } from "./value.ts";
-
-/** Where the configuration is looked for, in this order. */
-export const CONFIG_SEARCH_PATH: readonly string[] = [
-  "config.local.json",
-  "config.json",
-  "config/config.json",
-  "/usr/local/etc/noderax-agent/config.json",
-  "/etc/noderax-agent/config.json",
-];
-
-/** The file that is made when none was found, in the working directory. */
-const NEW_CONFIG_FILE = "config.json";
 
 /** Where a value came from. */
 export type ConfigSource = "default" | { readonly file: string } | { readonly env: string };
 
 /** What {@linkcode loadConfig} found. */
-export interface LoadedConfig {
+export interface LoadedConfig extends LocatedConfig {
   /** The values: environment over file over default. */
   readonly config: Config;
-  /** Absolute path of the file that was read or, if none was found, is to be made. */
-  readonly path: string;
-  /** Whether there is a file at `path`. */
-  readonly exists: boolean;
-  /**
-   * Says of a file that was found, not named, that it is somebody else's; what is in it is then
-   * used with nothing that is not.
-   */
-  readonly foreign?: string;
-  /** Sentences about the files that root does not believe. */
-  readonly passedOver: readonly string[];
   /** Where each value came from, by the key's name in the file. */
   readonly sources: Readonly<Record<string, ConfigSource>>;
   /** Keys of the file that mean nothing to this agent. */
@@ -47,21 +27,6 @@ export interface LoadedConfig {
   /** Sentences to be logged once; the unknown keys are among them, and the files passed over. */
   readonly warnings: readonly string[];
 }
-
-/** The world that {@linkcode loadConfig} sees. */
-export interface LoadConfigOptions {
-  /** The environment; the process's own unless told. It is asked name by name. */
-  readonly env?: ReadEnv;
-  /** The folder that relative paths of files to read start from; the working directory. */
-  readonly cwd?: string;
-  /** {@linkcode CONFIG_SEARCH_PATH} unless told. */
-  readonly searchPath?: readonly string[];
-  /** The service's configuration, which comes first for root. */
-  readonly installed?: string;
-}
-
-/** Where the configuration is. */
-export type LocatedConfig = Pick<LoadedConfig, "path" | "exists" | "foreign" | "passedOver">;
 
 /** What {@linkcode inspectConfig} found. */
 export interface InspectedConfig extends LoadedConfig {
@@ -114,83 +79,57 @@ export async function inspectConfig(options: LoadConfigOptions = {}): Promise<In
   return { config, ...located, sources, unknownKeys, duplicateKeys, warnings, problems };
 }
 
-/** The file that `NODERAX_CONFIG_FILE` names; undefined if it is to be searched for. */
-export function namedConfig(
-  { env = processEnv, cwd = Deno.cwd() }: LoadConfigOptions = {},
-): string | undefined {
-  const named = readSet(env, "NODERAX_CONFIG_FILE");
-  return named === undefined ? undefined : resolve(cwd, named);
-}
+/** The configuration of an agent that runs: whoever uses a value asks for it {@linkcode now}. */
+export class RunningConfig {
+  /** What the agent was started with. */
+  readonly started: LoadedConfig;
+  #now: Config;
+  #needsRestart: string[] = [];
 
-/**
- * Where the configuration file is or, if there is none, is to be made; it is not read.
- *
- * For root the service's own comes first, and a file that somebody else could have written is passed
- * over: whoever writes the configuration decides what root runs, and where its token goes.
- *
- * @throws {UserError} when root is to read a named file that somebody else can write.
- */
-export async function locateConfig(options: LoadConfigOptions = {}): Promise<LocatedConfig> {
-  const { cwd = Deno.cwd(), searchPath = CONFIG_SEARCH_PATH } = options;
-  const { installed = INSTALLED.config } = options;
-  const named = namedConfig(options);
-  if (named !== undefined) return await locateNamed(named);
-  const passedOver: string[] = [];
-  for (const candidate of isRoot() ? [installed, ...searchPath] : searchPath) {
-    const path = resolve(cwd, candidate);
-    if (!await isThere(path)) continue;
-    if (!isRoot()) {
-      const foreign = await strangerOf(path);
-      return { path, exists: true, passedOver, ...(foreign ? { foreign } : {}) };
-    }
-    const problem = await whyNotRoots(path);
-    if (problem === undefined) return { path, exists: true, passedOver };
-    passedOver.push(`${path} is ignored, because ${problem}: root trusts only root's files.`);
+  /** Begins with what was loaded at the start. */
+  constructor(started: LoadedConfig) {
+    this.started = started;
+    this.#now = started.config;
   }
-  return { path: resolve(cwd, NEW_CONFIG_FILE), exists: false, passedOver };
-}
 
-async function locateNamed(path: string): Promise<LocatedConfig> {
-  const exists = await isThere(path);
-  const problem = exists && isRoot() ? await whyNotRoots(path) : undefined;
-  if (problem === undefined) return { path, exists, passedOver: [] };
-  throw new UserError(
-    `${path} is not read as root, because ${problem}: make the file and its folders root's alone, ` +
-      "or name another with --config FILE.",
-  );
-}
+  /** The values in force. */
+  get now(): Config {
+    return this.#now;
+  }
 
-async function whyNotRoots(path: string): Promise<string | undefined> {
-  try {
-    return await whoElseWrites(path);
-  } catch (error) {
-    // Root's own links: reading tells what is wrong with them.
-    if (error instanceof Deno.errors.FilesystemLoop) return undefined;
-    throw error;
+  /** The keys whose new values wait for the next start: their earlier ones stay in force. */
+  get needsRestart(): string[] {
+    return [...this.#needsRestart];
+  }
+
+  /**
+   * Reads the configuration again; returns what it warns of. `identity` is in use, wherever it came
+   * from.
+   *
+   * @throws {UserError} when it is bad: nothing changes then.
+   */
+  async reload(
+    env: ReadEnv,
+    { nodeId, agentToken }: { nodeId: string; agentToken: string },
+  ): Promise<readonly string[]> {
+    const { config: read, warnings } = await loadConfig({ env });
+    const { config: started } = this.started;
+    // Credentials may come from the identity file, and then are not in the configuration.
+    const inUse: Config = { ...started, nodeId, agentToken };
+    const wanted: Config = { nodeId, agentToken, ...read };
+    const waiting = CONFIG_KEYS.filter(({ property, needsRestart }) =>
+      needsRestart && wanted[property] !== inUse[property]
+    );
+    const config = { ...read };
+    for (const { property } of waiting) take(config, started, property);
+    this.#now = config;
+    this.#needsRestart = waiting.map(({ key }) => key);
+    return warnings;
   }
 }
 
-/** Whose the file or its folder is, if neither root's nor one's own. */
-async function strangerOf(path: string): Promise<string | undefined> {
-  for (const each of [path, dirname(path)]) {
-    const uid = (await Deno.stat(each).catch(() => undefined))?.uid;
-    if (typeof uid === "number" && !trustedOwners().includes(uid)) {
-      return `${each} belongs to user ${uid}`;
-    }
-  }
-  return undefined;
-}
-
-/** What cannot be looked at is there: reading it tells why. */
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    const missing = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    return !missing;
-  }
+function take<Key extends keyof Config>(into: Config, from: Config, key: Key): void {
+  into[key] = from[key];
 }
 
 /** Keys of a location that cannot be used without others. */
@@ -217,8 +156,8 @@ function pickValue(
   file: string,
 ): { value: unknown; source: ConfigSource } {
   for (const name of row.env) {
-    const value = readSet(env, name);
-    if (value !== undefined) return { value, source: { env: name } };
+    const value = env(name);
+    if (value?.trim()) return { value, source: { env: name } };
   }
   const value = Object.hasOwn(content, row.key) ? content[row.key] : undefined;
   const blank = value === null || (typeof value === "string" && value.trim() === "");
@@ -232,4 +171,119 @@ function describeSource(source: ConfigSource): string {
   if (source === "default") return "by default";
   if ("env" in source) return `in the environment variable ${source.env}`;
   return `in ${source.file}`;
+}
+
+/** What a configuration file holds, known and unknown keys alike. */
+export type RawConfig = Record<string, unknown>;
+
+/** What was read. */
+export interface ConfigFile {
+  /** The keys and their values. */
+  content: RawConfig;
+  /** The keys that are there more than once; the last one counts. */
+  duplicates: string[];
+}
+
+/** How {@linkcode parseConfigText} reads. */
+export interface ParseOptions {
+  /** Whether numbers that JavaScript would round are kept as they are, for whoever writes them again. */
+  exact?: boolean;
+}
+
+const rawConfig = z.custom<RawConfig>((value) =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+);
+
+/**
+ * Reads a configuration file; `undefined` if there is none at `path`.
+ *
+ * Throws a {@linkcode UserError} that names the file if it cannot be read or
+ * holds anything but one JSON object.
+ */
+export async function readConfigFile(
+  path: string,
+  options?: ParseOptions,
+): Promise<ConfigFile | undefined> {
+  const text = await readText(path);
+  return text === undefined ? undefined : parseConfigText(path, text, options);
+}
+
+/** What the text of the configuration file at `path` holds; throws like {@linkcode readConfigFile}. */
+export function parseConfigText(
+  path: string,
+  text: string,
+  { exact = false }: ParseOptions = {},
+): ConfigFile {
+  const error = findJsonError(text);
+  if (error !== undefined) {
+    const place = `line ${error.line}, column ${error.column}`;
+    throw new UserError(`${path} is not valid JSON: correct it at ${place}.`);
+  }
+  const content = rawConfig.safeParse(JSON.parse(text, exact ? keepDigits : undefined));
+  if (!content.success) {
+    throw new UserError(
+      `${path} holds no JSON object: write one into it, such as {"api_url":"https://host"}.`,
+    );
+  }
+  return { content: content.data, duplicates: duplicateKeys(text) };
+}
+
+/** So many digits of a number are always kept. */
+const SAFE_DIGITS = 15;
+// Every engine of today has it, but not its type.
+const rawJson: (text: string) => unknown = Reflect.get(JSON, "rawJSON");
+
+function keepDigits(
+  _key: string,
+  value: unknown,
+  { source = "" }: { source?: string } = {},
+): unknown {
+  if (typeof value !== "number") return value;
+  const digits = source.replace(/e.*$/i, "").replace(/\D/g, "").replace(/^0+/, "");
+  return digits.length > SAFE_DIGITS ? rawJson(source) : value;
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    // Some editors begin a file with a byte order mark, which is not JSON.
+    return (await Deno.readTextFile(path)).replace(/^\uFEFF/, "");
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return undefined;
+    if (cause instanceof Deno.errors.NotADirectory) return undefined;
+    throw new UserError(`${path} cannot be read ${fileProblem(cause)}.`, { cause });
+  }
+}
+
+/** Why a file could not be used, and what to do where that is known: the end of a sentence. */
+export function fileProblem(error: unknown): string {
+  if (error instanceof Deno.errors.IsADirectory) return "(it is a folder): name a file";
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "(permission denied): use the account that owns it, or root";
+  }
+  // Without the call: the sentence has named the file.
+  return `(${messageOf(error).replace(/: \w+ '[^]*$/, "")})`;
+}
+
+/** Keys of the agent in Go that mean nothing here, and what does what they did. */
+const EARLIER_KEYS: Readonly<Record<string, string>> = {
+  ipinfo_token: "nobody else is asked where the machine is; see location_detection",
+  location_public_ip_enabled: "nobody else is asked where the machine is; see location_detection",
+  realtime_backoff_max: "the pauses between connections are the agent's own",
+  realtime_backoff_min: "the pauses between connections are the agent's own",
+  realtime_connect_timeout: "the limit of a connection is the agent's own",
+};
+
+/** Sentences about the keys of a file that mean nothing: each is named, its value is not. */
+export function unknownKeyWarnings(path: string, unknownKeys: readonly string[]): string[] {
+  const isEarlier = (key: string) => Object.hasOwn(EARLIER_KEYS, key);
+  const others = unknownKeys.filter((key) => !isEarlier(key));
+  const earlier = unknownKeys.filter(isEarlier).map((key) => `${key} (${EARLIER_KEYS[key]})`);
+  return [
+    ...others.length === 0
+      ? []
+      : [`${path} has unknown keys, which are ignored: ${others.join(", ")}.`],
+    ...earlier.length === 0
+      ? []
+      : [`${path} has keys of the agent in Go that have no effect: ${earlier.join(", ")}.`],
+  ];
 }

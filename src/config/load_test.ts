@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
-import { CONFIG_SEARCH_PATH, loadConfig } from "./load.ts";
+import { loadConfig } from "./load.ts";
+import { CONFIG_SEARCH_PATH } from "./locate.ts";
 import { CONFIG_KEYS, configSchema } from "./schema.ts";
 
 /** The search path without the folders of the machine the tests run on. */

@@ -3,10 +3,16 @@
  *
  * @module
  */
-export { formatDuration, parseDuration } from "./duration.ts";
-export { filePath, flag, LOG_LEVELS } from "./_kinds.ts";
-export type { ReadEnv } from "./_env.ts";
-export * from "./load.ts";
+export { filePath, flag, formatDuration, LOG_LEVELS, parseDuration } from "./kinds.ts";
+export {
+  type ConfigSource,
+  inspectConfig,
+  type InspectedConfig,
+  loadConfig,
+  type LoadedConfig,
+  RunningConfig,
+} from "./load.ts";
+export * from "./locate.ts";
 export * from "./save.ts";
 export {
   type Config,

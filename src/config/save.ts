@@ -1,11 +1,12 @@
-import { writeFileAtomic } from "../system/atomic_file.ts";
+import { makeFolder, writeFileAtomic } from "../system/atomic_file.ts";
 import { isRoot, whoElseWrites } from "../system/trust.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { UsersFile } from "../system/users_file.ts";
-import { processEnv, type ReadEnv, readSet } from "./_env.ts";
-import { fileProblem, parseConfigText, type RawConfig, readConfigFile } from "./_file.ts";
-import { lockFile } from "./_lock.ts";
+import { processEnv, type ReadEnv } from "./locate.ts";
+import { fileProblem, parseConfigText, type RawConfig, readConfigFile } from "./load.ts";
 import { CONFIG_KEYS, type ConfigValue } from "./schema.ts";
+import { dirname, join } from "@std/path";
+import { HeldError, whileHeld } from "../system/held.ts";
 
 /** What to change, by the key's name in the file; null removes the key. */
 export type ConfigChanges = Readonly<Record<string, ConfigValue | null>>;
@@ -31,8 +32,8 @@ export async function saveConfig(
   { env = processEnv }: { readonly env?: ReadEnv } = {},
 ): Promise<SavedConfig> {
   await change(path, changes);
-  const mirror = readSet(env, "NODERAX_CONFIG_MIRROR_FILE");
-  if (mirror === undefined) return { warnings: [] };
+  const mirror = env("NODERAX_CONFIG_MIRROR_FILE");
+  if (!mirror?.trim()) return { warnings: [] };
   try {
     await copy(path, mirror);
     return { warnings: [] };
@@ -96,4 +97,68 @@ async function writeConfigFile(path: string, text: string): Promise<void> {
   } catch (cause) {
     throw new UserError(`${path} cannot be written ${fileProblem(cause)}.`, { cause });
   }
+}
+
+/** How long somebody else may have the file, in milliseconds. */
+const PATIENCE_MS = 5_000;
+/** The pause between two looks whether the lock is free, in milliseconds. */
+const PAUSE_MS = 25;
+
+/**
+ * Keeps others who call this away from the file at `path` until it is disposed of or replaced, or
+ * until the process ends in whatever way; nothing is left behind. A file that is not there yet is
+ * locked by its folder, which is made.
+ *
+ * What cannot be locked is not: who cannot open it cannot change it either, as they will find out,
+ * and some file systems have no locks. A folder that is an agent's state folder too is left to it.
+ *
+ * @throws {UserError} when somebody else has it for longer than `patienceMs`.
+ */
+export async function lockFile(path: string, patienceMs = PATIENCE_MS): Promise<Disposable> {
+  // What goes wrong here does so again, in words, where the file is written.
+  await makeFolder(dirname(path)).catch(() => {});
+  const take = async () => {
+    const file = await openNearest(path).catch(() => undefined);
+    if (file && await isStateFolder(file, path)) return nothing(file);
+    const locked = await file?.tryLock(true).catch(() => undefined);
+    if (file === undefined || locked === undefined) return nothing(file);
+    if (locked && await isNearest(file, path).catch(() => false)) return file;
+    file.close();
+    throw new HeldError();
+  };
+  try {
+    return await whileHeld(take, PAUSE_MS, patienceMs);
+  } catch (error) {
+    if (!(error instanceof HeldError)) throw error;
+    throw new UserError(
+      `${path} is being changed by another command: try again when that has ended.`,
+    );
+  }
+}
+
+/** An agent may have its state folder locked for as long as it runs. */
+async function isStateFolder(file: Deno.FsFile, path: string): Promise<boolean> {
+  if (!(await file.stat()).isDirectory) return false;
+  return await Deno.lstat(join(dirname(path), "agent.lock")).then(() => true, () => false);
+}
+
+function nothing(file: Deno.FsFile | undefined): Disposable {
+  file?.close();
+  return { [Symbol.dispose]() {} };
+}
+
+async function openNearest(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return await Deno.open(dirname(path));
+  }
+}
+
+/** The file may have been replaced or made while its lock was waited for. */
+async function isNearest(file: Deno.FsFile, path: string): Promise<boolean> {
+  using now = await openNearest(path);
+  const [locked, there] = await Promise.all([file.stat(), now.stat()]);
+  return locked.dev === there.dev && locked.ino === there.ino;
 }

@@ -3,8 +3,7 @@ import { join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
 import { loadConfig } from "./load.ts";
 import { CONFIG_KEYS } from "./schema.ts";
-import { lockFile } from "./_lock.ts";
-import { saveConfig } from "./save.ts";
+import { lockFile, saveConfig } from "./save.ts";
 
 const noEnv = () => undefined;
 const mirrorTo = (path: string) => (name: string) =>
@@ -144,7 +143,7 @@ Deno.test("a lock that stays taken is told of, and goes with a process that is k
   withFolder(async (folder) => {
     const path = join(folder, "config.json");
     await Deno.writeTextFile(path, "{}");
-    const module = JSON.stringify(import.meta.resolve("./_lock.ts"));
+    const module = JSON.stringify(import.meta.resolve("./save.ts"));
     const holder = new Deno.Command(Deno.execPath(), {
       args: [
         "eval",

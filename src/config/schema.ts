@@ -17,7 +17,7 @@ import {
   urlPath,
   userName,
   whole,
-} from "./_kinds.ts";
+} from "./kinds.ts";
 
 /** What a configuration file may hold under one key. */
 export type ConfigValue = string | number | boolean;

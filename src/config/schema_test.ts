@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import project from "../../deno.json" with { type: "json" };
-import { formatDuration } from "./duration.ts";
+import { formatDuration } from "./kinds.ts";
 import { CONFIG_KEYS, configSchema } from "./schema.ts";
 
 /** What each given raw value is read as; undefined stands for refused. */

@@ -1,7 +1,6 @@
 import * as z from "@zod/zod";
 import { UserError } from "../system/user_error.ts";
-import { formatDuration } from "./duration.ts";
-import { formatSize } from "./size.ts";
+import { formatDuration, formatSize } from "./kinds.ts";
 import type { Config, ConfigKey, ConfigValue } from "./schema.ts";
 
 const Value = z.union([z.string(), z.number(), z.boolean()]);

@@ -1,5 +1,5 @@
 import { dirname, resolve } from "@std/path";
-import type { Config, LoadedConfig } from "../config/mod.ts";
+import type { Config, RunningConfig } from "../config/mod.ts";
 import { MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { CallStats } from "../control_plane/call_stats.ts";
 import type { Completion } from "../control_plane/schemas.ts";
@@ -19,10 +19,6 @@ const LATE_MS = 5_000;
 
 /** What tells nobody what it does, and is asked when somebody wants to know. */
 export interface Sources {
-  /** The configuration as it is now. */
-  config: () => Config;
-  /** The keys of the configuration whose new values wait for a restart. */
-  needsRestart: () => string[];
   /** Who this node is. */
   nodeId: string;
   /** The tasks; those that ended are told by {@linkcode HealthMonitor.taskEnded}. */
@@ -47,7 +43,7 @@ export class HealthMonitor {
   readonly approval: CallStats;
   /** Called after each change that a person might want to see. */
   onChange: () => void = () => {};
-  readonly #loaded: LoadedConfig;
+  readonly #running: RunningConfig;
   readonly #now: () => number;
   readonly #startedMs: number;
   readonly #ended = { success: 0, failed: 0, cancelled: 0, timeout: 0 };
@@ -57,8 +53,8 @@ export class HealthMonitor {
   #diskRefused: { what: string; sinceMs: number } | undefined;
 
   /** `now` is a clock that only goes forward, in milliseconds. */
-  constructor(loaded: LoadedConfig, now: () => number = () => performance.now()) {
-    this.#loaded = loaded;
+  constructor(config: RunningConfig, now: () => number = () => performance.now()) {
+    this.#running = config;
     this.#now = now;
     this.#startedMs = now();
     const onChange = () => this.onChange();
@@ -209,14 +205,14 @@ export class HealthMonitor {
       terminals: terminals?.() ?? 0,
       ...(rootProfile === undefined ? {} : { rootAccess: rootProfile }),
       ...(config.runAsUser === undefined ? {} : { runAsUser: config.runAsUser }),
-      needsRestart: this.#sources?.needsRestart() ?? [],
-      configFile: this.#loaded.path,
-      stateFolder: dirname(resolve(this.#loaded.config.stateFile)),
+      needsRestart: this.#running.needsRestart,
+      configFile: this.#running.started.path,
+      stateFolder: dirname(resolve(config.stateFile)),
     };
   }
 
   get #config(): Config {
-    return this.#sources?.config() ?? this.#loaded.config;
+    return this.#running.now;
   }
 
   /** How long one call may take, in milliseconds: a claim is held. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { RefusedError, UnusableAnswerError } from "../control_plane/errors.ts";
-import { loadConfig } from "../config/mod.ts";
+import { loadConfig, RunningConfig } from "../config/mod.ts";
 import type { RealtimeSnapshot } from "../realtime/realtime_session.ts";
 import { AgentStatus } from "./agent_status.ts";
 import { watchDisk } from "./disk_watch.ts";
@@ -18,10 +18,8 @@ async function monitor(settings: Record<string, string> = {}) {
   const all = { ...SETTINGS, ...settings };
   const loaded = await loadConfig({ env: (name) => all[name], searchPath: [] });
   const clock = { ms: 1_000 };
-  const health = new HealthMonitor(loaded, () => clock.ms);
+  const health = new HealthMonitor(new RunningConfig(loaded), () => clock.ms);
   const sources: Sources = {
-    needsRestart: () => [],
-    config: () => loaded.config,
     nodeId: "n-1",
     tasks: () => ({
       running: [{ id: "t-1", type: "shell.exec", since: "2026-01-01T00:00:00Z" }],

@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { parseDuration } from "../config/duration.ts";
+import { parseDuration } from "../config/kinds.ts";
 import { Task } from "../control_plane/schemas.ts";
 
 /** Seconds as a number, or a duration with its unit; anything else is no limit. */

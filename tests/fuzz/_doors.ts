@@ -6,7 +6,7 @@ import * as fc from "fast-check";
 import { TASK_TYPES } from "../../src/agent/task_types.ts";
 import { takeEnvironment } from "../../src/cli/environment.ts";
 import { commandLine } from "../../src/cli/program.ts";
-import { parseConfigText } from "../../src/config/_file.ts";
+import { parseConfigText } from "../../src/config/load.ts";
 import {
   CONFIG_KEYS,
   fileForm,
@@ -14,7 +14,7 @@ import {
   parseDuration,
   parseValue,
 } from "../../src/config/mod.ts";
-import { parseSize } from "../../src/config/size.ts";
+import { parseSize } from "../../src/config/kinds.ts";
 import { RefusedError, UnreachableError } from "../../src/control_plane/errors.ts";
 import { HttpTransport } from "../../src/control_plane/http.ts";
 import { retryAfterMs } from "../../src/control_plane/retry_after.ts";

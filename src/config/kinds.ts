@@ -1,7 +1,5 @@
 import * as z from "@zod/zod";
 import { HeaderText } from "../system/header_text.ts";
-import { formatDuration, parseDuration } from "./duration.ts";
-import { formatSize, parseSize } from "./size.ts";
 
 /** What values of a key may look like. */
 export interface Kind<T> {
@@ -181,4 +179,83 @@ function parseApiUrl(text: string): string | undefined {
   if (url.username || url.password || url.search || url.hash) return undefined;
   const path = url.pathname.replace(/\/+$/, "").replace(/(?:\/api)?\/v1$/, "").replace(/\/+$/, "");
   return url.origin + path;
+}
+
+const NANOSECONDS: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  "µs": 1e3, // U+00B5, the micro sign
+  "μs": 1e3, // U+03BC, the Greek letter
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
+const UNIT = "ns|us|µs|μs|ms|s|m|h";
+const PART = new RegExp(`(\\d+\\.?\\d*|\\.\\d+)(${UNIT})`, "g");
+const WHOLE = new RegExp(`^([+-]?)(0|(?:(?:\\d+\\.?\\d*|\\.\\d+)(?:${UNIT}))+)$`);
+
+/** Go keeps durations as 64-bit nanoseconds, about 292 years. */
+const MAX_NANOSECONDS = 2 ** 63;
+
+/**
+ * Reads a duration as Go writes them (`1h2m3s`, `250ms`, `1.5s`, `-2m`, `0`).
+ *
+ * Returns milliseconds, exact to the nanosecond up to a hundred days, or
+ * `undefined` for anything else; a bare number other than 0 is no duration.
+ */
+export function parseDuration(text: string): number | undefined {
+  const [, sign, parts] = WHOLE.exec(text) ?? [];
+  if (parts === undefined) return undefined;
+  let nanoseconds = 0;
+  for (const [, amount, unit = ""] of parts.matchAll(PART)) {
+    nanoseconds += Number(amount) * (NANOSECONDS[unit] ?? 0);
+  }
+  if (nanoseconds >= MAX_NANOSECONDS) return undefined;
+  const milliseconds = Math.round(nanoseconds) / 1e6;
+  return sign === "-" && milliseconds !== 0 ? -milliseconds : milliseconds;
+}
+
+/**
+ * Writes finite milliseconds as {@linkcode parseDuration} reads them, rounded to
+ * the nanosecond. Units that are zero are left out: `10m`, not `10m0s`.
+ */
+export function formatDuration(milliseconds: number): string {
+  const total = Math.round(Math.abs(milliseconds) * 1e6);
+  if (total === 0) return "0s";
+  const sign = milliseconds < 0 ? "-" : "";
+  if (total < 1e3) return `${sign}${total}ns`;
+  if (total < 1e6) return `${sign}${total / 1e3}µs`;
+  if (total < 1e9) return `${sign}${total / 1e6}ms`;
+  const hours = Math.floor(total / 3600e9);
+  const minutes = Math.floor(total % 3600e9 / 60e9);
+  const seconds = (total % 60e9 / 1e9).toFixed(9).replace(/\.?0+$/, "");
+  return sign + (hours ? `${hours}h` : "") + (minutes ? `${minutes}m` : "") +
+    (seconds === "0" ? "" : `${seconds}s`);
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+};
+const SIZE = /^(\d+(?:\.\d+)?) ?([kmg]?i?b)$/;
+
+/** Reads a size such as `64MiB`, `1.5 GB` or `4096B` as bytes; `undefined` for anything else. */
+export function parseSize(text: string): number | undefined {
+  const [, amount, unit = ""] = SIZE.exec(text.toLowerCase()) ?? [];
+  const factor = UNITS[unit];
+  return factor === undefined ? undefined : Math.round(Number(amount) * factor);
+}
+
+/** Writes whole bytes as {@linkcode parseSize} reads them, in the largest unit that leaves no fraction. */
+export function formatSize(bytes: number): string {
+  const units = [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]] as const;
+  const [unit, factor] = units.find(([, factor]) => bytes >= factor && bytes % factor === 0) ??
+    ["B", 1];
+  return `${bytes / factor}${unit}`;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findJsonError } from "./_json_error.ts";
+import { duplicateKeys, findJsonError } from "./json_faults.ts";
 
 Deno.test("findJsonError says where a text stops being JSON", () => {
   const wrong: readonly [string, number, number][] = [
@@ -61,4 +61,13 @@ Deno.test("a string that does not end is found at once, however long", () => {
     const text = `{"api_url": "${"x".repeat(length)}`;
     assert.deepEqual(findJsonError(text), { line: 1, column: 13 });
   }
+});
+
+Deno.test("keys that an object has twice are named, whatever is within its values", () => {
+  const cases: [text: string, keys: string[]][] = [
+    ["{}", []],
+    ['{"a":1,"b":{"a":1,"a":2},"c":["a",{"c":1}]}', []],
+    ['{"a":1,"b":"a\\":","a" : 2,"\\u0061":3,"b":4}', ["a", "b"]],
+  ];
+  for (const [text, keys] of cases) assert.deepEqual(duplicateKeys(text), keys, text);
 });

@@ -2,6 +2,7 @@ import type { LoadedConfig } from "../config/mod.ts";
 import { jsonOf } from "../system/json.ts";
 import { oneLine } from "../system/one_line.ts";
 import { NAME } from "../system/paths.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { connect } from "./connect.ts";
 import { type HttpTransport, whyNotReached } from "./http.ts";
@@ -42,14 +43,14 @@ export class NoAnswerError extends Error {
  * @throws {NoAnswerError} when nothing answers within 6 s, or nothing that is trusted.
  */
 export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer> {
-  const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  using limit = new TimeLimit(ANSWER_LIMIT_MS);
   const askedAtMs = Date.now();
   const startMs = performance.now();
   try {
     const response = await fetch(`${apiUrl}/api/v1/enrollments/doctor-${crypto.randomUUID()}`, {
       client,
       redirect: "manual",
-      signal: limit,
+      signal: limit.signal,
     });
     const tookMs = performance.now() - startMs;
     const { status, headers } = response;
@@ -67,7 +68,7 @@ export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer>
       tookMs,
     };
   } catch (cause) {
-    const reason = limit.aborted
+    const reason = limit.signal.aborted
       ? `no answer within ${ANSWER_LIMIT_MS / 1_000} s`
       : whyNotReached(cause);
     throw new NoAnswerError(reason, { cause });

@@ -1,5 +1,5 @@
 import { delay } from "@std/async";
-import { settlesWithin } from "../system/deadline.ts";
+import { pauseUntil } from "../system/deadline.ts";
 
 /** Those that wait for the same answer do not all try at once; in milliseconds. */
 const SPREAD_MS = 300;
@@ -34,7 +34,7 @@ export class Reachability {
     const startMs = performance.now();
     this.#waiting.add(wake);
     try {
-      if (!await settlesWithin(woken, ms, signal)) return;
+      if (!await pauseUntil(woken, ms, signal)) return;
     } finally {
       this.#waiting.delete(wake);
     }

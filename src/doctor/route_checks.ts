@@ -1,4 +1,5 @@
 import { connect, isIP } from "node:net";
+import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import { maskProxy } from "./proxy.ts";
@@ -69,13 +70,15 @@ function dial(address: string, port: number, signal: AbortSignal): Promise<Diall
   const { promise, resolve } = Promise.withResolvers<Dialled>();
   const startMs = performance.now();
   const socket = connect({ host: address, port });
-  // Before the limit of the check, so that each address has its own word.
-  const over = AbortSignal.any([signal, AbortSignal.timeout(STEP_LIMIT_MS - 500)]);
   const end = (reached: boolean, words: string) => {
+    cancel();
     socket.destroy();
     resolve({ reached, words });
   };
-  over.addEventListener("abort", () => end(false, "no answer"), { once: true });
+  const late = () => end(false, "no answer");
+  // Before the limit of the check, so that each address has its own word.
+  const cancel = judgeAfter(STEP_LIMIT_MS - 500, late);
+  signal.addEventListener("abort", late, { once: true });
   socket.once("connect", () => end(true, `${Math.round(performance.now() - startMs)} ms`));
   socket.once("error", (error) => end(false, messageOf(error)));
   return promise;

@@ -1,5 +1,6 @@
 import { abortable } from "@std/async";
 import { settlesWithin } from "../system/deadline.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { type Check, failureOf, type Finding, skip } from "./check.ts";
 
 /** How long a check may take unless it says otherwise, in milliseconds. */
@@ -81,8 +82,8 @@ async function runWithin(
   limitMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Finding> {
-  const limit = AbortSignal.timeout(limitMs);
-  const over = signal ? AbortSignal.any([limit, signal]) : limit;
+  using limit = new TimeLimit(limitMs);
+  const over = signal ? AbortSignal.any([limit.signal, signal]) : limit.signal;
   const run = async () => await check.run(over);
   const running = run().catch(failureOf);
   try {

@@ -1,9 +1,8 @@
-import { deadline } from "@std/async";
 import { endpointOf } from "../realtime/endpoint.ts";
 import { dialFailure, RealtimeFailure } from "../realtime/failures.ts";
 import { preflight } from "../realtime/probe.ts";
 import { nativeTransport } from "../realtime/transport.ts";
-import { isTimeout } from "../system/deadline.ts";
+import { isTimeout, within } from "../system/deadline.ts";
 import { oneLine } from "../system/one_line.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip } from "./check.ts";
@@ -68,7 +67,7 @@ async function join({ loaded, transport }: CheckContext): Promise<void> {
   });
   try {
     socket.connect();
-    await deadline(promise, JOIN_LIMIT_MS);
+    await within(promise, JOIN_LIMIT_MS);
   } catch (error) {
     throw isTimeout(error) ? dialFailure(`no answer within ${JOIN_LIMIT_MS / 1_000} s`) : error;
   } finally {

@@ -1,4 +1,5 @@
 import { NAME } from "../system/paths.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { ANSWER_LIMIT_MS, NoAnswerError } from "../control_plane/api_answer.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
@@ -26,8 +27,8 @@ export function tlsChecks(context: CheckContext): Check[] {
 async function checkTls({ route, answer }: CheckContext): Promise<Finding> {
   const there = await route();
   if (there.url.protocol !== "https:") return skip("api_url is http");
-  const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
-  const [asked, read] = await Promise.allSettled([answer(), readPeer(there, limit)]);
+  using limit = new TimeLimit(ANSWER_LIMIT_MS);
+  const [asked, read] = await Promise.allSettled([answer(), readPeer(there, limit.signal)]);
   const peer = read.status === "fulfilled" ? read.value : undefined;
   if (asked.status === "rejected") {
     if (!(asked.reason instanceof NoAnswerError)) throw asked.reason;

@@ -1,6 +1,5 @@
-import { deadline } from "@std/async";
 import { dirname } from "@std/path";
-import { isTimeout } from "../system/deadline.ts";
+import { isTimeout, within } from "../system/deadline.ts";
 import { folderProblem, lookAt, problemOf } from "../system/trust.ts";
 import type { Page } from "./pages.ts";
 
@@ -70,7 +69,7 @@ async function withinLimit(
 ): Promise<Asked> {
   const over = new AbortController();
   try {
-    return await deadline(work(over.signal), ms);
+    return await within(work(over.signal), ms);
   } catch (error) {
     if (!isTimeout(error)) throw error;
     return { outcome: "mute", why: `no answer within ${ms / 1_000} s` };

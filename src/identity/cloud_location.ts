@@ -1,6 +1,6 @@
-import { deadline } from "@std/async";
 import * as z from "@zod/zod";
 import type { Location } from "../control_plane/schemas.ts";
+import { within } from "../system/deadline.ts";
 import { jsonOf } from "../system/json.ts";
 
 /** Where all three clouds answer their machines, and nobody else's. */
@@ -54,7 +54,7 @@ export async function cloudLocation(
       call.on("error", reject).end();
     });
   try {
-    return await deadline(Promise.any([aws(ask), gcp(ask), azure(ask)]), limitMs);
+    return await within(Promise.any([aws(ask), gcp(ask), azure(ask)]), limitMs);
   } catch {
     // This is no machine of a cloud that is known.
     return undefined;

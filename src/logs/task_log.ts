@@ -1,5 +1,5 @@
 import { LogStream } from "../control_plane/schemas.ts";
-import { settlesWithin } from "../system/deadline.ts";
+import { pauseUntil } from "../system/deadline.ts";
 import { type BatchedEntry, batchWaitMs, EntryBatcher, LineDecoder, ROWS } from "./log_entries.ts";
 import { OutputSummary } from "./output_summary.ts";
 import type { SecretMask } from "./secret_mask.ts";
@@ -241,7 +241,7 @@ export class TaskLog {
     if (this.#news) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wakeUp = resolve;
-    await (limitMs < Infinity ? settlesWithin(promise, limitMs) : promise);
+    await (limitMs < Infinity ? pauseUntil(promise, limitMs) : promise);
   }
 }
 

@@ -1,4 +1,5 @@
 import { isTimeout } from "../system/deadline.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import { queriesOf, type Query } from "./query.ts";
@@ -18,9 +19,9 @@ export async function afterAll<T>(
   look: (query: Query) => Promise<T>,
   limitMs: number = LOOK_MS,
 ): Promise<T | undefined> {
-  const signal = AbortSignal.timeout(limitMs);
+  using limit = new TimeLimit(limitMs);
   try {
-    return await look(queriesOf({ ...context, signal }));
+    return await look(queriesOf({ ...context, signal: limit.signal }));
   } catch (error) {
     const reason = isTimeout(error) ? `more than ${limitMs / 1_000} s` : messageOf(error);
     await context.onLines("system", `[${what} could not be looked at: ${reason}]\n`);

@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import { isTimeout } from "../system/deadline.ts";
 import type { Mutex } from "../system/mutex.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "../tasks/task_type.ts";
 import { afterAll, AUDIT_MS } from "./after_all.ts";
@@ -50,7 +51,8 @@ export function packageSearchWithin(limitMs: number): TaskType {
       return async (context): Promise<TaskOutcome> => {
         const manager = await findManager();
         const tooLong = `the search takes more than ${limitMs / 1_000} s: ${manager.hurry}`;
-        const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limitMs)]);
+        using limit = new TimeLimit(limitMs);
+        const signal = AbortSignal.any([context.signal, limit.signal]);
         try {
           const found = await manager.search(words, queriesOf({ ...context, signal }));
           await context.onLines("stdout", `${summary(found)}\n`);

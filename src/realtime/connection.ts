@@ -1,6 +1,5 @@
-import { deadline } from "@std/async";
 import type { Socket } from "socket.io-client";
-import { isTimeout, settlesWithin } from "../system/deadline.ts";
+import { isTimeout, pauseUntil, settlesWithin, within } from "../system/deadline.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { AuthAck, EventAck, Refusal } from "./events.ts";
@@ -15,6 +14,9 @@ export type SocketIo = typeof import("socket.io-client");
 const STEP_LIMIT_MS = 10_000;
 /** A peer that is gone never closes its half: it is waited for so long. */
 const CLOSE_LIMIT_MS = 1_000;
+
+/** So much later than its limit an acknowledgement is not expected any more, in milliseconds. */
+const FORGET_MS = 10_000;
 
 /** Socket.IO's reason where the server has ended the session on purpose, and not the network. */
 const HUNG_UP = "io server disconnect";
@@ -103,7 +105,7 @@ export class Connection implements AsyncDisposable {
       const { stepLimitMs: limitMs = STEP_LIMIT_MS } = this.#options;
       fail = failure;
       try {
-        return await deadline(Promise.race([done, failed]), limitMs, { signal });
+        return await within(Promise.race([done, failed]), limitMs, signal);
       } catch (error) {
         throw isTimeout(error) ? fail(`no answer within ${limitMs / 1_000} s`) : error;
       }
@@ -164,14 +166,16 @@ export class Connection implements AsyncDisposable {
     if (!this.ready) throw new LinkDroppedError(`${event}: there is no session`);
     const sentMs = performance.now();
     try {
-      const given = await this.#socket.timeout(timeoutMs).emitWithAck(event, payload);
+      // Socket.IO's own limit would not look what has come: it only forgets what never comes.
+      const answer = this.#socket.timeout(timeoutMs + FORGET_MS).emitWithAck(event, payload);
+      const given = await within(answer, timeoutMs);
       const { data: ack } = EventAck.safeParse(given);
       if (ack && [undefined, payload.sessionId].includes(ack.sessionId)) {
         this.acknowledges = true;
         this.#noteArrived(sentMs);
         return ack;
       }
-      await settlesWithin(this.ended, sentMs + timeoutMs - performance.now());
+      await pauseUntil(this.ended, sentMs + timeoutMs - performance.now());
     } catch {
       // None has come.
     }

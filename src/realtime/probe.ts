@@ -1,6 +1,7 @@
 import { whyNotReached } from "../control_plane/http.ts";
 import type { Network } from "../control_plane/network.ts";
 import { readStart } from "../control_plane/read_start.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { endpointOf } from "./endpoint.ts";
 
 const ANSWER_LIMIT_MS = 5_000;
@@ -16,19 +17,19 @@ export async function preflight(
   realtimePath: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  using limit = new TimeLimit(ANSWER_LIMIT_MS);
   try {
     const { origin, path } = endpointOf(apiUrl, realtimePath);
     const response = await fetch(`${origin}${path}?EIO=4&transport=polling`, {
       client,
       redirect: "manual",
-      signal: AbortSignal.any([limit, signal]),
+      signal: AbortSignal.any([limit.signal, signal]),
     });
     const text = await readStart(response);
     if (/"sid"\s*:/.test(text)) return undefined;
     return `HTTP status ${response.status} without a session id`;
   } catch (error) {
-    if (limit.aborted) return `no answer within ${ANSWER_LIMIT_MS / 1_000} s`;
+    if (limit.signal.aborted) return `no answer within ${ANSWER_LIMIT_MS / 1_000} s`;
     return whyNotReached(error);
   }
 }

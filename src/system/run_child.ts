@@ -1,5 +1,4 @@
-import { deadline } from "@std/async";
-import { isTimeout, settlesWithin } from "./deadline.ts";
+import { isTimeout, settlesWithin, within } from "./deadline.ts";
 import { UserError } from "./user_error.ts";
 
 /** How long a child may take unless told, in milliseconds. */
@@ -91,7 +90,7 @@ export async function runChildFor(
     startOf(stderr, MAX_STDERR_BYTES),
   ]);
   try {
-    const [{ code }, out, err] = await deadline(end, limitMs, signal ? { signal } : {});
+    const [{ code }, out, err] = await within(end, limitMs, signal);
     return {
       code,
       stdout: out.bytes,

@@ -29,14 +29,10 @@ export async function taken(signal?: AbortSignal): Promise<void> {
  */
 export function judgeAfter(limitMs: number, judge: () => void): () => void {
   const over = new AbortController();
-  const timer = setTimeout(async () => {
-    await taken(over.signal);
-    if (!over.signal.aborted) judge();
-  }, limitMs);
-  return () => {
-    clearTimeout(timer);
-    over.abort();
-  };
+  const { signal } = over;
+  const look = () => taken(signal).then(() => signal.aborted || judge());
+  void delay(limitMs, { signal }).then(look, () => {});
+  return () => over.abort();
 }
 
 /** A signal that aborts by {@linkcode judgeAfter}; to be disposed of when what it limits is over. */
@@ -46,7 +42,9 @@ export class TimeLimit implements Disposable {
 
   /** Begins now. */
   constructor(limitMs: number) {
-    this.#cancel = judgeAfter(limitMs, () => this.#controller.abort());
+    this.#cancel = judgeAfter(limitMs, () => {
+      this.#controller.abort(new DOMException(`not done within ${limitMs} ms`, "TimeoutError"));
+    });
   }
 
   /** Aborts when the time is over. */

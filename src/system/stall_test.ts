@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { isTimeout, settlesWithin, within } from "./deadline.ts";
+import { runChild } from "./run_child.ts";
 import { judgeAfter, TimeLimit } from "./stall.ts";
 
 /** Stands still as a stopped process does: nothing of the event loop goes on. */
@@ -40,8 +42,27 @@ Deno.test("an answer that has come while this process stood still is no late one
   await server.status;
 });
 
+Deno.test("what has come while this process stood still is in time", async () => {
+  const child = new Deno.Command("sh", {
+    args: ["-c", "sleep 0.1; echo said"],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const said = within(new Response(child.stdout).text(), 100);
+  const ended = settlesWithin(child.status, 100);
+  const run = runChild(["sh", "-c", "sleep 0.1; echo ran"], { limitMs: 100 });
+  standStill(400);
+  assert.equal(await said, "said\n");
+  assert.equal(await ended, true);
+  assert.equal((await run).stdout, "ran\n");
+});
+
 Deno.test("what does not come is judged", async () => {
   await new Promise<void>((resolve) => judgeAfter(1, resolve));
   using limit = new TimeLimit(1);
   await new Promise((resolve) => limit.signal.addEventListener("abort", resolve));
+  assert(isTimeout(limit.signal.reason));
+  const never = new Promise<void>(() => {});
+  assert.equal(await settlesWithin(never, 1), false);
+  await assert.rejects(within(never, 1), isTimeout);
 });

@@ -1,6 +1,6 @@
 import { leaveAloneMs } from "../control_plane/errors.ts";
 import type { TaskControl } from "../control_plane/schemas.ts";
-import { settlesWithin } from "../system/deadline.ts";
+import { pauseUntil } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { causeOf, type EndCause } from "./end_cause.ts";
@@ -22,7 +22,7 @@ export async function* pollCancellation(
 ): AsyncGenerator<EndCause, void> {
   let pauseMs = FIRST_LOOK_MS;
   while (!signal.aborted) {
-    await settlesWithin(lookNow(), pauseMs, signal).catch(() => {});
+    await pauseUntil(lookNow(), pauseMs, signal).catch(() => {});
     pauseMs = LOOK_EVERY_MS;
     if (signal.aborted) return;
     try {

@@ -5,6 +5,7 @@ import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
 import { hasScopeAsRoot, NO_SCOPE, RootScope } from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
 import type { OutputChunk } from "../hosts/host.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import {
   byteLength,
@@ -127,14 +128,14 @@ async function withoutMark(
 ): Promise<TaskOutcome> {
   const command = commandOf({ ...request, command: `exit ${BEGUN}` });
   if (typeof command === "string") throw new Error(command);
-  const limit = AbortSignal.timeout(LOOK_MS);
+  using limit = new TimeLimit(LOOK_MS);
   const { leftOut: _, ...start } = launch(command);
-  const signal = AbortSignal.any([context.signal, limit]);
+  const signal = AbortSignal.any([context.signal, limit.signal]);
   const program = await context.start({ ...start, signal }).catch(() => undefined);
   for await (const _ of program?.output ?? []);
   const exitCode = program ? (await program.ended).exitCode : BEGUN;
   // A look that fails, or takes too long, tells nothing against the command.
-  return exitCode === BEGUN || limit.aborted
+  return exitCode === BEGUN || limit.signal.aborted
     ? { status: "success", exitCode: 0 }
     : { status: "failed", exitCode: 0, error: NEVER_BEGAN };
 }

@@ -11,6 +11,7 @@ import type { Completion, LogEntry } from "../control_plane/schemas.ts";
 import { toLogEntry } from "../logs/log_entries.ts";
 import type { TaskLog } from "../logs/task_log.ts";
 import type { Logger } from "../system/logger.ts";
+import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { pollCancellation } from "./cancellation_poller.ts";
 import { causeOf, type EndCause } from "./end_cause.ts";
@@ -37,7 +38,7 @@ export class TaskReporter {
   readonly #notBegun = new AbortController();
   readonly #drainOver = new AbortController();
   readonly #stopSending = AbortSignal.any([this.#giveUp.signal, this.#drainOver.signal]);
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #limits = new Set<() => void>();
   readonly #patience = new EntryPatience(() => this.#isServed());
   /** Whether not even a word about refused entries is taken. */
   #wordless = false;
@@ -112,7 +113,7 @@ export class TaskReporter {
     try {
       await this.#call("completed", completed, { giveUp: this.#giveUp.signal, isFinal });
     } finally {
-      this.#timers.forEach(clearTimeout);
+      this.#limits.forEach((cancel) => cancel());
     }
   }
 
@@ -150,7 +151,7 @@ export class TaskReporter {
   }
 
   #in(ms: number, act: () => void): void {
-    this.#timers.add(setTimeout(act, ms));
+    this.#limits.add(judgeAfter(ms, act));
   }
 
   /** In the place of an entry that is refused for good comes a word about it. */

@@ -1,4 +1,4 @@
-import { settlesWithin } from "../system/deadline.ts";
+import { pauseUntil } from "../system/deadline.ts";
 import type { MetricsSnapshot } from "./snapshot.ts";
 
 /** What a {@linkcode TelemetrySampler} works with. */
@@ -56,6 +56,6 @@ export class TelemetrySampler {
   async #pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#endPause = resolve;
-    await settlesWithin(promise, ms);
+    await pauseUntil(promise, ms);
   }
 }

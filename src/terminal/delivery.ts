@@ -1,6 +1,6 @@
-import { deadline, delay } from "@std/async";
+import { delay } from "@std/async";
 import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
-import { isTimeout } from "../system/deadline.ts";
+import { isTimeout, within } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import { type Numbering, SequenceLedger } from "./sequence.ts";
@@ -171,11 +171,11 @@ export class Delivery {
     answer.then(() => acks.come = true, () => {});
     try {
       if (!acks.come) {
-        const early = await within(acks.firstMs, answer, signal);
+        const early = await orLate(acks.firstMs, answer, signal);
         if (early !== "late") return early;
         if (!link.acknowledges) return this.#noteMissing(answer);
       }
-      const ack = await within(acks.laterMs, answer, signal);
+      const ack = await orLate(acks.laterMs, answer, signal);
       return ack === "late" ? "lost" : ack;
     } catch (error) {
       if (error instanceof LinkDroppedError) return "lost";
@@ -209,13 +209,13 @@ export class Delivery {
 }
 
 /** What `work` gives, or "late" after `limitMs`; throws the signal's reason when it aborts first. */
-async function within<T>(
+async function orLate<T>(
   limitMs: number,
   work: Promise<T>,
   signal: AbortSignal,
 ): Promise<T | "late"> {
   try {
-    return await deadline(work, limitMs, { signal });
+    return await within(work, limitMs, signal);
   } catch (error) {
     if (isTimeout(error)) return "late";
     throw error;

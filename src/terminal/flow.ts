@@ -1,4 +1,4 @@
-import { settlesWithin } from "../system/deadline.ts";
+import { pauseUntil } from "../system/deadline.ts";
 
 /** The most bytes of one `terminal.output`: 65 536 characters of base64 (contract: Realtime). */
 export const MAX_FRAME_BYTES = 49_152;
@@ -102,7 +102,7 @@ export class OutputBuffer {
   async #change(limitMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#changed = resolve;
-    await (limitMs === Infinity ? promise : settlesWithin(promise, Math.ceil(limitMs)));
+    await (limitMs === Infinity ? promise : pauseUntil(promise, Math.ceil(limitMs)));
   }
 
   #take(): Uint8Array<ArrayBuffer> {

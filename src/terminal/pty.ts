@@ -1,7 +1,7 @@
 import { delay } from "@std/async";
 import * as z from "@zod/zod";
 import { Backoff } from "../system/backoff.ts";
-import { settlesWithin } from "../system/deadline.ts";
+import { pauseUntil } from "../system/deadline.ts";
 import { openTty, type Tty } from "./tty.ts";
 
 /** How many columns and rows a terminal shows. */
@@ -14,10 +14,12 @@ export interface Size {
 
 /** The most input that may wait for a program that does not read, in bytes. */
 export const MAX_WAITING_INPUT = 8 * 1024 * 1024;
-/** How long background processes that hold the terminal may go on writing after the shell's end. */
-const LINGER_MS = 1_000;
-/** After the shell's end, a silence of this length is taken for the end of its output. */
-const QUIET_MS = 100;
+/** How often it is looked for more output after the shell's end, in milliseconds. */
+const LOOK_MS = 25;
+/** After so many looks at nothing new its output is taken to have ended. */
+const QUIET_LOOKS = 4;
+/** Background processes that hold the terminal may go on writing for so many looks. */
+const MAX_LOOKS = 40;
 /** How soon a full terminal is tried again: nothing reports when it takes input again. */
 const RETRY = { firstMs: 1, maxMs: 32, random: () => 1 };
 /** A program that takes no input for so long does not read: what interrupts it need not wait. */
@@ -67,7 +69,7 @@ export class Pty implements Disposable {
   /** When input was last taken, and whether some came since it was looked through for signals. */
   #takenMs = 0;
   #isUnsearched = false;
-  #lastReadMs = 0;
+  #reads = 0;
   readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
   #isDisposed = false;
@@ -108,7 +110,7 @@ export class Pty implements Disposable {
     this.#terminalFd = this.#findTerminal();
     tty.closeOnExec(this.#terminalFd);
     pty.master.on("data", (bytes) => {
-      this.#lastReadMs = performance.now();
+      this.#reads++;
       onData(bytes);
     });
     const closed = () => {
@@ -213,11 +215,11 @@ export class Pty implements Disposable {
     // The stream hands out what it holds before it can see the end.
     await delay(0);
     this.#releaseTerminal();
-    const startMs = this.#lastReadMs = performance.now();
-    while (!this.#isClosed) {
-      const nowMs = performance.now();
-      if (nowMs - this.#lastReadMs > QUIET_MS || nowMs - startMs > LINGER_MS) break;
-      await settlesWithin(this.#closed.promise, QUIET_MS / 4);
+    // Looks are counted, not time: after a stall of the agent there may be more to read.
+    for (let looks = 0, quiet = 0; looks < MAX_LOOKS && quiet < QUIET_LOOKS; looks++) {
+      const before = this.#reads;
+      if (this.#isClosed || await pauseUntil(this.#closed.promise, LOOK_MS)) break;
+      quiet = before === this.#reads ? quiet + 1 : 0;
     }
     this[Symbol.dispose]();
   }

@@ -4,6 +4,7 @@ import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import { isTimeout } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
+import { judgeAfter, TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { visible } from "../system/visible.ts";
 import { type Acknowledgements, Delivery, OutputRefusedError } from "./delivery.ts";
@@ -70,7 +71,7 @@ export class TerminalSession {
   #remarked: string | undefined;
   #closed = false;
   #ending: Promise<void> | undefined;
-  #giveUpTimer: ReturnType<typeof setTimeout> | undefined;
+  #cancelGiveUp = () => {};
 
   /** Makes one that {@linkcode TerminalSession.run} starts. */
   constructor(options: SessionOptions) {
@@ -106,7 +107,7 @@ export class TerminalSession {
     await this.#tellEnd(end);
     this.#closed = true;
     await this.#ending;
-    clearTimeout(this.#giveUpTimer);
+    this.#cancelGiveUp();
     this.#logger.info("terminal closed", { ...end });
     return end;
   }
@@ -167,6 +168,7 @@ export class TerminalSession {
 
   async #open(): Promise<Terminal> {
     const { sessionId, launch, modes, size } = this.#options;
+    using limit = new TimeLimit(START_MS);
     try {
       this.#terminal = await openTerminal({
         sessionId,
@@ -175,7 +177,7 @@ export class TerminalSession {
         launch,
         modes,
         logger: this.#logger,
-        signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(START_MS)]),
+        signal: AbortSignal.any([this.#stopped.signal, limit.signal]),
       });
     } catch (error) {
       throw isTimeout(error) ? new Error("the shell does not start") : error;
@@ -227,7 +229,7 @@ export class TerminalSession {
     } catch (error) {
       this.#logger.error("processes of the terminal cannot be listed", { error });
     }
-    this.#giveUpTimer = setTimeout(() => this.#giveUp.abort(), STOP_DELIVERY_MS);
+    this.#cancelGiveUp = judgeAfter(STOP_DELIVERY_MS, () => this.#giveUp.abort());
   }
 
   /** Tells the server the end; what cannot be told now is left to the link. */

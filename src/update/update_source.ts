@@ -2,6 +2,7 @@ import { abortable } from "@std/async";
 import { join } from "@std/path";
 import { createHash } from "node:crypto";
 import { whyNotReached } from "../control_plane/http.ts";
+import { TimeLimit } from "../system/stall.ts";
 import { UserError } from "../system/user_error.ts";
 import { writeAll } from "../system/write_all.ts";
 
@@ -66,7 +67,8 @@ export class UpdateSource {
     signal: AbortSignal,
     take: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
   ): Promise<void> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(FILE_LIMIT_MS)]);
+    using timeLimit = new TimeLimit(FILE_LIMIT_MS);
+    const limit = AbortSignal.any([signal, timeLimit.signal]);
     const place = `${this.#base}/${name}`;
     let size = 0;
     try {

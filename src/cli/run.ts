@@ -18,6 +18,7 @@ import { boundExit } from "../system/bounded_exit.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
 import { showsColors } from "../system/color.ts";
+import { runUnderReaper } from "../system/reaper.ts";
 import { LogSink } from "../system/log_sink.ts";
 import { UserError } from "../system/user_error.ts";
 import { requireOwnState } from "../identity/own_state.ts";
@@ -35,11 +36,15 @@ const EXPORT_LIMIT_MS = 2_000;
 
 /** Runs the agent until it is stopped; gives the exit code. */
 export async function run(): Promise<number> {
+  const reaperless = runUnderReaper();
   const env = takeEnvironment();
   const loaded = await loadConfig({ env });
   const { config } = loaded;
   const logger = openLog(config.logLevel, env);
   try {
+    if (reaperless !== undefined) {
+      logger.warn("processes that tasks leave behind stay as zombies", { error: reaperless });
+    }
     return await runLogged(env, loaded, logger);
   } finally {
     await logger.flush();

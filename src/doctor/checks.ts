@@ -5,6 +5,7 @@ import { configChecks } from "./config_checks.ts";
 import { fileModeChecks } from "./file_modes.ts";
 import { instanceChecks } from "./instance_check.ts";
 import { machineChecks } from "./machine_checks.ts";
+import { orphanChecks } from "./orphan_check.ts";
 import { routeChecks } from "./route_checks.ts";
 import { socketChecks } from "./socket_check.ts";
 import { storageChecks } from "./storage_checks.ts";
@@ -24,5 +25,6 @@ export function allChecks(context: CheckContext): Check[] {
     ...storageChecks(context),
     ...accountChecks(context),
     ...machineChecks(context),
+    ...orphanChecks(),
   ];
 }

@@ -11,6 +11,10 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   strerror: { parameters: ["i32"], result: "pointer" },
   syscall: { parameters: ["i64", "i64", "i64", "i64", "i64"], result: "i64" },
+  // This process.
+  execv: { parameters: ["buffer", "buffer"], result: "i32" },
+  setsid: { parameters: [], result: "i32" },
+  signal: { parameters: ["i32", "pointer"], result: "pointer" },
   // Descriptors.
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },

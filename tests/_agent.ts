@@ -186,11 +186,14 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Starts an agent whose login shells read nobody's own settings: those may take their time. */
-  spawnAgent(env: Record<string, string> = {}): AgentProcess {
+  spawnAgent(
+    env: Record<string, string> = {},
+    options: Omit<AgentOptions, "env"> = {},
+  ): AgentProcess {
     const [name = "", value = ""] = this.#mark.split("=");
     const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "", ".cache");
     const own = { [name]: value, HOME: this.folder, XDG_CACHE_HOME: cache };
-    return new AgentProcess(this.configFile, { env: { ...own, ...env } });
+    return new AgentProcess(this.configFile, { ...options, env: { ...own, ...env } });
   }
 
   /** Starts an agent and waits until it is up. */

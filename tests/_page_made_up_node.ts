@@ -4,7 +4,7 @@ import type { Browser, Page as BrowserPage } from "playwright-core";
 import { startPage } from "../scripts/dev/_page.ts";
 import { output, type RealtimeTest, setUpRealtime } from "../scripts/dev/_test_socket.ts";
 import type { HealthNews } from "../scripts/dev/page/messages.ts";
-import { PICTURES, Visit } from "./_page_visit.ts";
+import { PICTURES, until, Visit } from "./_page_visit.ts";
 import { PATIENCE_MS } from "./_processes.ts";
 
 const STEP_MS = 5_000;
@@ -72,14 +72,15 @@ async function readCharts(page: BrowserPage): Promise<void> {
   const legend = page.locator(".drawing[aria-label^=Network] .u-legend");
   for (const line of ["down", "up"]) await legend.getByText(line, { exact: true }).waitFor();
   const values = page.locator("figcaption strong");
-  const cut = await values.evaluateAll((all) =>
-    all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) =>
-      `${it.textContent}: ${it.scrollWidth} of ${it.clientWidth}`
-    )
-  );
-  assert.deepEqual(cut, [], "each value has its room");
-  const drawn = z.array(z.boolean()).parse(await page.evaluate(COLUMNS));
-  assert.deepEqual(drawn, [true, false, true], "no line goes through where nothing is known");
+  const cut = () =>
+    values.evaluateAll((all) =>
+      all.filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) =>
+        `${it.textContent}: ${it.scrollWidth} of ${it.clientWidth}`
+      )
+    );
+  await until(cut, [], "each value has its room");
+  const drawn = async () => z.array(z.boolean()).parse(await page.evaluate(COLUMNS));
+  await until(drawn, [true, false, true], "no line goes through where nothing is known");
 }
 
 /** Whether something of the accent's colour is drawn at three places of the CPU's chart. */
@@ -107,25 +108,25 @@ async function manyTabs(page: BrowserPage): Promise<void> {
     await page.getByRole("tab", { name: `Terminal ${number}`, selected: true }).waitFor();
   }
   const list = page.locator("#tabs");
-  assert.ok(await list.evaluate((it) => it.scrollWidth > it.clientWidth), "it scrolls");
+  await until(() => list.evaluate((it) => it.scrollWidth > it.clientWidth), true, "it scrolls");
   const isSeen = () =>
     list.evaluate((it) => {
       const shown = it.querySelector("[aria-selected=true]")?.getBoundingClientRect();
       const { left, right } = it.getBoundingClientRect();
       return shown !== undefined && shown.left >= left - 1 && shown.right <= right + 1;
     });
-  assert.ok(await isSeen(), "the new one is seen");
+  await until(isSeen, true, "the new one is seen");
   await page.getByRole("tab", { name: `Terminal ${TERMINALS}` }).focus();
   // From the last one to the first.
   await page.keyboard.press("ArrowRight");
   const first = page.getByRole("tab", { name: "Terminal 1", selected: true });
   await first.waitFor();
-  assert.ok(await isSeen(), "so is the one that was stepped to");
-  assert.ok(await first.evaluate((it) => it.matches(":focus")));
+  await until(isSeen, true, "so is the one that was stepped to");
+  await until(() => first.evaluate((it) => it.matches(":focus")), true, "it has the focus");
   await page.keyboard.press("Delete");
   await first.waitFor({ state: "detached" });
   await page.getByTitle(`Close Terminal ${TERMINALS} (`).click();
-  assert.equal(await page.getByRole("tab").count(), TERMINALS - 2);
+  await until(() => page.getByRole("tab").count(), TERMINALS - 2, "two are closed");
   assert.equal(await page.locator(".xterm-cursor-blink").count(), 0, "nothing moves");
   await page.setViewportSize({ width: 1280, height: 800 });
 }

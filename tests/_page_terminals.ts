@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import type { Locator, Page as BrowserPage } from "playwright-core";
 import type { ControlPlane } from "../scripts/dev/control_plane.ts";
+import { until } from "./_page_visit.ts";
+import { eventually } from "./_processes.ts";
 
 /** The terminals of a real agent: typing, tabs, clipboard, links, and what a reload shows again. */
 export async function useTerminals(page: BrowserPage, controlPlane: ControlPlane): Promise<void> {
@@ -37,8 +39,11 @@ async function clip(page: BrowserPage, rows: Locator): Promise<void> {
   const address = new URL("/nothing-here", page.url()).href;
   await page.keyboard.press("Alt+Digit4");
   await page.keyboard.type(`clear; echo ${address}; echo co""pied\n`);
-  const link = rows.locator("div").getByText(/^http/);
-  const { x, y } = await link.boundingBox() ?? assert.fail("the link is not there");
+  const copied = rows.locator("div").getByText(/^copied/);
+  await copied.waitFor();
+  // A row that is drawn anew between two looks has no place.
+  const placeOf = (it: Locator) => eventually("its place", () => it.boundingBox());
+  const { x, y } = await placeOf(rows.locator("div").getByText(/^http/));
   // It becomes one when the mouse comes.
   await page.mouse.move(x + 30, y + 8);
   await page.locator(".xterm-screen.xterm-cursor-pointer").waitFor();
@@ -48,8 +53,7 @@ async function clip(page: BrowserPage, rows: Locator): Promise<void> {
   ]);
   await opened.waitForURL(address);
   await opened.close();
-  const word = await rows.locator("div").getByText(/^copied/).boundingBox();
-  assert.ok(word);
+  const word = await placeOf(copied);
   await page.mouse.dblclick(word.x + 10, word.y + 8);
   await page.keyboard.press("Control+Shift+KeyC");
   await page.waitForFunction("navigator.clipboard.readText().then((it) => it === 'copied')");
@@ -96,10 +100,11 @@ async function replay(page: BrowserPage, rows: Locator): Promise<void> {
         "[...document.querySelectorAll('.pane:not([hidden]) .xterm-rows > div')].map((it) => it.textContent.trimEnd())",
       ),
     );
+  // The prompt comes after it.
+  await until(async () => /[#$]$/.test((await look()).join("\n").trimEnd()), true, "a prompt");
   const before = await look();
   await page.reload();
-  await rows.getByText(/^narrow/).waitFor();
-  assert.deepEqual(await look(), before);
-  assert.equal(await page.getByRole("tab").count(), 1);
+  await until(look, before, "the terminal after a reload");
+  await until(() => page.getByRole("tab").count(), 1);
   await page.setViewportSize({ width: 1280, height: 800 });
 }

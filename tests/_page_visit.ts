@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import type { Browser, BrowserContextOptions, Page as BrowserPage } from "playwright-core";
-import { PATIENCE_MS } from "./_processes.ts";
+import { eventually, PATIENCE_MS } from "./_processes.ts";
 
 /** Debian's package. */
 export const BROWSER = "/usr/bin/chromium";
@@ -60,12 +61,33 @@ export class Visit implements AsyncDisposable {
   }
 }
 
+/**
+ * Waits until `look` answers what is expected: what follows from the news of a server, or is drawn in
+ * the browser's next frame, is not there yet when something else is.
+ */
+export async function until<T>(look: () => Promise<T>, expected: T, what = ""): Promise<void> {
+  let last: T | undefined;
+  const isIt = async () => isDeepStrictEqual(last = await look(), expected);
+  try {
+    await eventually(what, isIt);
+  } catch (cause) {
+    assert.deepEqual({ what, is: last }, { what, is: expected });
+    throw cause;
+  }
+}
+
+/** Waits until the shown task has come to this, and its log is there as it is. */
+export async function ended(page: BrowserPage, end: string): Promise<void> {
+  await page.locator("#log-state").getByText(end).waitFor();
+  await page.locator("#log [aria-busy=true]").first().waitFor({ state: "detached" });
+}
+
 /** Types a command into the box and waits for its end. */
 export async function run(page: BrowserPage, command: string, end = "exit 0"): Promise<void> {
   await page.getByLabel("Command").fill(command);
   await page.getByLabel("Command").press("Enter");
   await page.locator("#log-title").getByText(command).waitFor();
-  await page.locator("#log-state").getByText(end).waitFor();
+  await ended(page, end);
 }
 
 /** Keeps a figure beside the pictures. */

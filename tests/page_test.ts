@@ -8,7 +8,7 @@ import { Fleet } from "./_agent.ts";
 import { FROM_SOURCE } from "./_command.ts";
 import { visitMadeUpNode } from "./_page_made_up_node.ts";
 import { useTerminals } from "./_page_terminals.ts";
-import { BROWSER, launch, note, PICTURES, run, Visit } from "./_page_visit.ts";
+import { BROWSER, ended, launch, note, PICTURES, run, until, Visit } from "./_page_visit.ts";
 
 const SIZES = [[390, 844], [1280, 800], [1920, 1080]] as const;
 const MANY = 100_000;
@@ -69,6 +69,7 @@ const Weight = z.object({ bytes: z.number(), firstPaintMs: z.number() });
 
 async function weigh(page: BrowserPage): Promise<void> {
   await page.locator(".xterm-rows").waitFor();
+  await page.waitForFunction("performance.getEntriesByName('first-paint').length > 0");
   const weight = Weight.parse(
     await page.evaluate(`({
       bytes: [...performance.getEntriesByType("navigation"),
@@ -88,9 +89,8 @@ async function readLog(page: BrowserPage): Promise<void> {
   assert.equal(await red.evaluate((it) => it.style.color), "var(--ansi-1)");
   assert.match(await lines.locator(".stream-stderr").textContent() ?? "", /oops/);
   await run(page, String.raw`printf '10%%\r20%%\r100%%\nsee https://example.com/x.\n'`);
-  await lines.locator(".row").nth(1).waitFor();
-  assert.equal(await lines.locator(".row").count(), 2, "progress is one line");
-  assert.equal(await lines.locator(".row .text").first().textContent(), "100%");
+  const texts = lines.locator(".row .text");
+  await until(() => texts.allTextContents(), ["100%", "see https://example.com/x."]);
   const link = lines.getByRole("link", { name: "https://example.com/x", exact: true });
   assert.equal(await link.getAttribute("href"), "https://example.com/x");
   await run(page, "true");
@@ -105,13 +105,13 @@ async function readLog(page: BrowserPage): Promise<void> {
   await page.keyboard.press("n");
   await page.keyboard.press("Shift+N");
   await page.locator("#hits").getByText("2/30").waitFor();
-  assert.equal(await lines.locator(".current mark").textContent(), "seven");
-  assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "false");
+  await lines.locator(".current mark").getByText("seven", { exact: true }).waitFor();
+  await page.locator("#follow[aria-pressed=false]").waitFor();
   await page.getByLabel("Search in the log").fill("");
   await page.getByRole("button", { name: "Time: off" }).click();
-  assert.match(await lines.locator("time").first().textContent() ?? "", /^\+\d+\.\d{3}$/);
+  await lines.locator("time").first().getByText(/^\+\d+\.\d{3}$/).waitFor();
   await page.getByRole("button", { name: "Time: since start" }).click();
-  assert.match(await lines.locator("time").first().textContent() ?? "", /^\d\d:\d\d:\d\d\.\d{3}$/);
+  await lines.locator("time").first().getByText(/^\d\d:\d\d:\d\d\.\d{3}$/).waitFor();
   await page.getByRole("button", { name: "Time: clock" }).click();
   await page.locator("#copy").click();
   await page.getByRole("button", { name: "Copied" }).waitFor();
@@ -123,7 +123,7 @@ async function readLog(page: BrowserPage): Promise<void> {
   ]);
   assert.match(download.suggestedFilename(), /^task-\d+\.log$/);
   await lines.getByRole("link", { name: "line 20", exact: true }).click();
-  assert.match(page.url(), /#task=[0-9a-f-]{36}&line=20$/);
+  await page.waitForURL(/#task=[0-9a-f-]{36}&line=20$/);
   await page.reload();
   await lines.locator(".current").getByText("20", { exact: true }).waitFor();
   await wrap(page);
@@ -137,9 +137,11 @@ async function wrap(page: BrowserPage): Promise<void> {
   await page.locator("#wrap").click();
   await page.waitForFunction("document.querySelector('#lines .row')?.offsetHeight > 50");
   const space = page.locator(".space");
-  const rows = await height() / before;
-  const spaceHeight = await space.evaluate((it) => it.getBoundingClientRect().height);
-  assert.equal(spaceHeight, (rows + 1) * before, "the way to scroll is that of the rows");
+  const isRight = async () => {
+    const rows = await height() / before;
+    return await space.evaluate((it) => it.getBoundingClientRect().height) === (rows + 1) * before;
+  };
+  await until(isRight, true, "the way to scroll is that of the rows");
   await page.locator("#wrap").click();
 }
 
@@ -156,7 +158,7 @@ async function readManyLines(page: BrowserPage, controlPlane: ControlPlane): Pro
   await page.locator("#lines").getByText(`${MANY} of many`).waitFor();
   // A person who scrolls up stays there, whatever comes.
   const frames = z.array(z.number()).parse(await page.evaluate(SCROLL));
-  assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "false");
+  await page.locator("#follow[aria-pressed=false]").waitFor();
   assert.ok(await page.locator("#lines .row").count() < 200, "only what is seen is there");
   const sorted = frames.toSorted((a, b) => a - b);
   const at = (part: number) =>
@@ -190,7 +192,7 @@ async function useTasks(page: BrowserPage): Promise<void> {
   await page.locator("#announcement").getByText(/ended: failed, exit 7/).waitFor();
   const box = page.getByLabel("Command");
   await box.press("ArrowUp");
-  assert.equal(await box.inputValue(), "exit 7");
+  await until(() => box.inputValue(), "exit 7");
   await box.fill("sleep 100");
   await box.press("Enter");
   await page.locator("#log-state").getByText("running").waitFor();
@@ -201,6 +203,7 @@ async function useTasks(page: BrowserPage): Promise<void> {
   await box.fill('shell.exec {"command": "echo $WHO", "environment": {"WHO": "me"}}');
   await box.press("Enter");
   await page.locator("#lines").getByText("me", { exact: true }).waitFor();
+  await chooseOlder(page);
   await page.getByLabel("Type of task").selectOption("packageSearch");
   await box.fill("no-such-package-anywhere");
   await box.press("Enter");
@@ -215,11 +218,24 @@ async function useTasks(page: BrowserPage): Promise<void> {
   await page.locator("#log-state").getByText(/failed|success/).waitFor();
   await page.getByLabel("Type of task").selectOption("shell");
   await page.getByLabel("Filter tasks").fill("exit 7");
-  assert.equal(await page.locator(".task:visible").count(), 2);
+  await until(() => page.locator(".task:visible").count(), 2);
   await page.getByLabel("Filter by state").selectOption("success");
   await page.getByText("No task is like that.").waitFor();
   await page.getByLabel("Filter by state").selectOption("");
   await page.getByLabel("Filter tasks").fill("");
+}
+
+/** Of a log that has not come yet nobody is told that there is none. */
+async function chooseOlder(page: BrowserPage): Promise<void> {
+  await page.evaluate(`{
+    const note = document.querySelector("#no-lines");
+    globalThis.said = [];
+    new MutationObserver(() => said.push(note.textContent)).observe(note, { childList: true });
+  }`);
+  await page.locator(".task code").getByText("printf").first().click();
+  await ended(page, "exit 0");
+  await page.locator("#lines").getByText("end", { exact: true }).waitFor();
+  assert.deepEqual(await page.evaluate("said.filter((text) => text !== '')"), []);
 }
 
 async function readCharts(page: BrowserPage): Promise<void> {
@@ -228,10 +244,7 @@ async function readCharts(page: BrowserPage): Promise<void> {
   await page.locator(".u-over").first().hover();
   await page.locator(".u-legend .u-value").getByText(/^\d+\.\d %$/).first().waitFor();
   await page.getByRole("button", { name: "1 h" }).click();
-  assert.equal(
-    await page.getByRole("button", { name: "1 h" }).getAttribute("aria-pressed"),
-    "true",
-  );
+  await page.getByRole("button", { name: "1 h", pressed: true }).waitFor();
 }
 
 async function switchFaults(page: BrowserPage, controlPlane: ControlPlane): Promise<void> {
@@ -255,9 +268,9 @@ async function switchFaults(page: BrowserPage, controlPlane: ControlPlane): Prom
   await page.getByLabel("Errors").selectOption("0");
   await page.getByLabel("Latency").selectOption("0");
   // Whatever happened to its requests: all lines come, in their order.
-  await page.locator("#log-state").getByText("exit 0").waitFor();
-  const lines = await page.locator("#lines .text").allTextContents();
-  assert.deepEqual(lines, ["1", "2", "3", "4", "5"]);
+  await ended(page, "exit 0");
+  const lines = page.locator("#lines .text");
+  await until(() => lines.allTextContents(), ["1", "2", "3", "4", "5"]);
   await page.locator("#faults-on").getByText("on").waitFor({ state: "detached" });
   await page.getByLabel("Root access").selectOption("off");
   await page.locator("dd").getByText("off", { exact: true }).waitFor();
@@ -291,7 +304,7 @@ async function checkAll(page: BrowserPage): Promise<void> {
     const { scrollHeight, scrollTop, clientHeight } = document.querySelector("#lines");
     return scrollHeight - scrollTop - clientHeight < 30;
   })()`);
-  assert.equal(await page.locator("#follow").getAttribute("aria-pressed"), "true");
+  await page.locator("#follow[aria-pressed=true]").waitFor();
   await page.locator("#faults summary").click();
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });

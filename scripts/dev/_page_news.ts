@@ -36,6 +36,8 @@ export class PageNews {
   /** The state in which each task was told last. */
   readonly #lastTold: Task["status"][] = [];
   #followed: string | undefined;
+  /** Whether the page knows that the task it follows has no more lines than it was told. */
+  #hasToldLogs = false;
   #toldLogs = 0;
   #samplesUntil = 0;
   #news: News[] = [];
@@ -49,6 +51,7 @@ export class PageNews {
   follow(id: string): void {
     this.#parts.controlPlane.task(id);
     this.#followed = id;
+    this.#hasToldLogs = false;
     this.#toldLogs = 0;
   }
 
@@ -95,7 +98,8 @@ export class PageNews {
   }
 
   #logs({ id, logs }: Readonly<Task>): void {
-    while (this.#toldLogs < logs.length) {
+    while (this.#toldLogs < logs.length || !this.#hasToldLogs) {
+      this.#hasToldLogs = true;
       const from = this.#toldLogs;
       const entries = logs.slice(from, from + MAX_ENTRIES).map(entry);
       this.#toldLogs += entries.length;

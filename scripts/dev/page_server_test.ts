@@ -110,7 +110,12 @@ Deno.test("a page is told of the node, tasks and telemetry, and what it asks for
   await t.until(() => page.last("samples")?.samples[0]?.cpu === 1);
   page.ask({ type: "run", task: "shell.exec", payload: { command: "date" } });
   await t.until(() => page.last("task")?.title === "date");
-  page.ask({ type: "cancel", id: page.last("task")?.id ?? "" });
+  const { id = "" } = page.last("task") ?? {};
+  page.ask({ type: "follow", id });
+  // Also that there is none is told: the page has to know it from a log that has not come yet.
+  await t.until(() => page.last("logs")?.id === id);
+  assert.deepEqual(page.last("logs"), { type: "logs", id, from: 0, entries: [] });
+  page.ask({ type: "cancel", id });
   await t.until(() => page.last("task")?.status === "cancelled");
   await agent.send("agent.dance");
   await t.until(() => page.last("violations")?.count === 1);

@@ -17,6 +17,8 @@ export class LogPanel {
   #lines = new LogLines();
   #task: TaskNews | undefined;
   #hits: number[] = [];
+  /** Whether the lines that there are have come: until then a task is not called one without. */
+  #isLoaded = false;
   /** A line to go to as soon as it is there. */
   #awaited: number | undefined;
 
@@ -50,12 +52,16 @@ export class LogPanel {
     this.#lines = new LogLines();
     this.#view.lines = this.#lines;
     this.#hits = [];
-    if (this.#task) this.#ask({ type: "follow", id: this.#task.id });
+    this.#isLoaded = false;
+    if (!this.#task) return;
+    this.#empty.ariaBusy = "true";
+    this.#ask({ type: "follow", id: this.#task.id });
   }
 
   /** Entries have come. */
   add(id: string, from: number, entries: readonly Entry[]): void {
     if (id !== this.#task?.id) return;
+    this.#isLoaded = true;
     if (from === 0 && this.#lines.all.length > 0) {
       this.#lines = new LogLines();
       this.#view.lines = this.#lines;
@@ -186,7 +192,8 @@ export class LogPanel {
     const { result } = task;
     this.#empty.hidden = !isEmpty && !note && !result;
     this.#scroller.hidden = isEmpty;
-    const text = isEmpty && !result
+    this.#empty.ariaBusy = String(!this.#isLoaded);
+    const text = isEmpty && !result && this.#isLoaded
       ? hasEnded(task) ? "Ended without output." : "No output yet."
       : "";
     this.#empty.replaceChildren(

@@ -144,6 +144,7 @@ export class LogView {
   }
 
   #drawSoon(): void {
+    this.#options.scroller.ariaBusy = "true";
     this.#drawing ||= requestAnimationFrame(() => {
       this.#draw();
       if (this.#follows) {
@@ -152,6 +153,7 @@ export class LogView {
         this.#draw();
       }
       this.#drawing = 0;
+      this.#options.scroller.ariaBusy = "false";
     });
   }
 

@@ -105,7 +105,10 @@ export type News =
   | TaskNews
   | TerminalNews
   | { type: "samples"; samples: Sample[] }
-  /** Further entries of the task that is followed; `from` counts those before. */
+  /**
+   * Further entries of the task that is followed; `from` counts those before. The first are told
+   * also if there are none.
+   */
   | { type: "logs"; id: string; from: number; entries: Entry[] }
   /** Breaches of the contract by the agent: how many, and the last ones. */
   | { type: "violations"; count: number; last: string[] }

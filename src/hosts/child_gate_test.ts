@@ -31,7 +31,7 @@ Deno.test("the program runs when its gate is opened, and not before", () =>
   withFolder(async (folder) => {
     const proof = join(folder, "proof");
     const script = 'echo ran >"$0"; echo out; echo err >&2; cat; exit 3';
-    const child = await spawnGated({ taskId: "gate-1", argv: ["/bin/sh", "-c", script, proof] });
+    const child = spawnGated({ taskId: "gate-1", argv: ["/bin/sh", "-c", script, proof] });
     // The child is at its gate: nothing but a line on its standard input lets it go on.
     const { processes } = await findTaskProcesses("gate-1", child.group);
     assert.deepEqual(processes.map(({ pid }) => pid), [child.group.pid]);
@@ -45,7 +45,7 @@ Deno.test("a gate that is never opened runs nothing, whether it is refused or th
   withFolder(async (folder) => {
     const proof = join(folder, "proof");
     const options = { taskId: "gate-2", argv: ["/bin/sh", "-c", 'echo ran >"$0"', proof] };
-    const child = await spawnGated(options);
+    const child = spawnGated(options);
     await child.refuse();
     assert.deepEqual(await outcomeOf(child), { stdout: "", stderr: "", code: 125 });
 
@@ -54,7 +54,7 @@ Deno.test("a gate that is never opened runs nothing, whether it is refused or th
       args: [
         "eval",
         `import { spawnGated } from ${JSON.stringify(import.meta.resolve("./child_host.ts"))};
-         const child = await spawnGated(${JSON.stringify(options)});
+         const child = spawnGated(${JSON.stringify(options)});
          await Deno.stdout.write(new TextEncoder().encode(String(child.group.pid)));
          Deno.kill(Deno.pid, "SIGKILL");`,
       ],
@@ -67,7 +67,7 @@ Deno.test("a gate that is never opened runs nothing, whether it is refused or th
   }));
 
 Deno.test("the child leads a group of its own and tells who it is", async () => {
-  const child = await spawnGated({
+  const child = spawnGated({
     taskId: "gate-3",
     argv: ["/bin/sh", "-c", "ps -o pid=,pgid=,sid= -p $$"],
   });
@@ -81,7 +81,7 @@ Deno.test("the child leads a group of its own and tells who it is", async () => 
 
 Deno.test("the program gets its environment as it is, and nothing of the gate's", async () => {
   const env = { stat: "s", boot: "b", go: "g", line: "a\nb", AGENT_TASK_ID: "somebody else" };
-  const child = await spawnGated({
+  const child = spawnGated({
     taskId: "gate-4",
     argv: ["/bin/sh", "-c", 'echo "$stat $boot $go $line"; env | grep ^AGENT_'],
     env,
@@ -93,14 +93,14 @@ Deno.test("the program gets its environment as it is, and nothing of the gate's"
 
 Deno.test("arguments arrive as they are, a program that is missing says so", async () => {
   const args = ["", " a  b ", "$HOME `x` \\n", "*", "-e", "'\""];
-  const child = await spawnGated({
+  const child = spawnGated({
     taskId: "gate-5",
     argv: ["/bin/sh", "-c", 'printf "<%s>" "$@"', "sh", ...args],
   });
   await child.open();
   assert.equal((await outcomeOf(child)).stdout, args.map((arg) => `<${arg}>`).join(""));
 
-  const missing = await spawnGated({ taskId: "gate-6", argv: ["/no/such/program"] });
+  const missing = spawnGated({ taskId: "gate-6", argv: ["/no/such/program"] });
   await missing.open();
   const { code, stderr } = await outcomeOf(missing);
   assert.equal(code, 127);

@@ -42,6 +42,17 @@ export function startTicksOf(stat: string): string {
 }
 
 /**
+ * The group that a process leads, or is about to lead.
+ *
+ * @throws when the process is not there.
+ */
+export function processGroupOf(pid: number): ProcessGroup {
+  using libc = openLibc();
+  const startTicks = startTicksOf(readKernelFile(libc, `/proc/${pid}/stat`));
+  return { pid, startTicks, bootId: bootTime().bootId };
+}
+
+/**
  * Looks at all processes through the C library. The environment of one in uninterruptible sleep may
  * not be readable before it wakes: these are `asleep`, for a reader who can wait.
  */

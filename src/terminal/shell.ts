@@ -74,7 +74,7 @@ export async function startShell(
   const { path, sessionId, mode, launch = asAgent, signal } = options;
   signal.throwIfAborted();
   const script = ["pty=$1; shift", ENVIRONMENT, CHOICE, mode.script].join("\n");
-  const child = await spawnGated({
+  const child = spawnGated({
     taskId: sessionId,
     ...launch({
       argv: ["/bin/sh", "-c", script, "sh", path],

@@ -33,25 +33,20 @@ export interface Chased {
  * Follows `path` step by step, as the kernel does, and looks at every folder and link on the way:
  * whoever may write in one of them decides what the path stands for. `owners` may; in a folder with
  * the sticky bit, such as /tmp, everybody may make entries but nobody may replace those of others.
+ * `look` is another {@linkcode lookAt}.
  *
  * @throws what the file system answers, such as that the links lead in a circle.
  */
 export async function chase(
   path: string,
   owners: readonly number[] = trustedOwners(),
+  look: typeof lookAt | typeof lookAtNow = lookAt,
 ): Promise<Chased> {
   const steps = partsOf(resolve(path));
-  // All at once, as most paths have no links: this is done before every write of root's.
-  const ahead = new Map(steps.map((_, at) => {
-    const place = `/${steps.slice(0, at + 1).join("/")}`;
-    const looked = lookAt(place);
-    looked.catch(() => {});
-    return [place, looked];
-  }));
   let place = "/";
   let problem: string | undefined;
   for (let links = 0;;) {
-    const info = await (ahead.get(place) ?? lookAt(place));
+    const info = await look(place);
     if (!info) return { place: resolve(place, ...steps), ...(problem ? { problem } : {}) };
     if (info.isSymlink) {
       if (++links > MAX_LINKS) {
@@ -130,13 +125,22 @@ async function problemOfOwn(folder: string): Promise<string | undefined> {
 
 /** What is at `path`, links not followed; undefined if nothing is. */
 export async function lookAt(path: string): Promise<Deno.FileInfo | undefined> {
+  return await Deno.lstat(path).catch(ifThere);
+}
+
+/** The same at once, for folders that hold nobody up: it costs a tenth of what waiting for it does. */
+export function lookAtNow(path: string): Deno.FileInfo | undefined {
   try {
-    return await Deno.lstat(path);
+    return Deno.lstatSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    if (error instanceof Deno.errors.NotADirectory) return undefined;
-    throw error;
+    return ifThere(error);
   }
+}
+
+function ifThere(error: unknown): undefined {
+  if (error instanceof Deno.errors.NotFound) return undefined;
+  if (error instanceof Deno.errors.NotADirectory) return undefined;
+  throw error;
 }
 
 function partsOf(path: string): string[] {

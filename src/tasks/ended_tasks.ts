@@ -2,8 +2,8 @@ import * as z from "@zod/zod";
 import { Completion } from "../control_plane/schemas.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { Mutex } from "../system/mutex.ts";
-import { NotOwnError, openOwn, readOwn } from "../system/own_file.ts";
-import { writeAll } from "../system/write_all.ts";
+import { NotOwnError, openOwnSync, readOwn } from "../system/own_file.ts";
+import { writeAllNow } from "../system/write_all.ts";
 
 /** How many are remembered at most; the file may hold twice as many between two clean-ups. */
 const MAX_REMEMBERED = 10_000;
@@ -29,6 +29,8 @@ export class EndedTasks {
   readonly #tasks = new Map<string, EndedTask>();
   #linesInFile = 0;
   readonly #turns = new Mutex();
+  #waiting: EndedTask[] = [];
+  #written: Promise<void> | undefined;
 
   /** `path` is a file of JSON lines; `onForeign` hears of one that others could have written. */
   constructor(path: string, onForeign: (error: NotOwnError) => void = () => {}) {
@@ -70,11 +72,16 @@ export class EndedTasks {
     if (outcome.error) outcome.error = outcome.error.slice(0, MAX_ERROR_UNITS).toWellFormed();
     const ended = { id: taskId, atMs: Date.now(), outcome };
     this.#remember(ended);
+    this.#waiting.push(ended);
     // One after the other: a line would be lost in a file that another write replaces.
-    return this.#turns.take(() => this.#write(ended));
+    return this.#written ??= this.#turns.take(() => this.#write());
   }
 
-  async #write(ended: EndedTask): Promise<void> {
+  /** Writes all that wait: those that come meanwhile share the next turn. */
+  async #write(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#written = undefined;
     if (this.#linesInFile >= 2 * MAX_REMEMBERED) {
       this.#forgetOldest();
       const lines = [...this.#tasks.values()].map((task) => JSON.stringify(task) + "\n");
@@ -82,9 +89,9 @@ export class EndedTasks {
       this.#linesInFile = this.#tasks.size;
       return;
     }
-    this.#linesInFile++;
+    this.#linesInFile += waiting.length;
     try {
-      await this.#append(`${JSON.stringify(ended)}\n`);
+      await this.#append(waiting.map((ended) => JSON.stringify(ended) + "\n").join(""));
     } catch (error) {
       // A line that is there in part would spoil the next one: write the file anew then.
       this.#linesInFile = Infinity;
@@ -92,10 +99,9 @@ export class EndedTasks {
     }
   }
 
-  async #append(line: string): Promise<void> {
-    using file = await openOwn(this.#path, { append: true, create: true });
-    const bytes = new TextEncoder().encode(line);
-    await writeAll(file, bytes);
+  async #append(lines: string): Promise<void> {
+    using file = openOwnSync(this.#path, { append: true, create: true });
+    writeAllNow(file, new TextEncoder().encode(lines));
     await file.syncData();
   }
 

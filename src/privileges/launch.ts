@@ -1,4 +1,5 @@
 import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
+import { exportsOf, SETTABLE } from "../hosts/shell_text.ts";
 import type { Account } from "./accounts.ts";
 
 /** A program to run, as whoever it is to be, in the home of another user or the agent's own folder. */
@@ -123,17 +124,4 @@ function through(prefix: string[], { argv, env = {}, terminal = "" }: Command, o
     env: Object.fromEntries(variables),
     ...leftOutOf(env),
   };
-}
-
-/** The names that a shell can give to variables. */
-const SETTABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-/** Sets variables in a shell, as far as it can; some, such as bash's UID, may be read-only there. */
-function exportsOf(env: Record<string, string>): string {
-  return Object.entries(env)
-    .filter(([name]) => SETTABLE.test(name))
-    .map(([name, value]) =>
-      `command export ${name}='${value.replaceAll("'", `'\\''`)}' 2>/dev/null`
-    )
-    .join("\n");
 }

@@ -42,6 +42,7 @@ export type UnitFace = "Unit" | "Service";
 const Listed = z.array(
   z.tuple([z.string(), z.string(), z.string(), z.string(), z.string()]).rest(z.unknown()),
 );
+const Processes = z.array(z.tuple([z.string(), z.number(), z.string()]));
 const JobOfUnit = z.tuple([z.number(), z.string()]);
 
 /** Whether a call was refused because there is no such unit (any more). */
@@ -155,6 +156,17 @@ export class ServiceManager implements Disposable {
       this.#manager("ListUnitsByPatterns", "asas", [[], [pattern]])
     );
     return Listed.parse(listed).map(([name, , load, active, sub]) => ({ name, load, active, sub }));
+  }
+
+  /** The ids of a unit's processes, however far they have detached themselves; none without it. */
+  async processes(unit: string): Promise<number[]> {
+    try {
+      const [listed] = await this.#again(() => this.#manager("GetUnitProcesses", "s", [unit]));
+      return Processes.parse(listed).map(([, pid]) => pid);
+    } catch (error) {
+      if (error instanceof BusError) return [];
+      throw error;
+    }
   }
 
   /** The unit of a process. @throws {BusError} where it has none. */

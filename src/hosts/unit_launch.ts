@@ -1,0 +1,88 @@
+import { SERVICE } from "../system/paths.ts";
+import { type UnitProperty, unitProperty } from "../system/service_manager.ts";
+import { exportsOf, quoted } from "./shell_text.ts";
+
+/** Where all units of work are: `systemctl status noderax.slice` shows them. */
+export const SLICE = "noderax.slice";
+/** What a unit may take from TERM to KILL when somebody else stops it, in microseconds. */
+const STOP_US = 5_000_000;
+/** As many files as a task could have open as a child of the agent. */
+const MAX_FILES = 65_536;
+/** systemd's levels of what a unit may log of itself: warnings, and no "Started …" for each task. */
+const LOG_WARNINGS = 4;
+
+/** What of the machine a unit may take; what is not said is not bounded. */
+export interface UnitLimits {
+  /** Processes and threads. */
+  pids?: number | undefined;
+  /** Bytes of memory. */
+  memoryBytes?: number | undefined;
+  /** Its share of the processors, where 100 is everybody's. */
+  cpuWeight?: number | undefined;
+}
+
+/** What a unit is started with that every user of the machine may know. */
+export interface UnitStart {
+  /** What it is, without any secret. */
+  description: string;
+  /** The login name of who runs it; home, groups and environment are that user's. */
+  user: string;
+  /** Its bounds. */
+  limits?: UnitLimits;
+}
+
+/**
+ * The properties that every unit of work has. At a shutdown the agent is stopped before it, so that
+ * it can end and report it in its own time. It stays when its main process has ended in whatever way,
+ * so that systemd tells how.
+ */
+export function unitProperties({ description, user, limits = {} }: UnitStart): UnitProperty[] {
+  const { pids, memoryBytes, cpuWeight } = limits;
+  return [
+    unitProperty("Description", "s", description),
+    unitProperty("Slice", "s", SLICE),
+    unitProperty("Before", "as", [SERVICE]),
+    unitProperty("CollectMode", "s", "inactive-or-failed"),
+    unitProperty("RemainAfterExit", "b", true),
+    unitProperty("LogLevelMax", "i", LOG_WARNINGS),
+    unitProperty("User", "s", user),
+    unitProperty("WorkingDirectory", "s", "-~"),
+    unitProperty("UMask", "u", 0o022),
+    unitProperty("KillMode", "s", "control-group"),
+    unitProperty("TimeoutStopUSec", "t", STOP_US),
+    unitProperty("IgnoreSIGPIPE", "b", false),
+    unitProperty("OOMScoreAdjust", "i", 0),
+    unitProperty("OOMPolicy", "s", "continue"),
+    unitProperty("LimitNOFILE", "t", MAX_FILES),
+    unitProperty("CPUAccounting", "b", true),
+    unitProperty("MemoryAccounting", "b", true),
+    unitProperty("TasksAccounting", "b", true),
+    ...pids === undefined ? [] : [unitProperty("TasksMax", "t", pids)],
+    ...memoryBytes === undefined ? [] : [unitProperty("MemoryMax", "t", memoryBytes)],
+    ...cpuWeight === undefined ? [] : [unitProperty("CPUWeight", "t", cpuWeight)],
+  ];
+}
+
+/**
+ * The program of a unit: whatever its end is, the unit outlives it. `ExecStartEx` would say that more
+ * clearly, but systemd 252 forgets such a unit's end when it executes itself anew.
+ */
+export function execStart(argv: readonly string[]): UnitProperty {
+  const plain = argv.map((each) => each.replaceAll("$", () => "$$"));
+  return unitProperty("ExecStart", "a(sasb)", [[plain[0] ?? "", plain, true]]);
+}
+
+/**
+ * Runs what the text on its standard input names. Its outputs are opened anew, for writing alone:
+ * those of the unit can be read as well.
+ */
+export const LAUNCH: readonly string[] = [
+  "/bin/sh",
+  "-c",
+  'eval "$(cat)"\nexec "$@" </dev/null >/dev/stdout 2>/dev/stderr',
+];
+
+/** The text for {@linkcode LAUNCH}: arguments and environment are secret, and properties are not. */
+export function launchText(argv: readonly string[], env: Record<string, string>): string {
+  return `${exportsOf(env)}\nset -- ${argv.map(quoted).join(" ")}\n`;
+}

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { execStart, LAUNCH, launchText, unitProperties } from "./unit_launch.ts";
+
+/** Runs a launch text as a unit would, with an environment of its own. */
+async function launched(argv: string[], env: Record<string, string> = {}): Promise<string> {
+  const [program = "", ...args] = LAUNCH;
+  const options = { args, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const child = new Deno.Command(program, options).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(launchText(argv, env)));
+  await writer.close();
+  const { stdout, stderr } = await child.output();
+  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+}
+
+Deno.test("arguments and variables arrive as they are, whatever is in them", async () => {
+  const text = `it's "$HOME" \`id\` \\ 100% $$\nü\n`;
+  assert.equal(await launched(["printf", "%s|", text, "", "-n"]), `${text}||-n|`);
+  assert.equal(await launched(["sh", "-c", 'printf %s "$TEXT"'], { TEXT: text }), text);
+});
+
+Deno.test("what a command reads is nothing, and not what it was launched with", async () => {
+  assert.equal(await launched(["cat"]), "");
+});
+
+Deno.test("no shell is asked to set what it cannot", async () => {
+  assert.equal(await launched(["echo", "begun"], { "spring.url": "x", "a b": "y" }), "begun\n");
+});
+
+Deno.test("systemd expands nothing in the program of a unit", () => {
+  const [name, { value }] = execStart(["/bin/echo", "$HOME"]);
+  assert.deepEqual([name, value], ["ExecStart", [["/bin/echo", ["/bin/echo", "$$HOME"], true]]]);
+});
+
+Deno.test("a unit has the bounds that are given, and no others", () => {
+  const names = (limits?: Parameters<typeof unitProperties>[0]["limits"]) =>
+    unitProperties({ description: "a task", user: "root", ...(limits ? { limits } : {}) })
+      .map(([name]) => name);
+  assert.ok(!names().some((name) => /Max$|Weight$/.test(name)));
+  assert.ok(names({ pids: 10 }).includes("TasksMax"));
+  assert.deepEqual(
+    names({ memoryBytes: 1, cpuWeight: 1 }).slice(-2),
+    ["MemoryMax", "CPUWeight"],
+  );
+});

@@ -22,3 +22,22 @@ export async function ask(
     print(`${wrong}\n`);
   }
 }
+
+/** The lines of a text stream, such as standard input, without their ends. */
+export async function* readLines(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  if (rest) yield rest;
+}
+
+/** Asks the person at the terminal; anything but a yes is a no. */
+export async function askYesNo(question: string): Promise<boolean> {
+  const answer = await ask(`${question} [y/N] `, () => undefined, readLines(Deno.stdin.readable));
+  return /^y(es)?$/i.test(answer ?? "");
+}

@@ -6,7 +6,7 @@ import { keepFile } from "../install/kept_file.ts";
 import { runSteps, type Step } from "../install/steps.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
-import { givenValue } from "./given_value.ts";
+import { givenText } from "./config.ts";
 import { Interruption } from "./interruption.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 
@@ -36,9 +36,9 @@ export async function bootstrap(options: BootstrapCommandOptions): Promise<numbe
     throw new UserError(message, { exitCode: EXIT_USAGE });
   }
   const given = {
-    ...options.apiUrl ? { api_url: givenValue("api_url", options.apiUrl) } : {},
-    ...options.stateFile ? { state_file: givenValue("state_file", options.stateFile) } : {},
-    ...options.logLevel ? { log_level: givenValue("log_level", options.logLevel) } : {},
+    ...options.apiUrl ? { api_url: givenText("api_url", options.apiUrl) } : {},
+    ...options.stateFile ? { state_file: givenText("state_file", options.stateFile) } : {},
+    ...options.logLevel ? { log_level: givenText("log_level", options.logLevel) } : {},
   };
   const env: ReadEnv = (name) =>
     name === "NODERAX_CONFIG_FILE" ? configFile ?? processEnv(name) : processEnv(name);

@@ -1,4 +1,4 @@
-import { EXIT_FAILED, EXIT_USAGE, UserError } from "../system/user_error.ts";
+import { EXIT_FAILED, EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import {
   CONFIG_KEYS,
   type ConfigKey,
@@ -7,8 +7,11 @@ import {
   fileForm,
   inspectConfig,
   type InspectedConfig,
+  isUsualConfig,
   locateConfig,
+  type LocatedConfig,
   masked,
+  parseValue,
 } from "../config/mod.ts";
 import { nearest } from "./nearest.ts";
 import { complain, print, PROGRAM, quoted } from "./output.ts";
@@ -75,6 +78,36 @@ export function findKey(key: string): ConfigKey {
   throw new UserError(`There is no key '${key}': ${hint}`, { exitCode: EXIT_USAGE });
 }
 
+/**
+ * The value of a key that was given to a command, as it is saved; `source` says where.
+ *
+ * @throws {UserError} with exit code 2 that says what is allowed.
+ */
+export function givenValue(name: string, text: string, source: string): ConfigValue {
+  const row = findKey(name);
+  try {
+    return parseValue(row, text, source);
+  } catch (error) {
+    throw new UserError(messageOf(error), { exitCode: EXIT_USAGE });
+  }
+}
+
+/** {@linkcode givenValue} of a key whose values are text. */
+export function givenText(name: string, text: string): string {
+  return String(givenValue(name, text, "here"));
+}
+
+/**
+ * Says which configuration a command goes by, unless it is the service's or was named, and which
+ * files it has passed over.
+ */
+export function tellWhichConfig(located: LocatedConfig): void {
+  located.passedOver.forEach(complain);
+  if (!isUsualConfig(located)) {
+    complain(`the configuration is ${located.path}: it was found, not named.`);
+  }
+}
+
 /** Prints the path of the configuration file, be there one or not; gives the exit code. */
 export async function configPath(): Promise<number> {
   const { path, exists, passedOver } = await locateConfig();
@@ -129,4 +162,29 @@ function textOf({ value, problem }: Shown): string {
 function sourceText(source: ConfigSource): string {
   if (source === "default") return source;
   return "file" in source ? "file" : `environment ${source.env}`;
+}
+
+const COLUMNS = 80;
+const INDENT = "      ";
+
+/** Every key with its default and its meaning, for a help text. */
+export function configKeysHelp(): string {
+  const keys = CONFIG_KEYS.map(({ key, fallback, allowed, needsRestart, doc }) => {
+    const notes = [
+      fallback === undefined ? "unset by default" : `default ${fallback}`,
+      ...needsRestart ? ["needs a restart"] : [],
+    ];
+    return `  ${key} (${notes.join("; ")})\n${wrapped(`${doc} It must be ${allowed}.`)}`;
+  });
+  return `\nKeys:\n${keys.join("\n")}`;
+}
+
+function wrapped(text: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1) ?? "";
+    if (line !== "" && INDENT.length + line.length + 1 + word.length > COLUMNS) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.map((line) => INDENT + line).join("\n");
 }

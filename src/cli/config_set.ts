@@ -7,7 +7,6 @@ import {
   locateConfig,
   masked,
   namedConfig,
-  parseValue,
   type ReadEnv,
   saveConfig,
 } from "../config/mod.ts";
@@ -20,12 +19,11 @@ import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
-import { ask } from "./ask.ts";
-import { readLines } from "./lines.ts";
-import { findKey } from "./config.ts";
+import { askYesNo } from "./ask.ts";
+import { findKey, givenValue } from "./config.ts";
 import { complain, print, PROGRAM, quoted } from "./output.ts";
 import { changeService, type ServiceOutcome, tell } from "./service_commands.ts";
-import { networkAs, serviceEnvironment } from "./service_environment.ts";
+import { networkAs, serviceEnvironment } from "./environment.ts";
 
 const FILES = new Set(["api_tls_ca_file", "state_file"]);
 
@@ -49,7 +47,7 @@ export async function configSet(
   const row = findKey(key);
   const { path, passedOver } = await locateConfig();
   passedOver.forEach(complain);
-  const wanted = text.trim() === "" ? null : parse(row, text);
+  const wanted = text.trim() === "" ? null : givenValue(key, text, "on the command line");
   // The shell's environment is none of the service's.
   const serviceEnv = path === INSTALLED.config ? await serviceEnvironment() : undefined;
   if (!force) {
@@ -155,7 +153,7 @@ export async function applyIfInUse(
     return { done: false, text: `the value is saved, but the reload failed: ${stderr}` };
   }
   const cost = "running tasks have shutdown_timeout to finish";
-  const question = `${row.key} takes effect at a restart (${cost}). Restart now? [y/N] `;
+  const question = `${row.key} takes effect at a restart (${cost}). Restart now?`;
   if (!(restart ?? await confirm(question))) {
     const text = `${row.key} takes effect at the next restart: run \`sudo ${PROGRAM} restart\` ` +
       `(${cost}), or give --restart.`;
@@ -169,8 +167,7 @@ export async function applyIfInUse(
 /** Asks at a terminal; anything but a yes is a no. */
 async function confirmRestart(question: string): Promise<boolean> {
   if (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal()) return false;
-  const answer = await ask(question, () => undefined, readLines(Deno.stdin.readable));
-  return /^y(es)?$/i.test(answer ?? "");
+  return await askYesNo(question);
 }
 
 /** For whom {@linkcode checked} looks. */
@@ -214,12 +211,4 @@ async function tryAddress(apiUrl: string, serviceEnv?: ReadEnv): Promise<void> {
   const loaded = await inspectConfig(serviceEnv && { env: serviceEnv });
   using _network = serviceEnv && networkAs(serviceEnv);
   await requireControlPlane({ ...loaded, config: { ...loaded.config, apiUrl } });
-}
-
-function parse(row: ConfigKey, text: string): ConfigValue {
-  try {
-    return parseValue(row, text, "on the command line");
-  } catch (error) {
-    throw new UserError(messageOf(error), { exitCode: EXIT_USAGE });
-  }
 }

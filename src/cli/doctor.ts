@@ -2,16 +2,16 @@ import { allChecks } from "../doctor/checks.ts";
 import { findingText, summarize, summaryText } from "../doctor/findings_report.ts";
 import { type NamedFinding, runChecks } from "../doctor/run_checks.ts";
 import { thisMachine } from "../doctor/check_context.ts";
+import { shieldDescriptors } from "../system/inherited_descriptors.ts";
 import { showsColors } from "../system/color.ts";
 import { EXIT_FAILED } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { complain, print } from "./output.ts";
-import { shield } from "./shield.ts";
 
 /** Checks all that the agent needs, and says how to fix what fails; gives the exit code. */
 export async function doctor({ json = false }: { json?: boolean }): Promise<number> {
-  using _libc = shield((error) =>
+  using _libc = shieldDescriptors((error) =>
     complain(`what is run may get the descriptors that doctor was started with: ${error}.`)
   );
   using interruption = new Interruption("The checks were interrupted.");

@@ -20,12 +20,11 @@ import { INSTALLED } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { connect } from "../control_plane/connect.ts";
-import { ask } from "./ask.ts";
+import { ask, readLines } from "./ask.ts";
 import { Interruption } from "./interruption.ts";
-import { readLines } from "./lines.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { clock, Progress } from "./progress.ts";
-import { tellWhichConfig } from "./which_config.ts";
+import { tellWhichConfig } from "./config.ts";
 
 const QUESTION = "Email address of whoever approves this machine: ";
 const Email = z.email();

@@ -11,13 +11,12 @@ import { runTool } from "../system/tool.ts";
 import { lookAt } from "../system/trust.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
-import { ask } from "./ask.ts";
+import { ask, readLines } from "./ask.ts";
 import { askForEmail, checkEmail, converse } from "./enroll.ts";
 import { takeEnvironment } from "./environment.ts";
-import { givenValue } from "./given_value.ts";
+import { givenText } from "./config.ts";
 import { Interruption } from "./interruption.ts";
-import { readLines } from "./lines.ts";
-import { formatEvent } from "./log_format.ts";
+import { formatEvent } from "./service_journal.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { requireRoot } from "./root.ts";
 
@@ -46,8 +45,8 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   checkEmail(options.email);
   const given = {
     ...options,
-    apiUrl: options.apiUrl && givenValue("api_url", options.apiUrl),
-    logLevel: options.logLevel && givenValue("log_level", options.logLevel),
+    apiUrl: options.apiUrl && givenText("api_url", options.apiUrl),
+    logLevel: options.logLevel && givenText("log_level", options.logLevel),
     token: options.bootstrapToken ?? processEnv(TOKEN_VARIABLE),
   };
   const runFile = processEnv(RUN_FILE_VARIABLE);
@@ -144,7 +143,7 @@ async function isEnrolled(loaded: IdentitySources): Promise<boolean> {
 async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {
   const complaint = (answer: string) => {
     try {
-      givenValue("api_url", answer);
+      givenText("api_url", answer);
       return undefined;
     } catch (error) {
       return answer ? messageOf(error) : "An address is needed.";
@@ -152,7 +151,7 @@ async function askForApiUrl(lines: AsyncIterator<string>): Promise<string> {
   };
   const answer = await ask("Address of the control plane (API URL): ", complaint, lines);
   if (answer === undefined) throw missing("No API URL was given, which needs --api-url");
-  return givenValue("api_url", answer);
+  return givenText("api_url", answer);
 }
 
 function missing(what: string): UserError {

@@ -28,7 +28,7 @@ export async function runProgram(args: string[]): Promise<number> {
 async function keysHelp(args: string[]): Promise<string> {
   const wanted = ["config", "set"].every((word) => args.includes(word)) &&
     ["help", "-h", "--help"].some((word) => args.includes(word));
-  return wanted ? (await import("./config_keys_help.ts")).configKeysHelp() : "";
+  return wanted ? (await import("./config.ts")).configKeysHelp() : "";
 }
 
 /** The two forms that the parser does not know by itself, put into ones that it knows. */

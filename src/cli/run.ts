@@ -4,6 +4,7 @@ import { lockState } from "../agent/instance_lock.ts";
 import type { StatusEndpoints } from "../health/status_endpoints.ts";
 import {
   type Config,
+  isUsualConfig,
   loadConfig,
   type LoadedConfig,
   type ReadEnv,
@@ -14,7 +15,7 @@ import { connect } from "../control_plane/connect.ts";
 import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { HealthMonitor } from "../health/health_monitor.ts";
-import { boundExit } from "../system/bounded_exit.ts";
+import { shieldDescriptors } from "../system/inherited_descriptors.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
 import { showsColors } from "../system/color.ts";
@@ -25,8 +26,6 @@ import { requireOwnState } from "../identity/own_state.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { PROGRAM } from "./output.ts";
-import { shield } from "./shield.ts";
-import { isUsualConfig } from "./which_config.ts";
 
 const STDOUT = 1;
 /** While the approval is waited for, the log says so this often, in milliseconds. */
@@ -55,7 +54,7 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
   const { config } = loaded;
   logger.hide(config.enrollmentToken);
   logger.hide(config.agentToken);
-  using _libc = shield((error) =>
+  using _libc = shieldDescriptors((error) =>
     logger.warn("tasks may get the descriptors that the agent was started with", { error })
   );
   if (!isUsualConfig(loaded, env)) logger.info("configuration was found", { file: loaded.path });
@@ -109,6 +108,23 @@ async function tracing(env: ReadEnv) {
   if (!/^(1|true)$/i.test(env("OTEL_DENO") ?? "")) return undefined;
   boundExit(EXPORT_LIMIT_MS);
   return await import("../control_plane/traced_agent_api.ts");
+}
+
+/**
+ * Has the process end at most this long after `Deno.exit`, which first waits for Deno's exporter to
+ * deliver what is pending, at a collector that does not answer for many seconds.
+ */
+function boundExit(limitMs: number): void {
+  // Deno.exit blocks this thread: only another one can end the process then. It has modules of its
+  // own, so this is the one function of the C library that libc.ts does not bind.
+  globalThis.addEventListener("unload", () => {
+    const script = `
+      const parameters = ["i32"];
+      const libc = Deno.dlopen("libc.so.6", { _exit: { parameters, result: "void" } });
+      setTimeout(() => libc.symbols._exit(${Deno.exitCode}), ${limitMs});
+    `;
+    new Worker(`data:text/javascript,${encodeURIComponent(script)}`, { type: "module" });
+  });
 }
 
 /** Where the enrollment stands is asked for by its token, in a path that other samplers let be exported. */

@@ -6,12 +6,11 @@ import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
-import { ENTRY_OPTIONS, type JournalEntry, parseEntry } from "./journal_entry.ts";
-import { MainProcesses } from "./main_processes.ts";
+import { ENTRY_OPTIONS, type JournalEntry, MainProcesses, parseEntry } from "./service_journal.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { clock, Progress } from "./progress.ts";
 import { requireRoot } from "./root.ts";
-import { networkAs, serviceEnvironment } from "./service_environment.ts";
+import { networkAs, serviceEnvironment } from "./environment.ts";
 
 /** What can be done to the service. */
 export type ServiceAction = "start" | "stop" | "restart";

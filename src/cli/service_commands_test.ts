@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { requireStartable } from "./service_commands.ts";
-import { serviceEnvironment } from "./service_environment.ts";
+import { serviceEnvironment } from "./environment.ts";
 
 /** What a restart says of a service with this file for its environment; thrown or warned of. */
 async function verdictOn(environment: string, config?: object): Promise<[string, string[]]> {

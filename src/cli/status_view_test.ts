@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { AgentStatus } from "../health/agent_status.ts";
 import type { ServiceState } from "../system/systemd.ts";
 import { localTime } from "../system/local_time.ts";
-import { downHealth } from "./down_health.ts";
+import { downHealth } from "./status.ts";
 import { renderStatus, runs, type StatusFacts } from "./status_view.ts";
 
 const NOW = new Date("2026-01-01T02:00:00Z");

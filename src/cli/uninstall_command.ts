@@ -2,8 +2,7 @@ import { purgedParts, uninstallAgent } from "../install/uninstall.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { runTool } from "../system/tool.ts";
 import { EXIT_FAILED, EXIT_USAGE, UserError } from "../system/user_error.ts";
-import { ask } from "./ask.ts";
-import { readLines } from "./lines.ts";
+import { askYesNo } from "./ask.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { requireRoot } from "./root.ts";
 
@@ -37,10 +36,5 @@ async function confirmed(parts: readonly string[]): Promise<boolean> {
       "uninstall --purge --yes`.";
     throw new UserError(message, { exitCode: EXIT_USAGE });
   }
-  const answer = await ask(
-    "Delete all of it? The node stays in the Noderax web app. [y/N] ",
-    () => undefined,
-    readLines(Deno.stdin.readable),
-  );
-  return /^y(es)?$/i.test(answer ?? "");
+  return await askYesNo("Delete all of it? The node stays in the Noderax web app.");
 }

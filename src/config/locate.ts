@@ -58,6 +58,15 @@ export function namedConfig(
   return named?.trim() ? resolve(cwd, named) : undefined;
 }
 
+/** Whether the configuration is the service's, or was named; or there is none. */
+export function isUsualConfig(
+  { path, exists }: Pick<LocatedConfig, "path" | "exists">,
+  env?: ReadEnv,
+): boolean {
+  const named = namedConfig(env ? { env } : {});
+  return !exists || path === INSTALLED.config || named !== undefined;
+}
+
 /**
  * Where the configuration file is or, if there is none, is to be made; it is not read.
  *

@@ -1,4 +1,5 @@
 import { closeOnExec, type Libc, openLibc, readKernelFolder } from "./libc.ts";
+import { messageOf } from "./user_error.ts";
 
 const FIRST = 3;
 /** The kernel's call, that the C library has a function for since 2.34 only, and its flag since 5.11. */
@@ -32,6 +33,19 @@ export function keepDescriptors({ atOnce = true }: KeepDescriptorsOptions = {}):
   }
   opened.move();
   return libc;
+}
+
+/**
+ * {@linkcode keepDescriptors} for a command that runs something for other users, until it is done;
+ * where that cannot be, `onProblem` is told.
+ */
+export function shieldDescriptors(onProblem: (error: string) => void): Disposable | undefined {
+  try {
+    return keepDescriptors();
+  } catch (error) {
+    onProblem(messageOf(error));
+    return undefined;
+  }
 }
 
 /** The numbers of all open descriptors, as /proc tells. */

@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { readLines } from "../../src/cli/lines.ts";
+import { readLines } from "../../src/cli/ask.ts";
 import { messageOf } from "../../src/system/user_error.ts";
 import { eventually } from "../_processes.ts";
 import { CannotBoot } from "./_rootfs.ts";

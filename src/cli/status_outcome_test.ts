@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ServiceState } from "../system/systemd.ts";
-import { downHealth } from "./down_health.ts";
+import { downHealth } from "./status.ts";
 
 const STOPPED: ServiceState = {
   load: "loaded",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readLines } from "./lines.ts";
+import { readLines } from "./ask.ts";
 
 Deno.test("lines are found wherever the bytes are split, the last one without an end too", async () => {
   const bytes = new TextEncoder().encode("one\r\n\nzwei ü\nlast");

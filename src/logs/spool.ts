@@ -147,7 +147,7 @@ export class Spool implements AsyncDisposable {
   /** Removes the files: the control plane has all it will get. */
   async discard(): Promise<void> {
     await this[Symbol.asyncDispose]();
-    await this.#disk.remove();
+    this.#disk.remove();
   }
 
   /** Closes the files and leaves them for the next start. */

@@ -297,9 +297,9 @@ export class SpoolDisk {
   }
 
   /** Removes the files. */
-  async remove(): Promise<void> {
+  remove(): void {
     this.close();
-    if (this.#isMade) await removeSpool(this.#prefix);
+    if (this.#isMade) removeSpool(this.#prefix);
   }
 
   /** Closes what is open; the files stay. */
@@ -440,9 +440,13 @@ export class SpoolDisk {
 }
 
 /** Removes the files of a spool that nobody has open, those that are there. */
-export async function removeSpool(prefix: string): Promise<void> {
+export function removeSpool(prefix: string): void {
   for (const name of [...LogStream.options, "index"]) {
-    await Deno.remove(`${prefix}.${name}`).catch(() => {});
+    try {
+      Deno.removeSync(`${prefix}.${name}`);
+    } catch {
+      // It is not there, as a rule.
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import * as z from "@zod/zod";
 import { Completion, Task } from "../control_plane/schemas.ts";
-import { writeFileAtomic } from "../system/atomic_file.ts";
+import { type StagedFile, stageFile, writeFileAtomic } from "../system/atomic_file.ts";
 import { BootTime } from "../system/boot_time.ts";
 import type { Logger } from "../system/logger.ts";
 import { copyOwn, NotOwnError, readOwn } from "../system/own_file.ts";
@@ -31,6 +31,14 @@ export interface DamagedRecord {
   taskId: string;
   /** Where the file is now. */
   setAside: string;
+}
+
+/** A record that is on disk, but not in force yet. */
+export interface StagedRecord {
+  /** Puts it in force; false if the disk refuses, or has refused it before. */
+  commit(): Promise<boolean>;
+  /** Removes it. */
+  discard(): void;
 }
 
 /** What an earlier run of the agent left unfinished. */
@@ -108,6 +116,18 @@ export class TaskJournal {
     return await this.#attempt(() =>
       writeFileAtomic(this.#path(record.task.id), JSON.stringify(record))
     );
+  }
+
+  /** The first half of {@linkcode TaskJournal.write}, which takes most of its time. */
+  async stage(record: TaskRecord): Promise<StagedRecord> {
+    let staged: StagedFile | undefined;
+    await this.#attempt(async () => {
+      staged = await stageFile(this.#path(record.task.id), JSON.stringify(record));
+    });
+    return {
+      commit: async () => await this.#attempt(async () => await staged?.commit()) && !!staged,
+      discard: () => staged?.discard(),
+    };
   }
 
   /** Forgets a task that was not run, so that it may come again. */

@@ -57,6 +57,7 @@ const UNATTENDED = { PAGER: "cat", COLUMNS: "100000" };
 
 /** `shell.exec`: runs a command in a login shell (contract: Types). */
 export const shellExec: TaskType = {
+  isGated: true,
   prepare(payload) {
     const request = ShellExec.parse(payload);
     return async (context): Promise<TaskOutcome> => {

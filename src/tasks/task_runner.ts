@@ -13,7 +13,7 @@ import type { Logger } from "../system/logger.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
-import type { TaskJournal, TaskRecord } from "./journal.ts";
+import type { StagedRecord, TaskJournal, TaskRecord } from "./journal.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { secretsOf } from "./task_secrets.ts";
 import {
@@ -38,6 +38,9 @@ const DAMAGED = "[the agent's state was damaged: lines may be missing here, or b
 /** Nobody knows any more which secrets its lines may hold. */
 const WITHHELD =
   "[the agent's state was damaged: lines that were not delivered yet are left out]\n";
+
+/** In the place of the record of a process that no start has to know of. */
+const UNRECORDED: StagedRecord = { commit: () => Promise.resolve(true), discard: () => {} };
 
 /** What every task run shares. */
 export interface TaskRunnerDeps {
@@ -81,6 +84,12 @@ export interface RunSnapshot {
   backlog: number;
 }
 
+/** What is to be done for a task. */
+interface Work {
+  run: ReturnType<TaskType["prepare"]>;
+  limitMs: number;
+}
+
 /** Where a task is. Each state leads to the next one, and only to that; see {@linkcode TaskRunner.run}. */
 type State =
   /** Promised to the control plane, and not begun. */
@@ -107,6 +116,12 @@ export class TaskRunner {
   /** Whether the control plane has ended it by itself, and wants to hear nothing more. */
   #isGone = false;
   #log: TaskLog | undefined;
+  /** What is to be done, of a task that is prepared while it begins, and how it comes out. */
+  #work: Work | undefined;
+  #outcome: Promise<TaskOutcome> | undefined;
+  /** Resolves when its programs may run. */
+  readonly #begun = Promise.withResolvers<void>();
+  #endLimit: () => void = () => {};
   #delivering: Promise<boolean> | undefined;
 
   /**
@@ -141,7 +156,7 @@ export class TaskRunner {
     if (this.#state.phase === "claimed") this.#state = await this.#begin();
     if (this.#state.phase === "reported") return;
     const isNew = this.#state.phase === "running" && !this.#isLeft;
-    const log = this.#log = isNew ? this.#newLog() : await this.#leftLog();
+    const log = this.#log ??= isNew ? this.#newLog() : await this.#leftLog();
     const watch = new AbortController();
     const watching = this.#watch(watch.signal);
     try {
@@ -221,24 +236,52 @@ export class TaskRunner {
     return this.#state.phase === "running" && this.#state.isLeft;
   }
 
-  /** Tells the control plane that the task runs now; it is not to be run if that is refused. */
+  /**
+   * Tells the control plane that the task runs now; it is not to be run if that is refused. What can
+   * be got ready meanwhile is.
+   */
   async #begin(): Promise<State> {
-    const { journal } = this.#deps;
+    const { journal, types } = this.#deps;
     const { id, type } = this.#record.task;
-    await journal.write(this.#record);
+    this.#begun.promise.catch(() => {});
+    // An earlier agent may have begun, and died before it wrote down what runs.
+    removeSpool(journal.spoolPrefix(id));
+    const written = journal.write(this.#record);
+    if (types.get(type)?.isGated) this.#prepareAhead();
+    await written;
     try {
       await this.#reporter.begin();
-      // An earlier agent may have begun, and died before it wrote down what runs.
-      await removeSpool(journal.spoolPrefix(id));
       this.#logger.info("task started", { type });
       return { phase: "running", isLeft: false };
     } catch (error) {
+      await this.#undo(error);
       // Given up: the next start tries again, unless the server has by then.
       if (error instanceof GivenUpError) return { phase: "reported" };
       this.#logger.warn("task is not run", { type, error: messageOf(error) });
       await journal.forget(id);
       return { phase: "reported" };
     }
+  }
+
+  /** Does the work up to the gate of its first program. */
+  #prepareAhead(): void {
+    try {
+      this.#work = this.#prepare();
+    } catch {
+      // It is met again, and told, when the task runs.
+      return;
+    }
+    const log = this.#log = this.#newLog();
+    this.#outcome = this.#work.run(this.#context(log, (group) => this.#noteProcess(group)));
+    this.#outcome.catch(() => {});
+  }
+
+  /** Ends what was got ready for a task that is not to run. */
+  async #undo(reason: unknown): Promise<void> {
+    this.#end.abort(reason);
+    this.#begun.reject(reason);
+    await this.#outcome?.catch(() => {});
+    await this.#log?.discard();
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -275,33 +318,39 @@ export class TaskRunner {
     return log;
   }
 
+  /** What is to be done, and how long it may take. */
+  #prepare(): Work {
+    const { task } = this.#record;
+    const type = this.#deps.types.get(task.type);
+    if (!type) throw new Error(`unsupported task type: ${task.type}`);
+    const run = type.prepare(task.payload);
+    return { run, limitMs: timeLimitMs(task, this.#deps.defaultLimitMs()) };
+  }
+
   /** Does the work, while its log is delivered. */
   async #execute(log: TaskLog): Promise<Completion> {
     this.#deliver(log);
     const startedMs = performance.now();
-    let endLimit = () => {};
     let outcome: TaskOutcome;
     try {
-      this.#end.signal.throwIfAborted();
-      const { task } = this.#record;
-      const type = this.#deps.types.get(task.type);
-      if (!type) throw new Error(`unsupported task type: ${task.type}`);
-      const work = type.prepare(task.payload);
-      const limitMs = timeLimitMs(task, this.#deps.defaultLimitMs());
-      endLimit = judgeAfter(limitMs, () => this.end({ kind: "time limit", limitMs }));
-      const context = this.#context(log, (group) => this.#recordProcess(group));
-      outcome = await work({ ...context, endTimeLimit: endLimit });
+      // A program that waits at its gate looks itself.
+      if (!this.#outcome) this.#end.signal.throwIfAborted();
+      const { run, limitMs } = this.#work ?? this.#prepare();
+      this.#endLimit = judgeAfter(limitMs, () => this.end({ kind: "time limit", limitMs }));
+      this.#begun.resolve();
+      outcome = await (this.#outcome ??
+        run(this.#context(log, (group) => this.#noteProcess(group))));
     } catch (error) {
       const sentence = error instanceof z.ZodError ? describeBadPayload(error) : messageOf(error);
       outcome = { status: "failed", error: sentence };
     } finally {
-      endLimit();
+      this.#endLimit();
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
     return completionOf(outcome, performance.now() - startedMs, this.#mask);
   }
 
-  #context(log: TaskLog, record: (group: ProcessGroup) => Promise<void>): TaskContext {
+  #context(log: TaskLog, note: (group: ProcessGroup) => Promise<StagedRecord>): TaskContext {
     const { privileges, host } = this.#deps;
     const { id: taskId } = this.#record.task;
     const { signal } = this.#end;
@@ -310,9 +359,19 @@ export class TaskRunner {
       privileges,
       signal,
       mask: this.#mask,
-      async start(command): Promise<Program> {
+      endTimeLimit: () => this.#endLimit(),
+      start: async (command): Promise<Program> => {
         const program = await host.start({ ...command, taskId });
-        await record(program.group);
+        const record = await note(program.group);
+        try {
+          await this.#begun.promise;
+        } catch (error) {
+          record.discard();
+          await refuse(program);
+          throw error;
+        }
+        // One that does not know of its process would let the next start run the task again.
+        if (!await record.commit()) await this.#deps.journal.forget(taskId);
         await program.open();
         return program;
       },
@@ -323,11 +382,15 @@ export class TaskRunner {
     };
   }
 
-  /** A record that does not know of its process would let the next start run the task again. */
-  async #recordProcess(group: ProcessGroup): Promise<void> {
-    const { journal } = this.#deps;
-    this.#record.process = group;
-    if (!await journal.write(this.#record)) await journal.forget(this.#record.task.id);
+  async #noteProcess(process: ProcessGroup): Promise<StagedRecord> {
+    const staged = await this.#deps.journal.stage({ ...this.#record, process });
+    return {
+      ...staged,
+      commit: () => {
+        this.#record.process = process;
+        return staged.commit();
+      },
+    };
   }
 
   /** Ends what an earlier agent has left of the task. */
@@ -345,8 +408,9 @@ export class TaskRunner {
   /** What an orphan's task type says has to be mended; a look that fails holds no report up. */
   async #aftermath(log: TaskLog): Promise<string | undefined> {
     try {
+      this.#begun.resolve();
       const type = this.#deps.types.get(this.#record.task.type);
-      return await type?.afterOrphan?.(this.#context(log, () => Promise.resolve()));
+      return await type?.afterOrphan?.(this.#context(log, () => Promise.resolve(UNRECORDED)));
     } catch (error) {
       const fields = { error: messageOf(error) };
       this.#logger.warn("remains of the task could not be checked", fields);
@@ -365,14 +429,18 @@ export class TaskRunner {
   async #report(log: TaskLog, outcome: Completion): Promise<void> {
     const { journal, onEnded } = this.#deps;
     onEnded?.(outcome.status);
+    let written: Promise<unknown> = Promise.resolve();
     if (this.#cause?.kind !== "ended on the control plane") {
       this.#record.outcome = outcome;
-      await journal.write(this.#record);
+      written = journal.write(this.#record);
     }
+    // Its last lines do not wait for that, but the limits of those that have one begin behind it.
+    if (this.#cause) await written;
     if (this.#cause?.kind === "cancelled") this.#limitDrain();
     if (this.#cause?.kind === "stopping") this.#giveUpSoon();
     log.end();
     const isWhole = await this.#deliver(log);
+    await written;
     try {
       const completion = this.#reporter.hasGivenUp
         ? outcome
@@ -414,6 +482,13 @@ export class TaskRunner {
   #giveUpSoon(): void {
     if (this.#log) this.#reporter.giveUpIn(this.#log, STOP_REPORT_MS);
   }
+}
+
+/** Ends a program that has not begun; its signal has aborted. */
+async function refuse(program: Program): Promise<void> {
+  await program.open();
+  for await (const _ of program.output);
+  await program.ended;
 }
 
 function completionOf(outcome: TaskOutcome, durationMs: number, mask: SecretMask): Completion {

@@ -33,6 +33,11 @@ export interface TaskOutcome extends Pick<Completion, "status" | "exitCode" | "e
 
 /** One kind of task. */
 export interface TaskType {
+  /**
+   * Whether nothing happens before its first program runs: it may start that while the control plane
+   * has still to say yes, behind a gate that does not open before.
+   */
+  isGated?: boolean;
   /** How long processes that outlived the agent may go on, in milliseconds; no time if not given. */
   orphanMs?: number;
   /** Looks at what processes that outlived the agent have left; says what has to be mended. */

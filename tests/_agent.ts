@@ -179,6 +179,7 @@ export class Fleet implements AsyncDisposable {
         agent_token: this.agentToken,
         state_file: join(this.stateFolder, "agent_identity.json"),
         realtime_enabled: false,
+        reconnect_spread: "0s",
         task_poll_interval: "2s",
         ...config,
       }),

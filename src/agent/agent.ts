@@ -159,6 +159,7 @@ class Agent implements SignalHandlers {
     this.#parts = parts;
     const { identity, transport, health, rootAccess, Api = AgentApi } = parts;
     const { enrollmentToken } = this.#config;
+    transport.reachability.spreadMs = () => this.#config.reconnectSpreadMs;
     this.#api = new Api(transport, identity, () => this.#config.requestTimeoutMs);
     this.tasks = new TaskManager({
       ...parts,

@@ -23,13 +23,21 @@ export interface HeartbeatOptions {
   stats?: CallStats | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
+  /** A number from 0 to 1. */
+  random?: () => number;
 }
 
-/** Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. */
+/**
+ * Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. The
+ * first interval, and that after a failure, is cut short at random: agents that begin at one moment
+ * do not go on in step.
+ */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const { api, facts, intervalMs, logger, stats, signal } = options;
+  const { api, facts, intervalMs, logger, stats, signal, random = Math.random } = options;
+  const { reachability } = api;
   const outage = new OutageLog({ what: "heartbeat", logger, throttle: options.throttle });
-  const pacer = new RetryPacer(api);
+  const pacer = new RetryPacer({ reachability, takesTurns: true });
+  let isInPhase = false;
   try {
     while (!signal.aborted) {
       try {
@@ -41,10 +49,13 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         if (signal.aborted) return;
         stats?.failed(error);
         outage.failed(error);
+        isInPhase = false;
         await pacer.failed(error, signal);
         continue;
       }
-      await delay(intervalMs(), { signal });
+      await delay(intervalMs() * (isInPhase ? 1 : random()), { signal });
+      isInPhase = true;
+      await reachability.turn(signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -57,6 +57,7 @@ export class RealtimeServices implements AsyncDisposable {
     this.#session = startRealtime({
       ...options,
       rootAccess: () => rootAccess.report,
+      isInUse: () => this.#terminals.count > 0,
       handlers: {
         onTerminal: (event, payload) => this.#terminals.handle(event, payload),
         onDispatch: options.onTask,

@@ -6,11 +6,18 @@ const SPREAD_MS = 300;
 
 /**
  * Whether the control plane answers, for the whole agent: as soon as one call is answered, all that
- * wait in a pause try again.
+ * wait in a pause try again. So there is one draw for the whole agent, too, where a fleet must not
+ * come back at one moment: what nobody waits for takes its {@linkcode Reachability.turn}.
  */
 export class Reachability {
+  /** From how long a time the turn is drawn, in milliseconds; it may change while the agent runs. */
+  spreadMs: () => number = () => 0;
+  /** Whether the realtime session is up: a call that fails all the same fails alone. */
+  isConnected = false;
   readonly #random: () => number;
   readonly #waiting = new Set<() => void>();
+  #isLost = false;
+  #turnMs = -Infinity;
   /** How many calls were answered. */
   answers = 0;
 
@@ -22,7 +29,32 @@ export class Reachability {
   /** Notes that a call was answered, whichever it was. */
   answered(): void {
     this.answers++;
+    this.#isLost = false;
     for (const wake of this.#waiting) wake();
+  }
+
+  /**
+   * Notes that nothing answers any more, which may have happened to the whole fleet at this moment;
+   * gives the time until this agent's turn to try again, in milliseconds. The first turn is drawn
+   * from all of the spread, and each later one lies as far behind on average: whenever the control
+   * plane comes back, a fleet comes at an even pace.
+   */
+  lost(): number {
+    const now = performance.now();
+    this.#isLost = true;
+    if (this.#turnMs <= now) {
+      const spreadMs = this.spreadMs();
+      const isFirst = now - this.#turnMs > spreadMs;
+      this.#turnMs = now + spreadMs * (this.#random() + (isFirst ? 0 : 0.5));
+    }
+    return this.#turnMs - now;
+  }
+
+  /** Waits until this agent's turn, if nothing answers; an abort ends the wait and is thrown. */
+  async turn(signal: AbortSignal): Promise<void> {
+    while (this.#isLost && this.#turnMs > performance.now()) {
+      await this.pause(this.#turnMs - performance.now(), 0, signal);
+    }
   }
 
   /**

@@ -14,6 +14,8 @@ export interface RetryPacerOptions {
   reachability: Reachability;
   /** The bound of the first pause, in milliseconds; a second by default. */
   firstMs?: number;
+  /** Whether nobody waits for the call: then it takes its turn, see {@linkcode Reachability.turn}. */
+  takesTurns?: boolean;
   /** A number from 0 to 1. */
   random?: () => number;
 }
@@ -21,12 +23,15 @@ export interface RetryPacerOptions {
 /**
  * Paces one call while it fails: full jitter up to 15 s where there is no answer; where there is one
  * that refuses, at least a second; up to a minute where the credentials are refused, whose pauses
- * grow apart from the others. A time that an answer names comes before all of these. When another
- * call is answered, a pause ends; see {@linkcode Reachability}.
+ * grow apart from the others. A time that an answer names comes before all of these, and what is
+ * left to chance grows with it: others were told the same moment. When another call is answered, a
+ * pause ends; see {@linkcode Reachability}.
  */
 export class RetryPacer {
   readonly #firstMs: number;
   readonly #random: () => number;
+  readonly #reachability: Reachability;
+  readonly #takesTurns: boolean;
   readonly #pauses: Pauses;
   /** How many tries have failed since the last success. */
   failures = 0;
@@ -34,9 +39,12 @@ export class RetryPacer {
   #unauthorized = 0;
 
   /** No failure yet. */
-  constructor({ reachability, firstMs = 1_000, random = Math.random }: RetryPacerOptions) {
+  constructor(options: RetryPacerOptions) {
+    const { reachability, firstMs = 1_000, takesTurns = false, random = Math.random } = options;
     this.#firstMs = firstMs;
     this.#random = random;
+    this.#reachability = reachability;
+    this.#takesTurns = takesTurns;
     this.#pauses = new Pauses(reachability);
   }
 
@@ -47,8 +55,13 @@ export class RetryPacer {
     const like = isUnauthorized(error) ? this.#unauthorized : this.failures - this.#unauthorized;
     const chance = this.#random();
     const askedMs = leaveAloneMs(error);
-    const pauseMs = (failures: number) => askedMs + this.#pauseMs(error, failures, chance);
+    const pauseMs = (failures: number) =>
+      askedMs + Math.max(this.#pauseMs(error, failures, chance), chance * askedMs / 2);
+    const reachability = this.#reachability;
+    if (this.#takesTurns && isTransient(error) && !reachability.isConnected) reachability.lost();
     await this.#pauses.wait(pauseMs(like), (vain) => pauseMs(vain + 1), signal);
+    // The session may have ended meanwhile.
+    if (this.#takesTurns) await reachability.turn(signal);
   }
 
   /** Notes a success: the pauses begin anew. */

@@ -19,6 +19,8 @@ export interface LogEvent {
 export class TestSession implements AsyncDisposable {
   /** The session's own. */
   readonly client: Deno.HttpClient = createClient();
+  /** The session's own. */
+  readonly reachability: Reachability = new Reachability();
   /** What is tested. */
   readonly session: RealtimeSession;
   /** Everything it has logged. */
@@ -44,7 +46,7 @@ export class TestSession implements AsyncDisposable {
   ) {
     Object.assign(this.config, config);
     this.session = startRealtime({
-      network: { apiUrl, client: this.client, reachability: new Reachability() },
+      network: { apiUrl, client: this.client, reachability: this.reachability },
       config: () => this.config,
       identity: IDENTITY,
       facts: {

@@ -34,6 +34,8 @@ export interface RealtimeOptions {
     /** Called when the node was let in without it, and not with it. */
     refused(): unknown;
   };
+  /** Whether somebody works through the session now: then it does not take its turn to come back. */
+  isInUse?: () => boolean;
   /** Get what the control plane sends. */
   handlers: RealtimeHandlers;
   /** Called each time the node is authenticated. */

@@ -239,9 +239,10 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   /** An authenticated connection until its end. */
   async #live(connection: Connection, { rootAccess }: AuthAck): Promise<number> {
-    const { config, logger, onReady } = this.#options;
+    const { config, logger, onReady, network } = this.#options;
     const upMs = performance.now();
     this.#now = { connected: true, sinceMs: upMs };
+    network.reachability.isConnected = true;
     this.#throttle.reset();
     this.#refusedPace.reset();
     const end = (reason: string) => void connection.close(reason);
@@ -265,6 +266,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       [reason] = await Promise.all([connection.ended, pinging]);
     } finally {
       pings.abort();
+      network.reachability.isConnected = false;
       this.#signal.removeEventListener("abort", onAbort);
       this.#outbox.linkDropped();
     }
@@ -273,7 +275,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     const livedMs = sinceMs - upMs;
     if (livedMs >= GOOD_MS) this.#pace.reset();
     const sharedPauseMs = this.#takeovers.ended(reason, livedMs);
-    const pauseMs = sharedPauseMs ?? this.#pace.next();
+    const ownPauseMs = this.#pace.next();
+    const pauseMs = sharedPauseMs ?? (this.#turnMs() || ownPauseMs);
     if (this.#signal.aborted) return pauseMs;
     const seconds = Math.round(livedMs / 1_000);
     logger.warn("realtime session ended", { reason, seconds, retryInMs: pauseMs });
@@ -288,8 +291,17 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     return pauseMs;
   }
 
+  /**
+   * The time until this agent's turn to come back, in milliseconds: the whole fleet may have lost its
+   * sessions at this moment. 0 where somebody is kept waiting.
+   */
+  #turnMs(): number {
+    const turnMs = Math.round(this.#options.network.reachability.lost());
+    return this.#options.isInUse?.() ? 0 : turnMs;
+  }
+
   /** Tells what failed, beyond debug at first and once a minute; gives the pause. */
-  async #failed({ failure, message, check }: RealtimeFailure): Promise<number> {
+  async #failed({ failure, message, check, isAnswer }: RealtimeFailure): Promise<number> {
     const refused = failure === "auth error";
     this.#now = { ...this.#now, problem: `${failure}: ${message}` };
     const level = !this.#throttle.allows(failure) ? "debug" : refused ? "error" : "warn";
@@ -299,7 +311,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       const overHttp = await this.#whatAilsHttp();
       if (overHttp) cause += `; over HTTP: ${overHttp}`;
     }
-    const retryInMs = (refused ? this.#refusedPace : this.#pace).next();
+    const ownPauseMs = (refused ? this.#refusedPace : this.#pace).next();
+    const retryInMs = isAnswer ? ownPauseMs : Math.max(ownPauseMs, this.#turnMs());
     this.#options.logger[level]("realtime connection failed", { failure, cause, check, retryInMs });
     return retryInMs;
   }

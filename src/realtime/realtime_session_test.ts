@@ -317,3 +317,20 @@ Deno.test("two machines with one identity notice it, and do not go on taking the
   await winner.session.whenReady();
   assert.ok(server.payloads("agent.auth").length <= 10);
 });
+
+Deno.test("a session that nobody uses comes back when it is the agent's turn, one in use at once", async () => {
+  await using server = await TestServer.start();
+  for (const isInUse of [true, false]) {
+    await using test = new TestSession(server.url, {}, { isInUse: () => isInUse });
+    const { reachability } = test;
+    reachability.spreadMs = () => 3_600_000;
+    await test.session.whenReady();
+    assert.equal(reachability.isConnected, true);
+    server.agents.disconnectSockets(true);
+    const { retryInMs } = await test.logged("realtime session ended");
+    assert.equal(reachability.isConnected, false);
+    // By the test's own draw hardly any of the session's pause is left.
+    assert.equal(Number(retryInMs) < 100, isInUse);
+    if (isInUse) await test.session.whenReady();
+  }
+});

@@ -32,17 +32,22 @@ export interface ClaimLoopOptions {
   stats?: CallStats | undefined;
   /** Ends the loop. */
   signal: AbortSignal;
+  /** A number from 0 to 1. */
+  random?: () => number;
 }
 
 /**
  * Claims tasks by long polls, one at a time: two at once could be given the same task, and one that
- * is hung up on can still be given one (contract: Tasks over HTTP).
+ * is hung up on can still be given one (contract: Tasks over HTTP). The first one, and that after a
+ * failure, is held for a random part of the time: agents that begin at one moment do not go on in
+ * step.
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
-  const { api, tasks, onRootAccess, logger, stats, signal } = options;
+  const { api, tasks, onRootAccess, logger, stats, signal, random = Math.random } = options;
   const outage = new OutageLog({ what: "claim", logger, throttle: options.throttle });
-  const pacer = new RetryPacer(api);
+  const pacer = new RetryPacer({ reachability: api.reachability, takesTurns: true });
   let idlePauseMs = FIRST_PAUSE_MS;
+  let isInPhase = false;
   try {
     while (!signal.aborted) {
       if (tasks.full) {
@@ -51,12 +56,14 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         await delay(FULL_PAUSE_MS, { signal });
         continue;
       }
-      const waitMs = Math.min(Math.round(options.waitMs()), MAX_CLAIM_WAIT_MS);
+      const mostMs = Math.min(options.waitMs(), MAX_CLAIM_WAIT_MS);
+      const waitMs = Math.round(mostMs * (isInPhase ? 1 : random()));
       const startedMs = performance.now();
       try {
         const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
         outage.succeeded();
         pacer.succeeded();
+        isInPhase = true;
         stats?.answered();
         onRootAccess?.(rootAccess ?? undefined);
         const news = task ? tasks.take(task) : false;
@@ -69,6 +76,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         if (signal.aborted) return;
         stats?.failed(error);
         outage.failed(error);
+        isInPhase = false;
         await pacer.failed(error, signal);
         continue;
       }

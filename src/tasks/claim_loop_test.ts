@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { UnreachableError } from "../control_plane/errors.ts";
 import { CallStats } from "../control_plane/call_stats.ts";
 import { Reachability } from "../control_plane/reachability.ts";
 import type { Claim } from "../control_plane/schemas.ts";
@@ -28,6 +29,7 @@ Deno.test("tasks are claimed one after the other, never two at once, until the l
       },
     },
     waitMs: () => 90_000.4,
+    random: () => 1,
     tasks: {
       full: false,
       take: ({ id }) => {
@@ -115,4 +117,35 @@ Deno.test("a server that does not hold claims is not asked in circles", async ()
     await loop;
     assert.equal(claims, 2);
   }
+});
+
+Deno.test("the first claim, and that after a failure, is held for a random part of the time", async () => {
+  const stop = new AbortController();
+  const asked: number[] = [];
+  const answers = [
+    taskOf("a"),
+    taskOf("b"),
+    new UnreachableError("gone"),
+    taskOf("c"),
+    taskOf("d"),
+  ];
+  const parts = [0.5, 0.25];
+  await claimTasks({
+    api: {
+      reachability: new Reachability(() => 0),
+      claim: (waitMs) => {
+        asked.push(waitMs);
+        const answer = answers[asked.length - 1];
+        if (asked.length === answers.length) stop.abort();
+        if (answer instanceof Error || !answer) return Promise.reject(answer);
+        return Promise.resolve(answer);
+      },
+    },
+    waitMs: () => 15_000,
+    tasks: { full: false, take: () => true },
+    logger,
+    signal: stop.signal,
+    random: () => parts.shift() ?? NaN,
+  });
+  assert.deepEqual(asked, [7_500, 15_000, 15_000, 3_750, 15_000]);
 });

@@ -149,6 +149,7 @@ async function prepareAgent(
     state_file: stateFile,
     log_level: "info",
     shutdown_timeout: "2s",
+    reconnect_spread: "0s",
     metrics_listen: health.address,
   };
   await Deno.writeTextFile(configFile, JSON.stringify(config, null, 2) + "\n", { mode: 0o600 });

@@ -43,6 +43,11 @@ export class Outbox {
     this.#metrics = this.#full ? undefined : outgoing;
   }
 
+  /** Whether nothing waits for a session but metrics. */
+  get isEmpty(): boolean {
+    return this.#events.size === 0;
+  }
+
   /** The events that are to be sent, oldest first; they stay until they are settled, if need be. */
   takeUnsent(): Outgoing[] {
     const unsent = [...this.#events].filter((outgoing) => !this.#sent.has(outgoing));

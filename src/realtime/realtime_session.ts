@@ -297,7 +297,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
    */
   #turnMs(): number {
     const turnMs = Math.round(this.#options.network.reachability.lost());
-    return this.#options.isInUse?.() ? 0 : turnMs;
+    const isInUse = this.#options.isInUse?.() || !this.#outbox.isEmpty;
+    return isInUse ? 0 : turnMs;
   }
 
   /** Tells what failed, beyond debug at first and once a minute; gives the pause. */

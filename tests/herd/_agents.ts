@@ -15,6 +15,7 @@ import { claimTasks } from "../../src/tasks/claim_loop.ts";
 import { TelemetrySampler } from "../../src/telemetry/sampler.ts";
 import { type MetricsSnapshot, SnapshotReader } from "../../src/telemetry/snapshot.ts";
 import { seeded } from "../_chaos.ts";
+import { LOOK_MS, stallNoter } from "./_stall.ts";
 
 /** What the agents of one process are started with; the settings are what users have. */
 export const Herd = z.object({
@@ -34,11 +35,13 @@ const FACTS = {
   platformVersion: "12.11",
   kernelVersion: "6.1.0",
 };
+/** Pings and snapshots are of no interest here, and would be most of the work: agents send them every 2 s. */
+const EVENT_EVERY_MS = 10_000;
 const CONFIG = {
   realtimeBackoffJitter: 0.2,
   realtimeNamespace: "/agent-realtime",
   realtimePath: "/socket.io/",
-  realtimePingIntervalMs: 2_000,
+  realtimePingIntervalMs: EVENT_EVERY_MS,
   realtimeQueueSize: 1_024,
 };
 /** All machines of a process would else dial before the first is answered. */
@@ -68,7 +71,7 @@ function runAgent(identity: Node, { herd, client, snapshot }: Shared): void {
     logger: silent,
   });
   const read = () => Promise.resolve(snapshot);
-  const sampler = new TelemetrySampler({ read, link, intervalMs: () => 2_000 });
+  const sampler = new TelemetrySampler({ read, link, intervalMs: () => EVENT_EVERY_MS });
   void sendHeartbeats({ ...shared, facts: FACTS, intervalMs: () => 30_000 });
   void claimTasks({
     ...shared,
@@ -80,6 +83,8 @@ function runAgent(identity: Node, { herd, client, snapshot }: Shared): void {
 
 if (import.meta.main) {
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
+  // deno-lint-ignore no-console
+  setInterval(stallNoter((ms) => console.log(ms)), LOOK_MS);
   let text = "";
   for await (const part of input) {
     text += part;

@@ -42,9 +42,16 @@ export function allowedInASecond(agents: number): number {
   return agents >= MANY ? tenth : tenth + 4 * Math.sqrt(tenth);
 }
 
-/** No second may have more than a tenth of the agents. */
-export function assertSpread(what: string, moments: Moments, agents: number): void {
+/**
+ * No second may have more than a tenth of the agents. What comes to a process while it stands still
+ * it sees in one second with what comes then.
+ */
+export function assertSpread(
+  what: string,
+  moments: Moments,
+  { agents, stallMs }: { agents: number; stallMs: number },
+): void {
   const most = mostInASecond(moments);
-  const allowed = allowedInASecond(agents);
+  const allowed = allowedInASecond(agents) * (1 + stallMs / SECOND_MS);
   assert(most <= allowed, `${what}: ${most} of ${agents} within a second, not ${allowed}`);
 }

@@ -1,10 +1,10 @@
 import { delay } from "@std/async";
 import { type ControlPlane, startControlPlane } from "../../scripts/dev/control_plane.ts";
 import { epochMs } from "../_realtime.ts";
+import { LOOK_MS, stallNoter } from "./_stall.ts";
 import type { Herd } from "./_agents.ts";
 
 const PROCESS_AGENTS = 250;
-const LOOK_MS = 20;
 
 /** Moments, in epoch milliseconds. */
 export type Moments = number[];
@@ -21,12 +21,17 @@ export class WatchedHerd implements AsyncDisposable {
   readonly #sessions: Moments = [];
   readonly #known = new Map<string, string>();
   readonly #look: ReturnType<typeof setInterval>;
+  #stallMs = 0;
 
   private constructor(size: number, spreadMs: number, controlPlane: ControlPlane) {
     this.size = size;
     this.spreadMs = spreadMs;
     this.controlPlane = controlPlane;
-    this.#look = setInterval(() => this.#noteSessions(), LOOK_MS);
+    const noteStall = stallNoter((ms) => this.#stalled(ms));
+    this.#look = setInterval(() => {
+      noteStall();
+      this.#noteSessions();
+    }, LOOK_MS);
   }
 
   /** Starts all of them, and waits until each has its session. */
@@ -58,6 +63,13 @@ export class WatchedHerd implements AsyncDisposable {
     this.#noteSessions();
   }
 
+  /** How long a process of this herd has stood still since this was last asked, in milliseconds. */
+  takeStallMs(): number {
+    const stallMs = this.#stallMs;
+    this.#stallMs = 0;
+    return stallMs;
+  }
+
   /** When sessions came up from a moment on. */
   sessions(fromMs: number): Moments {
     return this.#sessions.filter((at) => at >= fromMs);
@@ -82,12 +94,24 @@ export class WatchedHerd implements AsyncDisposable {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "--no-prompt", "-P=test", `${import.meta.dirname}/_agents.ts`],
       stdin: "piped",
-      stdout: "null",
+      stdout: "piped",
     }).spawn();
+    void this.#readStalls(child.stdout);
     this.#children.push(child);
     const input = child.stdin.getWriter();
     this.#inputs.push(input);
     await input.write(new TextEncoder().encode(`${JSON.stringify(herd)}\n`));
+  }
+
+  /** What an agents' process prints are its stalls. */
+  async #readStalls(stdout: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const text of stdout.pipeThrough(new TextDecoderStream())) {
+      for (const line of text.split("\n")) this.#stalled(Number(line) || 0);
+    }
+  }
+
+  #stalled(ms: number): void {
+    this.#stallMs = Math.max(this.#stallMs, ms);
   }
 
   #noteSessions(): void {

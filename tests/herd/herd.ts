@@ -74,8 +74,11 @@ function share(part: number, whole: number): string {
 
 /** Nothing happens: what a fleet costs, and whether it does anything in step. */
 async function rest(herd: WatchedHerd, seconds: number): Promise<void> {
+  await delay(isShort ? 1_000 : SPREAD_MS);
+  herd.takeStallMs();
   const fromMs = epochMs();
   await delay(seconds * 1_000);
+  const stallMs = herd.takeStallMs();
   const all = herd.calls("/", fromMs).length;
   tell(`at rest, ${seconds} s: ${(all / seconds).toFixed(1)} calls a second`);
   for (const call of ["heartbeat", "claim"]) {
@@ -83,12 +86,19 @@ async function rest(herd: WatchedHerd, seconds: number): Promise<void> {
     const most = mostInASecond(moments);
     const mean = (moments.length / seconds).toFixed(1);
     tell(`  ${call}s: ${mean} a second, ${most} in the fullest`);
-    assertSpread(`${call}s at rest`, moments, agents);
+    assertSpread(`${call}s at rest`, moments, { agents, stallMs });
   }
+  tellStall(stallMs);
+}
+
+/** Figures of a machine that has no time are none. */
+function tellStall(stallMs: number): void {
+  if (stallMs > 0) tell(`  (a process of the herd stood still for ${stallMs} ms)`);
 }
 
 /** Strikes a herd; gives how many came back in each second after it could. */
 async function strike(herd: WatchedHerd, what: string, blow: Blow): Promise<number[]> {
+  herd.takeStallMs();
   const startMs = epochMs();
   const backMs = await blow(herd);
   await herd.allConnected();
@@ -100,9 +110,11 @@ async function strike(herd: WatchedHerd, what: string, blow: Blow): Promise<numb
       `${secondsUntil(1, sessions, backMs).toFixed(1)} s; ` +
       `the fullest second has ${share(mostInASecond(sessions), agents)}, and ${calls} calls`,
   );
+  const stallMs = herd.takeStallMs();
+  tellStall(stallMs);
   if (herd.spreadMs > 0) {
     assert(seconds <= BACK_SECONDS, `${what}: 95 % are back after ${seconds} s`);
-    assertSpread(what, sessions, agents);
+    assertSpread(what, sessions, { agents, stallMs });
   }
   return bySecond(sessions, backMs, SHOWN_SECONDS);
 }

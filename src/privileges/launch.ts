@@ -16,23 +16,13 @@ export interface Command {
 }
 
 /** What the agent itself has to start. */
-export interface Start extends Pick<Command, "argv" | "env"> {
-  /** Variables of the command that are left out, as no shell can set them. */
-  leftOut?: string[];
-}
+export type Start = Pick<Command, "argv" | "env">;
 /** Turns a command into what the agent itself has to start, as the leader of a session. */
 export type Launch = (command: Command) => Start;
 
 /** Runs a command as the agent's own user, with the agent's environment. */
 export function asAgent({ argv, env = {} }: Command): Start {
-  const settable = Object.entries(env).filter(([name]) => SETTABLE.test(name));
-  return { argv, env: Object.fromEntries(settable), ...leftOutOf(env) };
-}
-
-/** What a shell on the way would drop without a word is to be told instead. */
-function leftOutOf(env: Record<string, string>): Pick<Start, "leftOut"> {
-  const leftOut = Object.keys(env).filter((name) => !SETTABLE.test(name));
-  return leftOut.length > 0 ? { leftOut } : {};
+  return { argv, env };
 }
 
 /**
@@ -122,6 +112,5 @@ function through(prefix: string[], { argv, env = {}, terminal = "" }: Command, o
   return {
     argv: ["/bin/sh", "-c", script, "sh", terminal, owner, ...prefix, ...after],
     env: Object.fromEntries(variables),
-    ...leftOutOf(env),
   };
 }

@@ -16,6 +16,7 @@ import {
 } from "./long_command.ts";
 import { marked, StartMark } from "./start_mark.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
+import { isPassed, packed, probing, unnameable, unpacking } from "./unnameable.ts";
 
 const noNul = (text: string) => !text.includes("\0");
 const text = z.string().refine(noNul, "must not contain NUL");
@@ -48,10 +49,14 @@ const ShellExec = z.looseObject({
 type ShellExec = z.infer<typeof ShellExec>;
 
 const DEFAULT_SHELL = "/bin/sh";
+/** See {@linkcode withPassingShell}. */
+const PASSING_SHELL = "/bin/bash";
 /** So much of the end of standard error is looked at for the reason of a failure. */
 const MAX_STDERR_BYTES = 16 * 1024;
 /** How a command ends that is to show only that it begins; and how long that may take, in milliseconds. */
 const [BEGUN, LOOK_MS] = [91, 30_000];
+/** Of what a look prints no more is kept, in UTF-16 units. */
+const MAX_LOOK_UNITS = 4_096;
 /** Pagers wait for keys that nobody presses, and programs fold lines to a width that nobody has. */
 const UNATTENDED = { PAGER: "cat", COLUMNS: "100000" };
 
@@ -68,10 +73,13 @@ export const shellExec: TaskType = {
       try {
         const { unprivileged, root } = context.privileges;
         const launch = request.runAsRoot ? root : unprivileged;
-        const command = commandOf(request);
+        const problem = commandOf(request);
+        if (typeof problem === "string") return { status: "failed", error: problem };
+        const passing = await withPassingShell(launch, request, context);
+        const command = commandOf(passing);
         if (typeof command === "string") return { status: "failed", error: command };
-        const outcome = await run(launch(command), request, context);
-        return outcome ?? await withoutMark(launch, request, context);
+        const outcome = await run(launch(command), passing, context);
+        return outcome ?? await withoutMark(launch, passing, context);
       } catch (error) {
         return { status: "failed", error: `the command cannot be started: ${messageOf(error)}` };
       }
@@ -79,19 +87,38 @@ export const shellExec: TaskType = {
   },
 };
 
+/**
+ * The request with a shell that hands on to programs what no shell can name, where the payload leaves
+ * the choice: dash does not, bash does. Else the log says what does not arrive, and what to do.
+ */
+async function withPassingShell(
+  launch: Launch,
+  request: ShellExec,
+  context: TaskContext,
+): Promise<ShellExec> {
+  const odd = unnameable(request.environment);
+  const { shell = DEFAULT_SHELL } = request;
+  const passes = async (shell: string) =>
+    isPassed((await look(launch, probing(shell), context)).stdout);
+  if (odd.length === 0 || await passes(shell)) return request;
+  const names = odd.map((name) => name.replaceAll(/\p{Cc}/gu, "?")).join(", ");
+  if (request.shell === undefined && await passes(PASSING_SHELL)) {
+    const why = `${shell} does not hand these variables on to programs: ${names}`;
+    await context.onLines("system", `[${PASSING_SHELL} runs the command, as ${why}]\n`);
+    return { ...request, shell: PASSING_SHELL };
+  }
+  const why = `${shell} does not hand on to programs what it cannot name`;
+  const line = `[these variables reach the shell alone, as ${why}; bash does: ${names}]\n`;
+  await context.onLines("system", line);
+  return request;
+}
+
 /** Runs the command; `undefined` if it went well, but did not say that it began. */
 async function run(
-  { leftOut, ...start }: Start,
+  start: Start,
   request: ShellExec,
   context: TaskContext,
 ): Promise<TaskOutcome | undefined> {
-  if (leftOut) {
-    const names = leftOut.map((name) => name.replaceAll(/\p{Cc}/gu, "?")).join(", ");
-    await context.onLines(
-      "system",
-      `[no shell can set these variables, they are left out: ${names}]\n`,
-    );
-  }
   const program = await context.start({ ...start, signal: context.signal });
   void program.exited.then(context.endTimeLimit);
   const stderr = new EndOfStderr();
@@ -129,16 +156,38 @@ async function withoutMark(
 ): Promise<TaskOutcome> {
   const command = commandOf({ ...request, command: `exit ${BEGUN}` });
   if (typeof command === "string") throw new Error(command);
-  using limit = new TimeLimit(LOOK_MS);
-  const { leftOut: _, ...start } = launch(command);
-  const signal = AbortSignal.any([context.signal, limit.signal]);
-  const program = await context.start({ ...start, signal }).catch(() => undefined);
-  for await (const _ of program?.output ?? []);
-  const exitCode = program ? (await program.ended).exitCode : BEGUN;
+  const { argv, env = {} } = command;
+  const { exitCode } = await look(launch, argv, context, env);
   // A look that fails, or takes too long, tells nothing against the command.
-  return exitCode === BEGUN || limit.signal.aborted
+  return exitCode === BEGUN || exitCode === undefined
     ? { status: "success", exitCode: 0 }
     : { status: "failed", exitCode: 0, error: NEVER_BEGAN };
+}
+
+/**
+ * Runs something else than the command, with its rights; its exit code is undefined if it does not
+ * start, or takes too long.
+ */
+async function look(
+  launch: Launch,
+  argv: string[],
+  context: TaskContext,
+  env: Record<string, string> = {},
+): Promise<{ exitCode: number | undefined; stdout: string }> {
+  using limit = new TimeLimit(LOOK_MS);
+  const signal = AbortSignal.any([context.signal, limit.signal]);
+  const decoder = new TextDecoder();
+  let stdout = "";
+  try {
+    const program = await context.start({ ...launch({ argv, env }), signal });
+    for await (const { stream, bytes } of program.output) {
+      if (stream === "stdout") stdout = (stdout + decoder.decode(bytes)).slice(-MAX_LOOK_UNITS);
+    }
+    const { exitCode } = await program.ended;
+    return { exitCode: limit.signal.aborted ? undefined : exitCode, stdout };
+  } catch {
+    return { exitCode: undefined, stdout };
+  }
 }
 
 /** What a program that could not begin has said last. */
@@ -174,9 +223,13 @@ function commandOf(request: ShellExec): Command | string {
     if (Object.keys(environment).length > 0) return 'rootScope "operational" takes no environment';
     return { argv };
   }
-  const env = { ...UNATTENDED, ...environment };
-  const argv = loginShell(shell, saysItsStart(request) ? marked(command) : command);
-  if (typeof argv === "string") return argv;
+  const env = { ...UNATTENDED, ...packed(environment) };
+  const login = loginShell(shell, saysItsStart(request) ? marked(command) : command);
+  if (typeof login === "string") return login;
+  const argv = unpacking(environment, login);
+  if (argv !== login && shell.includes("=")) {
+    return 'payload.shell: with "=" in it, it takes no variables that no shell can name';
+  }
   if (!isElsewhere(request)) return { argv, env };
   const place = folder === undefined ? "" : resolve(folder);
   return { argv: ["/bin/sh", "-c", IN_PLACE, "sh", shell, place, ...argv], env };

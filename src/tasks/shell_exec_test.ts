@@ -1,19 +1,24 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
-import { asAgent } from "../privileges/launch.ts";
 import { contextOf } from "./_test_task_context.ts";
 import { shellExec } from "./shell_exec.ts";
 import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
 
-async function run(payload: unknown): Promise<TaskOutcome & { stdout: string; stderr: string }> {
-  const printed = { stdout: "", stderr: "" };
+type Printed = Record<"stdout" | "stderr" | "system", string>;
+
+async function run(payload: unknown): Promise<TaskOutcome & Printed> {
+  const printed: Printed = { stdout: "", stderr: "", system: "" };
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   const outcome = await shellExec.prepare(payload)(contextOf({
     keep: async (output) => {
       for await (const { stream, bytes } of output) {
         printed[stream] += decoders[stream].decode(bytes, { stream: true });
       }
+    },
+    onLines: (stream, lines) => {
+      printed[stream] += lines;
+      return Promise.resolve();
     },
   }));
   return { ...outcome, ...printed };
@@ -86,6 +91,7 @@ Deno.test("an exit code and a signal are told", async () => {
     error: "the command exited with code 3",
     stdout: "out\n",
     stderr: "err\n",
+    system: "",
   });
   const killed = await run({ command: "kill -TERM $$" });
   assert.equal(killed.exitCode, 143);
@@ -161,10 +167,27 @@ Deno.test("a command over 128 KiB runs, and a variable of that length is named",
   );
 });
 
-Deno.test("variables that no shell can set are named, also as the agent's own user", () => {
-  const { env, leftOut } = asAgent({
-    argv: ["true"],
-    env: { A: "1", "spring.datasource.url": "x" },
-  });
-  assert.deepEqual([env, leftOut], [{ A: "1" }, ["spring.datasource.url"]]);
+Deno.test("variables that no shell can name reach programs, or it is said that they do not", async () => {
+  const odd = { "spring.datasource.url": 'it\'s "x" $y', "-b": 2, "%": "" };
+  const environment = { A: "1", ...odd, HOME: "/nonexistent" };
+  const command = "grep -zE '^(A|spring[.a-z]+|-b|%)=' /proc/self/environ | tr '\\0' ';'";
+  const given = ["%=", "-b=2", "A=1", 'spring.datasource.url=it\'s "x" $y'];
+  const names = "spring.datasource.url, -b, %";
+  const cases: [string | undefined, string[], RegExp][] = [
+    ["/bin/bash", given, /^$/],
+    [undefined, given, /^(\[\/bin\/bash runs the command, as \/bin\/sh does not hand .*\]\n)?$/],
+  ];
+  if (await Deno.stat("/bin/dash").then(() => true, () => false)) {
+    cases.push(["/bin/dash", ["A=1"], /^\[these variables reach the shell alone, .*\]\n$/]);
+  }
+  for (const [shell, expected, said] of cases) {
+    for (const working_dir of [undefined, "/"]) {
+      const { stdout, system } = await run({ command, shell, working_dir, environment });
+      assert.deepEqual(stdout.split(";").filter(Boolean).sort(), expected, `${shell}`);
+      assert.match(system, said);
+      assert(system === "" || system.includes(names), system);
+    }
+  }
+  const { error } = await run({ command, shell: "/a=b/sh", environment });
+  assert.match(error ?? "", /^payload\.shell: with "=" in it/);
 });

@@ -1,0 +1,48 @@
+/** The names that a shell can give to variables. */
+const NAMEABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** One that is none of them, to see what a shell makes of such. */
+const PROBE = "noderax.probe=passed";
+
+/** The names of variables that no shell can set, such as `spring.datasource.url`. */
+export function unnameable(environment: Record<string, string>): string[] {
+  return Object.keys(environment).filter((name) => !NAMEABLE.test(name));
+}
+
+/**
+ * The environment as the shells on the way to the command's take it: they would drop what they cannot
+ * name, which comes as the values of variables that they can, for {@linkcode unpacking}.
+ */
+export function packed(environment: Record<string, string>): Record<string, string> {
+  const odd = unnameable(environment);
+  const nameable = Object.entries(environment).filter(([name]) => NAMEABLE.test(name));
+  return {
+    ...Object.fromEntries(nameable),
+    ...Object.fromEntries(odd.map((name, at) => [packedName(at), `${name}=${environment[name]}`])),
+  };
+}
+
+/**
+ * Starts a program with what was {@linkcode packed}. It is `env` that sets it, and its arguments can be
+ * seen by everybody for the moment that it takes; until then the values are in the environment alone.
+ */
+export function unpacking(environment: Record<string, string>, argv: string[]): string[] {
+  const names = unnameable(environment).map((_, at) => packedName(at));
+  if (names.length === 0) return argv;
+  const words = names.map((name) => `"$${name}"`).join(" ");
+  const script = `set -- ${words} "$@"\nunset ${names.join(" ")}\nexec /usr/bin/env -- "$@"`;
+  return ["/bin/sh", "-c", script, "sh", ...argv];
+}
+
+/** What shows whether a shell hands on to programs what it cannot name: see {@linkcode isPassed}. */
+export function probing(shell: string): string[] {
+  return ["/usr/bin/env", "-i", PROBE, shell, "-c", "/usr/bin/env"];
+}
+
+/** Whether what {@linkcode probing} has printed says that it does. */
+export function isPassed(stdout: string): boolean {
+  return stdout.split("\n").includes(PROBE);
+}
+
+function packedName(at: number): string {
+  return `AGENT_VARIABLE_${at}`;
+}

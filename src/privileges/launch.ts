@@ -1,5 +1,5 @@
 import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
-import { exportsOf, SETTABLE } from "../hosts/shell_text.ts";
+import { exportsOf } from "../hosts/shell_text.ts";
 import type { Account } from "./accounts.ts";
 
 /** A program to run, as whoever it is to be, in the home of another user or the agent's own folder. */

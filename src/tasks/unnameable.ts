@@ -1,11 +1,11 @@
-/** The names that a shell can give to variables. */
-const NAMEABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+import { SETTABLE } from "../hosts/shell_text.ts";
+
 /** One that is none of them, to see what a shell makes of such. */
 const PROBE = "noderax.probe=passed";
 
 /** The names of variables that no shell can set, such as `spring.datasource.url`. */
 export function unnameable(environment: Record<string, string>): string[] {
-  return Object.keys(environment).filter((name) => !NAMEABLE.test(name));
+  return Object.keys(environment).filter((name) => !SETTABLE.test(name));
 }
 
 /**
@@ -14,7 +14,7 @@ export function unnameable(environment: Record<string, string>): string[] {
  */
 export function packed(environment: Record<string, string>): Record<string, string> {
   const odd = unnameable(environment);
-  const nameable = Object.entries(environment).filter(([name]) => NAMEABLE.test(name));
+  const nameable = Object.entries(environment).filter(([name]) => SETTABLE.test(name));
   return {
     ...Object.fromEntries(nameable),
     ...Object.fromEntries(odd.map((name, at) => [packedName(at), `${name}=${environment[name]}`])),

@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { basename, dirname, join } from "@std/path";
+import { Mutex } from "./mutex.ts";
 import { chase, isRoot, lookAtNow, trustedOwners } from "./trust.ts";
 import { writeAll, writeAllNow } from "./write_all.ts";
 
@@ -48,8 +49,8 @@ export async function writeFileAtomic(
 /**
  * The first half of {@linkcode writeFileAtomic}, which takes most of its time.
  *
- * What only looks, or changes a folder, is done at once: to wait for each step costs ten times as
- * much as the step. What waits for the disk, `fsync`, holds nobody up.
+ * What does not wait for the disk is done at once: to wait for each step costs ten times as much as
+ * the step. While something is synced, a change of a folder may have to wait for that.
  */
 export async function stageFile(
   path: string,
@@ -63,11 +64,11 @@ export async function stageFile(
   const temp = join(folder, tempName(target));
   const discard = () => removeIfThere(temp);
   try {
-    using file = openNew(temp, mode);
+    using file = await openNew(temp, mode);
     await setOwnerAndMode(target, { temp, file, mode });
     if (bytes.length <= AT_ONCE_BYTES) writeAllNow(file, bytes);
     else await writeAll(file, bytes);
-    await file.sync();
+    await sync(file);
   } catch (error) {
     discard();
     throw error;
@@ -76,24 +77,37 @@ export async function stageFile(
     discard,
     async commit() {
       try {
-        renameNow(temp, target);
+        await rename(temp, target);
       } catch (error) {
         discard();
         if (!isBusy(error)) throw error;
         // A file of its own mount, as in a container, can be written but not replaced.
         await writeInPlace(target, bytes);
       }
-      if (syncFolder) await sync(folder);
+      if (syncFolder) await syncFolders(folder);
     },
   };
 }
 
-function openNew(path: string, mode: number): Deno.FsFile {
-  return Deno.openSync(path, { write: true, createNew: true, mode });
+/** How many files and folders are being synced now. */
+let syncing = 0;
+
+async function sync(file: Deno.FsFile): Promise<void> {
+  syncing++;
+  try {
+    await file.sync();
+  } finally {
+    syncing--;
+  }
 }
 
-function renameNow(from: string, to: string): void {
-  Deno.renameSync(from, to);
+function openNew(path: string, mode: number): Deno.FsFile | Promise<Deno.FsFile> {
+  const options = { write: true, createNew: true, mode };
+  return syncing > 0 ? Deno.open(path, options) : Deno.openSync(path, options);
+}
+
+function rename(from: string, to: string): void | Promise<void> {
+  return syncing > 0 ? Deno.rename(from, to) : Deno.renameSync(from, to);
 }
 
 /** Removes a file, if it is there and may be removed. */
@@ -140,7 +154,7 @@ export async function makeFolder(folder: string, syncParents = true): Promise<vo
   await makeFolder(parent, syncParents);
   // Recursive only because it does not mind that somebody else was quicker.
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  if (syncParents) await sync(parent);
+  if (syncParents) await syncFolders(parent);
 }
 
 /** The owner of the file that is replaced, if there is one; on the open file, never by its name. */
@@ -181,9 +195,18 @@ function exists(path: string): boolean {
   }
 }
 
-async function sync(folder: string): Promise<void> {
-  using handle = openToRead(folder);
-  await handle.sync();
+/** The syncs of folders that have not begun: whoever comes before they do shares them. */
+const folderSyncs = new Map<string, Promise<void>>();
+const folderTurns = new Mutex();
+
+function syncFolders(folder: string): Promise<void> {
+  const shared = folderSyncs.get(folder) ?? folderTurns.take(async () => {
+    folderSyncs.delete(folder);
+    using handle = openToRead(folder);
+    await sync(handle);
+  });
+  folderSyncs.set(folder, shared);
+  return shared;
 }
 
 function openToRead(path: string): Deno.FsFile {

@@ -21,6 +21,8 @@ export interface AtomicWriteOptions {
 export interface StagedFile {
   /** Puts it in the place of the old one; nothing of it is left if that fails. */
   commit(): Promise<void>;
+  /** Makes that survive a loss of power as well. */
+  sync(): Promise<void>;
   /** Removes it. */
   discard(): void;
 }
@@ -44,6 +46,7 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const file = await stageFile(path, data, options);
   await file.commit();
+  await file.sync();
 }
 
 /**
@@ -84,6 +87,8 @@ export async function stageFile(
         // A file of its own mount, as in a container, can be written but not replaced.
         await writeInPlace(target, bytes);
       }
+    },
+    async sync() {
       if (syncFolder) await syncFolders(folder);
     },
   };

@@ -35,8 +35,10 @@ export interface DamagedRecord {
 
 /** A record that is on disk, but not in force yet. */
 export interface StagedRecord {
-  /** Puts it in force; false if the disk refuses, or has refused it before. */
+  /** Puts it in force, for whoever comes after a kill; false if the disk refuses, or has before. */
   commit(): Promise<boolean>;
+  /** Resolves when it is in force after a loss of power as well. */
+  sync(): Promise<void>;
   /** Removes it. */
   discard(): void;
 }
@@ -118,7 +120,7 @@ export class TaskJournal {
     );
   }
 
-  /** The first half of {@linkcode TaskJournal.write}, which takes most of its time. */
+  /** The first step of {@linkcode TaskJournal.write}, which takes most of its time. */
   async stage(record: TaskRecord): Promise<StagedRecord> {
     let staged: StagedFile | undefined;
     await this.#attempt(async () => {
@@ -126,6 +128,7 @@ export class TaskJournal {
     });
     return {
       commit: async () => await this.#attempt(async () => await staged?.commit()) && !!staged,
+      sync: async () => void await this.#attempt(async () => await staged?.sync()),
       discard: () => staged?.discard(),
     };
   }

@@ -40,7 +40,11 @@ const WITHHELD =
   "[the agent's state was damaged: lines that were not delivered yet are left out]\n";
 
 /** In the place of the record of a process that no start has to know of. */
-const UNRECORDED: StagedRecord = { commit: () => Promise.resolve(true), discard: () => {} };
+const UNRECORDED: StagedRecord = {
+  commit: () => Promise.resolve(true),
+  sync: () => Promise.resolve(),
+  discard: () => {},
+};
 
 /** What every task run shares. */
 export interface TaskRunnerDeps {
@@ -246,11 +250,11 @@ export class TaskRunner {
     this.#begun.promise.catch(() => {});
     // An earlier agent may have begun, and died before it wrote down what runs.
     removeSpool(journal.spoolPrefix(id));
-    const written = journal.write(this.#record);
-    if (types.get(type)?.isGated) this.#prepareAhead();
-    await written;
+    const promised = this.#writeDown(this.#record);
+    if (types.get(type)?.isGated) this.#prepareAhead(promised);
+    const { lasting } = await promised;
     try {
-      await this.#reporter.begin();
+      await this.#reporter.begin(lasting);
       this.#logger.info("task started", { type });
       return { phase: "running", isLeft: false };
     } catch (error) {
@@ -263,8 +267,14 @@ export class TaskRunner {
     }
   }
 
-  /** Does the work up to the gate of its first program. */
-  #prepareAhead(): void {
+  /** Resolves when a kill of the agent cannot undo it any more, and `lasting` when no loss of power can. */
+  async #writeDown(record: TaskRecord): Promise<{ lasting: Promise<void> }> {
+    const staged = await this.#deps.journal.stage(record);
+    return { lasting: await staged.commit() ? staged.sync() : Promise.resolve() };
+  }
+
+  /** Does the work up to the gate of its first program; its record comes behind the one `before`. */
+  #prepareAhead(before: Promise<unknown>): void {
     try {
       this.#work = this.#prepare();
     } catch {
@@ -272,7 +282,8 @@ export class TaskRunner {
       return;
     }
     const log = this.#log = this.#newLog();
-    this.#outcome = this.#work.run(this.#context(log, (group) => this.#noteProcess(group)));
+    const note = (group: ProcessGroup) => before.then(() => this.#noteProcess(group));
+    this.#outcome = this.#work.run(this.#context(log, note));
     this.#outcome.catch(() => {});
   }
 
@@ -372,6 +383,7 @@ export class TaskRunner {
         }
         // One that does not know of its process would let the next start run the task again.
         if (!await record.commit()) await this.#deps.journal.forget(taskId);
+        void record.sync();
         await program.open();
         return program;
       },
@@ -427,12 +439,11 @@ export class TaskRunner {
 
   /** Delivers what is left of the log, then the completion, and closes the journal. */
   async #report(log: TaskLog, outcome: Completion): Promise<void> {
-    const { journal, onEnded } = this.#deps;
-    onEnded?.(outcome.status);
-    let written: Promise<unknown> = Promise.resolve();
+    this.#deps.onEnded?.(outcome.status);
+    let written: Promise<{ lasting?: Promise<void> }> = Promise.resolve({});
     if (this.#cause?.kind !== "ended on the control plane") {
       this.#record.outcome = outcome;
-      written = journal.write(this.#record);
+      written = this.#writeDown(this.#record);
     }
     // Its last lines do not wait for that, but the limits of those that have one begin behind it.
     if (this.#cause) await written;
@@ -440,12 +451,13 @@ export class TaskRunner {
     if (this.#cause?.kind === "stopping") this.#giveUpSoon();
     log.end();
     const isWhole = await this.#deliver(log);
-    await written;
+    const { lasting } = await written;
     try {
       const completion = this.#reporter.hasGivenUp
         ? outcome
         : await withOutput(outcome, log, isWhole);
       await this.#reporter.complete(completion);
+      await lasting;
       const { status, exitCode, error, durationMs } = completion;
       const { refusedEntries } = this.#reporter;
       this.#logger.info("task finished", {

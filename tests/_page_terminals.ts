@@ -87,6 +87,20 @@ async function dropSocket(
   await rows.getByText(/^still/).waitFor();
 }
 
+/** The rows of the terminal that is shown. */
+async function shownRows(page: BrowserPage): Promise<string[]> {
+  const rows = "document.querySelectorAll('.pane:not([hidden]) .xterm-rows > div')";
+  return z.array(z.string()).parse(
+    await page.evaluate(`[...${rows}].map((it) => it.textContent.trimEnd())`),
+  );
+}
+
+/** Waits until the shell has nothing else to do. */
+export async function promptThere(page: BrowserPage): Promise<void> {
+  const isThere = async () => /[#$]$/.test((await shownRows(page)).join("\n").trimEnd());
+  await until(isThere, true, "a prompt");
+}
+
 /** What was shown before is there again after a reload, each line as wide as it was. */
 async function replay(page: BrowserPage, rows: Locator): Promise<void> {
   await page.keyboard.type("clear; printf 'x%.0s' $(seq 130); echo; stty size\n");
@@ -94,17 +108,10 @@ async function replay(page: BrowserPage, rows: Locator): Promise<void> {
   await page.setViewportSize({ width: 700, height: 800 });
   await page.keyboard.type("stty size; echo nar''row\n");
   await rows.getByText(/^narrow/).waitFor();
-  const look = async () =>
-    z.array(z.string()).parse(
-      await page.evaluate(
-        "[...document.querySelectorAll('.pane:not([hidden]) .xterm-rows > div')].map((it) => it.textContent.trimEnd())",
-      ),
-    );
-  // The prompt comes after it.
-  await until(async () => /[#$]$/.test((await look()).join("\n").trimEnd()), true, "a prompt");
-  const before = await look();
+  await promptThere(page);
+  const before = await shownRows(page);
   await page.reload();
-  await until(look, before, "the terminal after a reload");
+  await until(() => shownRows(page), before, "the terminal after a reload");
   await until(() => page.getByRole("tab").count(), 1);
   await page.setViewportSize({ width: 1280, height: 800 });
 }

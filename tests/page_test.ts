@@ -7,7 +7,7 @@ import type { ControlPlane, NewTask, RequestRecord } from "../scripts/dev/contro
 import { Fleet } from "./_agent.ts";
 import { FROM_SOURCE } from "./_command.ts";
 import { visitMadeUpNode } from "./_page_made_up_node.ts";
-import { useTerminals } from "./_page_terminals.ts";
+import { promptThere, useTerminals } from "./_page_terminals.ts";
 import { BROWSER, ended, launch, note, PICTURES, run, until, Visit } from "./_page_visit.ts";
 
 const SIZES = [[390, 844], [1280, 800], [1920, 1080]] as const;
@@ -188,13 +188,14 @@ const SCROLL = `(async () => {
 async function useTasks(page: BrowserPage): Promise<void> {
   await run(page, "exit 7", "exit 7");
   await page.getByRole("button", { name: "Run again" }).click();
-  await page.locator(".task code").getByText("exit 7").nth(1).waitFor();
+  await page.locator(".task .figures").getByText(/^exit 7/).nth(1).waitFor();
   await page.locator("#announcement").getByText(/ended: failed, exit 7/).waitFor();
   const box = page.getByLabel("Command");
   await box.press("ArrowUp");
   await until(() => box.inputValue(), "exit 7");
   await box.fill("sleep 100");
   await box.press("Enter");
+  await page.locator("#log-title").getByText("sleep 100").waitFor();
   await page.locator("#log-state").getByText("running").waitFor();
   await page.getByText("No output yet.").waitFor();
   await page.keyboard.press("Alt+Shift+KeyC");
@@ -341,6 +342,7 @@ async function touch(browser: Browser, url: string): Promise<void> {
   await page.keyboard.type("sleep 100\n");
   await page.getByRole("button", { name: "Control C" }).tap();
   await rows.getByText("^C").waitFor();
+  await promptThere(page);
   await page.getByRole("button", { name: "Ctrl", exact: true }).tap();
   await page.keyboard.press("d");
   await page.getByText(/Terminal 1 ended/).waitFor();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { localTime } from "../src/system/local_time.ts";
+import { localTime } from "../src/system/text.ts";
 import { Desk } from "./_cli.ts";
 
 const EVENT = JSON.stringify({

@@ -33,9 +33,8 @@ import { locate } from "../identity/location.ts";
 import { LocationReport } from "../identity/location_report.ts";
 import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
-import type { StateLock } from "./instance_lock.ts";
+import { type StateLock, watchState } from "./instance_lock.ts";
 import { listenToSignals, type SignalHandlers, untilStopped } from "./signals.ts";
-import { watchState } from "./state_watch.ts";
 
 /**
  * How long ended tasks may take to be reported after shutdown_timeout, in milliseconds: the grace

@@ -1,8 +1,10 @@
 import { join } from "@std/path";
-import { HeldError, whileHeld } from "../system/held.ts";
+import { HeldError, whileHeld } from "../system/kernel_locks.ts";
 import type { Logger } from "../system/logger.ts";
 import { openOwn } from "../system/own_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
+import { delay } from "@std/async";
+import { repeat } from "../system/repeat.ts";
 
 /** A lock that is held for longer is an agent's, in milliseconds; others only look who has it. */
 const LOOK_MS = 1_000;
@@ -113,5 +115,31 @@ async function tryForAWhile(file: Deno.FsFile): Promise<boolean> {
   return await whileHeld(take, PAUSE_MS, LOOK_MS).catch((error) => {
     if (error instanceof HeldError) return false;
     throw error;
+  });
+}
+
+/** How often it is looked, in milliseconds. */
+const LOOK_MS = 5_000;
+
+/**
+ * Looks every few seconds whether the state folder is still this agent's; `onLost` hears once in a
+ * sentence that it is not. Disposed of, it looks no more.
+ */
+export function watchState(
+  lock: StateLock,
+  onLost: (problem: string) => void,
+  logger: Logger,
+  intervalMs = LOOK_MS,
+): Disposable {
+  return repeat(async (signal) => {
+    await delay(intervalMs, { signal });
+    // A folder that cannot be looked at just now may be again.
+    const problem = await lock.look().catch((error) => {
+      logger.warn("state folder cannot be checked", { error: messageOf(error) });
+      return undefined;
+    });
+    if (problem === undefined || signal.aborted) return true;
+    onLost(problem);
+    return false;
   });
 }

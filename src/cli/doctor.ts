@@ -3,7 +3,7 @@ import { findingText, summarize, summaryText } from "../doctor/findings_report.t
 import { type NamedFinding, runChecks } from "../doctor/run_checks.ts";
 import { thisMachine } from "../doctor/check_context.ts";
 import { shieldDescriptors } from "../system/inherited_descriptors.ts";
-import { showsColors } from "../system/color.ts";
+import { showsColors } from "../system/text.ts";
 import { EXIT_FAILED } from "../system/user_error.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";

@@ -15,7 +15,7 @@ import { readNodeFacts } from "../identity/location.ts";
 import { requireOwnState } from "../identity/own_state.ts";
 import { findPackage } from "../install/packaged.ts";
 import { hostnameForEnrollment } from "../system/host_facts.ts";
-import { oneLine } from "../system/one_line.ts";
+import { oneLine } from "../system/text.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";

@@ -1,12 +1,11 @@
 import { lookUpAccounts } from "../privileges/accounts.ts";
-import { showsColors } from "../system/color.ts";
+import { showsColors, visible } from "../system/text.ts";
 import { SERVICE } from "../system/paths.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
-import { visible } from "../system/visible.ts";
 import { entriesOf, MainProcesses, spawnJournal, suppressedLines } from "./service_journal.ts";
 import { complain, PROGRAM } from "./output.ts";
 import { installedService } from "./service_commands.ts";
-import { writeAll } from "../system/write_all.ts";
+import { writeAll } from "../system/atomic_file.ts";
 
 /** What the command line says. */
 export interface LogsOptions {

@@ -18,7 +18,7 @@ import { HealthMonitor } from "../health/health_monitor.ts";
 import { shieldDescriptors } from "../system/inherited_descriptors.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
-import { showsColors } from "../system/color.ts";
+import { showsColors } from "../system/text.ts";
 import { runUnderReaper } from "../system/reaper.ts";
 import { LogSink } from "../system/log_sink.ts";
 import { UserError } from "../system/user_error.ts";

@@ -1,7 +1,7 @@
 import * as z from "@zod/zod";
 import { readLines } from "./ask.ts";
 import { prettyLine } from "../system/logger.ts";
-import { visible } from "../system/visible.ts";
+import { jsonOf, visible } from "../system/text.ts";
 import { SERVICE } from "../system/paths.ts";
 import type { ServiceState } from "../system/systemd.ts";
 
@@ -58,11 +58,7 @@ export async function* entriesOf(journal: Deno.ChildProcess): AsyncGenerator<Jou
 
 /** The entry of a line; one that is none counts as a message of nobody's. */
 export function parseEntry(line: string): JournalEntry {
-  try {
-    return JournalEntry.parse(JSON.parse(line));
-  } catch {
-    return { MESSAGE: line };
-  }
+  return JournalEntry.safeParse(jsonOf(line)).data ?? { MESSAGE: line };
 }
 
 const Event = z.looseObject({
@@ -106,11 +102,7 @@ export function isEvent(line: string): boolean {
 }
 
 function parse(line: string): z.output<typeof Event> | undefined {
-  try {
-    return Event.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
-  }
+  return Event.safeParse(jsonOf(line)).data;
 }
 
 /** The least of an earlier start of the service that is looked through for its main process. */

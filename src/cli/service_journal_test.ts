@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { localTime } from "../system/local_time.ts";
+import { localTime } from "../system/text.ts";
 import { formatEvent, formatOther, isEvent } from "./service_journal.ts";
 
 const EVENT = '{"time":"2026-01-02T03:04:05.678Z","level":"warn","msg":"slow","path":"a b","n":1}';

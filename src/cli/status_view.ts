@@ -2,9 +2,7 @@ import { formatDuration } from "../config/mod.ts";
 import type { AgentStatus } from "../health/agent_status.ts";
 import type { Health } from "../health/verdict.ts";
 import type { ServiceState } from "../system/systemd.ts";
-import { colored } from "../system/color.ts";
-import { localTime } from "../system/local_time.ts";
-import { oneLine } from "../system/one_line.ts";
+import { colored, localTime, oneLine } from "../system/text.ts";
 import { PROGRAM } from "./output.ts";
 
 /** What is known without the agent. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { AgentStatus } from "../health/agent_status.ts";
 import type { ServiceState } from "../system/systemd.ts";
-import { localTime } from "../system/local_time.ts";
+import { localTime } from "../system/text.ts";
 import { downHealth } from "./status.ts";
 import { renderStatus, runs, type StatusFacts } from "./status_view.ts";
 

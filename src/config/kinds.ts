@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { HeaderText } from "../system/header_text.ts";
+import { HeaderText } from "../system/text.ts";
 
 /** What values of a key may look like. */
 export interface Kind<T> {

@@ -6,7 +6,7 @@ import { processEnv, type ReadEnv } from "./locate.ts";
 import { fileProblem, parseConfigText, type RawConfig, readConfigFile } from "./load.ts";
 import { CONFIG_KEYS, type ConfigValue } from "./schema.ts";
 import { dirname, join } from "@std/path";
-import { HeldError, whileHeld } from "../system/held.ts";
+import { HeldError, whileHeld } from "../system/kernel_locks.ts";
 
 /** What to change, by the key's name in the file; null removes the key. */
 export type ConfigChanges = Readonly<Record<string, ConfigValue | null>>;

@@ -1,6 +1,5 @@
 import type { LoadedConfig } from "../config/mod.ts";
-import { jsonOf } from "../system/json.ts";
-import { oneLine } from "../system/one_line.ts";
+import { jsonOf, oneLine } from "../system/text.ts";
 import { NAME } from "../system/paths.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { messageOf, UserError } from "../system/user_error.ts";

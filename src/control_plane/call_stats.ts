@@ -1,4 +1,4 @@
-import { oneLine } from "../system/one_line.ts";
+import { oneLine } from "../system/text.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type CallFailureKind, callFailureKind } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 import type * as z from "@zod/zod";
-import { jsonOf } from "../system/json.ts";
+import { jsonOf } from "../system/text.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, TimedOutError, UnreachableError, UnusableAnswerError } from "./errors.ts";

@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { HeaderText } from "../system/header_text.ts";
+import { HeaderText } from "../system/text.ts";
 import type { HostFacts } from "../system/host_facts.ts";
 
 /** The error body of every refused call (contract: Base path). */

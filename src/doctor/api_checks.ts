@@ -1,7 +1,7 @@
 import { AgentApi } from "../control_plane/agent_api.ts";
 import { isUnauthorized, RefusedError } from "../control_plane/errors.ts";
 import { NAME } from "../system/paths.ts";
-import { oneLine } from "../system/one_line.ts";
+import { oneLine } from "../system/text.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Answer, ANSWER_LIMIT_MS, problemOfAnswer } from "../control_plane/api_answer.ts";
 import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";

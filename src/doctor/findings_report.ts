@@ -1,4 +1,4 @@
-import { type Color, colored } from "../system/color.ts";
+import { type Color, colored } from "../system/text.ts";
 import type { Status } from "./check.ts";
 import type { NamedFinding } from "./run_checks.ts";
 

@@ -5,7 +5,7 @@ import { socketPaths } from "../health/socket_path.ts";
 import { NAME } from "../system/paths.ts";
 import { VERSION } from "../system/version.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
-import { jsonOf } from "../system/json.ts";
+import { jsonOf } from "../system/text.ts";
 import { stateFolderOf } from "./storage_checks.ts";
 import type { CheckContext } from "./check_context.ts";
 

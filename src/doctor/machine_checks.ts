@@ -1,4 +1,4 @@
-import { localTime } from "../system/local_time.ts";
+import { localTime } from "../system/text.ts";
 import { NAME, SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { findManager } from "../packages/find_manager.ts";

@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from "node:tls";
-import { oneLine } from "../system/one_line.ts";
+import { oneLine } from "../system/text.ts";
 import type { Route } from "./check_context.ts";
 
 /** What a TLS server shows of itself, whether it is trusted or not. */

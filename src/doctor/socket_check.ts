@@ -3,7 +3,7 @@ import { dialFailure, RealtimeFailure } from "../realtime/failures.ts";
 import { preflight } from "../realtime/probe.ts";
 import { nativeTransport } from "../realtime/transport.ts";
 import { isTimeout, within } from "../system/deadline.ts";
-import { oneLine } from "../system/one_line.ts";
+import { oneLine } from "../system/text.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip } from "./check.ts";
 import type { CheckContext } from "./check_context.ts";

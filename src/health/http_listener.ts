@@ -1,5 +1,5 @@
 import { delay } from "@std/async";
-import { writeAll } from "../system/write_all.ts";
+import { writeAll } from "../system/atomic_file.ts";
 
 /** So many clients are held at a time. */
 const MAX_CLIENTS = 64;

@@ -1,7 +1,7 @@
 import * as z from "@zod/zod";
 import type { Location } from "../control_plane/schemas.ts";
 import { within } from "../system/deadline.ts";
-import { jsonOf } from "../system/json.ts";
+import { jsonOf } from "../system/text.ts";
 
 /** Where all three clouds answer their machines, and nobody else's. */
 const METADATA_URL = "http://169.254.169.254";

@@ -2,7 +2,7 @@ import { resolve } from "@std/path";
 import * as z from "@zod/zod";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
-import { HeaderText } from "../system/header_text.ts";
+import { HeaderText } from "../system/text.ts";
 import { NotOwnError, readOwn } from "../system/own_file.ts";
 import { chase, isRoot } from "../system/trust.ts";
 import { messageOf, UserError } from "../system/user_error.ts";

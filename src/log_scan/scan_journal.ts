@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { jsonOf } from "../system/json.ts";
+import { jsonOf } from "../system/text.ts";
 import { UserError } from "../system/user_error.ts";
 import type { LogScanRequest } from "./request.ts";
 import { NotPermittedError, type Read } from "./read.ts";

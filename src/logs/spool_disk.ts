@@ -1,7 +1,7 @@
 import { LogStream } from "../control_plane/schemas.ts";
-import { punchHole } from "../system/punch_hole.ts";
+import { punchHole } from "../system/libc.ts";
 import { openOwn, openOwnSync, readOwn } from "../system/own_file.ts";
-import { writeAll } from "../system/write_all.ts";
+import { writeAll } from "../system/atomic_file.ts";
 import {
   type ChunkRecord,
   type Cursor,

@@ -1,16 +1,18 @@
 import type { TaskContext } from "../tasks/task_type.ts";
 import { runApt } from "./apt.ts";
 import { installedPackages } from "./apt_list.ts";
-import { aptLocks } from "./apt_locks.ts";
 import { parseRequest, refuseUnknown } from "./apt_names.ts";
 import { searchPackages } from "./apt_search.ts";
-import type { ChangeRequest } from "./change_request.ts";
-import { changesBetween } from "./changes.ts";
-import { auditDpkg } from "./dpkg_audit.ts";
-import { presentIn, readDpkg } from "./dpkg.ts";
-import { whenUnlocked } from "./lock_patience.ts";
-import type { ChangeEnd, PackageManager } from "./package_manager.ts";
-import { needsApt, queriesOf } from "./query.ts";
+import {
+  type ChangeEnd,
+  type ChangeRequest,
+  changesBetween,
+  type PackageManager,
+} from "./package_manager.ts";
+import { auditDpkg, presentIn, readDpkg } from "./dpkg.ts";
+import { type Locks, whenUnlocked } from "./lock_patience.ts";
+import { needsApt, queriesOf, type Query } from "./query.ts";
+import { join } from "@std/path";
 
 /** dpkg and apt. What is cut short here can be completed: `dpkg --configure -a`. */
 export const APT: PackageManager = {
@@ -43,4 +45,17 @@ async function change(
       return changesBetween(presentIn(before), presentIn(await readDpkg(query) ?? before));
     },
   };
+}
+
+/** What dpkg and apt hold while they change packages. */
+const DPKG_LOCKS = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
+/** Where apt keeps what it downloads and its lists: somebody who holds these is at a download. */
+const FOLDERS = ["Dir::Cache::archives", "Dir::State::lists"];
+
+/** Every lock that apt takes: apt itself fails on those of its folders at once. */
+export async function aptLocks(query: Query): Promise<Locks> {
+  const asked = FOLDERS.flatMap((key, index) => [`F${index}`, `${key}/d`]);
+  const { stdout } = await query("apt-config", "shell", ...asked);
+  const folders = Array.from(stdout.matchAll(/^F\d='(.*)'$/gm), ([, folder = ""]) => folder);
+  return { what: "dpkg", paths: [...DPKG_LOCKS, ...folders.map((folder) => join(folder, "lock"))] };
 }

@@ -1,6 +1,6 @@
 import * as z from "@zod/zod";
 import { UserError } from "../system/user_error.ts";
-import { ChangePayload, type ChangeRequest, type Operation, requestOf } from "./change_request.ts";
+import { ChangePayload, type ChangeRequest, type Operation, requestOf } from "./package_manager.ts";
 import type { Query } from "./query.ts";
 
 /** Debian Policy 5.6.7, and an architecture behind it. */

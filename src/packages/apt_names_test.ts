@@ -3,7 +3,7 @@ import * as z from "@zod/zod";
 import { describeBadPayload } from "../tasks/task_type.ts";
 import { answer } from "./_test_query.ts";
 import { asArgument, parseRequest, refuseUnknown } from "./apt_names.ts";
-import type { Operation } from "./change_request.ts";
+import type { Operation } from "./package_manager.ts";
 
 const OPERATIONS: Operation[] = ["install", "remove", "purge"];
 

@@ -1,5 +1,5 @@
 import { UserError } from "../system/user_error.ts";
-import { type Found, MAX_RESULTS, type Package } from "./package_manager.ts";
+import { type Found, MAX_RESULTS, type Package, rankOf } from "./package_manager.ts";
 import { needsApt, NO_SUCH_PROGRAM, type Query } from "./query.ts";
 
 interface Hit {
@@ -21,9 +21,9 @@ export async function searchPackages(
   const patterns = words.map(literally);
   let hits = parseHits(await ask(query, "search", "--names-only", "--", ...patterns));
   // Others are in there too: those that provide such a name.
-  const byName = hits.filter((hit) => rank(hit, words) < 2).length >= MAX_RESULTS;
+  const byName = hits.filter((hit) => rankOf(hit, words) < 2).length >= MAX_RESULTS;
   if (!byName) hits = parseHits(await ask(query, "search", "--", ...patterns));
-  const ranked = hits.sort((a, b) => rank(a, words) - rank(b, words)).slice(0, MAX_RESULTS);
+  const ranked = hits.sort((a, b) => rankOf(a, words) - rankOf(b, words)).slice(0, MAX_RESULTS);
   if (ranked.length === 0) return { found: 0, byName, results: [] };
   const names = ranked.map(({ name }) => name);
   const records = parseRecords(await ask(query, "show", "--no-all-versions", "--", ...names));
@@ -52,11 +52,6 @@ function parseHits(text: string): Hit[] {
     name,
     description,
   }));
-}
-
-function rank({ name }: Hit, words: string[]): number {
-  if (words.some((word) => word.toLowerCase() === name)) return 0;
-  return words.every((word) => name.includes(word.toLowerCase())) ? 1 : 2;
 }
 
 /** The records of `apt-cache show` by name, and by `name:architecture` for foreign ones. */

@@ -1,10 +1,11 @@
 import { findTaskProcesses } from "../hosts/process_table.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import { holderAmong } from "./lock_patience.ts";
-import { PLAIN, queriesOf } from "./query.ts";
-import { failedScripts } from "./rpm_audit.ts";
-import { rpmLocks, transactionLock } from "./rpm_locks.ts";
+import { PLAIN, queriesOf, type Query } from "./query.ts";
+import { failedScripts, rpmLocks, transactionLock } from "./rpm_database.ts";
 import { runManager } from "./run_manager.ts";
+import { UserError } from "../system/user_error.ts";
+import { type Found, MAX_RESULTS, type Package, rankOf } from "./package_manager.ts";
 
 /** So much is told as the reason. */
 const MAX_REASON = 1_000;
@@ -83,4 +84,39 @@ export function reasonsOf(stdout: string, stderr: string): string {
   const leftOut = Array.from(stdout.matchAll(LEFT_OUT), ([line]) => line);
   return [...leftOut, stderr.replace(NO_REASONS, "")].join(" ").replace(/\s+/g, " ").trim()
     .slice(-MAX_REASON);
+}
+
+/** dnf 5 ends no record by itself, dnf 4 ends each with one more newline: empty lines are left out. */
+const FORMAT = ["%{name}", "%{evr}", "%{arch}", "%{summary}"].join("\t") + "\n";
+/** A question, about a key for instance, is answered with no. */
+const ASK = ["--assumeno", "-q", "repoquery", "--latest-limit=1", "--queryformat", FORMAT];
+
+/**
+ * Searches what can be installed: dnf tells the newest version of everything, in a format of its own
+ * for programs, and the words are looked for here, in names and summaries. What dnf has in its cache
+ * is believed, however old it is, as with apt; only where it has none does it ask the repositories.
+ *
+ * @throws {UserError} if dnf fails.
+ */
+export async function searchDnf(words: string[], query: Query, dnf: string): Promise<Found> {
+  const cached = await query(dnf, "--cacheonly", ...ASK);
+  const isCached = cached.exitCode === 0 && cached.stdout.trim() !== "";
+  const { exitCode, stdout, stderr } = isCached ? cached : await query(dnf, ...ASK);
+  if (exitCode !== 0) throw new UserError(`${dnf} repoquery failed: ${reasonsOf("", stderr)}`);
+  const low = words.map((word) => word.toLowerCase());
+  const hits = parse(stdout).filter(({ name, description }) => {
+    const text = `${name}\n${description}`.toLowerCase();
+    return low.every((word) => text.includes(word));
+  });
+  const ranked = hits.sort((a, b) => rankOf(a, low) - rankOf(b, low));
+  return { found: hits.length, byName: false, results: ranked.slice(0, MAX_RESULTS) };
+}
+
+function parse(text: string): Package[] {
+  return text.split("\n").flatMap((line) => {
+    const [name, evr, architecture, ...summary] = line.split("\t");
+    if (!name || evr === undefined || architecture === undefined) return [];
+    const version = evr.replace(/^0:/, "");
+    return [{ name, version, architecture, description: summary.join(" ") }];
+  });
 }

@@ -1,15 +1,15 @@
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
-import type { ChangeRequest } from "./change_request.ts";
-import { changesBetween } from "./changes.ts";
-import { runDnf } from "./dnf.ts";
-import { searchDnf } from "./dnf_search.ts";
+import {
+  type ChangeEnd,
+  type ChangeRequest,
+  changesBetween,
+  type PackageManager,
+} from "./package_manager.ts";
+import { runDnf, searchDnf } from "./dnf.ts";
 import { whenUnlocked } from "./lock_patience.ts";
-import type { ChangeEnd, PackageManager } from "./package_manager.ts";
 import { queriesOf } from "./query.ts";
-import { auditRpm, scriptsSentence } from "./rpm_audit.ts";
-import { readRpm, type RpmRecord } from "./rpm_database.ts";
-import { rpmLocks } from "./rpm_locks.ts";
+import { auditRpm, readRpm, rpmLocks, type RpmRecord, scriptsSentence } from "./rpm_database.ts";
 import { installedAs, parseRpmRequest } from "./rpm_names.ts";
 
 /** How long dnf may take behind a transaction, or to leave before one: for its own records, plugins. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { reasonsOf } from "./dnf.ts";
-import { failedScripts, scriptsSentence } from "./rpm_audit.ts";
+import { failedScripts, scriptsSentence } from "./rpm_database.ts";
 
 Deno.test("dnf's reasons are told in one line, without its progress and its advice", () => {
   const dnf5 = "Updating and loading repositories:\nRepositories loaded.\n" +

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { answer } from "./_test_query.ts";
-import { auditDpkg } from "./dpkg_audit.ts";
-import type { DpkgRecord } from "./dpkg.ts";
+import { auditDpkg, type DpkgRecord } from "./dpkg.ts";
 
 function record(name: string, status: string): DpkgRecord {
   return { id: name, name, version: "1", status, architecture: "all", description: "" };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DpkgSnapshot } from "./dpkg_snapshot.ts";
+import { DpkgSnapshot } from "./apt.ts";
 
 const RECORD = "installed\tbase\tbase\t1.0\tall\tA base";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answer } from "./_test_query.ts";
-import { changesBetween } from "./changes.ts";
+import { changesBetween } from "./package_manager.ts";
 import { type DpkgRecord, presentIn, readDpkg } from "./dpkg.ts";
 
 function record(id: string, version: string, status = "installed"): DpkgRecord {

@@ -4,12 +4,16 @@ import type { Mutex } from "../system/mutex.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "../tasks/task_type.ts";
-import { afterAll, AUDIT_MS } from "./after_all.ts";
-import type { ChangeRequest, Operation } from "./change_request.ts";
-import type { Change } from "./changes.ts";
+import { afterAll, AUDIT_MS, queriesOf, type Query } from "./query.ts";
+import type {
+  Change,
+  ChangeEnd,
+  ChangeRequest,
+  Found,
+  Operation,
+  PackageManager,
+} from "./package_manager.ts";
 import { findManager } from "./find_manager.ts";
-import type { ChangeEnd, Found, PackageManager } from "./package_manager.ts";
-import { queriesOf, type Query } from "./query.ts";
 
 /** How long a search may take, in milliseconds; package managers have no limit of their own. */
 const LIMIT_MS = 30_000;

@@ -1,6 +1,8 @@
 import { linesOf } from "../logs/log_entries.ts";
-import { UserError } from "../system/user_error.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
+import { isTimeout } from "../system/deadline.ts";
+import { TimeLimit } from "../system/stall.ts";
 
 /** What a program that was asked something had to say. */
 export interface Answer {
@@ -37,4 +39,29 @@ export function queriesOf(context: TaskContext): Query {
 /** What is told where there is no dpkg or no apt. */
 export function needsApt(): UserError {
   return new UserError("package tasks need dpkg and apt, or rpm and dnf");
+}
+
+/** How long one look at what there is may take, in milliseconds. */
+const LOOK_MS = 10_000;
+/** How long a look for all that is broken may take, in milliseconds: dnf is asked twice, rpm often. */
+export const AUDIT_MS = 60_000;
+
+/**
+ * Looks at something after a change, although the task may have been told to end, but not for ever.
+ * What cannot be looked at is undefined, and the log says so: it takes nothing from what is known.
+ */
+export async function afterAll<T>(
+  context: TaskContext,
+  what: string,
+  look: (query: Query) => Promise<T>,
+  limitMs: number = LOOK_MS,
+): Promise<T | undefined> {
+  using limit = new TimeLimit(limitMs);
+  try {
+    return await look(queriesOf({ ...context, signal: limit.signal }));
+  } catch (error) {
+    const reason = isTimeout(error) ? `more than ${limitMs / 1_000} s` : messageOf(error);
+    await context.onLines("system", `[${what} could not be looked at: ${reason}]\n`);
+    return undefined;
+  }
 }

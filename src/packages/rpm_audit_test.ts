@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answer } from "./_test_query.ts";
-import { auditRpm } from "./rpm_audit.ts";
+import { auditRpm } from "./rpm_database.ts";
 
 /** What is said when dnf's checks of duplicates and of dependencies answer so. */
 async function audited(duplicates: string, dependencies: string) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answer } from "./_test_query.ts";
-import { changesBetween } from "./changes.ts";
+import { changesBetween } from "./package_manager.ts";
 import { parseRpm, readRpm } from "./rpm_database.ts";
 
 Deno.test("a line of rpm is a package: its epoch is told unless it is 0, keys are none", () => {

@@ -1,5 +1,5 @@
 import * as z from "@zod/zod";
-import { ChangePayload, type ChangeRequest, type Operation, requestOf } from "./change_request.ts";
+import { ChangePayload, type ChangeRequest, type Operation, requestOf } from "./package_manager.ts";
 import type { RpmRecord } from "./rpm_database.ts";
 
 /** What rpm calls a package, an architecture or a version behind it; no file name is longer. */

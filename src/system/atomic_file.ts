@@ -2,7 +2,6 @@ import { open } from "node:fs/promises";
 import { basename, dirname, join } from "@std/path";
 import { Mutex } from "./mutex.ts";
 import { chase, isRoot, lookAtNow, trustedOwners } from "./trust.ts";
-import { writeAll, writeAllNow } from "./write_all.ts";
 
 /** So much the system takes without a wait for the disk. */
 const AT_ONCE_BYTES = 64 * 1024;
@@ -216,4 +215,20 @@ function syncFolders(folder: string): Promise<void> {
 
 function openToRead(path: string): Deno.FsFile {
   return Deno.openSync(path);
+}
+
+/** Writes all of the bytes, in as many parts as it takes. */
+export async function writeAll(
+  sink: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await sink.write(bytes.subarray(at));
+}
+
+/** The same at once, for what the system takes into its memory: to wait costs ten times as much. */
+export function writeAllNow(
+  sink: { writeSync(bytes: Uint8Array): number },
+  bytes: Uint8Array,
+): void {
+  for (let at = 0; at < bytes.length;) at += sink.writeSync(bytes.subarray(at));
 }

@@ -1,6 +1,5 @@
 import { dirname } from "@std/path";
-import { writeAll } from "./write_all.ts";
-import { makeFolder } from "./atomic_file.ts";
+import { makeFolder, writeAll } from "./atomic_file.ts";
 import { openOwn, readOwn } from "./own_file.ts";
 
 /** One block of every common file system: where a part of it can be written, all of it can. */

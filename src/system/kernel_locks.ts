@@ -1,4 +1,5 @@
 import { cString, openLibc, readKernelFile } from "./libc.ts";
+import { retry, RetryError } from "@std/async";
 
 /** A process that holds a lock. */
 export interface Holder {
@@ -80,5 +81,31 @@ function nameOf(pid: number, kernel: LockSource): string {
     return kernel.read(`/proc/${pid}/comm`).trimEnd();
   } catch {
     return "";
+  }
+}
+
+/** Somebody else has a lock. */
+export class HeldError extends Error {}
+
+/**
+ * Takes a lock, every `pauseMs` anew while `take` throws a {@linkcode HeldError}.
+ *
+ * @throws that error after `limitMs`, and whatever else `take` throws at once.
+ */
+export async function whileHeld<T>(
+  take: () => Promise<T>,
+  pauseMs: number,
+  limitMs: number,
+): Promise<T> {
+  try {
+    return await retry(take, {
+      minTimeout: pauseMs,
+      multiplier: 1,
+      jitter: 0,
+      maxAttempts: Math.floor(limitMs / pauseMs) + 1,
+      isRetriable: (error) => error instanceof HeldError,
+    });
+  } catch (error) {
+    throw error instanceof RetryError ? error.cause : error;
   }
 }

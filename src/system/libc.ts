@@ -1,6 +1,6 @@
 /**
  * Every function of the C library that the agent calls, and the one place that opens it (but for the
- * worker of bounded_exit.ts). Deno's own
+ * worker of cli/run.ts). Deno's own
  * operations come first: this is for what they do not reach. A module wraps the functions that it
  * needs, under names of its own, and passes every result that may be -1 through {@linkcode Libc.check}.
  *
@@ -120,6 +120,12 @@ export function openLibc(): Libc {
 
 /** Of `open` and its like: keeps the descriptor out of all children. */
 export const O_CLOEXEC = 0o2000000;
+/** Of `open` and its like: to write, and nothing else. */
+export const O_WRONLY = 1;
+/** Of `open` and its like: folders alone; and what is no link itself. */
+export const [O_DIRECTORY, O_NOFOLLOW]: readonly [number, number] = Deno.build.arch === "aarch64"
+  ? [0o40000, 0o100000]
+  : [0o200000, 0o400000];
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 
@@ -244,4 +250,28 @@ function lastError(symbols: Library["symbols"], call: string): LibcError {
   const text = symbols.strerror(errno);
   const reason = text ? Deno.UnsafePointerView.getCString(text) : `errno ${errno}`;
   return new LibcError(call, errno, reason);
+}
+
+const KEEP_SIZE = 1;
+const PUNCH_HOLE = 2;
+
+/**
+ * Gives the blocks of a part of a file back to the disk: it reads as zeros then, and the rest stays
+ * where it is. False where the file system, or a machine without a C library, cannot.
+ */
+export function punchHole(path: string, from: number, to: number): boolean {
+  try {
+    using libc = openLibc();
+    const { symbols, check } = libc;
+    const fd = check(symbols.open(cString(path), O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0), path);
+    try {
+      const length = BigInt(to - from);
+      check(symbols.fallocate(fd, KEEP_SIZE | PUNCH_HOLE, BigInt(from), length), path);
+      return true;
+    } finally {
+      symbols.close(fd);
+    }
+  } catch {
+    return false;
+  }
 }

@@ -1,5 +1,5 @@
 import { settlesWithin } from "./deadline.ts";
-import { writeAll } from "./write_all.ts";
+import { writeAll } from "./atomic_file.ts";
 
 /** So much may wait to be written, in UTF-16 units. */
 const MAX_WAITING = 1024 * 1024;

@@ -1,5 +1,4 @@
-import { localTime } from "./local_time.ts";
-import { visible } from "./visible.ts";
+import { localTime, visible } from "./text.ts";
 
 /** How much is logged: each level includes those to its right. */
 export type LogLevel = "debug" | "info" | "warn" | "error";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { localTime } from "./local_time.ts";
+import { localTime } from "./text.ts";
 import { Logger, type LoggerOptions, type LogLevel } from "./logger.ts";
 
 const NOW = new Date("2025-03-04T05:06:07.089Z");

@@ -1,16 +1,20 @@
 import { basename, dirname } from "@std/path";
 import { tempName } from "./atomic_file.ts";
-import { cString, type Libc, O_CLOEXEC, openLibc } from "./libc.ts";
+import {
+  cString,
+  type Libc,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_WRONLY,
+  openLibc,
+} from "./libc.ts";
 import { chase } from "./trust.ts";
 
 const O_RDONLY = 0;
-const O_WRONLY = 1;
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_NONBLOCK = 0o4000;
-const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64"
-  ? [0o40000, 0o100000]
-  : [0o200000, 0o400000];
 const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC = 0x7ff;

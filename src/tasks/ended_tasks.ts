@@ -1,9 +1,8 @@
 import * as z from "@zod/zod";
 import { Completion } from "../control_plane/schemas.ts";
-import { writeFileAtomic } from "../system/atomic_file.ts";
+import { writeAllNow, writeFileAtomic } from "../system/atomic_file.ts";
 import { Mutex } from "../system/mutex.ts";
 import { NotOwnError, openOwnSync, readOwn } from "../system/own_file.ts";
-import { writeAllNow } from "../system/write_all.ts";
 
 /** How many are remembered at most; the file may hold twice as many between two clean-ups. */
 const MAX_REMEMBERED = 10_000;

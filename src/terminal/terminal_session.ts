@@ -6,7 +6,7 @@ import { isTimeout } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { judgeAfter, TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
-import { visible } from "../system/visible.ts";
+import { visible } from "../system/text.ts";
 import { type Acknowledgements, Delivery, OutputRefusedError } from "./delivery.ts";
 import { OutputBuffer } from "./flow.ts";
 import type { PtyMode } from "./modes.ts";

@@ -1,3 +1,4 @@
+import { jsonOf } from "../system/text.ts";
 import { abortable, delay } from "@std/async";
 import { type Machine, must } from "../install/machine.ts";
 import type { Step } from "../install/steps.ts";
@@ -108,17 +109,9 @@ async function servingPid(
   const { ask = askAgent } = options;
   const asked = await ask(options.sockets, "/status", 5_000);
   if (asked.outcome !== "answered" || !asked.ok) return "the agent does not answer on its socket";
-  const status = AgentStatus.pick({ version: true, pid: true }).safeParse(parse(asked.text));
+  const status = AgentStatus.pick({ version: true, pid: true }).safeParse(jsonOf(asked.text));
   if (!status.success) return "the agent's answer cannot be read";
   const { version, pid } = status.data;
   if (version !== options.version) return `version ${version} runs`;
   return pid === state.pid ? pid : `process ${pid} serves in place of the service's`;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

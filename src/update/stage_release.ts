@@ -1,3 +1,4 @@
+import { jsonOf } from "../system/text.ts";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
 import { must } from "../install/machine.ts";
@@ -75,9 +76,5 @@ const ARCHITECTURE = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
 
 async function versionOf({ program }: Release, run: RunTool): Promise<string> {
   const text = await must(run, program, "version", "--json");
-  try {
-    return Version.parse(JSON.parse(text)).version;
-  } catch {
-    return "unknown";
-  }
+  return Version.safeParse(jsonOf(text)).data?.version ?? "unknown";
 }

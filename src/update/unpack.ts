@@ -1,6 +1,6 @@
 import { dirname, join } from "@std/path";
 import { messageOf, UserError } from "../system/user_error.ts";
-import { writeAll } from "../system/write_all.ts";
+import { writeAll } from "../system/atomic_file.ts";
 
 const BLOCK = 512;
 /** No release holds more, in bytes and in entries. */

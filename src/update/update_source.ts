@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { whyNotReached } from "../control_plane/http.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { UserError } from "../system/user_error.ts";
-import { writeAll } from "../system/write_all.ts";
+import { writeAll } from "../system/atomic_file.ts";
 
 /** The longest that one file may take, in milliseconds. */
 const FILE_LIMIT_MS = 10 * 60_000;

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 
 Deno.test("times are shown in the reader's zone, which is named", async () => {
-  const script = `import { localTime } from ${
-    JSON.stringify(import.meta.resolve("./local_time.ts"))
-  };
+  const script = `import { localTime } from ${JSON.stringify(import.meta.resolve("./text.ts"))};
     console.log(localTime("2026-01-02T23:30:00.9Z"), localTime(new Date(0)));`;
   const zones = {
     "UTC": "2026-01-02 23:30:00 UTC 1970-01-01 00:00:00 UTC",

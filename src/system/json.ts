@@ -1,8 +1,0 @@
-/** The value that a text holds as JSON; undefined if it holds none. */
-export function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "@std/path";
-import { socketPaths } from "../src/health/socket_path.ts";
+import { socketPaths } from "../src/health/status_client.ts";
 import { AgentProcess, Fleet } from "./_agent.ts";
 import { Desk, type Said } from "./_cli.ts";
 import { eventually, PATIENCE_MS } from "./_processes.ts";

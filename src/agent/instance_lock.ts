@@ -119,7 +119,7 @@ async function tryForAWhile(file: Deno.FsFile): Promise<boolean> {
 }
 
 /** How often it is looked, in milliseconds. */
-const LOOK_MS = 5_000;
+const WATCH_MS = 5_000;
 
 /**
  * Looks every few seconds whether the state folder is still this agent's; `onLost` hears once in a
@@ -129,7 +129,7 @@ export function watchState(
   lock: StateLock,
   onLost: (problem: string) => void,
   logger: Logger,
-  intervalMs = LOOK_MS,
+  intervalMs = WATCH_MS,
 ): Disposable {
   return repeat(async (signal) => {
     await delay(intervalMs, { signal });

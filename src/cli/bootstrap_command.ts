@@ -1,5 +1,5 @@
 import { loadConfig, type LoadedConfig, type ReadEnv, saveConfig } from "../config/mod.ts";
-import { requireOwnState } from "../identity/own_state.ts";
+import { requireOwnState } from "../identity/known_identity.ts";
 import { enrollment } from "../install/enroll_step.ts";
 import { controlPlane } from "../install/install_preflight.ts";
 import { keepFile } from "../install/kept_file.ts";

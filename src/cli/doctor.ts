@@ -1,6 +1,5 @@
-import { allChecks } from "../doctor/checks.ts";
-import { findingText, summarize, summaryText } from "../doctor/findings_report.ts";
-import { type NamedFinding, runChecks } from "../doctor/run_checks.ts";
+import { allChecks, runChecks } from "../doctor/run_checks.ts";
+import { findingText, type NamedFinding, summarize, summaryText } from "../doctor/check.ts";
 import { thisMachine } from "../doctor/check_context.ts";
 import { shieldDescriptors } from "../system/inherited_descriptors.ts";
 import { showsColors } from "../system/text.ts";

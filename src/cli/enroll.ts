@@ -10,10 +10,9 @@ import {
   initiateEnrollment,
   type WaitingReport,
 } from "../identity/enrollment.ts";
-import { knownIdentity } from "../identity/known_identity.ts";
+import { knownIdentity, requireOwnState } from "../identity/known_identity.ts";
 import { readNodeFacts } from "../identity/location.ts";
-import { requireOwnState } from "../identity/own_state.ts";
-import { findPackage } from "../install/packaged.ts";
+import { findPackage } from "../install/release.ts";
 import { hostnameForEnrollment } from "../system/host_facts.ts";
 import { oneLine } from "../system/text.ts";
 import { INSTALLED } from "../system/paths.ts";

@@ -13,7 +13,7 @@ import {
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
-import { knownIdentity } from "../identity/known_identity.ts";
+import { knownIdentity, requireOwnState } from "../identity/known_identity.ts";
 import { HealthMonitor } from "../health/health_monitor.ts";
 import { shieldDescriptors } from "../system/inherited_descriptors.ts";
 import { readHostFacts } from "../system/host_facts.ts";
@@ -22,7 +22,6 @@ import { showsColors } from "../system/text.ts";
 import { runUnderReaper } from "../system/reaper.ts";
 import { LogSink } from "../system/log_sink.ts";
 import { UserError } from "../system/user_error.ts";
-import { requireOwnState } from "../identity/own_state.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { PROGRAM } from "./output.ts";

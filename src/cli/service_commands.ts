@@ -1,7 +1,6 @@
 import { loadConfig, type ReadEnv } from "../config/mod.ts";
 import { requireControlPlane } from "../control_plane/api_answer.ts";
-import { socketPaths } from "../health/socket_path.ts";
-import { askAgent } from "../health/status_client.ts";
+import { askAgent, socketPaths } from "../health/status_client.ts";
 import { INSTALLED, SERVICE } from "../system/paths.ts";
 import { type ServiceState, serviceState } from "../system/systemd.ts";
 import { type RunTool, runTool } from "../system/tool.ts";

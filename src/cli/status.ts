@@ -8,9 +8,8 @@ import {
 import { connect } from "../control_plane/connect.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { AgentStatus } from "../health/agent_status.ts";
-import { askAgent, type Asked } from "../health/status_client.ts";
-import type { Page } from "../health/pages.ts";
-import { socketPaths } from "../health/socket_path.ts";
+import { askAgent, type Asked, socketPaths } from "../health/status_client.ts";
+import type { Page } from "../health/http_listener.ts";
 import { preflight } from "../realtime/probe.ts";
 import { jsonOf, showsColors } from "../system/text.ts";
 import { INSTALLED } from "../system/paths.ts";

@@ -1,7 +1,6 @@
 import { join, resolve } from "@std/path";
 import { AgentStatus } from "../health/agent_status.ts";
-import { askAgent } from "../health/status_client.ts";
-import { socketPaths } from "../health/socket_path.ts";
+import { askAgent, socketPaths } from "../health/status_client.ts";
 import { NAME } from "../system/paths.ts";
 import { VERSION } from "../system/version.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";

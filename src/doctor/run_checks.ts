@@ -1,7 +1,18 @@
 import { abortable } from "@std/async";
 import { settlesWithin } from "../system/deadline.ts";
 import { TimeLimit } from "../system/stall.ts";
-import { type Check, failureOf, type Finding, skip } from "./check.ts";
+import { type Check, failureOf, type Finding, type NamedFinding, skip } from "./check.ts";
+import { accountChecks } from "./account_checks.ts";
+import { apiChecks, socketChecks } from "./api_checks.ts";
+import { configChecks } from "./config_checks.ts";
+import { fileModeChecks } from "./file_modes.ts";
+import { instanceChecks } from "./instance_check.ts";
+import { machineChecks } from "./machine_checks.ts";
+import { orphanChecks } from "./orphan_check.ts";
+import { routeChecks } from "./route_checks.ts";
+import { storageChecks } from "./storage_checks.ts";
+import type { CheckContext } from "./check_context.ts";
+import { tlsChecks } from "./tls_check.ts";
 
 /** How long a check may take unless it says otherwise, in milliseconds. */
 const CHECK_LIMIT_MS = 5_000;
@@ -9,12 +20,6 @@ const CHECK_LIMIT_MS = 5_000;
 const TOTAL_LIMIT_MS = 15_000;
 /** How long a check that is ended may take to end what it has started, in milliseconds. */
 const LEAVE_MS = 500;
-
-/** A check's name and what it has found. */
-export interface NamedFinding extends Finding {
-  /** The check. */
-  check: string;
-}
 
 /** What {@linkcode runChecks} may be told. */
 export interface RunOptions {
@@ -95,4 +100,21 @@ async function runWithin(
     const fix = typeof lateFix === "function" ? await lateFix() : lateFix;
     return { status: "fail", found, ...(fix === undefined ? {} : { fix }) };
   }
+}
+
+/** Everything that doctor looks at, in the order in which it is told. */
+export function allChecks(context: CheckContext): Check[] {
+  return [
+    ...configChecks(context),
+    ...fileModeChecks(context),
+    ...routeChecks(context),
+    ...tlsChecks(context),
+    ...apiChecks(context),
+    ...socketChecks(context),
+    ...instanceChecks(context),
+    ...storageChecks(context),
+    ...accountChecks(context),
+    ...machineChecks(context),
+    ...orphanChecks(),
+  ];
 }

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { UserError } from "../system/user_error.ts";
 import { machine, tools } from "./_test_context.ts";
-import { allChecks } from "./checks.ts";
-import { type Check, fail, ok, skip, warn } from "./check.ts";
-import { findingText, summarize, summaryText } from "./findings_report.ts";
-import { runChecks } from "./run_checks.ts";
+import { allChecks, runChecks } from "./run_checks.ts";
+import { type Check, fail, findingText, ok, skip, summarize, summaryText, warn } from "./check.ts";
 
 const never = () => new Promise<never>(() => {});
 

@@ -1,5 +1,4 @@
-import { serveOn } from "./http_listener.ts";
-import { answer, type Page, plain } from "./pages.ts";
+import { answer, type Page, plain, serveOn } from "./http_listener.ts";
 import type { HealthMonitor } from "./health_monitor.ts";
 
 const PAGES: readonly Page[] = ["/metrics", "/healthz", "/readyz"];

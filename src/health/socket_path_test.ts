@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ownSocketPath, socketPaths } from "./socket_path.ts";
+import { ownSocketPath, socketPaths } from "./status_client.ts";
 
 Deno.test("the installed agent is looked for unless another configuration is named", () => {
   const installed = "/run/noderax-agent/agent.sock";

@@ -1,7 +1,6 @@
 import { dirname, join } from "@std/path";
 import { requireOwnFolder } from "../system/trust.ts";
-import { serveOn } from "./http_listener.ts";
-import { answer, type Page } from "./pages.ts";
+import { answer, type Page, serveOn } from "./http_listener.ts";
 import type { HealthMonitor } from "./health_monitor.ts";
 
 const PAGES: readonly Page[] = ["/status", "/healthz", "/readyz", "/metrics"];

@@ -2,7 +2,7 @@ import { dirname, resolve } from "@std/path";
 import type { LoadedConfig, ReadEnv } from "../config/mod.ts";
 import { serveSocket } from "./socket_server.ts";
 import { serveMetrics } from "./metrics_server.ts";
-import { ownSocketPath } from "./socket_path.ts";
+import { ownSocketPath } from "./status_client.ts";
 import type { HealthMonitor } from "./health_monitor.ts";
 import type { Logger } from "../system/logger.ts";
 import { type Notifier, openNotifier } from "../system/notify.ts";

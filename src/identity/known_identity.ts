@@ -1,8 +1,9 @@
-import { resolve } from "@std/path";
-import type { LoadedConfig } from "../config/mod.ts";
+import { dirname, join, resolve } from "@std/path";
+import type { Config, LoadedConfig } from "../config/mod.ts";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import { UserError } from "../system/user_error.ts";
 import { readIdentity } from "./identity_file.ts";
+import { requireOwnFolder } from "../system/trust.ts";
 
 /** What of the configuration tells who this machine is, or who may know it. */
 export type IdentitySources = Pick<LoadedConfig, "config" | "path" | "sources" | "foreign">;
@@ -53,4 +54,17 @@ async function lookUp({ config }: IdentitySources): Promise<Credentials | undefi
     );
   }
   return { nodeId: stored.nodeId, agentToken: agentToken ?? stored.agentToken };
+}
+
+/**
+ * Makes sure that the state folder is this account's alone: whoever writes there has the agent run
+ * what they like, as root where it is root.
+ *
+ * @throws {UserError} that names the folder, who else may write there, and what to do.
+ */
+export async function requireOwnState({ stateFile }: Pick<Config, "stateFile">): Promise<void> {
+  const folder = dirname(stateFile);
+  for (const each of [folder, join(folder, "tasks")]) {
+    await requireOwnFolder(each, "The state folder");
+  }
 }

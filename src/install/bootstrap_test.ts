@@ -3,7 +3,7 @@ import { startControlPlane } from "../../scripts/dev/control_plane.ts";
 import { configSchema } from "../config/mod.ts";
 import { EnrollmentApi } from "../control_plane/agent_api.ts";
 import { HttpTransport } from "../control_plane/http.ts";
-import { consumeToken } from "./bootstrap.ts";
+import { consumeToken } from "./enroll_step.ts";
 
 const CONFIG = configSchema.parse({ locationManualRegion: "cellar" });
 

@@ -2,8 +2,8 @@ import { join } from "@std/path";
 import { SERVICE, SERVICE_USER } from "../system/paths.ts";
 import { isRunning, serviceState } from "../system/systemd.ts";
 import { keepFile } from "./kept_file.ts";
-import { isThere, type Machine, must, type Places } from "./machine.ts";
 import type { Step } from "./steps.ts";
+import { isThere, type Machine, must, type Places } from "./machine.ts";
 
 /** What the agent in Go had root do for it. */
 const HELPERS = [

@@ -9,8 +9,8 @@ import {
 } from "../config/mod.ts";
 import { lookAt, whoElseWrites } from "../system/trust.ts";
 import { messageOf } from "../system/user_error.ts";
+import { setFolderAside } from "./kept_file.ts";
 import type { Machine, Places } from "./machine.ts";
-import { setFolderAside } from "./set_aside.ts";
 import type { Undos } from "./steps.ts";
 
 /** No configuration is as long, in bytes. */

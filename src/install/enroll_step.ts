@@ -1,10 +1,13 @@
-import { loadConfig, type ReadEnv } from "../config/mod.ts";
+import { type Config, loadConfig, type ReadEnv } from "../config/mod.ts";
 import { type Credentials, EnrollmentApi } from "../control_plane/agent_api.ts";
 import { connect } from "../control_plane/connect.ts";
 import { completeEnrollment, type EnrollmentPlace, provePlace } from "../identity/enrollment.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
-import { consumeToken } from "./bootstrap.ts";
 import type { Step } from "./steps.ts";
+import { isTransient, RefusedError } from "../control_plane/errors.ts";
+import { readNodeFacts } from "../identity/location.ts";
+import { hostnameForEnrollment } from "../system/host_facts.ts";
+import { messageOf, UserError } from "../system/user_error.ts";
 
 /** What {@linkcode enrollment} is told. */
 export interface EnrollmentOptions {
@@ -56,4 +59,30 @@ export function enrollment({ env, warn, token, converse }: EnrollmentOptions): S
       }
     },
   };
+}
+
+/**
+ * Makes this machine a node by a bootstrap token (contract: Enrollment). It is asked once: a token
+ * whose answer was lost is used up. Throws a {@linkcode UserError} without the token.
+ */
+export async function consumeToken(
+  api: Pick<EnrollmentApi, "consume">,
+  token: string,
+  config: Config,
+): Promise<Credentials> {
+  const hostname = hostnameForEnrollment();
+  const additionalInfo = await readNodeFacts(config);
+  try {
+    return await api.consume({ token, hostname, additionalInfo });
+  } catch (cause) {
+    const reason = messageOf(cause).replaceAll(token, "***");
+    const todo = !(cause instanceof RefusedError) || isTransient(cause)
+      ? "check api_url and the network, then install again"
+      : cause.status === 409
+      ? `delete or rename the old node ${hostname} in the Noderax web app, then install again ` +
+        "with the same token"
+      : "create a new one in the Noderax web app";
+    // Its cause may hold the token.
+    throw new UserError(`The bootstrap token was refused (${reason}): ${todo}.`);
+  }
 }

@@ -5,10 +5,9 @@ import type { LoadedConfig } from "../config/mod.ts";
 import { SERVICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";
-import { refuseForeignLink } from "./program_link.ts";
+import { refuseForeignLink } from "./installed_program.ts";
 import { isThere, type Machine, must, requireOwnLife } from "./machine.ts";
-import { refuseOverPackage } from "./packaged.ts";
-import type { Release } from "./release.ts";
+import { refuseOverPackage, type Release } from "./release.ts";
 import type { Step } from "./steps.ts";
 
 /** Kept free beside the program: for the state folder, where it is on the same disk. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { TestMachine } from "./_test_machine.ts";
-import { lockInstallation } from "./installation_lock.ts";
+import { lockInstallation } from "./machine.ts";
 import { uninstallAgent } from "./uninstall.ts";
 
 Deno.test("one process at a time installs, and nothing is left of its lock", async () => {

@@ -2,10 +2,9 @@ import { join } from "@std/path";
 import { type Identity, parseIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { lookAt } from "../system/trust.ts";
 import { UserError } from "../system/user_error.ts";
-import { keepFile } from "./kept_file.ts";
-import { type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
-import { setFolderAside } from "./set_aside.ts";
+import { keepFile, setFolderAside } from "./kept_file.ts";
 import type { Step, Undos } from "./steps.ts";
+import { type Machine, modeAndOwner, must, removeAll } from "./machine.ts";
 
 /** Nobody but root can have written there; see {@linkcode modeAndOwner}. */
 const FOLDER_OF_ROOT = /^\d*[0145]{2} 0:/;

@@ -2,12 +2,18 @@ import { NAME, SERVICE, SERVICE_USER } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { messageOf } from "../system/user_error.ts";
 import { findAccount, removeAccount } from "./account.ts";
-import { removeLink } from "./program_link.ts";
-import { isThere, type Machine, must, type Places, removeAll, requireOwnLife } from "./machine.ts";
-import { refuseToRemovePackage } from "./packaged.ts";
-import { lockInstallation } from "./installation_lock.ts";
-import { newProgram, oldProgram } from "./installed_program.ts";
-import { foldersAside } from "./set_aside.ts";
+import { newProgram, oldProgram, removeLink } from "./installed_program.ts";
+import { foldersAside } from "./kept_file.ts";
+import {
+  isThere,
+  lockInstallation,
+  type Machine,
+  must,
+  type Places,
+  removeAll,
+  requireOwnLife,
+} from "./machine.ts";
+import { refuseToRemovePackage } from "./release.ts";
 
 /** What {@linkcode uninstallAgent} is told. */
 export interface UninstallOptions {

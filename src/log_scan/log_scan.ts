@@ -2,10 +2,9 @@ import { storable } from "../logs/log_entries.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { describeBadPayload, type TaskContext, type TaskType } from "../tasks/task_type.ts";
 import { NotPermittedError, type Read, readAs } from "./read.ts";
-import { LogScanRequest, PRESETS } from "./request.ts";
+import { LogScanRequest, type LogScanResult, PRESETS } from "./scan_request.ts";
 import { scanFile } from "./scan_file.ts";
 import { scanJournal } from "./scan_journal.ts";
-import type { LogScanResult } from "./scan_result.ts";
 
 /** Where the machine keeps its logs. */
 const LOG_FOLDER = "/var/log";

@@ -6,8 +6,7 @@ import { contextOf } from "../tasks/_test_task_context.ts";
 import type { TaskOutcome } from "../tasks/task_type.ts";
 import { logScanIn, scan } from "./log_scan.ts";
 import { NotPermittedError, type Read, readAs } from "./read.ts";
-import { LogScanRequest } from "./request.ts";
-import type { LogScanResult } from "./scan_result.ts";
+import { LogScanRequest, type LogScanResult } from "./scan_request.ts";
 
 const SMALL = { maxLines: 4, maxBytes: 1_000, backfillLines: 3 };
 const AS_ROOT = { runAsRoot: true, rootScope: "operational" };

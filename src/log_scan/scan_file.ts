@@ -1,8 +1,7 @@
 import { join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
-import type { Cursor, LogScanRequest } from "./request.ts";
+import type { Cursor, LogScanRequest, Scanned } from "./scan_request.ts";
 import { NotPermittedError, type Read } from "./read.ts";
-import type { Scanned } from "./scan_result.ts";
 
 const NEWLINE = 0x0a;
 

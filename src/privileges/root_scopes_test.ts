@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { operationalArgv } from "./operational.ts";
-import { Profile, refusalOf, RootScope } from "./root_scopes.ts";
+import { operationalArgv, Profile, refusalOf, RootScope } from "./root_scopes.ts";
 
 Deno.test("each profile allows what its name says, and refuses the rest in a sentence", () => {
   for (const profile of Profile.options) {

@@ -1,8 +1,13 @@
 import { resolve } from "@std/path";
 import * as z from "@zod/zod";
 import type { Command, Launch, Start } from "../privileges/launch.ts";
-import { NOT_OPERATIONAL, operationalArgv } from "../privileges/operational.ts";
-import { hasScopeAsRoot, NO_SCOPE, RootScope } from "../privileges/root_scopes.ts";
+import {
+  hasScopeAsRoot,
+  NO_SCOPE,
+  NOT_OPERATIONAL,
+  operationalArgv,
+  RootScope,
+} from "../privileges/root_scopes.ts";
 import { SudoRefusal } from "../privileges/sudo_refusal.ts";
 import type { OutputChunk } from "../hosts/host.ts";
 import { TimeLimit } from "../system/stall.ts";

@@ -5,8 +5,7 @@ import type { TaskType } from "../tasks/task_type.ts";
 import { messageOf } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
 import { requireWanted, updateOrigin } from "./may_update.ts";
-import { ReleaseVersion } from "./release_version.ts";
-import { readUpdateRecord } from "./update_record.ts";
+import { readUpdateRecord, ReleaseVersion } from "./update_record.ts";
 import { type UpdateApi, UpdateReporter } from "./update_reporter.ts";
 import { startUpdateUnit } from "./update_unit.ts";
 

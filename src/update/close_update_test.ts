@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RefusedError } from "../control_plane/errors.ts";
 import type { UpdateProgress } from "../control_plane/schemas.ts";
-import { closeUpdate, type CloseUpdateDeps } from "./close_update.ts";
+import { closeUpdate, type CloseUpdateDeps } from "./update_unit.ts";
 import { readUpdateRecord, type Update, writeUpdateRecord } from "./update_record.ts";
 
 const UNDER_WAY: Update = {

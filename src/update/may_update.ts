@@ -1,15 +1,12 @@
 import type { Config } from "../config/mod.ts";
-import type { Machine } from "../install/machine.ts";
-import { isThere } from "../install/machine.ts";
-import { findPackage } from "../install/packaged.ts";
-import { findRelease } from "../install/release.ts";
+import { isThere, type Machine } from "../install/machine.ts";
+import { findPackage, findRelease } from "../install/release.ts";
 import { serviceState } from "../system/systemd.ts";
 import { isRoot, whoElseWrites } from "../system/trust.ts";
 import { UserError } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
-import { compareVersions } from "./release_version.ts";
+import { compareVersions, type UpdateRecord } from "./update_record.ts";
 import { publicKeys } from "./signature.ts";
-import type { UpdateRecord } from "./update_record.ts";
 import type { UpdateRequest } from "./update_unit.ts";
 
 /** Files that container engines put into what they run. */

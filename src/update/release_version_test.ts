@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { compareVersions, ReleaseVersion } from "./release_version.ts";
+import { compareVersions, ReleaseVersion } from "./update_record.ts";
 
 Deno.test("versions are ordered as semantic versioning has them", () => {
   const ordered = ["1.9.9", "2.0.0-alpha", "2.0.0-alpha.1", "2.0.0-alpha.b", "2.0.0-rc.2"];

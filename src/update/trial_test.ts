@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { trialEnds } from "./trial.ts";
+import { trialEnds } from "./update_unit.ts";
 import { type Update, writeUpdateRecord } from "./update_record.ts";
 
 /** How often systemd is asked by an agent of version 2.1.0 that finds `last`, until its trial ends. */

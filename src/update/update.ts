@@ -1,8 +1,7 @@
 import type { Config } from "../config/mod.ts";
 import { UPDATE_PERCENT } from "../control_plane/schemas.ts";
-import { lockInstallation } from "../install/installation_lock.ts";
+import { lockInstallation, type Machine, removeAll } from "../install/machine.ts";
 import { oldProgram, program } from "../install/installed_program.ts";
-import { type Machine, removeAll } from "../install/machine.ts";
 import { requireSpace } from "../install/install_preflight.ts";
 import type { Release } from "../install/release.ts";
 import { runSteps, type Step } from "../install/steps.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { TestMachine } from "../install/_test_machine.ts";
-import { lockInstallation } from "../install/installation_lock.ts";
+import { lockInstallation } from "../install/machine.ts";
 import type { UpdateProgress } from "../control_plane/schemas.ts";
 import { runTool } from "../system/tool.ts";
 import { makeRelease, ReleaseKey } from "./_test_release.ts";

@@ -122,10 +122,11 @@ export function openLibc(): Libc {
 export const O_CLOEXEC = 0o2000000;
 /** Of `open` and its like: to write, and nothing else. */
 export const O_WRONLY = 1;
-/** Of `open` and its like: folders alone; and what is no link itself. */
-export const [O_DIRECTORY, O_NOFOLLOW]: readonly [number, number] = Deno.build.arch === "aarch64"
-  ? [0o40000, 0o100000]
-  : [0o200000, 0o400000];
+const IS_ARM = Deno.build.arch === "aarch64";
+/** Of `open` and its like: nothing but a folder. */
+export const O_DIRECTORY: number = IS_ARM ? 0o40000 : 0o200000;
+/** Of `open` and its like: not what a link leads to. */
+export const O_NOFOLLOW: number = IS_ARM ? 0o100000 : 0o400000;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 

@@ -150,6 +150,7 @@ export class LongLife {
       tasks: this.tasks,
       descriptors: least("descriptors"),
       threads: least("threads"),
+      poolThreads: least("poolThreads"),
       residentMib: least("residentMib"),
       files: await filesIn(this.#fleet.stateFolder),
     };

@@ -3,14 +3,19 @@ import { delay } from "@std/async";
 import type { Terminal } from "../../scripts/dev/control_plane.ts";
 import type { AgentProcess, Fleet } from "../_agent.ts";
 import { assertKept, countingCommand, seeded } from "../_chaos.ts";
-import { footprint } from "../_footprint.ts";
+import { type Footprint, footprint } from "../_footprint.ts";
 import { eventually, livingWith, outputOf } from "../_processes.ts";
 import { assertInOrder, gone, liveAgent, numbers, realtimeFleet } from "../_realtime.ts";
 import type { SmallDisk } from "../_small_disk.ts";
 import type { Proxy } from "./_proxy.ts";
+import type { Shims } from "./_shims.ts";
 
-/** By how much more an agent may hold after the storm; the runtime has up to 32 threads for files. */
-const MORE = { descriptors: 12, threads: 32, residentMib: 40 };
+/** By how much more an agent may hold after the storm. */
+const MORE = { descriptors: 12, ownThreads: 0, residentMib: 40 };
+/** So many threads for files the runtime starts by need, and keeps while they are used in turn. */
+const MAX_POOL_THREADS = 32;
+/** How far the clock may jump, in seconds. */
+const JUMPS: [number, ...number[]] = [60, -60, 3_600, -3_600, 400 * 86_400, -400 * 86_400];
 /** How many numbers a terminal prints. */
 const NUMBERS = 400;
 const SIGHT_MS = 120_000;
@@ -25,8 +30,8 @@ export interface StormOptions {
   proxy: Proxy;
   /** The disk of the agent's state, where one can be mounted. */
   disk: SmallDisk | undefined;
-  /** The library of a slow disk, where one can be made. */
-  slowDisk: string | undefined;
+  /** What makes disks slow and clocks jump, where it can be made. */
+  shims: Shims | undefined;
   /** Repeats the choices. */
   seed: number;
 }
@@ -130,13 +135,10 @@ export class Storm {
   }
 
   #spawn(): AgentProcess {
-    const { slowDisk } = this.#options;
-    const isSlow = slowDisk !== undefined && this.#machine.random() < 0.3;
+    const { shims } = this.#options;
+    const isSlow = shims !== undefined && this.#machine.random() < 0.3;
     if (isSlow) this.#note("slow disk");
-    return this.#fleet.spawnAgent({
-      SHELL: "/bin/bash",
-      ...(isSlow ? { LD_PRELOAD: slowDisk } : {}),
-    });
+    return this.#fleet.spawnAgent({ SHELL: "/bin/bash", ...shims?.env(isSlow) });
   }
 
   /** Has a fault come after a pause. */
@@ -198,6 +200,7 @@ export class Storm {
         "descriptors",
         "second agent",
         "full disk",
+        "clock",
       )
     ) {
       case "kill":
@@ -231,6 +234,8 @@ export class Storm {
         return await this.#secondAgent();
       case "full disk":
         return await this.#withoutDisk();
+      case "clock":
+        return await this.#jump();
     }
   }
 
@@ -250,6 +255,18 @@ export class Storm {
     );
     await delay(this.#machine.between(500, 3_000));
     await outputOf("prlimit", `--nofile=${soft.trim()}:`, "-p", `${pid}`);
+  }
+
+  /** The clock is wrong for a while: so wrong, perhaps, that no certificate is valid. */
+  async #jump(): Promise<void> {
+    const { shims } = this.#options;
+    if (!shims) return;
+    const seconds = this.#machine.pick(...JUMPS);
+    const forMs = this.#machine.between(1_000, 6_000);
+    this.#note("clock jump", `by ${seconds} s for ${forMs} ms`);
+    await shims.setClock(seconds);
+    await delay(forMs);
+    await shims.setClock(0);
   }
 
   /** Another one on the same state has to leave at once, and say why. */
@@ -304,6 +321,7 @@ export class Storm {
     // Where one fault follows another it can be unknown whether a frame has arrived: it goes again.
     const once = [...new Set(found)];
     if (once.length < found.length) {
+      assert(on > 0 || begun < this.#faults.begun, "a frame came twice without a fault");
       this.#note("repeated frame", `${found.length - once.length} numbers`);
     }
     if (ends !== this.#ends || terminal.status !== "closed" || terminal.endedByServer) {
@@ -372,17 +390,23 @@ export class Storm {
   async #requireSmall(): Promise<void> {
     await using fleet = await realtimeFleet();
     await using fresh = await liveAgent(fleet);
-    const before = await footprint(fresh.pid);
+    const before = await this.#holdings(fresh.pid);
     let seen = "";
     // Threads that are not used any more are given back after a while.
     await eventually("an agent that holds little", async () => {
-      const after = await footprint(this.#agent.pid);
-      const much = (["descriptors", "threads", "residentMib"] as const)
+      const after = await this.#holdings(this.#agent.pid);
+      const much = (["descriptors", "ownThreads", "residentMib"] as const)
         .filter((what) => after[what] > before[what] + MORE[what]);
       seen = much.map((what) => `${what} ${after[what]}, not ${before[what]}`).join("; ");
+      assert(after.poolThreads <= MAX_POOL_THREADS, `${after.poolThreads} threads for files`);
       return much.length === 0;
     }).catch((error) => {
       throw new Error(seen, { cause: error });
     });
+  }
+
+  async #holdings(pid: number): Promise<Footprint & { ownThreads: number }> {
+    const found = await footprint(pid);
+    return { ...found, ownThreads: found.threads - found.poolThreads };
   }
 }

@@ -1,7 +1,8 @@
 /**
  * What is released, in the worst of weathers: `deno task chaos [--source] [minutes] [seed]`. Agents
  * are killed, stopped and held still, the network between them and the control plane cuts, delays,
- * swallows, throttles, corrupts and doubles, the disk is full or slow, descriptors run out. At the end
+ * swallows, throttles, corrupts and doubles, the disk is full or slow, descriptors run out, the clock
+ * jumps. At the end
  * a ledger is looked at: no task lost, none run twice, lines in order, whole terminals, nothing left.
  * A seed that fails shows its story and runs once more, alone.
  *
@@ -16,7 +17,7 @@ import { mayMount, SmallDisk } from "../_small_disk.ts";
 import { tlsFront } from "../_tls_front.ts";
 import { tell } from "../_together.ts";
 import { Proxy } from "./_proxy.ts";
-import { slowDisk } from "./_slow_disk.ts";
+import { Shims } from "./_shims.ts";
 import { Storm } from "./_storm.ts";
 
 const DISK_KIB = 64 * 1024;
@@ -46,7 +47,9 @@ async function chaos(): Promise<boolean> {
     log_level: "debug",
     shutdown_timeout: "2s",
   });
-  const storm = new Storm({ fleet, proxy, disk, slowDisk: await slowDisk(fleet.folder), seed });
+  const shims = await Shims.make(fleet.folder);
+  if (!shims) tell("chaos: no slow disk and no clock that jumps, as there is no C compiler here");
+  const storm = new Storm({ fleet, proxy, disk, shims, seed });
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       const unmounted = disk?.[Symbol.asyncDispose]() ?? Promise.resolve();

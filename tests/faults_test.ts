@@ -12,6 +12,8 @@ const CALLS = ["/claim", "/accepted", "/started", "/logs", "/control", "/complet
 
 const QUICK = { task_poll_interval: "500ms", heartbeat_interval: "1s" };
 
+const DEEP = "[".repeat(200_000) + "]".repeat(200_000);
+
 /** What can go wrong with a call, and whether its answer is lost although it was handled. */
 const FAULTS: Record<
   string,
@@ -26,6 +28,11 @@ const FAULTS: Record<
   "an answer that never comes": { fault: { hang: "after", times: 1 }, answerLost: true },
   "an answer that is no JSON": { fault: { badJson: true }, answerLost: true },
   "a gateway's words with status 200": { fault: { status: 200, body: { statusCode: 503 } } },
+  "an answer nested 200 000 deep": { fault: { status: 200, body: DEEP } },
+  "an answer of one byte a second": {
+    fault: { drip: { everyMs: 1_000 }, times: 1 },
+    answerLost: true,
+  },
   "an empty object": { fault: { status: 200, body: {} } },
   "a page": { fault: { status: 200, body: "<html>sign in</html>" } },
   "a slow answer": { fault: { latencyMs: 600 } },

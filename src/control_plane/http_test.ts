@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
-import { isTransient, RefusedError, UnreachableError } from "./errors.ts";
+import { isTransient, RefusedError, UnreachableError, UnusableAnswerError } from "./errors.ts";
 import { type HttpCall, HttpTransport } from "./http.ts";
 import { createClient } from "./network.ts";
 
@@ -219,6 +219,16 @@ Deno.test("an answer without end fills neither memory nor time", async () => {
     while (!cancelled) await new Promise((resolve) => setTimeout(resolve, 1));
   });
   assert(sent < 100, `${sent} MiB were taken`);
+});
+
+Deno.test("an answer may be nested as deep as it likes", async () => {
+  const deep = "[".repeat(200_000) + "]".repeat(200_000);
+  await withServer(() => new Response(`{"ok":true,"more":${deep}}`), async (transport) => {
+    assert.deepEqual(await transport.call(call()), { ok: true });
+  });
+  await withServer(() => new Response(deep), async (transport) => {
+    assert(await failure(transport.call(call())) instanceof UnusableAnswerError);
+  });
 });
 
 Deno.test("of a refusal no more is read than its words can need", async () => {

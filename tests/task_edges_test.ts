@@ -19,6 +19,27 @@ Deno.test("a task that is just being started when the agent has to stop is repor
   assert.deepEqual(cp.violations, []);
 });
 
+Deno.test("a program waits at its gate until the control plane says yes, and a no ends it there", async () => {
+  await using fleet = await Fleet.start();
+  const { controlPlane: cp } = fleet;
+  await using agent = await fleet.agent();
+  const proof = join(fleet.folder, "proof");
+  const held = cp.fault({ path: "/started", hang: true });
+  const id = fleet.shell(`: >${proof}`);
+  await cp.waitFor(() => held.hits === 1, { what: "the start" });
+  await eventually("the program at its gate", async () => (await livingWith(id)).length === 1);
+  held.remove();
+  cp.cancelTask(id);
+  // The call that is held gets no answer: the next one does.
+  await cp.stop();
+  await cp.start();
+  await agent.waitForLog("task is not run");
+  await fleet.closed(id);
+  assert.deepEqual(await livingWith(id), []);
+  await assert.rejects(Deno.stat(proof), Deno.errors.NotFound);
+  assert.deepEqual(cp.violations, []);
+});
+
 Deno.test("the time limit ends with the command, whatever its background does with the output", async () => {
   await using fleet = await Fleet.start();
   const { controlPlane: cp } = fleet;

@@ -8,6 +8,8 @@ export const STALL_MS = 1_000;
 /** Sockets, pipes and the ends of children are looked at whenever the loop has nothing to do. */
 const LOOKS = 5;
 const LOOK_MS = 10;
+/** The longest that a timer can wait, in milliseconds: more than three weeks. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Waits until what has come by now has been taken in: after a standstill timers come before all that
@@ -28,11 +30,18 @@ export async function taken(signal?: AbortSignal): Promise<void> {
  * something that has come by then, for {@linkcode taken} comes first.
  */
 export function judgeAfter(limitMs: number, judge: () => void): () => void {
-  const over = new AbortController();
-  const { signal } = over;
-  const look = () => taken(signal).then(() => signal.aborted || judge());
-  void delay(limitMs, { signal }).then(look, () => {});
-  return () => over.abort();
+  // Made when it is needed, which is hardly ever: an abort costs more than all the rest.
+  let looking: AbortController | undefined;
+  const timer = setTimeout(async () => {
+    looking = new AbortController();
+    const { signal } = looking;
+    await taken(signal);
+    if (!signal.aborted) judge();
+  }, Math.min(limitMs, MAX_TIMER_MS));
+  return () => {
+    clearTimeout(timer);
+    looking?.abort();
+  };
 }
 
 /** A signal that aborts by {@linkcode judgeAfter}; to be disposed of when what it limits is over. */

@@ -10,7 +10,7 @@ import { lookUpAccounts } from "../privileges/accounts.ts";
 import { type Privileges, readLaunches } from "../privileges/privileges.ts";
 import { RootAccess } from "../privileges/root_access.ts";
 import type { Logger } from "../system/logger.ts";
-import { childHost } from "../hosts/child_host.ts";
+import { isolateTasks, type TaskIsolation } from "../hosts/task_isolation.ts";
 import { LogMemory } from "../logs/spool.ts";
 import type { HealthMonitor } from "../health/health_monitor.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
@@ -33,6 +33,7 @@ import { LocationReport } from "../identity/location_report.ts";
 import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { type StateLock, watchState } from "./instance_lock.ts";
+import { isRestart } from "./is_restart.ts";
 import { listenToSignals, type SignalHandlers, untilStopped } from "./signals.ts";
 
 /**
@@ -41,6 +42,11 @@ import { listenToSignals, type SignalHandlers, untilStopped } from "./signals.ts
  * the next start.
  */
 const REPORT_MS = 45_000;
+
+/** How long work that cannot go on without this agent may take before a restart, in milliseconds. */
+const HAND_ON_GRACE_MS = 1_500;
+/** How long all tasks together may take until the next agent can have them, in milliseconds. */
+const HAND_ON_MS = 3_000;
 
 /** How long the log may take when the agent leaves at once, in milliseconds. */
 const LAST_WORDS_MS = 200;
@@ -94,13 +100,19 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     ...launches,
     allows: (scope, signal) => rootAccess.allowsNow(scope, signal),
   };
+  using isolation = await isolateTasks({
+    ...{ wanted: config.taskIsolation, env: options.env, logger },
+    limits: () => options.config.now,
+  });
   const { journal, unfinished } = await TaskJournal.open(
     join(folder, "tasks"),
     logger,
     (why) => options.health.diskRefused(why),
   );
 
-  const agent = new Agent({ ...options, transport, journal, privileges, rootAccess });
+  const agent = new Agent({
+    ...{ ...options, transport, journal, privileges, rootAccess, isolation },
+  });
   using _signals = listenToSignals(agent);
   using _guard = guardProcess(logger);
   using _watch = watchState(options.state, (problem) => agent.onStateLost(problem), logger);
@@ -141,6 +153,7 @@ interface AgentParts extends AgentOptions {
   journal: TaskJournal;
   privileges: Privileges;
   rootAccess: RootAccess;
+  isolation: TaskIsolation;
 }
 
 /** The services of a running agent, and what signals do to them. */
@@ -151,6 +164,8 @@ class Agent implements SignalHandlers {
   readonly #stopping = new AbortController();
   /** Why the state folder is not this agent's any more. */
   lost: string | undefined;
+  /** Whether another agent is to come at once: known once this one is told to stop. */
+  #isRestart: Promise<boolean> = Promise.resolve(false);
   #realtimeServices: RealtimeServices | undefined;
 
   constructor(parts: AgentParts) {
@@ -162,7 +177,7 @@ class Agent implements SignalHandlers {
     this.tasks = new TaskManager({
       ...parts,
       api: this.#api,
-      host: childHost,
+      host: parts.isolation.host,
       types: new Map([...TASK_TYPES, ["agent.update", this.#agentUpdate()]]),
       secrets: [identity.agentToken, ...enrollmentToken ? [enrollmentToken] : []],
       defaultLimitMs: () => this.#config.taskTimeoutMs,
@@ -205,6 +220,7 @@ class Agent implements SignalHandlers {
   }
 
   onStop(signal: string): void {
+    this.#isRestart = isRestart(signal, this.#parts.isolation.manager);
     this.#parts.logger.info("stopping", { signal, tasks: this.tasks.count });
     this.#parts.health.enter("stopping");
     this.tasks.dropPushed();
@@ -322,6 +338,10 @@ class Agent implements SignalHandlers {
 
   /** Lets tasks finish, then ends them, then lets them be reported; each for a limited time. */
   async #drainTasks(): Promise<void> {
+    if (await this.#isRestart && this.#parts.isolation.outlivesAgent) {
+      await this.tasks.leaveAll(HAND_ON_GRACE_MS);
+      return void await settlesWithin(this.tasks.idle(), HAND_ON_MS);
+    }
     if (await settlesWithin(this.tasks.idle(), this.#config.shutdownTimeoutMs)) return;
     this.tasks.endAll({ kind: "stopping" });
     await settlesWithin(this.tasks.idle(), REPORT_MS);

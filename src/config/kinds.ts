@@ -40,6 +40,21 @@ export function size(min: number, max: number): Kind<number> {
   };
 }
 
+/** A part of the machine's memory, such as "80%", or a size. */
+export const memoryBound: Kind<string> = {
+  allowed: 'a part of the memory such as "80%", or a size from 16MiB such as "2GiB"',
+  example: "80%",
+  schema: z.string().trim().refine((text) => bytesOfBound(text, 2 ** 40) !== undefined),
+};
+
+/** A {@linkcode memoryBound} in bytes, on a machine with so many; undefined for none. */
+export function bytesOfBound(bound: string, totalBytes: number): number | undefined {
+  const percent = Number(/^(\d{1,3})%$/.exec(bound)?.[1] ?? 0);
+  if (percent > 0) return percent > 100 ? undefined : Math.floor(totalBytes * percent / 100);
+  const bytes = parseSize(bound) ?? 0;
+  return bytes < 2 ** 24 ? undefined : bytes;
+}
+
 const numeral = z.union([
   z.number(),
   z.string().trim().regex(/^-?\d+(\.\d+)?$/).transform(Number),

@@ -3,7 +3,14 @@
  *
  * @module
  */
-export { filePath, flag, formatDuration, LOG_LEVELS, parseDuration } from "./kinds.ts";
+export {
+  bytesOfBound,
+  filePath,
+  flag,
+  formatDuration,
+  LOG_LEVELS,
+  parseDuration,
+} from "./kinds.ts";
 export {
   type ConfigSource,
   inspectConfig,

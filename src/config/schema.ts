@@ -10,6 +10,7 @@ import {
   label,
   logLevel,
   loopbackAddress,
+  memoryBound,
   oneOf,
   publicKeyText,
   releaseSource,
@@ -153,6 +154,25 @@ export const configSchema = z.object({
     key: "max_tasks",
     env: ["NODERAX_MAX_TASKS", "MAX_TASKS"],
     doc: "How many tasks may be unfinished before no further one is claimed; 0 for no limit.",
+  }),
+  taskIsolation: key(oneOf("auto", "unit", "child"), "child", {
+    key: "task_isolation",
+    needsRestart: true,
+    doc:
+      'Where tasks run: each in a unit of systemd\'s ("unit"), as children of the agent ("child"), or in units where systemd runs the machine and the agent as root ("auto").',
+  }),
+  taskPidsMax: key(whole(1, 4_000_000), 4096, {
+    key: "task_pids_max",
+    doc: "How many processes and threads a task in a unit may have; one that wants more is ended.",
+  }),
+  taskMemoryMax: key(memoryBound, "80%", {
+    key: "task_memory_max",
+    doc: "How much memory a task in a unit may take; one that needs more is ended.",
+  }),
+  taskCpuWeight: key(whole(1, 10_000), 100, {
+    key: "task_cpu_weight",
+    doc:
+      "The share of the processors that a task in a unit gets where they are short; 100 is usual.",
   }),
   logMemoryLimitBytes: key(size(2 ** 20, 2 ** 40), "64MiB", {
     key: "log_memory_limit",

@@ -18,6 +18,8 @@ const KILLED: Deno.CommandStatus = { success: false, code: 128 + 9, signal: "SIG
 /** Runs programs as children of the agent; they do not outlive it. */
 export const childHost: Host = {
   start: (command) => new Promise((resolve) => resolve(startChild(command))),
+  takeUp: () => Promise.resolve("gone"),
+  release: () => Promise.resolve(),
   waitFor: awaitTaskProcesses,
   end: endTaskProcesses,
   killNow: killTaskProcessesNow,

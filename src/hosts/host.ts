@@ -1,3 +1,4 @@
+import type { OutputStore } from "../logs/task_log.ts";
 import type { ProcessGroup } from "./process_table.ts";
 
 /** What to run. */
@@ -10,12 +11,26 @@ export interface ChildOptions {
   env?: Record<string, string>;
 }
 
+/** A user's command as it is, for a host that changes users by itself. */
+export interface InUnit extends Pick<ChildOptions, "argv" | "env"> {
+  /** The user. */
+  user: { name: string; uid: number };
+}
+
 /** A program to run. */
 export interface HostCommand extends ChildOptions {
+  /** What it is, for everybody to see. */
+  description?: string;
   /** Ends the program and all that belongs to it. */
   signal: AbortSignal;
   /** For a program that must not be cut short: once `ask` has asked it to leave, it has `graceMs`. */
   askFirst?: { ask: (program: ProcessGroup) => Promise<void>; graceMs: number };
+  /** The same without what makes a child another user's: it may run in a unit. */
+  inUnit?: InUnit;
+  /** It only looks at something: no later agent wants to know how it ended. */
+  isLook?: boolean;
+  /** Where its output may be put byte by byte. */
+  store?: OutputStore;
 }
 
 /** Bytes that a program has printed; they are the reader's until it pulls the next ones. */
@@ -24,6 +39,18 @@ export interface OutputChunk {
   stream: "stdout" | "stderr";
   /** The bytes. */
   bytes: Uint8Array;
+  /** Whether they are in the command's store already. */
+  isKept?: boolean;
+}
+
+/** What a program has used; what the machine does not count is left out. */
+export interface Usage {
+  /** Time of processors, in milliseconds. */
+  cpuMs?: number;
+  /** The most memory at a time that was seen, in bytes. */
+  memoryBytes?: number;
+  /** The most processes and threads at a time that were seen. */
+  pids?: number;
 }
 
 /** How a program ended. */
@@ -51,7 +78,18 @@ export interface Program {
   readonly exited: Promise<unknown>;
   /** How it ended: resolves when its output has been read, and all that was to be ended has. */
   readonly ended: Promise<ProgramEnd>;
+  /**
+   * Lets it run on without this agent, which hears nothing more of it; undefined for one that cannot.
+   */
+  leave?(): void;
+  /** What it has used so far; undefined where nobody counts. */
+  usage?(): Promise<Usage>;
+  /** Resolves with the reason when a bound of the host has ended it, or is to end it. */
+  readonly bounded?: Promise<string>;
 }
+
+/** What became of a program that an earlier agent has started. */
+export type Found = Program | "not begun" | "gone";
 
 /** Where the programs of tasks run. */
 export interface Host {
@@ -61,6 +99,13 @@ export interface Host {
    * @throws when it cannot be started.
    */
   start(command: HostCommand): Promise<Program>;
+  /** Takes up a program that an earlier agent has left running. */
+  takeUp(
+    command: Pick<HostCommand, "taskId" | "signal" | "store">,
+    group: ProcessGroup,
+  ): Promise<Found>;
+  /** The end of a task is written down: what is kept of its program goes. */
+  release(taskId: string, group: ProcessGroup | undefined): Promise<void>;
   /** Waits until what an earlier agent has left of a task has gone, for so many milliseconds at most. */
   waitFor(taskId: string, group: ProcessGroup | undefined, limitMs: number): Promise<void>;
   /** Ends what there is of a task; resolves with the number of processes that could not be ended. */

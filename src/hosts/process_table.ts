@@ -20,6 +20,8 @@ export interface ProcessId {
 export interface ProcessGroup extends ProcessId {
   /** The boot in which those ticks are counted. */
   bootId: string;
+  /** The unit of systemd's in which the program runs, if it is in one: that alone counts then. */
+  unit?: string | undefined;
 }
 
 interface ProcessInfo extends ProcessId {

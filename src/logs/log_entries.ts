@@ -45,6 +45,7 @@ export function batchWaitMs(entries: number): number {
  */
 export class LineDecoder {
   readonly #mask: SecretMask;
+  readonly #hidden: string;
   readonly #progress: ProgressLine | undefined;
   #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #masked: MaskedStream;
@@ -56,10 +57,12 @@ export class LineDecoder {
 
   /**
    * `mask` knows the secrets; there are none by default. With `forPeople` of a line that is written
-   * over only the newest state comes out, and one that does not end is shown after some time.
+   * over only the newest state comes out, and one that does not end is shown after some time. The end
+   * of a line that is `hidden` does not come out, nor its newline.
    */
-  constructor(mask: SecretMask = new SecretMask([]), forPeople = false) {
+  constructor(mask: SecretMask = new SecretMask([]), { forPeople = false, hidden = "" } = {}) {
     this.#mask = mask;
+    this.#hidden = hidden === "" ? "" : `${mask.apply(hidden)}\n`;
     this.#masked = mask.stream();
     this.#progress = forPeople ? new ProgressLine() : undefined;
   }
@@ -116,6 +119,7 @@ export class LineDecoder {
     if (decoded === "") return "";
     let text = this.#partial + decoded.replaceAll("\0", "\ufffd");
     if (text.includes("\r\n")) text = text.replaceAll("\r\n", "\n");
+    if (this.#hidden !== "") text = text.replaceAll(this.#hidden, "");
     const end = text.lastIndexOf("\n") + 1;
     const lines = this.#wholeLines(text.slice(0, end));
     const rest = text.slice(end);

@@ -123,7 +123,7 @@ Deno.test("cutting keeps every character of random texts, and their newlines", (
 
 /** What is shown of pieces; `null` stands for the time at which an unfinished line is shown. */
 function shown(...pieces: (string | null)[]): string {
-  const decoder = new LineDecoder(undefined, true);
+  const decoder = new LineDecoder(undefined, { forPeople: true });
   return pieces.map((piece) =>
     piece === null ? decoder.show() : decoder.push(encoder.encode(piece))
   )

@@ -111,11 +111,19 @@ export class Spool implements AsyncDisposable {
     return this.#disk.waitingBytes + this.#overflow.bytes;
   }
 
-  /** Adds bytes; resolves when they are on disk, or in memory for want of a disk. */
-  append(stream: LogStream, bytes: Uint8Array, atMs: number): Promise<void> {
+  /** Where others may put the next bytes of a stream by themselves, before they are noted. */
+  placeOf(stream: LogStream): { path: string; offset: number } | undefined {
+    return this.#disk.placeOf(stream);
+  }
+
+  /**
+   * Adds bytes, or notes those that are in their place already; resolves when they are on disk, or
+   * in memory for want of a disk.
+   */
+  append(stream: LogStream, bytes: Uint8Array, atMs: number, areThere = false): Promise<void> {
     return this.#turns.take(async () => {
       const record = recordOf(stream, atMs, this.#disk.endOf(stream), bytes);
-      if (!await this.#disk.write(record, bytes)) {
+      if (!await this.#disk.write(record, bytes, areThere)) {
         const { isOpen, lines, start } = record;
         const chunk = { stream, atMs, bytes: bytes.slice(), start, isOnDisk: false, isOpen, lines };
         const { indexEnd } = this.#disk;

@@ -156,8 +156,16 @@ export class SpoolDisk {
     return cursor ?? newCursor();
   }
 
-  /** Adds bytes; false if the disk refuses. */
-  async write(record: ChunkRecord, bytes: Uint8Array): Promise<boolean> {
+  /** Where others may put the next bytes of a stream by themselves; undefined where none may grow. */
+  placeOf(stream: LogStream): { path: string; offset: number } | undefined {
+    const offset = this.#ends[stream];
+    if (this.#isGrowing && offset > MAX_GROWN_BYTES) return undefined;
+    this.#isMade = true;
+    return { path: this.#path(stream), offset };
+  }
+
+  /** Adds bytes, or notes those that are in their place already; false if the disk refuses. */
+  async write(record: ChunkRecord, bytes: Uint8Array, areThere = false): Promise<boolean> {
     const { stream, start } = record;
     this.#isMade = true;
     try {
@@ -165,8 +173,10 @@ export class SpoolDisk {
         throw new Error("the file system takes nothing back of a file that is written");
       }
       const file = await this.#open(stream);
-      seek(file, start);
-      await writeAll(file, bytes);
+      if (!areThere) {
+        seek(file, start);
+        await writeAll(file, bytes);
+      }
       this.#writeIndex(recordText(record), this.#indexEnd);
       const now = performance.now();
       if (now - this.#syncedAtMs >= SYNC_EVERY_MS) {

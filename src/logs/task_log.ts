@@ -7,6 +7,14 @@ import type { Spool } from "./spool.ts";
 import type { Chunk } from "./spool_disk.ts";
 import { Gap, NEWLINE, type StreamCursor } from "./spool_index.ts";
 
+/** Takes output that somebody else puts in its place: what a kill leaves there is found again. */
+export interface OutputStore {
+  /** The file of a stream, and where in it the next bytes belong; undefined while it takes none. */
+  placeOf(stream: LogStream): { path: string; offset: number } | undefined;
+  /** Notes that bytes are in that place. */
+  note(stream: LogStream, bytes: Uint8Array): Promise<void>;
+}
+
 /** After so much of one line reading can begin anew in its middle. */
 const MAX_UNMARKED_BYTES = 1 << 20;
 
@@ -38,14 +46,18 @@ export class TaskLog {
   #wakeUp: () => void = () => {};
 
   /**
-   * Goes on where the cursor of the spool is. `mask` knows what no entry may show; `now` is a clock
-   * that only goes forward, in milliseconds.
+   * Goes on where the cursor of the spool is. `mask` knows what no entry may show; `hidden` is a line
+   * that is left out; `now` is a clock that only goes forward, in milliseconds.
    */
-  constructor(spool: Spool, mask: SecretMask, now: () => number = () => performance.now()) {
+  constructor(
+    spool: Spool,
+    mask: SecretMask,
+    { hidden = "", now = () => performance.now() }: { hidden?: string; now?: () => number } = {},
+  ) {
     this.#spool = spool;
     this.#now = now;
     const { streams, record } = spool.cursor;
-    const reader = (stream: LogStream) => new StreamReader(mask, streams[stream], record);
+    const reader = (stream: LogStream) => new StreamReader(mask, hidden, streams[stream], record);
     this.#readers = {
       stdout: reader("stdout"),
       stderr: reader("stderr"),
@@ -65,6 +77,17 @@ export class TaskLog {
     if (bytes.length === 0) return;
     await this.#spool.append(stream, bytes, atMs);
     this.#wake();
+  }
+
+  /** What of a program's output its host may put into the files of this log by itself. */
+  get store(): OutputStore {
+    return {
+      placeOf: (stream) => this.#spool.placeOf(stream),
+      note: async (stream, bytes) => {
+        await this.#spool.append(stream, bytes, Date.now(), true);
+        this.#wake();
+      },
+    };
   }
 
   /** Adds whole lines, each with its newline; resolves when they are safe. */
@@ -274,8 +297,8 @@ class StreamReader {
   #unmarkedBytes = 0;
   #isWhole = true;
 
-  constructor(mask: SecretMask, { byte, units }: StreamCursor, record: number) {
-    this.decoder = new LineDecoder(mask, true);
+  constructor(mask: SecretMask, hidden: string, { byte, units }: StreamCursor, record: number) {
+    this.decoder = new LineDecoder(mask, { forPeople: true, hidden });
     this.#mark = { units: 0, byte, record, isExact: true };
     this.#deliveredUnits = units;
     if (byte > 0 || units > 0) this.#resumeAt = { byte, units };

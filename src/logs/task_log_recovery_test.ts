@@ -127,7 +127,7 @@ Deno.test("however often it is killed, wherever output is parted, each stream co
         else await log.discard();
       }
       for (const stream of ["stdout", "stderr"] as const) {
-        const decoder = new LineDecoder(new SecretMask(SECRETS), true);
+        const decoder = new LineDecoder(new SecretMask(SECRETS), { forPeople: true });
         const expected = decoder.push(Uint8Array.from(bytes[stream])) + decoder.end();
         assert(textOf(entries, stream) === expected, `${stream} came otherwise in round ${round}`);
       }

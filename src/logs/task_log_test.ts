@@ -31,7 +31,7 @@ async function withLog(
   const entries: LogEntry[] = [];
   const clock = { nowMs: 0 };
   const now = () => clock.nowMs;
-  const log = new TaskLog(spool, new SecretMask([]), options.now ?? now);
+  const log = new TaskLog(spool, new SecretMask([]), { now: options.now ?? now });
   const run = async () => {
     for await (const pulled of log.entries()) {
       const entry = toLogEntry(pulled);

@@ -28,7 +28,7 @@ export function queriesOf(context: TaskContext): Query {
   return async (...argv) => {
     const { mask, signal } = context;
     const printed = { stdout: "", stderr: "" };
-    const program = await context.start({ argv, env: PLAIN, signal });
+    const program = await context.start({ argv, env: PLAIN, signal, isLook: true });
     for await (const { stream, lines } of linesOf(program.output, mask)) printed[stream] += lines;
     const { exitCode } = await program.ended;
     signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
+import type { InUnit } from "../hosts/host.ts";
 import { exportsOf } from "../hosts/shell_text.ts";
 import type { Account } from "./accounts.ts";
 
@@ -16,13 +17,16 @@ export interface Command {
 }
 
 /** What the agent itself has to start. */
-export type Start = Pick<Command, "argv" | "env">;
+export interface Start extends Pick<Command, "argv" | "env"> {
+  /** The command alone, for a host that makes it its user's by itself; sudo can do that only here. */
+  inUnit?: InUnit;
+}
 /** Turns a command into what the agent itself has to start, as the leader of a session. */
 export type Launch = (command: Command) => Start;
 
 /** Runs a command as the agent's own user, with the agent's environment. */
 export function asAgent({ argv, env = {} }: Command): Start {
-  return { argv, env };
+  return { argv, env, inUnit: { argv, env, user: { name: "root", uid: 0 } } };
 }
 
 /**
@@ -87,7 +91,10 @@ export function asUser(account: Account, switcher: string): Launch {
     ? [switcher, "-u", name, "--"]
     : [switcher, `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
   const environment = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
-  return (command) => through([...environment, ...change], command, String(uid));
+  return (command) => ({
+    ...through([...environment, ...change], command, String(uid)),
+    inUnit: { argv: command.argv, env: command.env ?? {}, user: { name, uid } },
+  });
 }
 
 /**

@@ -27,6 +27,11 @@ const SYMBOLS = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  splice: {
+    parameters: ["i32", "pointer", "i32", "buffer", "usize", "u32"],
+    result: "isize",
+  },
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
@@ -37,6 +42,7 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  mkfifo: { parameters: ["buffer", "u32"], result: "i32" },
   // Folders.
   opendir: { parameters: ["buffer"], result: "pointer" },
   readdir: { parameters: ["pointer"], result: "pointer" },

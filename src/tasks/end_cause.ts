@@ -6,6 +6,7 @@ export type EndCause =
   | { kind: "time limit"; limitMs: number }
   | { kind: "cancelled"; reason: string | undefined }
   | { kind: "stopping" }
+  | { kind: "bound"; bound: string }
   | { kind: "ended on the control plane"; status: string };
 
 /** What operators are told in the task's log when it is ended. */
@@ -17,6 +18,8 @@ export function describeCause(cause: EndCause): string {
       return cause.reason ? `cancelled: ${cause.reason}` : "cancelled";
     case "stopping":
       return "agent is stopping";
+    case "bound":
+      return `ended by ${cause.bound}`;
     case "ended on the control plane":
       return `the control plane ended the task (${cause.status})`;
   }

@@ -16,9 +16,15 @@ export const TaskRecord = z.object({
   claimedAt: z.string(),
   /** When the promise was made; unknown in records of earlier versions. */
   claimed: BootTime.optional(),
-  /** The process group, written before its program begins. */
-  process: z.object({ pid: z.int().positive(), startTicks: z.string(), bootId: z.string() })
-    .optional(),
+  /** The process group, or the unit, written before its program begins. */
+  process: z.object({
+    pid: z.int().positive(),
+    startTicks: z.string(),
+    bootId: z.string(),
+    unit: z.string().optional(),
+  }).optional(),
+  /** When that was. */
+  started: BootTime.optional(),
   /** How it ended, written before the control plane is told. */
   outcome: Completion.optional(),
 });

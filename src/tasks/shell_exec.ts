@@ -19,7 +19,7 @@ import {
   MAX_ARGUMENT_BYTES,
   MAX_ENVIRONMENT_BYTES,
 } from "./long_command.ts";
-import { marked, StartMark } from "./start_mark.ts";
+import { marked, startLine, StartMark } from "./start_mark.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
 import { isPassed, packed, probing, unnameable, unpacking } from "./unnameable.ts";
 
@@ -68,20 +68,26 @@ const UNATTENDED = { PAGER: "cat", COLUMNS: "100000" };
 /** `shell.exec`: runs a command in a login shell (contract: Types). */
 export const shellExec: TaskType = {
   isGated: true,
+  mayBeTakenUp: true,
   prepare(payload) {
     const request = ShellExec.parse(payload);
     return async (context): Promise<TaskOutcome> => {
-      const { privileges: { allows }, signal } = context;
+      const { privileges: { allows }, signal, takenUp } = context;
       const { runAsRoot, rootScope } = request;
-      const refusal = runAsRoot && rootScope ? await allows(rootScope, signal) : undefined;
+      const refusal = runAsRoot && rootScope && !takenUp
+        ? await allows(rootScope, signal)
+        : undefined;
       if (refusal !== undefined) return { status: "failed", error: refusal };
       try {
         const { unprivileged, root } = context.privileges;
         const launch = request.runAsRoot ? root : unprivileged;
-        const problem = commandOf(request);
+        const mark = startLine(context.taskId);
+        const problem = commandOf(request, mark);
         if (typeof problem === "string") return { status: "failed", error: problem };
-        const passing = await withPassingShell(launch, request, context);
-        const command = commandOf(passing);
+        const passing = context.takenUp
+          ? request
+          : await withPassingShell(launch, request, context);
+        const command = commandOf(passing, mark);
         if (typeof command === "string") return { status: "failed", error: command };
         const outcome = await run(launch(command), passing, context);
         return outcome ?? await withoutMark(launch, passing, context);
@@ -124,10 +130,11 @@ async function run(
   request: ShellExec,
   context: TaskContext,
 ): Promise<TaskOutcome | undefined> {
-  const program = await context.start({ ...start, signal: context.signal });
+  const program = context.takenUp ??
+    await context.start({ ...start, signal: context.signal, isKept: true });
   void program.exited.then(context.endTimeLimit);
   const stderr = new EndOfStderr();
-  const mark = new StartMark();
+  const mark = new StartMark(startLine(context.taskId));
   await context.keep(stderr.of(mark.of(program.output)));
   const { exitCode, signal, unkillable } = await program.ended;
   if (unkillable > 0) {
@@ -159,7 +166,7 @@ async function withoutMark(
   request: ShellExec,
   context: TaskContext,
 ): Promise<TaskOutcome> {
-  const command = commandOf({ ...request, command: `exit ${BEGUN}` });
+  const command = commandOf({ ...request, command: `exit ${BEGUN}` }, startLine(context.taskId));
   if (typeof command === "string") throw new Error(command);
   const { argv, env = {} } = command;
   const { exitCode } = await look(launch, argv, context, env);
@@ -184,7 +191,7 @@ async function look(
   const decoder = new TextDecoder();
   let stdout = "";
   try {
-    const program = await context.start({ ...launch({ argv, env }), signal });
+    const program = await context.start({ ...launch({ argv, env }), signal, isLook: true });
     for await (const { stream, bytes } of program.output) {
       if (stream === "stdout") stdout = (stdout + decoder.decode(bytes)).slice(-MAX_LOOK_UNITS);
     }
@@ -218,8 +225,8 @@ class EndOfStderr {
   }
 }
 
-/** What to run, or the sentence that says why it cannot be. */
-function commandOf(request: ShellExec): Command | string {
+/** What to run, or the sentence that says why it cannot be. `mark` is the line that it begins with. */
+function commandOf(request: ShellExec, mark: string): Command | string {
   const { command, shell = DEFAULT_SHELL, working_dir: folder, environment } = request;
   if (request.runAsRoot && request.rootScope === "operational") {
     const argv = operationalArgv(command);
@@ -229,7 +236,7 @@ function commandOf(request: ShellExec): Command | string {
     return { argv };
   }
   const env = { ...UNATTENDED, ...packed(environment) };
-  const login = loginShell(shell, saysItsStart(request) ? marked(command) : command);
+  const login = loginShell(shell, saysItsStart(request) ? marked(command, mark) : command);
   if (typeof login === "string") return login;
   const argv = unpacking(environment, login);
   if (argv !== login && shell.includes("=")) {

@@ -1,6 +1,7 @@
 import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, Task } from "../control_plane/schemas.ts";
 import { bootTime, msSince } from "../system/boot_time.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
 import type { TaskRecord, Unfinished } from "./journal.ts";
@@ -114,6 +115,17 @@ export class TaskManager {
   endAll(cause: EndCause): void {
     this.#giveUp.abort();
     for (const run of this.#runs.values()) run.end(cause);
+  }
+
+  /**
+   * Leaves all tasks to the next agent, which is to come soon; those whose work cannot go on without
+   * this one are ended when they have had `graceMs`. Resolves when no more can be done for any.
+   */
+  async leaveAll(graceMs: number): Promise<void> {
+    this.#giveUp.abort();
+    const stay = [...this.#runs.values()].filter((run) => run.leave());
+    if (stay.length === 0 || await settlesWithin(this.idle(), graceMs)) return;
+    for (const run of stay) run.end({ kind: "stopping" });
   }
 
   /** Kills all processes at once; the next start reports their tasks. */

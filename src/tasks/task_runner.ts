@@ -10,11 +10,14 @@ import { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Logger } from "../system/logger.ts";
+import { bootTime, msSince } from "../system/boot_time.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { StagedRecord, TaskJournal, TaskRecord } from "./journal.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
+import { startLine } from "./start_mark.ts";
 import { secretsOf } from "./task_secrets.ts";
 import {
   describeBadPayload,
@@ -33,6 +36,8 @@ const STOP_REPORT_MS = 10_000;
  * over HTTP), and a sentence about lines that were not delivered may be added.
  */
 const MAX_ERROR_UNITS = 9_900;
+/** How long the last call about a task may take when the agent leaves it to the next one, in milliseconds. */
+const HAND_ON_MS = 2_500;
 const RESTARTED = "the agent was restarted while the task ran";
 const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
 /** Nobody knows any more which secrets its lines may hold. */
@@ -98,8 +103,10 @@ interface Work {
 type State =
   /** Promised to the control plane, and not begun. */
   | { phase: "claimed" }
-  /** Its work is done, here, or by what an earlier agent has left. */
-  | { phase: "running"; isLeft: boolean }
+  /** Its work is done: here, by a program of an earlier agent's that was taken up, or by what one has left. */
+  | { phase: "running"; how: "here" | "taken up" | "left" }
+  /** Its program goes on without this agent: the next one takes it up. */
+  | { phase: "handed on" }
   /** It is known how it ended. */
   | { phase: "ended"; outcome: Completion }
   /** Nothing is left to be done for it by this agent. */
@@ -127,6 +134,9 @@ export class TaskRunner {
   readonly #begun = Promise.withResolvers<void>();
   #endLimit: () => void = () => {};
   #delivering: Promise<boolean> | undefined;
+  /** The program that does its work, while one does. */
+  #program: Program | undefined;
+  readonly #handedOn = Promise.withResolvers<State>();
 
   /**
    * Begins where the record is: it may be an earlier agent's. `damage` is what became of that one's
@@ -143,7 +153,7 @@ export class TaskRunner {
     this.#state = record.outcome
       ? { phase: "ended", outcome: record.outcome }
       : record.process || damage !== undefined
-      ? { phase: "running", isLeft: true }
+      ? { phase: "running", how: "left" }
       : { phase: "claimed" };
   }
 
@@ -161,6 +171,7 @@ export class TaskRunner {
     if (this.#state.phase === "reported") return;
     const isNew = this.#state.phase === "running" && !this.#isLeft;
     const log = this.#log ??= isNew ? this.#newLog() : await this.#leftLog();
+    const program = this.#isLeft ? await this.#takeUp(log) : undefined;
     const watch = new AbortController();
     const watching = this.#watch(watch.signal);
     try {
@@ -168,11 +179,15 @@ export class TaskRunner {
         const state: State = this.#state;
         switch (state.phase) {
           case "running":
-            this.#state = {
-              phase: "ended",
-              outcome: state.isLeft ? await this.#endLeft(log) : await this.#execute(log),
-            };
+            this.#state = await Promise.race([
+              (state.how === "left" ? this.#endLeft(log) : this.#execute(log, program)).then(
+                (outcome) => ({ phase: "ended" as const, outcome }),
+              ),
+              this.#handedOn.promise,
+            ]);
             break;
+          case "handed on":
+            return await this.#handOn(log);
           case "ended":
             await this.#report(log, state.outcome);
             this.#state = { phase: "reported" };
@@ -206,7 +221,7 @@ export class TaskRunner {
         if (this.#cause && cause.kind === "stopping") this.#giveUpSoon();
         if (this.#cause) return;
         this.#cause = cause;
-        if (!this.#state.isLeft) {
+        if (this.#state.how !== "left") {
           this.#logger.info("task is ended", { cause: this.#mask.apply(describeCause(cause)) });
           if (!isGone) {
             this.#log?.write("system", `[${describeCause(cause)}]\n`).catch((error) =>
@@ -220,10 +235,32 @@ export class TaskRunner {
         // A task that was cancelled before has its limit, which begins when its end is on disk.
         if (this.#cause?.kind !== "cancelled") this.#limitDrain();
         return;
+      case "handed on":
       case "reported":
         return;
       default:
         this.#state satisfies never;
+    }
+  }
+
+  /**
+   * Leaves the task to the next agent, which is to come soon: a program that can run on does, and an
+   * end is reported if that takes no time. Whether its work here has to be ended for that.
+   */
+  leave(): boolean {
+    switch (this.#state.phase) {
+      case "claimed":
+        this.#reporter.doNotBegin();
+        return false;
+      case "running":
+        if (this.#state.how === "left") return false;
+        if (!this.#program?.leave) return true;
+        this.#program.leave();
+        this.#handedOn.resolve({ phase: "handed on" });
+        return false;
+      default:
+        if (this.#log) this.#reporter.giveUpIn(this.#log, HAND_ON_MS);
+        return false;
     }
   }
 
@@ -237,7 +274,7 @@ export class TaskRunner {
 
   /** Whether it runs, but not by this agent. */
   get #isLeft(): boolean {
-    return this.#state.phase === "running" && this.#state.isLeft;
+    return this.#state.phase === "running" && this.#state.how === "left";
   }
 
   /**
@@ -256,7 +293,7 @@ export class TaskRunner {
     try {
       await this.#reporter.begin(lasting);
       this.#logger.info("task started", { type });
-      return { phase: "running", isLeft: false };
+      return { phase: "running", how: "here" };
     } catch (error) {
       await this.#undo(error);
       // Given up: the next start tries again, unless the server has by then.
@@ -303,7 +340,11 @@ export class TaskRunner {
     const { journal, logMemory: memory } = this.#deps;
     const onDiskError = (error: unknown) => journal.diskFailed(error);
     const spool = new Spool(journal.spoolPrefix(this.#record.task.id), { memory, onDiskError });
-    return new TaskLog(spool, this.#mask);
+    return this.#logOf(spool);
+  }
+
+  #logOf(spool: Spool): TaskLog {
+    return new TaskLog(spool, this.#mask, { hidden: startLine(this.#record.task.id) });
   }
 
   /** The log that an earlier agent has left. */
@@ -318,7 +359,7 @@ export class TaskRunner {
         await journal.keepDamaged(path);
       },
     });
-    let log = new TaskLog(spool, this.#mask);
+    let log = this.#logOf(spool);
     if (this.#damage !== undefined) {
       if (log.undelivered > 0) word = WITHHELD;
       await log.discard();
@@ -327,6 +368,24 @@ export class TaskRunner {
     await log.catchUp();
     if (word !== undefined) await log.write("system", word);
     return log;
+  }
+
+  /** Finds the program that an earlier agent has left running; the state says what became of it. */
+  async #takeUp(log: TaskLog): Promise<Program | undefined> {
+    const { host, types } = this.#deps;
+    const { process, task: { id: taskId, type } } = this.#record;
+    if (!process || this.#damage !== undefined || !types.get(type)?.mayBeTakenUp) return undefined;
+    const command = { taskId, signal: this.#end.signal, store: log.store };
+    const found = await host.takeUp(command, process).catch((error) => {
+      this.#logger.warn("program of the task cannot be taken up", { error: messageOf(error) });
+      return "gone" as const;
+    });
+    if (found === "gone") return undefined;
+    this.#state = { phase: "running", how: found === "not begun" ? "here" : "taken up" };
+    if (found === "not begun") return undefined;
+    this.#logger.info("task is taken up", { type });
+    this.#program = found;
+    return found;
   }
 
   /** What is to be done, and how long it may take. */
@@ -339,18 +398,25 @@ export class TaskRunner {
   }
 
   /** Does the work, while its log is delivered. */
-  async #execute(log: TaskLog): Promise<Completion> {
+  async #execute(log: TaskLog, takenUp: Program | undefined): Promise<Completion> {
     this.#deliver(log);
-    const startedMs = performance.now();
+    const { started } = this.#record;
+    const elapsedMs = (takenUp && started && msSince(started)) ?? 0;
+    const startedMs = performance.now() - elapsedMs;
     let outcome: TaskOutcome;
     try {
       // A program that waits at its gate looks itself.
       if (!this.#outcome) this.#end.signal.throwIfAborted();
       const { run, limitMs } = this.#work ?? this.#prepare();
-      this.#endLimit = judgeAfter(limitMs, () => this.end({ kind: "time limit", limitMs }));
+      const leftMs = Math.max(0, limitMs - elapsedMs);
+      this.#endLimit = judgeAfter(leftMs, () => this.end({ kind: "time limit", limitMs }));
       this.#begun.resolve();
+      if (takenUp) this.#watchBound(takenUp);
       outcome = await (this.#outcome ??
-        run(this.#context(log, (group) => this.#noteProcess(group))));
+        run({
+          ...this.#context(log, (group) => this.#noteProcess(group)),
+          ...takenUp ? { takenUp } : {},
+        }));
     } catch (error) {
       const sentence = error instanceof z.ZodError ? describeBadPayload(error) : messageOf(error);
       outcome = { status: "failed", error: sentence };
@@ -363,8 +429,13 @@ export class TaskRunner {
 
   #context(log: TaskLog, note: (group: ProcessGroup) => Promise<StagedRecord>): TaskContext {
     const { privileges, host } = this.#deps;
-    const { id: taskId } = this.#record.task;
+    const { id: taskId, type } = this.#record.task;
     const { signal } = this.#end;
+    const description = `Noderax task ${type} ${taskId}`;
+    const begun = (program: Program) => {
+      this.#program = program;
+      this.#watchBound(program);
+    };
     return {
       taskId,
       privileges,
@@ -372,8 +443,12 @@ export class TaskRunner {
       mask: this.#mask,
       endTimeLimit: () => this.#endLimit(),
       start: async (command): Promise<Program> => {
-        const program = await host.start({ ...command, taskId });
-        const record = await note(program.group);
+        const { isLook = false, isKept = false } = command;
+        const store = isKept ? { store: log.store } : {};
+        const program = await host.start({ ...command, ...store, taskId, description });
+        const record = isLook && program.group.unit !== undefined
+          ? UNRECORDED
+          : await note(program.group);
         try {
           await this.#begun.promise;
         } catch (error) {
@@ -385,21 +460,25 @@ export class TaskRunner {
         if (!await record.commit()) await this.#deps.journal.forget(taskId);
         void record.sync();
         await program.open();
+        if (!isLook) begun(program);
         return program;
       },
       async keep(output) {
-        for await (const { stream, bytes } of output) await log.append(stream, bytes);
+        for await (const { stream, bytes, isKept } of output) {
+          if (!isKept) await log.append(stream, bytes);
+        }
       },
       onLines: (stream, lines) => log.write(stream, lines),
     };
   }
 
   async #noteProcess(process: ProcessGroup): Promise<StagedRecord> {
-    const staged = await this.#deps.journal.stage({ ...this.#record, process });
+    const started = this.#record.started ?? bootTime();
+    const staged = await this.#deps.journal.stage({ ...this.#record, process, started });
     return {
       ...staged,
       commit: () => {
-        this.#record.process = process;
+        Object.assign(this.#record, { process, started });
         return staged.commit();
       },
     };
@@ -430,6 +509,20 @@ export class TaskRunner {
     }
   }
 
+  /** A program that meets a bound of its host ends with the task. */
+  #watchBound({ bounded }: Program): void {
+    void bounded?.then((bound) => this.end({ kind: "bound", bound }));
+  }
+
+  /** Lets go of a task whose program goes on; what is being told is told to its end, for some time. */
+  async #handOn(log: TaskLog): Promise<void> {
+    this.#reporter.giveUp();
+    log.stop();
+    await settlesWithin(this.#deliver(log), HAND_ON_MS);
+    await log.close();
+    this.#logger.info("task goes on without the agent");
+  }
+
   #deliver(log: TaskLog): Promise<boolean> {
     return this.#delivering ??= this.#reporter.deliver(log).catch((error) => {
       this.#logger.error("log delivery failed", { error: messageOf(error) });
@@ -445,6 +538,7 @@ export class TaskRunner {
       this.#record.outcome = outcome;
       written = this.#writeDown(this.#record);
     }
+    const released = written.then(() => this.#release());
     // Its last lines do not wait for that, but the limits of those that have one begin behind it.
     if (this.#cause) await written;
     if (this.#cause?.kind === "cancelled") this.#limitDrain();
@@ -468,6 +562,15 @@ export class TaskRunner {
     } catch (error) {
       await this.#unreported(log, error, outcome);
     }
+    await released;
+  }
+
+  /** From here on nobody needs what the host keeps of the program. */
+  async #release(): Promise<void> {
+    const { task: { id }, process } = this.#record;
+    await this.#deps.host.release(id, process).catch((error) => {
+      this.#logger.warn("unit of the task cannot be removed", { error: messageOf(error) });
+    });
   }
 
   async #unreported(log: TaskLog, error: unknown, outcome: Completion): Promise<void> {

@@ -5,6 +5,12 @@ import type { SecretMask } from "../logs/secret_mask.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { HostCommand, OutputChunk, Program } from "../hosts/host.ts";
 
+/** A program of a task. */
+export interface TaskCommand extends Omit<HostCommand, "taskId" | "store" | "description"> {
+  /** Whether all that it prints goes to {@linkcode TaskContext.keep}. */
+  isKept?: boolean;
+}
+
 /** What a running task may use. */
 export interface TaskContext {
   /** The task's id. */
@@ -13,12 +19,14 @@ export interface TaskContext {
   privileges: Privileges;
   /** Aborts when the task must end; its reason is why. */
   signal: AbortSignal;
+  /** The program that an earlier agent has started for this task, and that goes on. */
+  takenUp?: Program;
   /** Ends the time limit: the work is done, and only its output is waited for. */
   endTimeLimit?: () => void;
   /** Masks the task's secrets; what a type reads of an output is to go through it. */
   mask: SecretMask;
   /** Starts a program of the task, once it is written down that it will run. */
-  start: (command: Omit<HostCommand, "taskId">) => Promise<Program>;
+  start: (command: TaskCommand) => Promise<Program>;
   /** Puts what a program prints into the task's log, as it comes, until its end. */
   keep: (output: AsyncIterable<OutputChunk>) => Promise<void>;
   /** Logs whole lines, each with its newline. */
@@ -38,6 +46,8 @@ export interface TaskType {
    * has still to say yes, behind a gate that does not open before.
    */
   isGated?: boolean;
+  /** Whether the work can go on with a program that an earlier agent has started for it. */
+  mayBeTakenUp?: boolean;
   /** How long processes that outlived the agent may go on, in milliseconds; no time if not given. */
   orphanMs?: number;
   /** Looks at what processes that outlived the agent have left; says what has to be mended. */

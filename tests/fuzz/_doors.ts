@@ -363,7 +363,7 @@ const bytes = fc.oneof(
 
 function judgeOutput(chunks: Uint8Array[]): void {
   for (const forPeople of [true, false]) {
-    const decoder = new LineDecoder(new SecretMask(["hunter22"]), forPeople);
+    const decoder = new LineDecoder(new SecretMask(["hunter22"]), { forPeople });
     const text = chunks.map((chunk) => decoder.push(chunk)).join("") + decoder.end();
     for (const line of text.split("\n").slice(0, -1)) judgeLine(line || " ");
     assert(text === "" || text.endsWith("\n"));

@@ -1,0 +1,86 @@
+import { join } from "@std/path";
+import { bytesOfBound } from "../config/mod.ts";
+import type { Logger } from "../system/logger.ts";
+import { ServiceManager } from "../system/service_manager.ts";
+import { UserError } from "../system/user_error.ts";
+import { childHost } from "./child_host.ts";
+import type { Host } from "./host.ts";
+import { UnitHost } from "./unit_host.ts";
+
+/** What root's tasks get of the agent's own environment: how the world is reached. */
+const PASSED_ON = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY"]
+  .flatMap((name) => [name, name.toLowerCase()]);
+
+/** Where tasks run, as it was found out at the start. */
+export interface TaskIsolation extends Disposable {
+  /** The host of tasks. */
+  host: Host;
+  /** systemd, where it is in reach. */
+  manager: ServiceManager | undefined;
+  /** Whether tasks run in units, and outlive the agent. */
+  outlivesAgent: boolean;
+  /** Why they do not, where they could have been wished to. */
+  why: string | undefined;
+}
+
+/** What {@linkcode isolateTasks} needs to know. */
+export interface IsolationOptions {
+  /** The word of the configuration. */
+  wanted: "auto" | "unit" | "child";
+  /** Reads the environment as it was at the start. */
+  env: (name: string) => string | undefined;
+  /** The bounds of tasks as they are configured now. */
+  limits: () => { taskPidsMax: number; taskMemoryMax: string; taskCpuWeight: number };
+  /** The agent's log. */
+  logger: Logger;
+}
+
+/**
+ * Chooses where tasks run, and says so in one line of the log.
+ *
+ * @throws {UserError} where units are demanded and there can be none.
+ */
+export async function isolateTasks(options: IsolationOptions): Promise<TaskIsolation> {
+  const { wanted, logger } = options;
+  const { host, manager, problem } = await unitHost(options);
+  if (wanted === "unit" && problem !== undefined) {
+    manager?.[Symbol.dispose]();
+    throw new UserError(
+      `task_isolation is "unit", but tasks cannot run in units: ${problem}. Set it to "auto".`,
+    );
+  }
+  const outlivesAgent = problem === undefined;
+  const why = outlivesAgent ? undefined : problem;
+  if (outlivesAgent) logger.info("tasks run in units of systemd's", { slice: "noderax.slice" });
+  else logger.info("tasks run as children of the agent", { why });
+  const dispose = () => manager?.[Symbol.dispose]();
+  return { host, manager, outlivesAgent, why, [Symbol.dispose]: dispose };
+}
+
+/** The host of units, also for those that are to be taken up alone; or why there is none. */
+async function unitHost({ wanted, env, limits }: IsolationOptions) {
+  const none = (problem: string, manager?: ServiceManager) => {
+    return { host: childHost, manager, problem };
+  };
+  const runtimeFolder = env("RUNTIME_DIRECTORY")?.split(":")[0];
+  if (!runtimeFolder || !env("INVOCATION_ID")) return none("systemd has not started the agent");
+  const manager = ServiceManager.open();
+  if (typeof manager === "string") return none(manager);
+  const environment = Object.fromEntries(PASSED_ON.flatMap((name) => {
+    const value = env(name);
+    return value ? [[name, value]] : [];
+  }));
+  const unitOptions = {
+    ...{ manager, children: childHost, environment },
+    folder: join(runtimeFolder, "tasks"),
+    limits: () => {
+      const { taskPidsMax: pids, taskMemoryMax, taskCpuWeight: cpuWeight } = limits();
+      const memoryBytes = bytesOfBound(taskMemoryMax, Deno.systemMemoryInfo().total);
+      return { pids, memoryBytes, cpuWeight };
+    },
+  };
+  const host = new UnitHost({ ...unitOptions, startsUnits: true });
+  const problem = wanted === "child" ? "task_isolation is child" : await host.probe();
+  if (problem === undefined) return { host, manager, problem };
+  return { host: new UnitHost({ ...unitOptions, startsUnits: false }), manager, problem };
+}

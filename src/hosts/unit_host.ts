@@ -1,0 +1,222 @@
+import { bootTime } from "../system/boot_time.ts";
+import { settlesWithin } from "../system/deadline.ts";
+import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import { ServiceManager, unitProperty } from "../system/service_manager.ts";
+import { areGone, endUnit } from "./end_unit.ts";
+import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
+import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
+import { execStart, LAUNCH, launchText, type UnitLimits, unitProperties } from "./unit_launch.ts";
+import { UnitProgram } from "./unit_program.ts";
+
+/** Each unit of a task begins with it; `noderax-task-<id>:2.service` is a task's second program. */
+const PREFIX = "noderax-task-";
+const SUFFIX = ".service";
+const O_RDWR = 2;
+const SIGKILL = 9;
+/** How long a refusal may take to be noticed at the start, in milliseconds. */
+const PROBE_MS = 5_000;
+
+/** What a host that starts units needs. */
+export interface UnitHostOptions {
+  /** The service manager. */
+  manager: ServiceManager;
+  /** A folder that a restart of the agent leaves as it is, and a boot does not. */
+  folder: string;
+  /** Runs what does not run in a unit. */
+  children: Host;
+  /** Whether commands get units; else those that are there are taken up. */
+  startsUnits: boolean;
+  /** What of the machine a task may take. */
+  limits: () => UnitLimits;
+  /** What root's commands get of the agent's own environment. */
+  environment: Record<string, string>;
+}
+
+/** The task of a unit, by the unit's name; undefined for another unit. */
+export function taskOfUnit(unit: string): string | undefined {
+  if (!unit.startsWith(PREFIX) || !unit.endsWith(SUFFIX)) return undefined;
+  return unit.slice(PREFIX.length, -SUFFIX.length).split(":")[0];
+}
+
+/** Runs the programs of tasks in transient units of systemd's, which outlive the agent. */
+export class UnitHost implements Host {
+  readonly #options: UnitHostOptions;
+  /** How many units a task has had for its work, and how many to look at something. */
+  readonly #counts = new Map<string, { work: number; looks: number }>();
+
+  /** Nothing is started before a command comes. */
+  constructor(options: UnitHostOptions) {
+    this.#options = options;
+  }
+
+  /** Whether commands get units here: a sentence says why not. It starts one to find out. */
+  async probe(): Promise<string | undefined> {
+    const user = { name: "root", uid: 0 };
+    const command: HostCommand = {
+      taskId: `probe-${crypto.randomUUID()}`,
+      argv: [],
+      signal: new AbortController().signal,
+      inUnit: { user, argv: ["true"] },
+    };
+    const program = await this.#program(command, { user, argv: ["true"] });
+    try {
+      const work = program.open().then(async () => {
+        for await (const _ of program.output);
+        return await program.ended;
+      });
+      if (!await settlesWithin(work, PROBE_MS)) return "systemd does not start one with its pipes";
+      const { exitCode } = await work;
+      return exitCode === 0 ? undefined : `the first one ended with exit code ${exitCode}`;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      void this.release(command.taskId, program.group).catch(() => {});
+    }
+  }
+
+  async start(command: HostCommand): Promise<Program> {
+    const { startsUnits, children } = this.#options;
+    if (!startsUnits || !command.inUnit) return await children.start(command);
+    const program = await this.#program(command, command.inUnit);
+    if (command.isLook) void program.ended.then(() => this.#remove(program.group.unit));
+    return program;
+  }
+
+  async #program(command: HostCommand, inUnit: InUnit): Promise<UnitProgram> {
+    const { taskId, isLook = false } = command;
+    const counts = this.#counts.get(taskId) ?? { work: 0, looks: 0 };
+    this.#counts.set(taskId, counts);
+    // What the task has run before is over.
+    if (!isLook && counts.work > 0) void this.#remove(unitName(taskId, counts.work));
+    const unit = isLook
+      ? unitName(taskId, `look${++counts.looks}`)
+      : unitName(taskId, ++counts.work);
+    const group = { pid: 1, startTicks: "", bootId: bootTime().bootId, unit };
+    const { manager } = this.#options;
+    const folder = this.#folderOf(unit);
+    await this.#prepare(folder, taskId, inUnit);
+    const start = () => this.#start(unit, folder, command, inUnit);
+    return new UnitProgram({ ...command, manager, group, folder, start });
+  }
+
+  async takeUp(
+    command: Pick<HostCommand, "taskId" | "signal" | "store">,
+    group: ProcessGroup,
+  ): Promise<Found> {
+    const { unit } = group;
+    if (unit === undefined || group.bootId !== bootTime().bootId) return "gone";
+    const { manager } = this.#options;
+    const folder = this.#folderOf(unit);
+    const active = await manager.property(unit, "Unit", "ActiveState");
+    if (active === "inactive" || active === "failed") {
+      // What it was to run is removed as soon as systemd has it.
+      return await isThere(`${folder}/spec`) ? "not begun" : "gone";
+    }
+    await Deno.remove(`${folder}/spec`).catch(() => {});
+    const count = Number(unit.slice(PREFIX.length, -SUFFIX.length).split(":")[1] ?? 1);
+    this.#counts.set(command.taskId, { work: count, looks: 0 });
+    const program = new UnitProgram({
+      ...command,
+      manager,
+      group: { ...group, unit },
+      folder,
+      start: undefined,
+    });
+    await program.open();
+    return program;
+  }
+
+  async release(taskId: string, group: ProcessGroup | undefined): Promise<void> {
+    this.#counts.delete(taskId);
+    if (group?.unit !== undefined) await this.#remove(group.unit);
+  }
+
+  /** Removes a unit whose program has ended; who lives on, lives on in it. */
+  async #remove(unit: string): Promise<void> {
+    const { manager } = this.#options;
+    if ((await manager.processes(unit)).length > 0) return;
+    await manager.stop(unit);
+    await Deno.remove(this.#folderOf(unit), { recursive: true }).catch(() => {});
+  }
+
+  async waitFor(
+    taskId: string,
+    group: ProcessGroup | undefined,
+    limitMs: number,
+  ): Promise<void> {
+    if (group?.unit === undefined) {
+      return await this.#options.children.waitFor(taskId, group, limitMs);
+    }
+    await areGone(this.#options.manager, group.unit, limitMs);
+  }
+
+  async end(taskId: string, group: ProcessGroup | undefined): Promise<number> {
+    if (group?.unit === undefined) return await this.#options.children.end(taskId, group);
+    return await endUnit(this.#options.manager, group.unit);
+  }
+
+  killNow(taskId: string, group: ProcessGroup): void {
+    if (group.unit === undefined) return this.#options.children.killNow(taskId, group);
+    void this.#options.manager.kill(group.unit, "all", SIGKILL).catch(() => {});
+  }
+
+  #folderOf(unit: string): string {
+    return `${this.#options.folder}/${unit.slice(PREFIX.length, -SUFFIX.length)}`;
+  }
+
+  /** Makes the FIFOs, and the text of what is to be run: until it is removed, it was not begun. */
+  async #prepare(folder: string, taskId: string, { user, argv, env }: InUnit): Promise<void> {
+    const own = user.uid === 0 ? this.#options.environment : {};
+    const text = launchText(argv, { ...own, ...env, [TASK_ID_VARIABLE]: taskId });
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    using libc = openLibc();
+    for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, user.uid);
+    await Deno.writeTextFile(`${folder}/spec`, text, { mode: 0o600 });
+  }
+
+  /**
+   * Starts a unit with its FIFOs. systemd keeps what it is given of them, for reading and writing, as
+   * long as the unit is there: nobody ever writes to a pipe without a reader.
+   */
+  async #start(
+    unit: string,
+    folder: string,
+    { taskId, description = `Noderax task ${taskId}` }: HostCommand,
+    { user }: InUnit,
+  ): Promise<void> {
+    const { manager, limits } = this.#options;
+    using libc = openLibc();
+    using opened = new DisposableStack();
+    const open = (path: string, flags: number) => {
+      const fd = libc.check(libc.symbols.open(cString(path), flags | O_CLOEXEC, 0), path);
+      opened.defer(() => void libc.symbols.close(fd));
+      return fd;
+    };
+    const spec = `${folder}/spec`;
+    const result = await manager.startTransient(unit, [
+      ...unitProperties({ description, user: user.name, limits: limits() }),
+      unitProperty("StandardInputFileDescriptor", "h", open(spec, 0)),
+      unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`, O_RDWR)),
+      unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`, O_RDWR)),
+      execStart(LAUNCH),
+    ]);
+    await Deno.remove(spec);
+    if (result !== "done") throw new Error(`systemd could not start its unit (${result})`);
+  }
+}
+
+function unitName(taskId: string, nth: number | string): string {
+  return `${PREFIX}${taskId}${nth === 1 ? "" : `:${nth}`}${SUFFIX}`;
+}
+
+/** Its owner is who writes to it; root's group lets in an agent that owns nothing. */
+function makeFifo({ symbols, check }: Libc, path: string, owner: number): void {
+  check(symbols.mkfifo(cString(path), 0o600), path);
+  Deno.chmodSync(path, 0o660);
+  if (owner !== 0) Deno.chownSync(path, owner, null);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}

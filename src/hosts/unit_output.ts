@@ -1,0 +1,148 @@
+import type { OutputStore } from "../logs/task_log.ts";
+import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import { openReadiness, type Readiness } from "../system/readiness.ts";
+import type { OutputChunk } from "./host.ts";
+
+/** So much comes at once, if there is as much; in bytes. */
+const CHUNK_BYTES = 1 << 16;
+/** The largest pipe that a user may make: so much can be left of what was written in time. */
+const PIPE_BYTES = 1 << 20;
+
+const [O_RDWR, O_CREAT, O_NONBLOCK, O_NOFOLLOW] = [2, 0o100, 0o4000, 0o400000];
+const SET_PIPE_SIZE = 1031;
+const [SPLICE_MOVE, SPLICE_NONBLOCK] = [1, 2];
+
+interface Pipe {
+  stream: OutputChunk["stream"];
+  /** The FIFO. */
+  fd: number;
+  /** The file of the store, once it is open. */
+  file?: number;
+  isWaitedFor: boolean;
+  mayReadBytes: number;
+}
+
+/**
+ * What comes out of two FIFOs, to which the service manager holds another end: they are never closed
+ * from the other side. Bytes go into the store in one act of the kernel's, so that no death of the
+ * agent can part their leaving the one from their being in the other.
+ */
+export class UnitOutput implements AsyncIterable<OutputChunk> {
+  readonly #libc: Libc = openLibc();
+  readonly #readiness: Readiness = openReadiness();
+  readonly #store: OutputStore | undefined;
+  readonly #pipes: Pipe[];
+  readonly #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(CHUNK_BYTES);
+  readonly #ended = Promise.withResolvers<void>();
+  #wake: () => void = () => {};
+  #isDrained = false;
+  #isLeft = false;
+
+  /** Opens the FIFOs `stdout` and `stderr` of a folder. @throws {LibcError} where they are not. */
+  constructor(folder: string, store: OutputStore | undefined) {
+    this.#store = store;
+    const { symbols, check } = this.#libc;
+    this.#pipes = (["stdout", "stderr"] as const).map((stream) => {
+      const path = `${folder}/${stream}`;
+      const flags = O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
+      const fd = check(symbols.open(cString(path), flags, 0), path);
+      // Not all that the kernel would give: then the program waits a little sooner.
+      symbols.fcntl(fd, SET_PIPE_SIZE, PIPE_BYTES);
+      return { stream, fd, isWaitedFor: false, mayReadBytes: PIPE_BYTES };
+    });
+  }
+
+  /** Resolves when nothing is read any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Nobody prints any more, or nobody is waited for: what was written is read, and no more. */
+  drain(): void {
+    this.#isDrained = true;
+    this.#wake();
+  }
+
+  /** Leaves what comes from now on to somebody else: it stays in the FIFOs. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#wake();
+  }
+
+  /** Each piece when it has come. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void> {
+    try {
+      for (;;) {
+        const isLast = this.#isDrained;
+        let isDry = true;
+        for (const pipe of this.#pipes) {
+          if (this.#isLeft) return;
+          const chunk = pipe.mayReadBytes > 0 ? await this.#take(pipe) : undefined;
+          if (!chunk) continue;
+          isDry = false;
+          if (isLast) pipe.mayReadBytes -= chunk.bytes.length;
+          yield chunk;
+        }
+        if (isDry && isLast) return;
+        if (isDry) await this.#news();
+      }
+    } finally {
+      this.#close();
+    }
+  }
+
+  async #take(pipe: Pipe): Promise<OutputChunk | undefined> {
+    const { stream } = pipe;
+    const stored = this.#store && this.#splice(pipe, this.#store);
+    if (stored) {
+      await this.#store?.note(stream, stored);
+      return { stream, bytes: stored, isKept: true };
+    }
+    const { symbols } = this.#libc;
+    const length = Number(symbols.read(pipe.fd, this.#buffer, BigInt(CHUNK_BYTES)));
+    return length > 0 ? { stream, bytes: this.#buffer.subarray(0, length) } : undefined;
+  }
+
+  /** Undefined where there is nothing, or a full disk takes nothing: then memory has to do. */
+  #splice(pipe: Pipe, store: OutputStore): Uint8Array | undefined {
+    const place = store.placeOf(pipe.stream);
+    if (!place) return undefined;
+    const { symbols } = this.#libc;
+    const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    const file = pipe.file ??= symbols.open(cString(place.path), flags, 0o600);
+    const offset = BigInt(place.offset);
+    const at = new Uint8Array(new BigInt64Array([offset]).buffer);
+    const how = SPLICE_MOVE | SPLICE_NONBLOCK;
+    const moved = Number(symbols.splice(pipe.fd, null, file, at, BigInt(CHUNK_BYTES), how));
+    if (moved <= 0) return undefined;
+    const bytes = this.#buffer.subarray(0, moved);
+    const read = Number(symbols.pread(file, bytes, BigInt(moved), offset));
+    if (read !== moved) throw new Error("output cannot be read where it was put");
+    return bytes;
+  }
+
+  async #news(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    for (const pipe of this.#pipes) {
+      if (pipe.isWaitedFor) continue;
+      pipe.isWaitedFor = true;
+      void this.#readiness.wait(pipe.fd).then(() => {
+        pipe.isWaitedFor = false;
+        this.#wake();
+      });
+    }
+    if (!this.#isDrained && !this.#isLeft) await promise;
+  }
+
+  #close(): void {
+    for (const { fd, file } of this.#pipes) {
+      this.#readiness.forget(fd);
+      this.#libc.symbols.close(fd);
+      if (file !== undefined) this.#libc.symbols.close(file);
+    }
+    this.#readiness[Symbol.dispose]();
+    this.#libc[Symbol.dispose]();
+    this.#ended.resolve();
+  }
+}

@@ -1,0 +1,164 @@
+import { constants } from "node:os";
+import { settlesWithin } from "../system/deadline.ts";
+import type { ServiceManager } from "../system/service_manager.ts";
+import { areGone, endUnit } from "./end_unit.ts";
+import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./host.ts";
+import { type ProcessGroup, processGroupOf } from "./process_table.ts";
+import { UnitOutput } from "./unit_output.ts";
+import { UnitWatch } from "./unit_watch.ts";
+
+/** How long a background process may delay the end, in milliseconds. */
+const LINGER_MS = 2_000;
+/** What `ExecMainCode` says of a process that has exited by itself (`CLD_EXITED`). */
+const EXITED = 1;
+const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+/** How the main process of a unit ended. */
+interface MainEnd {
+  exitCode: number;
+  signal: string | undefined;
+}
+
+/** What a program in a unit needs to know. */
+export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFirst" | "store"> {
+  /** The service manager. */
+  manager: ServiceManager;
+  /** Where it is. */
+  group: ProcessGroup & { unit: string };
+  /** Where its FIFOs are. */
+  folder: string;
+  /** Starts it; undefined for one that runs already. */
+  start: (() => Promise<void>) | undefined;
+}
+
+/** A program in a unit of systemd's, which holds its pipes and its end while there is no agent. */
+export class UnitProgram implements Program {
+  readonly group: ProcessGroup & { unit: string };
+  readonly exited: Promise<MainEnd>;
+  readonly ended: Promise<ProgramEnd>;
+  readonly bounded: Promise<string>;
+  readonly #options: UnitProgramOptions;
+  readonly #exited = Promise.withResolvers<MainEnd>();
+  readonly #bounded = Promise.withResolvers<string>();
+  /** Undefined of one that was never let run. */
+  readonly #output = Promise.withResolvers<UnitOutput | undefined>();
+  readonly #watches = new DisposableStack();
+  #watch: UnitWatch | undefined;
+  #ending: Promise<number> | undefined;
+  #isLeft = false;
+  #isLooking = false;
+  #looksAgain = false;
+
+  /** Nothing runs before {@linkcode UnitProgram.open}, unless it did before. */
+  constructor(options: UnitProgramOptions) {
+    this.#options = options;
+    this.group = options.group;
+    this.exited = this.#exited.promise;
+    this.bounded = this.#bounded.promise;
+    this.ended = this.#end();
+    options.signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get output(): AsyncIterable<OutputChunk> {
+    const opened = this.#output.promise;
+    return {
+      async *[Symbol.asyncIterator]() {
+        yield* await opened ?? [];
+      },
+    };
+  }
+
+  async open(): Promise<void> {
+    const { signal, start, folder, store } = this.#options;
+    if (signal.aborted && start) {
+      await Deno.remove(folder, { recursive: true }).catch(() => {});
+      this.#output.resolve(undefined);
+      return this.#exited.resolve({ exitCode: 125, signal: undefined });
+    }
+    await start?.();
+    this.#output.resolve(new UnitOutput(folder, store));
+    const { manager, group: { unit } } = this.#options;
+    this.#watches.use(manager.watch(unit, () => void this.#look()));
+    this.#watch = this.#watches.use(new UnitWatch(manager, unit, this.#bounded.resolve));
+    await this.#look();
+    if (signal.aborted) this.#onAbort();
+  }
+
+  leave(): void {
+    this.#isLeft = true;
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
+    this.#watches.dispose();
+    void this.#output.promise.then((output) => output?.leave());
+  }
+
+  usage(): Promise<Usage> {
+    return this.#watch?.usage() ?? Promise.resolve({});
+  }
+
+  readonly #onAbort = () => {
+    if (this.#isLeft) return;
+    const { manager, group: { unit }, askFirst } = this.#options;
+    this.#ending ??= this.#askToLeave(askFirst)
+      // Who cannot be asked is ended unasked.
+      .catch(() => {})
+      .then(() => endUnit(manager, unit));
+    // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.
+    void this.#ending.then(
+      (left) => left > 0 && this.#exited.resolve({ exitCode: 128 + 9, signal: "SIGKILL" }),
+    );
+  };
+
+  async #askToLeave(askFirst: HostCommand["askFirst"]): Promise<void> {
+    if (!askFirst) return;
+    const { manager, group: { unit } } = this.#options;
+    const pid = Number(await manager.property(unit, "Service", "ExecMainPID"));
+    await askFirst.ask(processGroupOf(pid));
+    await settlesWithin(this.exited, askFirst.graceMs);
+  }
+
+  /** Looks whether the main process has ended, one look at a time. */
+  async #look(): Promise<void> {
+    this.#looksAgain = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    while (this.#looksAgain && !this.#isLeft) {
+      this.#looksAgain = false;
+      const end = await this.#mainEnd().catch(() => undefined);
+      if (end) this.#exited.resolve(end);
+    }
+    this.#isLooking = false;
+  }
+
+  async #mainEnd(): Promise<MainEnd | undefined> {
+    const { manager, group: { unit } } = this.#options;
+    const of = (name: string) => manager.property(unit, "Service", name).then(Number);
+    const [code, status, active] = await Promise.all([
+      of("ExecMainCode"),
+      of("ExecMainStatus"),
+      manager.property(unit, "Unit", "ActiveState"),
+    ]);
+    if (code === EXITED) return { exitCode: status, signal: undefined };
+    if (code !== 0) return { exitCode: 128 + status, signal: SIGNALS.get(status) };
+    // Somebody else has stopped it, and it is forgotten how it ended.
+    const isGone = active === "inactive" || active === "failed";
+    return isGone ? { exitCode: 128 + 15, signal: "SIGTERM" } : undefined;
+  }
+
+  async #end(): Promise<ProgramEnd> {
+    const { manager, group: { unit }, signal } = this.#options;
+    const { exitCode, signal: endedBy } = await this.exited;
+    const output = await this.#output.promise;
+    if (output) {
+      await this.#watch?.usage();
+      await areGone(manager, unit, LINGER_MS);
+      output.drain();
+      await output.ended;
+    }
+    signal.removeEventListener("abort", this.#onAbort);
+    const unkillable = await this.#ending ?? 0;
+    this.#watches.dispose();
+    // The next agent sees to it.
+    if (this.#isLeft) await new Promise(() => {});
+    return { exitCode, signal: endedBy, unkillable };
+  }
+}

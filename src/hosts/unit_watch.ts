@@ -1,0 +1,142 @@
+import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import { openReadiness, type Readiness } from "../system/readiness.ts";
+import type { ServiceManager, UnitFace } from "../system/service_manager.ts";
+import type { Usage } from "./host.ts";
+
+/** Most tasks are over before anything has to be watched, in milliseconds. */
+const FIRST_LOOK_MS = 100;
+/** How often it is looked what a unit uses, in milliseconds. */
+const LOOK_EVERY_MS = 10_000;
+/** What systemd says where something is not counted, or not bounded. */
+const UNKNOWN = 2n ** 64n - 1n;
+/** Of a file of events: something has changed since it was read. */
+const CHANGED = 2;
+const EVENTS_BYTES = 4096;
+const ROOT = "/sys/fs/cgroup";
+
+/** The files that count how often a bound was met, in what they count, and the bound's property. */
+const BOUNDS = [
+  { file: "pids.events", counter: "max", property: "TasksMax", name: pidsLimit },
+  { file: "memory.events", counter: "oom_kill", property: "MemoryMax", name: memoryLimit },
+] as const;
+
+/** How often something has happened, by a file of events: a name and a number in each line. */
+export function countIn(events: string, counter: string): number {
+  const line = events.split("\n").find((line) => line.startsWith(`${counter} `));
+  return Number(line?.slice(counter.length + 1) ?? 0);
+}
+
+/** Watches what a unit uses, and whether it has met a bound; the kernel tells of that. */
+export class UnitWatch implements Disposable {
+  readonly #manager: Pick<ServiceManager, "property">;
+  readonly #unit: string;
+  readonly #onBound: (which: string) => void;
+  readonly #libc: Libc = openLibc();
+  readonly #readiness: Readiness = openReadiness();
+  readonly #files: number[] = [];
+  #usage: Usage = {};
+  #timer: ReturnType<typeof setTimeout>;
+  #isOver = false;
+
+  /** `onBound` hears which bound it is, once one was met: "the process limit of 4096". */
+  constructor(
+    manager: Pick<ServiceManager, "property">,
+    unit: string,
+    onBound: (which: string) => void,
+  ) {
+    this.#manager = manager;
+    this.#unit = unit;
+    this.#onBound = onBound;
+    this.#timer = setTimeout(() => {
+      void this.#watchBounds().catch(() => {});
+      this.#sample();
+    }, FIRST_LOOK_MS);
+  }
+
+  /** What it has used so far; peaks are of the looks that were taken. */
+  async usage(): Promise<Usage> {
+    const [cpu, peak, memory, pids] = await Promise.all([
+      this.#number("CPUUsageNSec"),
+      this.#number("MemoryPeak"),
+      this.#number("MemoryCurrent"),
+      this.#number("TasksCurrent"),
+    ]);
+    const memoryBytes = most(peak, memory, this.#usage.memoryBytes);
+    const peakPids = most(pids, this.#usage.pids);
+    this.#usage = {
+      ...this.#usage,
+      ...cpu === undefined ? {} : { cpuMs: cpu / 1e6 },
+      ...memoryBytes === undefined ? {} : { memoryBytes },
+      ...peakPids === undefined ? {} : { pids: peakPids },
+    };
+    return this.#usage;
+  }
+
+  /** Ends the watch. */
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    for (const fd of this.#files) {
+      this.#readiness.forget(fd);
+      this.#libc.symbols.close(fd);
+    }
+    this.#readiness[Symbol.dispose]();
+    this.#libc[Symbol.dispose]();
+  }
+
+  #sample(): void {
+    void this.usage().catch(() => {}).then(() => {
+      if (this.#isOver) return;
+      this.#timer = setTimeout(() => this.#sample(), LOOK_EVERY_MS);
+    });
+  }
+
+  async #watchBounds(): Promise<void> {
+    const group = await this.#manager.property(this.#unit, "Service", "ControlGroup");
+    for (const { file, counter, property, name } of BOUNDS) {
+      const controller = file.slice(0, file.indexOf("."));
+      const paths = [`${ROOT}${group}/${file}`, `${ROOT}/${controller}${group}/${file}`];
+      if (this.#isOver) return;
+      const fd = paths.map((path) => this.#libc.symbols.open(cString(path), O_CLOEXEC, 0))
+        .find((fd) => fd >= 0);
+      if (fd === undefined) continue;
+      this.#files.push(fd);
+      void this.#watchBound(fd, counter).then(async () => {
+        if (!this.#isOver) this.#onBound(name(await this.#number(property)));
+      }, () => {});
+    }
+  }
+
+  /** Resolves when a counter is not zero, or the watch is over. */
+  async #watchBound(fd: number, counter: string): Promise<void> {
+    const bytes = new Uint8Array(EVENTS_BYTES);
+    for (;;) {
+      if (this.#isOver) return;
+      const read = this.#libc.symbols.pread(fd, bytes, BigInt(EVENTS_BYTES), 0n);
+      const length = this.#libc.check(read, "events");
+      if (countIn(new TextDecoder().decode(bytes.subarray(0, length)), counter) > 0) return;
+      await this.#readiness.wait(fd, CHANGED);
+    }
+  }
+
+  /** A number that systemd knows; older ones know fewer. */
+  async #number(name: string, face: UnitFace = "Service"): Promise<number | undefined> {
+    const value = await this.#manager.property(this.#unit, face, name).catch(() => UNKNOWN);
+    return typeof value === "bigint" && value !== UNKNOWN ? Number(value) : undefined;
+  }
+}
+
+function most(...numbers: (number | undefined)[]): number | undefined {
+  const known = numbers.filter((number) => number !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
+
+function pidsLimit(limit: number | undefined): string {
+  return `the process limit of ${limit ?? "its unit"} (task_pids_max)`;
+}
+
+function memoryLimit(limit: number | undefined): string {
+  const size = limit === undefined ? "its unit" : `${Math.round(limit / 2 ** 20)} MiB`;
+  return `the memory limit of ${size} (task_memory_max)`;
+}

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname } from "@std/path";
 import { localTime } from "../src/system/text.ts";
 import { Desk } from "./_cli.ts";
 
@@ -230,14 +231,54 @@ Deno.test("bash completes commands, options, keys and choices", async () => {
   }
 });
 
-for (const shell of ["zsh", "fish"]) {
+/** What each shell runs to print what its script, `$1`, offers at the end of the line `$2`. */
+const OFFERING = {
+  // The functions that it is given by zsh's own completion print what they are given.
+  zsh: `compdef() { :; }
+compadd() { shift; print -rl -- "$@"; }
+_files() { print -rl -- $words[CURRENT]*(N); }
+_describe() { local each; for each in "\${(@P)@[-1]}"; do print -r -- "\${each%%:*}"; done; }
+. "$1"; words=("\${(@s: :)2}"); CURRENT=$#words; _noderax_agent`,
+  fish: `source "$argv[1]"; complete -C "$argv[2]"`,
+};
+
+const OFFERS: [line: string, offers: string[]][] = [
+  ["conf", ["config"]],
+  ["st", ["start", "status", "stop"]],
+  ["config ", ["get", "help", "path", "set", "show", "unset"]],
+  ["config show --", ["--help", "--json", "--reveal"]],
+  ["config set log_l", ["log_level"]],
+  ["config set log_level ", ["debug", "error", "info", "warn"]],
+  ["config set log_level debug ", []],
+  ["config set realtime_enabled f", ["false"]],
+  ["config set state_file /etc/os-rel", ["/etc/os-release"]],
+  ["--config /etc/os-rel", ["/etc/os-release"]],
+  ["install --log-level w", ["warn"]],
+  ["help conf", ["config"]],
+  ["config help s", ["set", "show"]],
+  ["logs -n 20 --f", ["--follow"]],
+  ["completions ", ["bash", "fish", "zsh"]],
+];
+
+for (const [shell, script] of Object.entries(OFFERING)) {
   const found = (await new Deno.Command("/bin/sh", { args: ["-c", `command -v ${shell}`] })
     .output()).success;
-  const name = `the completions for ${shell} are its language`;
+  const name = `${shell} completes commands, options, keys and choices`;
   Deno.test({ name: name + (found ? "" : ` (ignored: no ${shell})`), ignore: !found }, async () => {
     await using desk = await Desk.set();
     const path = await desk.write("script", (await desk.says(["completions", shell])).stdout);
-    const { success, stderr } = await new Deno.Command(shell, { args: ["-n", path] }).output();
-    assert(success, new TextDecoder().decode(stderr));
+    const options = shell === "zsh" ? ["-f", "-c", script, "zsh"] : ["-N", "-c", script];
+    await Promise.all(OFFERS.map(async ([line, offers]) => {
+      const args = [...options, path, `noderax-agent ${line}`];
+      const { stdout, stderr } = await new Deno.Command(shell, {
+        ...{ args, env: { HOME: dirname(path) } },
+      }).output();
+      assert.equal(new TextDecoder().decode(stderr), "", line);
+      // Behind a tab comes what it is for. What begins otherwise is left out by zsh itself.
+      const last = line.split(" ").at(-1) ?? "";
+      const words = new TextDecoder().decode(stdout).trim().split("\n")
+        .map((word) => word.split("\t")[0] ?? "").filter((word) => word.startsWith(last) && word);
+      assert.deepEqual(words.toSorted(), offers, `${shell}: ${line}`);
+    }));
   });
 }

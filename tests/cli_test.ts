@@ -93,6 +93,12 @@ Deno.test("wrong use is one sentence that suggests the nearest, and exit code 2"
     ["confg", "unknown command 'confg' (did you mean config?); see `noderax-agent --help`."],
     ["confg -h", "unknown command 'confg' (did you mean config?); see `noderax-agent --help`."],
     ["help confg", "unknown command 'confg' (did you mean config?); see `noderax-agent --help`."],
+    ["stat", "unknown command 'stat' (did you mean status?); see `noderax-agent --help`."],
+    ["health", "unknown command 'health' (did you mean status?); see `noderax-agent --help`."],
+    [
+      "config delete",
+      "unknown command 'delete' (did you mean unset?); see `noderax-agent config --help`.",
+    ],
     ["xyzzy", "unknown command 'xyzzy'; see `noderax-agent --help`."],
     [
       "config shw",

@@ -11,7 +11,7 @@ export class AgentCommand extends Command {
 
   /** Takes the parser's complaint. */
   override error(message: string): never {
-    const complaint = this.#needlessValue(message) ?? message
+    const complaint = this.#unknownCommand(message) ?? this.#needlessValue(message) ?? message
       .replace(/^error: /, "")
       // What was typed may be a secret, and the complaint may land in a log.
       .replace(/(but got \d+): [^]*/, "$1")
@@ -21,6 +21,18 @@ export class AgentCommand extends Command {
       .replace(/\.$/, "");
     const sentence = `${complaint}; see \`${pathOf(this)} --help\`.`;
     throw new UserError(sentence, { exitCode: EXIT_USAGE });
+  }
+
+  /** The parser suggests what is written alike, whatever it means. */
+  #unknownCommand(message: string): string | undefined {
+    const [, word] = /^error: unknown command '(.*?)'/.exec(message) ?? [];
+    return word === undefined ? undefined : this.#unknown(word);
+  }
+
+  #unknown(word: string): string {
+    const names = this.createHelp().visibleCommands(this).map((command) => command.name());
+    const meant = nearest(word, names);
+    return `unknown command '${word}'${meant ? ` (did you mean ${meant}?)` : ""}`;
   }
 
   /** An option that was given a value which it does not take is an unknown one to the parser. */
@@ -36,8 +48,7 @@ export class AgentCommand extends Command {
     const names = this.commands.map((command) => command.name());
     const [word = "help"] = this.args[0] === "help" ? this.args.slice(1) : this.args;
     if (names.length > 0 && !["help", ...names].includes(word) && !word.startsWith("-")) {
-      const meant = nearest(word, names);
-      this.error(`unknown command '${word}'${meant ? ` (did you mean ${meant}?)` : ""}`);
+      this.error(this.#unknown(word));
     }
     return super.helpInformation(context);
   }

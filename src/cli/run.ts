@@ -1,4 +1,3 @@
-import { fstatSync } from "node:fs";
 import { dirname } from "@std/path";
 import { lockState } from "../agent/instance_lock.ts";
 import type { StatusEndpoints } from "../health/status_endpoints.ts";
@@ -19,6 +18,7 @@ import { shieldDescriptors } from "../system/inherited_descriptors.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
 import { showsColors } from "../system/text.ts";
+import { isJournal } from "../system/journal_stream.ts";
 import { runUnderReaper } from "../system/reaper.ts";
 import { LogSink } from "../system/log_sink.ts";
 import { UserError } from "../system/user_error.ts";
@@ -26,7 +26,6 @@ import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { PROGRAM } from "./output.ts";
 
-const STDOUT = 1;
 /** While the approval is waited for, the log says so this often, in milliseconds. */
 const WAITING_LOG_INTERVAL_MS = 60_000;
 /** At its end the agent waits so long for traces to be exported, in milliseconds. */
@@ -196,17 +195,6 @@ function openLog(level: Config["logLevel"], env: ReadEnv): Logger {
   sink.onDropped = (count) =>
     logger.warn("log lines were dropped: nobody has read them", { count });
   return logger;
-}
-
-/** Whether standard output is the journal's: systemd names its stream by device and inode. */
-function isJournal(stream: string | undefined): boolean {
-  if (stream === undefined) return false;
-  try {
-    const { dev, ino } = fstatSync(STDOUT);
-    return stream === `${dev}:${ino}`;
-  } catch {
-    return false;
-  }
 }
 
 /** Tells of a wait once a minute, and of each new problem. */

@@ -1,6 +1,6 @@
-import { statfs } from "node:fs/promises";
 import { dirname, join, resolve } from "@std/path";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { statfs } from "../system/statfs.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 import type { CheckContext } from "./check_context.ts";

@@ -1,8 +1,8 @@
 import { delay } from "@std/async";
-import { statfs } from "node:fs/promises";
 import { join } from "@std/path";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import { repeat } from "../system/repeat.ts";
+import { statfs } from "../system/statfs.ts";
 import { isRoot } from "../system/trust.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { HealthMonitor } from "./health_monitor.ts";

@@ -1,6 +1,9 @@
-import process from "node:process";
+import { openLibc, readKernelFile } from "../system/libc.ts";
 import type { AgentStatus } from "./agent_status.ts";
 import { HEALTH_STATES } from "./verdict.ts";
+
+/** What the kernel counts times in. */
+const TICKS_A_SECOND = 100;
 
 /** What the process has used so far. */
 export interface Usage {
@@ -134,8 +137,12 @@ export const METRICS: readonly Metric[] = [
 
 /** {@linkcode Usage} of this process. */
 function readUsage(): Usage {
-  const { user, system } = process.cpuUsage();
-  return { residentBytes: Deno.memoryUsage().rss, cpuSeconds: (user + system) / 1e6 };
+  using libc = openLibc();
+  const stat = readKernelFile(libc, "/proc/self/stat");
+  // Behind the name in parentheses, which may hold anything.
+  const [user = NaN, system = NaN] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11)
+    .map(Number);
+  return { residentBytes: Deno.memoryUsage().rss, cpuSeconds: (user + system) / TICKS_A_SECOND };
 }
 
 /** The Prometheus text format, version 0.0.4, of what the agent says of itself. */

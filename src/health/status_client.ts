@@ -2,7 +2,6 @@ import { dirname, join, resolve } from "@std/path";
 import { isTimeout, within } from "../system/deadline.ts";
 import { folderProblem, lookAt, problemOf } from "../system/trust.ts";
 import type { Page } from "./http_listener.ts";
-import { createHash } from "node:crypto";
 import type { ReadEnv } from "../config/mod.ts";
 import { INSTALLED } from "../system/paths.ts";
 
@@ -108,10 +107,18 @@ export function socketPaths(stateFile: string | undefined, named: boolean): stri
 function besideState(stateFile: string): string {
   const path = join(dirname(stateFile), NAME);
   if (fits(path)) return path;
-  const id = createHash("sha256").update(resolve(dirname(stateFile))).digest("hex").slice(0, 16);
+  const id = fnv(resolve(dirname(stateFile))).toString(16).padStart(16, "0");
   return `/tmp/noderax-agent-${id}/${NAME}`;
 }
 
 function fits(path: string): boolean {
   return new TextEncoder().encode(path).length <= MAX_BYTES;
+}
+
+/** A short name for a long text (FNV-1a, 64 bits). That nobody else has the folder is looked at apart. */
+function fnv(text: string): bigint {
+  return new TextEncoder().encode(text).reduce(
+    (hash, byte) => BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n),
+    0xcbf29ce484222325n,
+  );
 }

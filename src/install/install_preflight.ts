@@ -1,8 +1,8 @@
-import { statfs } from "node:fs/promises";
 import { dirname } from "@std/path";
 import { requireControlPlane } from "../control_plane/api_answer.ts";
 import type { LoadedConfig } from "../config/mod.ts";
 import { SERVICE } from "../system/paths.ts";
+import { statfs } from "../system/statfs.ts";
 import { serviceState } from "../system/systemd.ts";
 import { UserError } from "../system/user_error.ts";
 import { refuseForeignLink } from "./installed_program.ts";

@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import { basename, dirname, join } from "@std/path";
 import { Mutex } from "./mutex.ts";
 import { chase, isRoot, lookAtNow, trustedOwners } from "./trust.ts";
@@ -170,7 +169,8 @@ async function setOwnerAndMode(
   const { uid, gid } = old?.isFile ? old : fresh;
   const keepsOwner = uid === fresh.uid && gid === fresh.gid;
   if (keepsOwner && ((fresh.mode ?? 0) & 0o7777) === mode) return;
-  // Deno's own file can be asked for neither.
+  // Deno's own file can be asked for neither. It is rare, and what it takes of Node is large.
+  const { open } = await import("node:fs/promises");
   const handle = await open(temp, "r+");
   try {
     const { dev, ino } = await handle.stat();

@@ -1,8 +1,10 @@
 import { delay } from "@std/async";
-import { cpus } from "node:os";
+import { openLibc, readKernelFile } from "../system/libc.ts";
 
 /** Processor times tick in 10 ms steps: over a shorter interval a percentage says nothing. */
 const MIN_INTERVAL_MS = 100;
+/** What the kernel counts in. */
+const TICK_MS = 10;
 
 /** How busy the processors are, in the contract's words (Realtime, `agent.metrics`). */
 export interface CpuUsage {
@@ -10,31 +12,31 @@ export interface CpuUsage {
   usagePercent: number;
 }
 
-/** The times one core has spent since boot, in milliseconds. */
+/** What the cores have done since boot. */
 export interface CoreTimes {
-  /** Of what it did; waiting is left out. */
-  times: { user: number; nice: number; sys: number; irq: number };
+  /** How many there are. */
+  cores: number;
+  /** Of all of them together, in milliseconds. */
+  busyMs: number;
 }
 
 /** What a {@linkcode CpuMeter} asks the machine. */
 export interface CpuSources {
-  /** The times of each core. */
-  cores?: () => CoreTimes[];
+  /** The times of the cores. */
+  times?: () => CoreTimes;
   /** A clock that only goes forward, in milliseconds. */
   now?: () => number;
 }
 
-interface Reading {
+interface Reading extends CoreTimes {
   atMs: number;
-  cores: number;
-  busyMs: number;
 }
 
 /**
  * Measures how busy the processors were between two of its readings.
  *
- * Busy time is set against the clock, not against the idle time: `os.cpus()` leaves out the time
- * spent waiting for a disk, and a machine that only waits must not look busy.
+ * Busy time is set against the clock, not against the idle time: a machine that only waits for a
+ * disk must not look busy.
  */
 export class CpuMeter {
   readonly #sources: Required<CpuSources>;
@@ -42,7 +44,7 @@ export class CpuMeter {
 
   /** Nothing is read yet. */
   constructor(sources: CpuSources = {}) {
-    this.#sources = { cores: cpus, now: () => performance.now(), ...sources };
+    this.#sources = { times: readCoreTimes, now: () => performance.now(), ...sources };
   }
 
   /**
@@ -63,11 +65,16 @@ export class CpuMeter {
   }
 
   #look(): Reading {
-    const cores = this.#sources.cores();
-    const busyMs = cores.reduce(
-      (sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq,
-      0,
-    );
-    return { atMs: this.#sources.now(), cores: cores.length, busyMs };
+    return { ...this.#sources.times(), atMs: this.#sources.now() };
   }
+}
+
+/** As proc_stat(5) has them, which counts in hundredths of a second. */
+function readCoreTimes(): CoreTimes {
+  using libc = openLibc();
+  const lines = readKernelFile(libc, "/proc/stat").split("\n");
+  const fields = (lines[0] ?? "").split(/ +/).slice(1).map(Number);
+  const [user = NaN, nice = NaN, system = NaN, _idle, _wait, irq = NaN] = fields;
+  const cores = lines.filter((line) => /^cpu\d/.test(line)).length;
+  return { cores, busyMs: (user + nice + system + irq) * TICK_MS };
 }

@@ -1,33 +1,33 @@
 import assert from "node:assert/strict";
-import { CpuMeter } from "./cpu.ts";
+import { type CoreTimes, CpuMeter } from "./cpu.ts";
 import { readKernelFiles } from "./kernel_files.ts";
 
-function core(user: number, { nice = 0, sys = 0, irq = 0 } = {}) {
-  return { times: { user, nice, sys, irq } };
+function times(...cores: number[]): CoreTimes {
+  return { cores: cores.length, busyMs: cores.reduce((sum, busyMs) => sum + busyMs, 0) };
 }
 
 /** A meter whose clock goes on by a second each time somebody looks at it. */
-function meter(...looks: ReturnType<typeof core>[][]) {
+function meter(...looks: CoreTimes[]) {
   let nowMs = 0;
-  return new CpuMeter({ cores: () => looks.shift() ?? [], now: () => nowMs += 1_000 });
+  return new CpuMeter({ times: () => looks.shift() ?? times(), now: () => nowMs += 1_000 });
 }
 
 Deno.test("usage is the busy time of all cores over the time that passed", async () => {
-  const idle = [core(5_000), core(70_000)];
-  const busy = [core(5_100, { nice: 100, sys: 100, irq: 100 }), core(70_600)];
+  const idle = times(5_000, 70_000);
+  const busy = times(5_400, 70_600);
   // Two looks at the clock lie between two readings: 2 cores * 2 s.
   assert.deepEqual(await meter(idle, busy).read(), { usagePercent: 25 });
 });
 
 Deno.test("each reading measures the time since the one before", async () => {
-  const cpu = meter([core(0)], [core(2_000)], [core(2_000)], [core(3_000)]);
+  const cpu = meter(times(0), times(2_000), times(2_000), times(3_000));
   assert.equal((await cpu.read()).usagePercent, 100);
   assert.equal((await cpu.read()).usagePercent, 0);
   assert.equal((await cpu.read()).usagePercent, 50);
 });
 
 Deno.test("when a core goes or comes it is measured anew", async () => {
-  const cpu = meter([core(9_000), core(9_000)], [core(9_100)], [core(10_100)]);
+  const cpu = meter(times(9_000, 9_000), times(9_100), times(10_100));
   assert.equal((await cpu.read()).usagePercent, 50);
 });
 

@@ -1,18 +1,9 @@
-import { statfs } from "node:fs/promises";
+import { type FileSystem, statfs } from "../system/statfs.ts";
 
-/** What statfs(2) tells of a file system. */
-export interface BlockCounts {
-  /** The best size for a transfer, in bytes. */
-  bsize: number;
-  /** The size of a block, in bytes, where it is another one. */
-  frsize?: number;
-  /** All blocks. */
-  blocks: number;
-  /** Free blocks, those reserved for root included. */
-  bfree: number;
-  /** Blocks that anybody may still fill. */
-  bavail: number;
-}
+/** What is read of a file system. */
+export type BlockCounts =
+  & Pick<FileSystem, "bsize" | "blocks" | "bfree" | "bavail">
+  & Partial<Pick<FileSystem, "frsize">>;
 
 /** A file system in the contract's words (Realtime, `agent.metrics`). */
 export interface DiskUsage {
@@ -34,7 +25,7 @@ export async function readDisk(
   stat: (path: string) => Promise<BlockCounts> = statfs,
 ): Promise<DiskUsage> {
   const { bsize, frsize, blocks, bfree, bavail } = await stat(path);
-  const blockBytes = frsize ?? bsize;
+  const blockBytes = frsize || bsize;
   const used = blocks - bfree;
   return {
     path,

@@ -1,7 +1,7 @@
 /**
  * Prints what one snapshot costs, and fails over the limit:
  *
- *     deno run --allow-read --allow-ffi --allow-sys=cpus,statfs,systemMemoryInfo src/telemetry/snapshot_bench.ts
+ *     deno run --allow-read --allow-ffi --allow-sys=systemMemoryInfo src/telemetry/snapshot_bench.ts
  */
 import process from "node:process";
 import { Logger } from "../system/logger.ts";

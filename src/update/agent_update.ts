@@ -4,7 +4,6 @@ import type { Machine } from "../install/machine.ts";
 import type { TaskType } from "../tasks/task_type.ts";
 import { messageOf } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
-import { requireWanted, updateOrigin } from "./may_update.ts";
 import { readUpdateRecord, ReleaseVersion } from "./update_record.ts";
 import { type UpdateApi, UpdateReporter } from "./update_reporter.ts";
 import { startUpdateUnit } from "./update_unit.ts";
@@ -52,6 +51,8 @@ export function agentUpdate(deps: AgentUpdateDeps): TaskType {
         // The next heartbeat says so.
         if (targetVersion === VERSION) return { status: "success", result };
         try {
+          // Loaded by the few agents that update themselves: it brings Node's cryptography.
+          const { requireWanted, updateOrigin } = await import("./may_update.ts");
           await updateOrigin(deps.config(), deps.machine);
           requireWanted(request, await readUpdateRecord(deps.stateFolder));
           await startUpdateUnit(deps.machine.run, request);

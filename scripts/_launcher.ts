@@ -14,9 +14,15 @@ program=$(readlink -f "$0") || exit
 folder=\${program%/*}/lib
 # Deno does not start in a folder that has been removed.
 [ -n "$(pwd -P 2>/dev/null)" ] || cd /
-# With a cache it starts quicker and stays smaller; without, nothing is written to anybody's home.
-DENO_DIR=${INSTALLED.cacheFolder}
-[ -w "$DENO_DIR" ] || DENO_DIR=/dev/null
+# With what Deno keeps of the program it starts quicker and stays smaller: beside it, else where the
+# service has a folder. Nothing is written to anybody's home, or to what belongs to somebody else.
+if [ -O "\${program%/*}" ] && [ -w "\${program%/*}" ]; then
+  DENO_DIR=\${program%/*}/cache
+elif [ -w ${INSTALLED.cacheFolder} ]; then
+  DENO_DIR=${INSTALLED.cacheFolder}
+else
+  DENO_DIR=/dev/null
+fi
 # Deno warns that permissions in a file are new to it, and complains at a terminal of a missing cache.
 export DENO_DIR DENO_LOG=error,deno::cache::cache_db=off
 # Nor is Deno to pass for Node where there is none.

@@ -34,3 +34,24 @@ Deno.test({
     }
   },
 });
+
+Deno.test("what Deno keeps lies beside a program of one's own, and in no folder of anybody else", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const program = join(folder, "noderax-agent");
+    await Deno.mkdir(join(folder, "lib"));
+    await Deno.writeTextFile(program, launcher(), { mode: 0o755 });
+    const deno = '#!/bin/sh\necho "$DENO_DIR"\n';
+    await Deno.writeTextFile(join(folder, "lib/deno"), deno, { mode: 0o755 });
+    const kept = async () => {
+      const { stdout } = await new Deno.Command(program, { args: ["version"] }).output();
+      return new TextDecoder().decode(stdout).trimEnd();
+    };
+    assert.equal(await kept(), join(folder, "cache"));
+    if (!isRoot) return;
+    await Deno.chown(folder, 65_534, 65_534);
+    assert.match(await kept(), /^(\/dev\/null|\/var\/cache\/noderax-agent)$/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -132,8 +132,12 @@ put_back() {
   reload_systemd
 }
 
+# What Deno keeps of the program, beside it.
+forget_cache() { rm -rf "$program_folder/cache"; }
+
 forget_old() {
   rm -rf "$program_folder.old" "$program_folder.new" "$installed_unit.old"
+  forget_cache
   # It still leads to the unit that has given way.
   if [ -L "$enabled" ] && [ ! -e "$enabled" ]; then ln -sf "$unit" "$enabled"; fi
 }

@@ -1,5 +1,4 @@
 import { dirname, join } from "@std/path";
-import { INSTALLED } from "../../src/system/paths.ts";
 import { type AgentProcess, Fleet } from "../_agent.ts";
 import { AGENT } from "../_command.ts";
 import { realtimeFleet } from "../_realtime.ts";
@@ -12,25 +11,17 @@ export interface Variant {
 }
 
 /**
- * What is installed has a folder for what Deno keeps, and what is merely unpacked has none: both starts
- * of a release are measured, with a folder of their own. Any other command has one.
+ * A release keeps what Deno compiles of it beside itself; where its folder cannot be written it has to
+ * do without. Both starts are measured; any other command has one.
  */
-export async function variants(folder: string): Promise<Variant[]> {
+export async function variants(): Promise<Variant[]> {
   const [program = ""] = AGENT;
   const launcher = AGENT.length === 1 ? await Deno.readTextFile(program).catch(() => "") : "";
-  if (!launcher.includes(INSTALLED.cacheFolder)) return [{ name: "", command: AGENT }];
-  const cache = join(folder, "cache");
-  await Deno.mkdir(cache);
-  return await Promise.all(
-    Object.entries({ "cache folder": cache, "no cache folder": join(folder, "none") }).map(
-      async ([name, place], i) => {
-        const file = join(dirname(program), `bench-${i}`);
-        await Deno.writeTextFile(file, launcher.replaceAll(INSTALLED.cacheFolder, place));
-        await Deno.chmod(file, 0o755);
-        return { name, command: [file] };
-      },
-    ),
-  );
+  if (!/^exec "/m.test(launcher)) return [{ name: "", command: AGENT }];
+  const bare = join(dirname(program), "without-cache");
+  await Deno.writeTextFile(bare, launcher.replace(/^exec "/m, 'DENO_DIR=/dev/null exec "'));
+  await Deno.chmod(bare, 0o755);
+  return [{ name: "", command: AGENT }, { name: "nothing kept", command: [bare] }];
 }
 
 /** What an agent is measured with: all is as users have it that have set nothing. */

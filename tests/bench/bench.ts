@@ -75,17 +75,12 @@ async function runtimeOf([program = ""]: readonly string[]): Promise<string> {
 async function bench(): Promise<void> {
   const { json, idleMs, parts } = readArguments();
   const report = new Report(json ? () => {} : tell);
-  const folder = await Deno.makeTempDir({ prefix: "noderax-bench-" });
-  try {
-    const all = await variants(folder);
-    const [one = { name: "", command: AGENT }] = all;
-    const deno = await runtimeOf(AGENT);
-    report.tell(`bench: ${AGENT.join(" ")}`);
-    await floors(report, deno);
-    for (const part of parts) await PARTS[part]?.({ report, all, one, deno, idleMs });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  const all = await variants();
+  const [one = { name: "", command: AGENT }] = all;
+  const deno = await runtimeOf(AGENT);
+  report.tell(`bench: ${AGENT.join(" ")}`);
+  await floors(report, deno);
+  for (const part of parts) await PARTS[part]?.({ report, all, one, deno, idleMs });
   tell(
     json
       ? report.json({ agent: AGENT.join(" "), at: new Date().toISOString() })

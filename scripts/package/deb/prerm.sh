@@ -1,6 +1,7 @@
 case $1 in
   remove)
     stop_service "apt-get remove noderax-agent"
+    forget_cache
     ;;
   upgrade | deconfigure | failed-upgrade) ;;
   *)

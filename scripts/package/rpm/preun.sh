@@ -1,2 +1,5 @@
 # What is removed for good is followed by no version.
-[ "$1" != 0 ] || stop_service "dnf remove noderax-agent"
+if [ "$1" = 0 ]; then
+  stop_service "dnf remove noderax-agent"
+  forget_cache
+fi

@@ -4,6 +4,7 @@ import { OutageLog } from "../control_plane/outage_log.ts";
 import { RetryPacer } from "../control_plane/retry_pacer.ts";
 import type { HostFacts } from "../system/host_facts.ts";
 import type { CallStats } from "../control_plane/call_stats.ts";
+import { RoundJitter } from "../system/round_jitter.ts";
 import type { Logger } from "../system/logger.ts";
 import type { LogThrottle } from "../system/log_throttle.ts";
 
@@ -28,16 +29,15 @@ export interface HeartbeatOptions {
 }
 
 /**
- * Sends a heartbeat at once and then in every interval; one that failed is tried again sooner. The
- * first interval, and that after a failure, is cut short at random: agents that begin at one moment
- * do not go on in step.
+ * Sends a heartbeat at once and then in every interval, see {@linkcode RoundJitter}; one that failed
+ * is tried again sooner.
  */
 export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
-  const { api, facts, intervalMs, logger, stats, signal, random = Math.random } = options;
+  const { api, facts, intervalMs, logger, stats, signal, random } = options;
   const { reachability } = api;
   const outage = new OutageLog({ what: "heartbeat", logger, throttle: options.throttle });
   const pacer = new RetryPacer({ reachability, takesTurns: true });
-  let isInPhase = false;
+  const rounds = new RoundJitter(random);
   try {
     while (!signal.aborted) {
       try {
@@ -49,12 +49,11 @@ export async function sendHeartbeats(options: HeartbeatOptions): Promise<void> {
         if (signal.aborted) return;
         stats?.failed(error);
         outage.failed(error);
-        isInPhase = false;
+        rounds.restart();
         await pacer.failed(error, signal);
         continue;
       }
-      await delay(intervalMs() * (isInPhase ? 1 : random()), { signal });
-      isInPhase = true;
+      await delay(intervalMs() * rounds.next(), { signal });
       await reachability.turn(signal);
     }
   } catch (error) {

@@ -25,7 +25,7 @@ Deno.test("agents that begin at one moment do not send their heartbeats in step"
     });
     const [first = NaN, second = NaN, third = NaN] = sentMs;
     assert(second - first >= part * intervalMs - 2);
-    assert(third - second >= intervalMs - 2, "later ones come in their interval");
+    assert(third - second >= 0.9 * intervalMs - 2, "later ones come in their interval");
     if (part === 0) assert(second - first < third - second);
   }
 });

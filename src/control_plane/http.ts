@@ -1,5 +1,5 @@
 import type * as z from "@zod/zod";
-import { jsonOf } from "../system/text.ts";
+import { jsonOf, oneLine } from "../system/text.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, TimedOutError, UnreachableError, UnusableAnswerError } from "./errors.ts";
@@ -88,7 +88,7 @@ export class HttpTransport implements Network, Disposable {
         throw new RefusedError(
           status,
           `redirected to ${
-            response.headers.get("location")
+            oneLine(response.headers.get("location") ?? "nowhere")
           }; set api_url to where the control plane really is`,
         );
       }

@@ -2,6 +2,13 @@ import * as z from "@zod/zod";
 import { HeaderText } from "../system/text.ts";
 import type { HostFacts } from "../system/host_facts.ts";
 
+/** Of words that people or the log are shown, no more is taken, in UTF-16 units. */
+const MAX_WORDS = 1_000;
+
+/** Words that are shown or logged: a hostile control plane must not fill the log with them. */
+export const Words: z.ZodType<string, string> = z.string()
+  .transform((text) => text.slice(0, MAX_WORDS).toWellFormed());
+
 /** The error body of every refused call (contract: Base path). */
 export const ErrorBody = z.object({
   message: z.union([z.string(), z.array(z.string())]),
@@ -108,7 +115,7 @@ export interface InstallProgress {
  */
 export const Task = z.object({
   id: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, "is not a task id"),
-  type: z.string(),
+  type: Words,
   payload: z.unknown().optional(),
   timeoutSeconds: z.number().positive().optional().catch(undefined),
 });
@@ -156,9 +163,9 @@ export type Claim = z.infer<typeof Claim>;
 /** Answer of `GET /agent/tasks/{id}/control`. */
 export const TaskControl = z.object({
   taskId: z.string(),
-  status: z.string(),
+  status: Words,
   cancelRequested: z.boolean(),
-  cancelReason: z.string().nullish(),
+  cancelReason: Words.nullish(),
 });
 /** What the control plane thinks of a task, and whether an operator wants it cancelled. */
 export type TaskControl = z.infer<typeof TaskControl>;

@@ -1,8 +1,8 @@
 import * as z from "@zod/zod";
-import { DesiredRootAccess } from "../control_plane/schemas.ts";
+import { DesiredRootAccess, Words } from "../control_plane/schemas.ts";
 import type { Ack } from "./link.ts";
 
-const text = z.string().optional().catch(undefined);
+const text = Words.optional().catch(undefined);
 
 /** `agent.auth.ack` (contract: Realtime). */
 export const AuthAck = z.object({
@@ -17,7 +17,7 @@ export type AuthAck = z.infer<typeof AuthAck>;
 export const Refusal = z.object({
   eventType: text,
   code: text,
-  message: z.string().catch("no reason given"),
+  message: Words.catch("no reason given"),
 });
 /** What was refused, where the control plane says so, and why. */
 export type Refusal = z.infer<typeof Refusal>;

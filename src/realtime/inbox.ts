@@ -1,5 +1,6 @@
 import type { DesiredRootAccess, Task } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
+import { oneLine } from "../system/text.ts";
 import { messageOf } from "../system/user_error.ts";
 import { DispatchedTask } from "./dispatch.ts";
 import { Refusal, RootAccessUpdated } from "./events.ts";
@@ -55,7 +56,7 @@ export class Inbox {
       if (refusal.success) this.#refused(refusal.data);
       else this.#unusable(event);
     } else {
-      this.#logger.debug("unknown realtime event", { event });
+      this.#logger.debug("unknown realtime event", { event: oneLine(event) });
     }
   }
 

@@ -4,6 +4,7 @@ import { OutageLog } from "../control_plane/outage_log.ts";
 import { RetryPacer } from "../control_plane/retry_pacer.ts";
 import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schemas.ts";
 import type { CallStats } from "../control_plane/call_stats.ts";
+import { RoundJitter } from "../system/round_jitter.ts";
 import type { Logger } from "../system/logger.ts";
 import type { LogThrottle } from "../system/log_throttle.ts";
 import type { TaskManager } from "./task_manager.ts";
@@ -38,16 +39,15 @@ export interface ClaimLoopOptions {
 
 /**
  * Claims tasks by long polls, one at a time: two at once could be given the same task, and one that
- * is hung up on can still be given one (contract: Tasks over HTTP). The first one, and that after a
- * failure, is held for a random part of the time: agents that begin at one moment do not go on in
- * step.
+ * is hung up on can still be given one (contract: Tasks over HTTP). How
+ * long each is held is told by {@linkcode RoundJitter}.
  */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
-  const { api, tasks, onRootAccess, logger, stats, signal, random = Math.random } = options;
+  const { api, tasks, onRootAccess, logger, stats, signal, random } = options;
   const outage = new OutageLog({ what: "claim", logger, throttle: options.throttle });
   const pacer = new RetryPacer({ reachability: api.reachability, takesTurns: true });
   let idlePauseMs = FIRST_PAUSE_MS;
-  let isInPhase = false;
+  const rounds = new RoundJitter(random);
   try {
     while (!signal.aborted) {
       if (tasks.full) {
@@ -57,13 +57,12 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         continue;
       }
       const mostMs = Math.min(options.waitMs(), MAX_CLAIM_WAIT_MS);
-      const waitMs = Math.round(mostMs * (isInPhase ? 1 : random()));
+      const waitMs = Math.round(mostMs * rounds.next());
       const startedMs = performance.now();
       try {
         const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
         outage.succeeded();
         pacer.succeeded();
-        isInPhase = true;
         stats?.answered();
         onRootAccess?.(rootAccess ?? undefined);
         const news = task ? tasks.take(task) : false;
@@ -76,7 +75,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
         if (signal.aborted) return;
         stats?.failed(error);
         outage.failed(error);
-        isInPhase = false;
+        rounds.restart();
         await pacer.failed(error, signal);
         continue;
       }

@@ -27,6 +27,21 @@ export function bySecond(moments: Moments, fromMs: number, seconds: number): num
   return counts;
 }
 
+/**
+ * What agents do at rest they do not do in step: no second has much more of it than others have, four
+ * standard deviations of chance beside.
+ */
+export function assertNotInStep(
+  what: string,
+  moments: Moments,
+  { seconds, stallMs }: { seconds: number; stallMs: number },
+): void {
+  const mean = moments.length / seconds;
+  const most = mostInASecond(moments);
+  const allowed = (1.5 * mean + 4 * Math.sqrt(mean)) * (1 + stallMs / SECOND_MS);
+  assert(most <= allowed, `${what}: ${most} within a second, ${mean} on average`);
+}
+
 /** The time after `fromMs` by which such a part of the moments had come, in seconds. */
 export function secondsUntil(part: number, moments: Moments, fromMs: number): number {
   const sorted = moments.toSorted((a, b) => a - b);

@@ -12,7 +12,7 @@ import { delay } from "@std/async";
 import { amounts } from "../_amounts.ts";
 import { epochMs } from "../_realtime.ts";
 import { tell } from "../_together.ts";
-import { assertSpread, bySecond, mostInASecond, secondsUntil } from "./_laws.ts";
+import { assertNotInStep, assertSpread, bySecond, mostInASecond, secondsUntil } from "./_laws.ts";
 import { plot } from "./_plot.ts";
 import { WatchedHerd } from "./_watch.ts";
 
@@ -86,7 +86,7 @@ async function rest(herd: WatchedHerd, seconds: number): Promise<void> {
     const most = mostInASecond(moments);
     const mean = (moments.length / seconds).toFixed(1);
     tell(`  ${call}s: ${mean} a second, ${most} in the fullest`);
-    assertSpread(`${call}s at rest`, moments, { agents, stallMs });
+    assertNotInStep(`${call}s at rest`, moments, { seconds, stallMs });
   }
   tellStall(stallMs);
 }

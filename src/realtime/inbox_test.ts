@@ -100,11 +100,7 @@ Deno.test("refusals are told once a minute for each code and event", async () =>
 
 Deno.test("words of any length are logged short", async () => {
   const long = "x".repeat(1_000_000);
-  const { log } = await handle([["agent.error", { eventType: long, code: long, message: long }], [
-    long,
-    {},
-  ]]);
-  const words = log.filter(({ msg }) => /refused|unknown/.test(msg));
-  assert.equal(words.length, 2);
-  for (const event of words) assert(JSON.stringify(event).length < 5_000, event.msg);
+  const { log } = await handle([["agent.error", { eventType: long, code: long, message: long }]]);
+  const [refused] = log.filter(({ msg }) => msg === "control plane refused a realtime event");
+  assert(JSON.stringify(refused).length < 5_000);
 });

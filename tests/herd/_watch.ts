@@ -49,16 +49,13 @@ export class WatchedHerd implements AsyncDisposable {
     return herd;
   }
 
-  /** How many have a session now. */
-  get connected(): number {
-    return this.controlPlane.realtime.sockets.length;
-  }
-
-  /** Resolves when each has one. */
-  async allConnected(limitMs = 180_000): Promise<void> {
-    for (const endMs = epochMs() + limitMs; this.connected < this.size; await delay(LOOK_MS)) {
-      if (epochMs() < endMs) continue;
-      throw new Error(`${this.size - this.connected} of ${this.size} agents did not come back`);
+  /** Resolves when each has one that came up after a moment. */
+  async allConnected(fromMs = 0, limitMs = 180_000): Promise<void> {
+    for (const endMs = epochMs() + limitMs;; await delay(LOOK_MS)) {
+      const { sockets } = this.controlPlane.realtime;
+      const late = this.size - sockets.filter((socket) => socket.connectedAt >= fromMs).length;
+      if (late === 0) break;
+      if (epochMs() > endMs) throw new Error(`${late} of ${this.size} agents did not come back`);
     }
     this.#noteSessions();
   }

@@ -101,7 +101,7 @@ async function strike(herd: WatchedHerd, what: string, blow: Blow): Promise<numb
   herd.takeStallMs();
   const startMs = epochMs();
   const backMs = await blow(herd);
-  await herd.allConnected();
+  await herd.allConnected(startMs);
   const sessions = herd.sessions(startMs);
   const seconds = secondsUntil(0.95, sessions, backMs);
   const calls = mostInASecond(herd.calls("/api/", startMs));

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
@@ -288,6 +289,8 @@ export class TaskRunner {
     // An earlier agent may have begun, and died before it wrote down what runs.
     removeSpool(journal.spoolPrefix(id));
     const promised = this.#writeDown(this.#record);
+    // By the next turn it waits for the disk, which leaves time to start a program.
+    await setImmediate();
     if (types.get(type)?.isGated) this.#prepareAhead(promised);
     const { lasting } = await promised;
     try {

@@ -3,6 +3,7 @@ import { jsonOf, oneLine } from "../system/text.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, TimedOutError, UnreachableError, UnusableAnswerError } from "./errors.ts";
+import { jsonExcess } from "./json_excess.ts";
 import { createClient, type Network } from "./network.ts";
 import { Reachability } from "./reachability.ts";
 import { retryAfterMs } from "./retry_after.ts";
@@ -108,7 +109,8 @@ export class HttpTransport implements Network, Disposable {
     } finally {
       call.signal?.removeEventListener("abort", giveUp);
     }
-    const json = jsonOf(text);
+    const excess = jsonExcess(text);
+    const json = excess === undefined ? jsonOf(text) : undefined;
     if (status < 200 || status >= 300) {
       const isOwn = OwnErrorBody.safeParse(json).success;
       throw new RefusedError(status, refusal(status, json), isOwn, waitMs);
@@ -119,9 +121,9 @@ export class HttpTransport implements Network, Disposable {
       this.reachability.answered();
       return parsed.data;
     }
-    const what = parsed.success ? "it is about another node or task" : describe(parsed.error);
+    const shape = parsed.success ? "it is about another node or task" : describe(parsed.error);
     throw new UnusableAnswerError(
-      `${method} ${path}: the answer is not the control plane's (${what})`,
+      `${method} ${path}: the answer is not the control plane's (${excess ?? shape})`,
     );
   }
 

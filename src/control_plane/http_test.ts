@@ -221,13 +221,24 @@ Deno.test("an answer without end fills neither memory nor time", async () => {
   assert(sent < 100, `${sent} MiB were taken`);
 });
 
-Deno.test("an answer may be nested as deep as it likes", async () => {
+Deno.test("an answer too deep, or of too many values, is none", async () => {
   const deep = "[".repeat(200_000) + "]".repeat(200_000);
-  await withServer(() => new Response(`{"ok":true,"more":${deep}}`), async (transport) => {
+  const answers: [string, RegExp][] = [
+    [deep, /it is nested deeper than 10000/],
+    [`{"ok":true,"more":${deep}}`, /it is nested deeper than 10000/],
+    [`{"ok":true,"more":[${"{},".repeat(2_000_000)}0]}`, /it has more than 2000000 values/],
+  ];
+  for (const [answer, words] of answers) {
+    await withServer(() => new Response(answer), async (transport) => {
+      const error = await failure(transport.call(call()));
+      assert(error instanceof UnusableAnswerError);
+      assert.match(error.message, words);
+    });
+  }
+  // What stands in a string is one value.
+  const text = JSON.stringify({ ok: true, text: '[{,"\\'.repeat(500_000) });
+  await withServer(() => new Response(text), async (transport) => {
     assert.deepEqual(await transport.call(call()), { ok: true });
-  });
-  await withServer(() => new Response(deep), async (transport) => {
-    assert(await failure(transport.call(call())) instanceof UnusableAnswerError);
   });
 });
 

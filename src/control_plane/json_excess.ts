@@ -1,0 +1,35 @@
+/** No answer of anybody's is nested so deep. */
+const MAX_DEPTH = 10_000;
+/** Nor has it so many values: each can take thirty times the room that its text takes. */
+const MAX_VALUES = 2_000_000;
+
+/** Says of a text why it is not to be parsed as JSON; undefined if it may be. */
+export function jsonExcess(text: string): string | undefined {
+  let depth = 0;
+  let values = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '"') {
+      at = endOfString(text, at);
+    } else if (char === "[" || char === "{") {
+      values++;
+      if (++depth > MAX_DEPTH) return `it is nested deeper than ${MAX_DEPTH}`;
+    } else if (char === "]" || char === "}") {
+      depth--;
+    } else if (char === ",") {
+      values++;
+    }
+    if (values > MAX_VALUES) return `it has more than ${MAX_VALUES} values`;
+  }
+  return undefined;
+}
+
+/** Where a string ends that begins at a quote: at one with an even number of backslashes before it. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let before = end;
+    while (text[before - 1] === "\\") before--;
+    if ((end - before) % 2 === 0) return end;
+  }
+  return text.length;
+}

@@ -87,7 +87,7 @@ Deno.test("every command has a help with examples and exit codes", async () => {
   assert.match(alone.stderr, /^Usage: noderax-agent config/);
 });
 
-Deno.test("wrong use is one sentence that suggests the nearest, and exit code 2", async () => {
+Deno.test("a usage error is one sentence that suggests the nearest, and exit code 2", async () => {
   await using desk = await Desk.set();
   const cases: [line: string, sentence: string][] = [
     ["confg", "unknown command 'confg' (did you mean config?); see `noderax-agent --help`."],
@@ -258,27 +258,27 @@ Deno.test("without a file the defaults are shown, and setting makes one", async 
   assert.deepEqual(JSON.parse(made), { enrollment_token: "-n1" });
 });
 
-Deno.test("a bad value hides no other, and is mended by setting", async () => {
+Deno.test("a bad value hides no other, and is fixed by setting", async () => {
   await using desk = await Desk.set();
   const content = { api_url: "https://me:SECRET@host", log_level: "loud", node_id: "n1" };
   const path = await desk.write("config.json", content);
-  const [json, table, mended] = await Promise.all([
+  const [json, table, fixed] = await Promise.all([
     desk.says(["config", "show", "--json"]),
     desk.says(["config", "show"]),
-    desk.write("mended.json", content).then((NODERAX_CONFIG_FILE) =>
+    desk.write("fixed.json", content).then((NODERAX_CONFIG_FILE) =>
       desk.says(["config", "set", "log_level", "debug"], { NODERAX_CONFIG_FILE })
     ),
   ]);
   const problem = `log_level is "loud" in ${path}, but must be one of debug, info, warn, error.`;
   const { values } = Shown.parse(JSON.parse(json.stdout));
-  assert.deepEqual([json.code, table.code, mended.code], [1, 1, 0]);
+  assert.deepEqual([json.code, table.code, fixed.code], [1, 1, 0]);
   assert.deepEqual(values.log_level, { value: null, source: { file: path }, problem });
   assert.equal(values.node_id?.value, "n1");
   assert.match(table.stdout, /^log_level +\(bad\) +file$/m);
   assert.match(table.stdout, /^node_id +n1 +file$/m);
   assert(table.stderr.endsWith(`\nnoderax-agent: ${problem}\n`), table.stderr);
-  assert.doesNotMatch(JSON.stringify([json, table, mended]), /SECRET/);
-  const saved = JSON.parse(await Deno.readTextFile(desk.file("mended.json")));
+  assert.doesNotMatch(JSON.stringify([json, table, fixed]), /SECRET/);
+  const saved = JSON.parse(await Deno.readTextFile(desk.file("fixed.json")));
   assert.deepEqual(saved, { ...content, log_level: "debug" });
 });
 

@@ -206,7 +206,7 @@ Deno.test("enroll asks until it hears an address, waits, and saves the identity 
   assert.deepEqual(cp.violations, []);
 });
 
-Deno.test("what a person can mend is one sentence and an exit code", () =>
+Deno.test("what a person can fix is one sentence and an exit code", () =>
   sideBySide({
     async "a wrong --email"() {
       await using machine = await Machine.make();

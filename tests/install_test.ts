@@ -12,7 +12,7 @@ async function agent(...args: string[]) {
   return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-Deno.test("wrong use of install is one sentence and exit code 2, before anything else", async () => {
+Deno.test("a usage error of install is one sentence and exit code 2, before anything else", async () => {
   const cases: [string[], RegExp][] = [
     [
       ["install", "--api-url", "ftp://host"],

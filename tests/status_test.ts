@@ -117,6 +117,11 @@ const CASES = {
         new RegExp(`\\nConfiguration +${fleet.configFile}\\nState +${fleet.stateFolder}\\n$`),
       ]
     ) assert.match(stdout, expected);
+    // The documentation shows it with the same rows.
+    const page = await Deno.readTextFile(new URL("../docs/operations.md", import.meta.url));
+    const sample = /^noderax-agent \S+ is healthy\.\n[^]*?(?=^```$)/m.exec(page)?.[0] ?? "";
+    const labels = (text: string) => text.match(/^\S+( \S+)*(?= {2})/gm);
+    assert.deepEqual(labels(sample), labels(stdout));
 
     const json = JSON.parse((await place.status("--json")).stdout);
     assert.equal(json.running, true);
@@ -144,7 +149,7 @@ const CASES = {
     });
     await fleet.controlPlane.stop();
     await place.checks(/^unhealthy: the control plane does not answer: .*refused.*\n$/, 1);
-    // Heartbeats and claims hear of it one after the other.
+    // Heartbeats and claims see it one after the other.
     const { code, stdout } = await eventually("a claim that was refused", async () => {
       const said = await place.status();
       const isTold = /last claim (\d+m)?\d+s ago; failed \d+s ago: .*refused/.test(said.stdout);

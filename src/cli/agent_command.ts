@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { nearest } from "./nearest.ts";
 
-/** A command that answers wrong use with one sentence, which points to the help that fits. */
+/** A command that answers a usage error with one sentence, which points to the help that fits. */
 export class AgentCommand extends Command {
   /** Its subcommands do the same. */
   override createCommand(name?: string): AgentCommand {

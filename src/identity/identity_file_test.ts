@@ -71,7 +71,7 @@ Deno.test("a damaged file is named, never ignored and never overwritten", () =>
     }
   }));
 
-Deno.test("a folder in its place, or in nobody's reach, is the user's to mend", () =>
+Deno.test("a folder in its place, or in nobody's reach, is the user's to fix", () =>
   withFolder(async (folder) => {
     await assert.rejects(readIdentity(folder), {
       name: "UserError",

@@ -70,7 +70,7 @@ async function change(
     changed: async (query) => changesBetween(before, await readRpm(query)),
     broken: async (query) => {
       if (scripts.length === 0) return undefined;
-      // Where it cannot be seen whether they are there it is told how they would be mended.
+      // Where it cannot be seen whether they are there it is told how they would be repaired.
       const installed = await readRpm(query).catch(() => undefined);
       const there = installed
         ? scripts.filter((name) => installedAs(name, installed).length > 0)

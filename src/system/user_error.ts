@@ -4,7 +4,7 @@ export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
 /**
- * A failure that the person at the keyboard can mend.
+ * A failure that the person at the keyboard can fix.
  *
  * Its message is a whole sentence that says what is wrong and what to do; the
  * command line prints it without a stack trace and exits with `exitCode`.

@@ -38,7 +38,7 @@ Deno.test("a checkout hands what was asked for to the program that it installs",
   }
 });
 
-Deno.test("wrong use of install-service is a sentence as well", async () => {
+Deno.test("a usage error of install-service is a sentence as well", async () => {
   const both = await installService("--binary", "a", "--bundle", "b");
   assert.equal(both.code, 2, both.output);
   assert.match(both.output, /--bundle, --binary and --compile exclude each other\./);

@@ -43,7 +43,7 @@ export const LIFE_STEPS: Steps = {
     assert.equal(enabled, "enabled");
   },
 
-  "doctor finds nothing to mend": async (scene) => {
+  "doctor finds nothing to fix": async (scene) => {
     const { code, stdout } = await scene.agent("doctor");
     tell(`\n# noderax-agent doctor\n${stdout}`);
     assert.equal(code, 0);

@@ -100,7 +100,7 @@ export const SERVICE_STEPS: Steps = {
     assert.equal((await scene.agent("status", "--check")).code, 1);
   },
 
-  "doctor says how to mend a machine that is out of order": async (scene) => {
+  "doctor says how to fix a machine that is out of order": async (scene) => {
     const { machine } = scene;
     await machine.output("cp", "-p", INSTALLED.config, "/root/config.json");
     await machine.output("chmod", "644", INSTALLED.config);

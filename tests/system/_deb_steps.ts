@@ -4,6 +4,7 @@ import { VERSION } from "../../src/system/version.ts";
 import { tell } from "../_together.ts";
 import { answer } from "./_install_steps.ts";
 import type { Ran } from "./_machine.ts";
+import { assertShown } from "./_sample.ts";
 import { BUNDLES, type Scene, type Steps } from "./_scene.ts";
 import { Session } from "./_session.ts";
 import { filesOf, newFilesOf } from "./_unattended_steps.ts";
@@ -34,6 +35,7 @@ export function debSteps(): Steps {
       const code = await session.leaves();
       tell(`\nA first installation of the package:\n\n${session.text.replace(/# exit\n$/, "")}`);
       assert.equal(code, 0);
+      await assertShown("noderax-agent enroll", session.text);
       await scene.well();
       assert.equal(
         await scene.output("id -un; pwd; cd; pwd"),

@@ -3,6 +3,7 @@ import * as z from "@zod/zod";
 import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
 import { tell } from "../_together.ts";
 import type { Ran } from "./_machine.ts";
+import { assertShown } from "./_sample.ts";
 import { BUNDLES, type Scene, type Steps } from "./_scene.ts";
 
 export const OLD_PROGRAM = "#!/bin/sh\nexec sleep 100000\n";
@@ -69,6 +70,7 @@ export function unattendedSteps(): Steps {
         `\n# noderax-agent-….run install --non-interactive --api-url … --bootstrap-token … --log-level info\n${stdout}${stderr}`,
       );
       assert.equal(code, 0);
+      await assertShown("./noderax-agent-", stdout);
       assert.ok(!(stdout + stderr).includes(token));
       const told = progressOf(scene, token);
       assert.deepEqual(told.map(({ stage }) => stage), [

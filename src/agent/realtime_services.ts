@@ -6,11 +6,8 @@ import type { HostFacts } from "../system/host_facts.ts";
 import type { Task } from "../control_plane/schemas.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { RootAccess } from "../privileges/root_access.ts";
-import {
-  type RealtimeSession,
-  type RealtimeSnapshot,
-  startRealtime,
-} from "../realtime/realtime_session.ts";
+import { RealtimeSession } from "../realtime/realtime_session.ts";
+import type { RealtimeSnapshot } from "../realtime/link.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { TelemetrySampler } from "../telemetry/sampler.ts";
@@ -54,7 +51,7 @@ export class RealtimeServices implements AsyncDisposable {
   constructor(options: RealtimeServicesOptions) {
     const { config, privileges, rootAccess, logger } = options;
     this.#openTerminals = options.openTerminals;
-    this.#session = startRealtime({
+    this.#session = new RealtimeSession({
       ...options,
       rootAccess: () => rootAccess.report,
       isInUse: () => this.#terminals.count > 0,

@@ -7,10 +7,9 @@ import { type Answer, ANSWER_LIMIT_MS, problemOfAnswer } from "../control_plane/
 import { type Check, fail, failureOf, type Finding, ok, skip, warn } from "./check.ts";
 import type { CheckContext } from "./check_context.ts";
 import { proxyFix } from "./tls_check.ts";
-import { endpointOf } from "../realtime/endpoint.ts";
+import { endpointOf, nativeTransport } from "../realtime/transport.ts";
 import { dialFailure, RealtimeFailure } from "../realtime/failures.ts";
 import { preflight } from "../realtime/probe.ts";
-import { nativeTransport } from "../realtime/transport.ts";
 import { isTimeout, within } from "../system/deadline.ts";
 
 const CALL_LIMIT_MS = 4_500;

@@ -3,7 +3,7 @@ import type { Config, RunningConfig } from "../config/mod.ts";
 import { MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { CallStats } from "../control_plane/call_stats.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import type { RealtimeSnapshot } from "../realtime/realtime_session.ts";
+import type { RealtimeSnapshot } from "../realtime/link.ts";
 import { oneLine } from "../system/text.ts";
 import { VERSION } from "../system/version.ts";
 import type { TasksSnapshot } from "../tasks/task_manager.ts";

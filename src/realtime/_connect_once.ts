@@ -6,7 +6,7 @@ import * as z from "@zod/zod";
 import { createClient } from "../control_plane/network.ts";
 import { HttpTransport } from "../control_plane/http.ts";
 import { Logger } from "../system/logger.ts";
-import { startRealtime } from "./realtime_session.ts";
+import { RealtimeSession } from "./realtime_session.ts";
 
 const [apiUrl = "", caFile] = Deno.args;
 const client = createClient(caFile ? await Deno.readTextFile(caFile) : undefined);
@@ -18,7 +18,7 @@ const logger = new Logger({
     if (line.includes("realtime connection failed")) done.abort();
   },
 });
-await using session = startRealtime({
+await using session = new RealtimeSession({
   network: transport,
   config: () => ({
     realtimeBackoffJitter: 0,

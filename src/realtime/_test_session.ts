@@ -2,7 +2,7 @@ import { Reachability } from "../control_plane/reachability.ts";
 import { createClient } from "../control_plane/network.ts";
 import { Logger } from "../system/logger.ts";
 import type { RealtimeOptions } from "./options.ts";
-import { type RealtimeSession, startRealtime } from "./realtime_session.ts";
+import { RealtimeSession } from "./realtime_session.ts";
 import { IDENTITY } from "./_test_server.ts";
 
 /** One line of the log. */
@@ -45,7 +45,7 @@ export class TestSession implements AsyncDisposable {
     options: Partial<RealtimeOptions> = {},
   ) {
     Object.assign(this.config, config);
-    this.session = startRealtime({
+    this.session = new RealtimeSession({
       network: { apiUrl, client: this.client, reachability: this.reachability },
       config: () => this.config,
       identity: IDENTITY,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Connection } from "./connection.ts";
-import { endpointOf } from "./endpoint.ts";
+import { endpointOf } from "./transport.ts";
 import { createClient } from "../control_plane/network.ts";
 import { RealtimeFailure } from "./failures.ts";
 import { IDENTITY, TestServer } from "./_test_server.ts";

@@ -2,8 +2,7 @@ import type { DesiredRootAccess, Task } from "../control_plane/schemas.ts";
 import type { Logger } from "../system/logger.ts";
 import { oneLine } from "../system/text.ts";
 import { messageOf } from "../system/user_error.ts";
-import { DispatchedTask } from "./dispatch.ts";
-import { Refusal, RootAccessUpdated } from "./events.ts";
+import { DispatchedTask, Refusal, RootAccessUpdated } from "./events.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 
 const TERMINAL_EVENTS = [

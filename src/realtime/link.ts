@@ -24,3 +24,15 @@ export interface RealtimeLink {
   /** Sends a metrics snapshot: only the newest is kept while offline; the first to go under pressure. */
   emitMetrics(payload: Record<string, unknown>): void;
 }
+
+/** The session as it is now. */
+export interface RealtimeSnapshot {
+  /** Whether the node is authenticated. */
+  connected: boolean;
+  /** Since when it is so, by `performance.now()`. */
+  sinceMs: number;
+  /** Why it is not connected. */
+  problem?: string;
+  /** Whether another machine seems to use this node's identity, see `Takeovers`. */
+  shared?: boolean;
+}

@@ -15,7 +15,7 @@ export type RealtimeConfig = Pick<
   | "realtimeQueueSize"
 >;
 
-/** What `startRealtime` works with. */
+/** What `RealtimeSession` works with. */
 export interface RealtimeOptions {
   /** Shared with HTTP. */
   network: Network;

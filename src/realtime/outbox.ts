@@ -1,3 +1,16 @@
+import type { Connection } from "./connection.ts";
+import { LinkDroppedError, NoAckError } from "./link.ts";
+
+/** An acknowledgement is waited for so long; then it is enough that something later is answered. */
+const ACK_LIMIT_MS = 10_000;
+/** While more than this waits to leave the machine, metrics stay behind, and output must wait. */
+const PRESSURE_BYTES = 256 * 1024;
+
+/** Whether so much waits to leave the machine that output and metrics must wait. */
+export function isPressed(connection: Pick<Connection, "bufferedBytes"> | undefined): boolean {
+  return (connection?.bufferedBytes ?? 0) > PRESSURE_BYTES;
+}
+
 /** An event on its way out. */
 export interface Outgoing {
   /** Its name. */
@@ -46,6 +59,30 @@ export class Outbox {
   /** Whether nothing waits for a session but metrics. */
   get isEmpty(): boolean {
     return this.#events.size === 0;
+  }
+
+  /** Sends what waits. */
+  flush(connection: Connection, ackLimitMs: number = ACK_LIMIT_MS): void {
+    for (const outgoing of this.takeUnsent()) {
+      if (isSentOnce(outgoing)) connection.send(outgoing.event, outgoing.payload);
+      else void this.#deliver(connection, outgoing, ackLimitMs);
+    }
+    if (isPressed(connection)) return;
+    const metrics = this.takeMetrics();
+    // Its answer is not looked at, but brings TCP's: a keystroke's echo would wait 40 ms for that.
+    if (metrics) connection.request(metrics.event, metrics.payload, ACK_LIMIT_MS).catch(() => {});
+  }
+
+  async #deliver(connection: Connection, outgoing: Outgoing, ackLimitMs: number): Promise<void> {
+    const sentMs = performance.now();
+    try {
+      await connection.request(outgoing.event, outgoing.payload, ackLimitMs);
+    } catch (error) {
+      if (error instanceof LinkDroppedError) return;
+      // Into a line that is dead already it did not arrive: it goes again on the next one.
+      if (error instanceof NoAckError && !await connection.arrived(sentMs)) return;
+    }
+    this.settle(outgoing);
   }
 
   /** The events that are to be sent, oldest first; they stay until they are settled, if need be. */

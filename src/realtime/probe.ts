@@ -2,7 +2,7 @@ import { whyNotReached } from "../control_plane/http.ts";
 import type { Network } from "../control_plane/network.ts";
 import { readStart } from "../control_plane/read_start.ts";
 import { TimeLimit } from "../system/stall.ts";
-import { endpointOf } from "./endpoint.ts";
+import { endpointOf } from "./transport.ts";
 
 const ANSWER_LIMIT_MS = 5_000;
 

@@ -3,14 +3,14 @@ import { Backoff } from "../system/backoff.ts";
 import { Pauses } from "../control_plane/reachability.ts";
 import { messageOf } from "../system/user_error.ts";
 import { Connection, type SocketIo } from "./connection.ts";
-import { endpointOf } from "./endpoint.ts";
+import { endpointOf } from "./transport.ts";
 import type { AuthAck } from "./events.ts";
 import { dialFailure, RealtimeFailure } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
-import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "./link.ts";
+import { type Ack, LinkDroppedError, type RealtimeLink, type RealtimeSnapshot } from "./link.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import type { RealtimeOptions } from "./options.ts";
-import { isSentOnce, Outbox, type Outgoing } from "./outbox.ts";
+import { isPressed, Outbox } from "./outbox.ts";
 import { keepAlive } from "./ping.ts";
 import { preflight } from "./probe.ts";
 import { SHARED_IDENTITY, SHARED_IDENTITY_FIX, Takeovers } from "./takeovers.ts";
@@ -21,29 +21,8 @@ const MAX_PAUSE_MS = 30_000;
 const MAX_REFUSED_PAUSE_MS = 60_000;
 /** A session that lived so long was a good one. */
 const GOOD_MS = 60_000;
-/** An acknowledgement is waited for so long; then it is enough that something later is answered. */
-const ACK_LIMIT_MS = 10_000;
-/** While more than this waits to leave the machine, metrics stay behind, and output must wait. */
-const PRESSURE_BYTES = 256 * 1024;
 
-/** The session as it is now. */
-export interface RealtimeSnapshot {
-  /** Whether the node is authenticated. */
-  connected: boolean;
-  /** Since when it is so, by `performance.now()`. */
-  sinceMs: number;
-  /** Why it is not connected. */
-  problem?: string;
-  /** Whether another machine seems to use this node's identity, see {@linkcode Takeovers}. */
-  shared?: boolean;
-}
-
-/** Opens the realtime session, and opens it again whenever it ends, until it is disposed. */
-export function startRealtime(options: RealtimeOptions): RealtimeSession {
-  return new RealtimeSession(options);
-}
-
-/** See {@linkcode startRealtime}. */
+/** The realtime session: it is opened again whenever it ends, until it is disposed. */
 export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   readonly #options: RealtimeOptions;
   readonly #stop = new AbortController();
@@ -71,12 +50,9 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     this.#outbox = new Outbox(() => config().realtimeQueueSize);
     // The setting is the part of a pause that is left to chance: 0 none of it, 1 all of it.
     const jitter = () => 1 - config().realtimeBackoffJitter * random();
-    this.#pace = new Backoff({ firstMs: FIRST_PAUSE_MS, maxMs: MAX_PAUSE_MS, random: jitter });
-    this.#refusedPace = new Backoff({
-      firstMs: FIRST_PAUSE_MS,
-      maxMs: MAX_REFUSED_PAUSE_MS,
-      random: jitter,
-    });
+    const pace = (maxMs: number) => new Backoff({ firstMs: FIRST_PAUSE_MS, maxMs, random: jitter });
+    this.#pace = pace(MAX_PAUSE_MS);
+    this.#refusedPace = pace(MAX_REFUSED_PAUSE_MS);
     this.#takeovers = new Takeovers(random);
     this.#running = this.#run();
   }
@@ -118,8 +94,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   /** See {@linkcode RealtimeLink.emit}; the payload's `type` is added where it is missing. */
   emit(event: string, payload: Record<string, unknown>): boolean {
-    const { bufferedBytes = 0 } = this.#connection ?? {};
-    if (event === "terminal.output" && bufferedBytes > PRESSURE_BYTES) return false;
+    if (event === "terminal.output" && isPressed(this.#connection)) return false;
     const kept = this.#outbox.add({ event, payload: { type: event, ...payload } });
     if (kept) this.#flush();
     else if (this.#throttle.allows("queue")) {
@@ -321,27 +296,6 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   /** Sends what waits, if there is a session. */
   #flush(): void {
     const connection = this.#connection;
-    if (!connection?.ready) return;
-    for (const outgoing of this.#outbox.takeUnsent()) {
-      if (isSentOnce(outgoing)) connection.send(outgoing.event, outgoing.payload);
-      else void this.#deliver(connection, outgoing);
-    }
-    if (connection.bufferedBytes > PRESSURE_BYTES) return;
-    const metrics = this.#outbox.takeMetrics();
-    // Its answer is not looked at, but brings TCP's: a keystroke's echo would wait 40 ms for that.
-    if (metrics) connection.request(metrics.event, metrics.payload, ACK_LIMIT_MS).catch(() => {});
-  }
-
-  async #deliver(connection: Connection, outgoing: Outgoing): Promise<void> {
-    const { ackLimitMs = ACK_LIMIT_MS } = this.#options;
-    const sentMs = performance.now();
-    try {
-      await connection.request(outgoing.event, outgoing.payload, ackLimitMs);
-    } catch (error) {
-      if (error instanceof LinkDroppedError) return;
-      // Into a line that is dead already it did not arrive: it goes again on the next one.
-      if (error instanceof NoAckError && !await connection.arrived(sentMs)) return;
-    }
-    this.#outbox.settle(outgoing);
+    if (connection?.ready) this.#outbox.flush(connection, this.#options.ackLimitMs);
   }
 }

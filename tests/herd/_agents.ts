@@ -9,7 +9,7 @@ import { sendHeartbeats } from "../../src/agent/heartbeat_loop.ts";
 import { AgentApi } from "../../src/control_plane/agent_api.ts";
 import { HttpTransport } from "../../src/control_plane/http.ts";
 import { createClient } from "../../src/control_plane/network.ts";
-import { startRealtime } from "../../src/realtime/realtime_session.ts";
+import { RealtimeSession } from "../../src/realtime/realtime_session.ts";
 import { Logger } from "../../src/system/logger.ts";
 import { claimTasks } from "../../src/tasks/claim_loop.ts";
 import { TelemetrySampler } from "../../src/telemetry/sampler.ts";
@@ -61,7 +61,7 @@ function runAgent(identity: Node, { herd, client, snapshot }: Shared): void {
   const api = new AgentApi(transport, identity, () => 10_000);
   const { signal } = new AbortController();
   const shared = { api, logger: silent, signal };
-  const link = startRealtime({
+  const link = new RealtimeSession({
     network: transport,
     config: () => CONFIG,
     identity,

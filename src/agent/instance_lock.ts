@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { msToBeat } from "../system/beat.ts";
 import { HeldError, whileHeld } from "../system/kernel_locks.ts";
 import type { Logger } from "../system/logger.ts";
 import { openOwn } from "../system/own_file.ts";
@@ -69,10 +70,10 @@ class HeldLock implements StateLock {
   }
 
   async look(): Promise<string | undefined> {
-    if (!await isAt(this.#folder, this.#held)) {
+    if (!isAt(this.#folder, this.#held)) {
       return `the state folder ${this.#folder} was removed or replaced while the agent ran`;
     }
-    if (await isAt(this.#path, this.#file)) return undefined;
+    if (isAt(this.#path, this.#file)) return undefined;
     this.#file?.close();
     this.#file = undefined;
     if (!await this.#takeFile()) {
@@ -96,10 +97,10 @@ class HeldLock implements StateLock {
   }
 }
 
-/** Whether what is at `path` is what was opened. */
-async function isAt(path: string, opened: Deno.FsFile | undefined): Promise<boolean> {
+/** Whether what is at `path` is what was opened. To look at once costs less than to wait for it. */
+function isAt(path: string, opened: Deno.FsFile | undefined): boolean {
   try {
-    const [there, held] = await Promise.all([Deno.stat(path), opened?.stat()]);
+    const [there, held] = [Deno.statSync(path), opened?.statSync()];
     return there.dev === held?.dev && there.ino === held.ino;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
@@ -132,7 +133,7 @@ export function watchState(
   intervalMs = WATCH_MS,
 ): Disposable {
   return repeat(async (signal) => {
-    await delay(intervalMs, { signal });
+    await delay(msToBeat(intervalMs), { signal });
     // A folder that cannot be looked at just now may be again.
     const problem = await lock.look().catch((error) => {
       logger.warn("state folder cannot be checked", { error: messageOf(error) });

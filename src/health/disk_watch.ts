@@ -1,6 +1,7 @@
 import { delay } from "@std/async";
 import { join } from "@std/path";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import { msToBeat } from "../system/beat.ts";
 import { repeat } from "../system/repeat.ts";
 import { statfs } from "../system/statfs.ts";
 import { isRoot } from "../system/trust.ts";
@@ -51,7 +52,7 @@ export function watchDisk(
     const full = await diskFullAt(folder);
     if (!signal.aborted) health.diskSeen(full);
     if (health.diskRefuses) health.diskRefused(await whyNotWritable(folder));
-    await delay(intervalMs, { signal });
+    await delay(msToBeat(intervalMs), { signal });
     return true;
   });
 }

@@ -1,4 +1,5 @@
 import { type Libc, LibcError, openLibc, readKernelFile } from "../system/libc.ts";
+import { signalNumber } from "../system/signals.ts";
 import { runChild } from "../system/run_child.ts";
 import { type ProcessGroup, type ProcessId, startTicksOf } from "./process_table.ts";
 
@@ -9,14 +10,6 @@ const NONE = 0n;
 const EPERM = 1;
 const ENOENT = 2;
 const ESRCH = 3;
-/** The signals of signal(7) in the order of their numbers, from 1 on; x64 and arm64 number them alike. */
-const SIGNALS: readonly Deno.Signal[] = [
-  ...["SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE"] as const,
-  ...["SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM"] as const,
-  ...["SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const,
-  ...["SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO"] as const,
-  ...["SIGPWR", "SIGSYS"] as const,
-];
 /** More than /proc/N/stat ever has. */
 const STAT_BYTES = 4096;
 
@@ -41,7 +34,7 @@ export function signalProcess({ pid, startTicks }: ProcessId, signal: Deno.Signa
   try {
     const holder = holderOf(libc, pid);
     if (holder === undefined || (holder !== UNKNOWN && holder !== startTicks)) return "gone";
-    const number = BigInt(SIGNALS.indexOf(signal) + 1);
+    const number = BigInt(signalNumber(signal));
     if (fd < 0) return kill(pid, signal);
     const sent = symbols.syscall(PIDFD_SEND_SIGNAL, BigInt(fd), number, NONE, NONE);
     libc.check(sent, "pidfd_send_signal");

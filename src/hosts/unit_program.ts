@@ -1,6 +1,6 @@
-import { constants } from "node:os";
 import { settlesWithin } from "../system/deadline.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
+import { signalOf } from "../system/signals.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./host.ts";
 import { type ProcessGroup, processGroupOf } from "./process_table.ts";
@@ -11,7 +11,6 @@ import { UnitWatch } from "./unit_watch.ts";
 const LINGER_MS = 2_000;
 /** What `ExecMainCode` says of a process that has exited by itself (`CLD_EXITED`). */
 const EXITED = 1;
-const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 /** How the main process of a unit ended. */
 interface MainEnd {
@@ -138,7 +137,7 @@ export class UnitProgram implements Program {
       manager.property(unit, "Unit", "ActiveState"),
     ]);
     if (code === EXITED) return { exitCode: status, signal: undefined };
-    if (code !== 0) return { exitCode: 128 + status, signal: SIGNALS.get(status) };
+    if (code !== 0) return { exitCode: 128 + status, signal: signalOf(status) };
     // Somebody else has stopped it, and it is forgotten how it ended.
     const isGone = active === "inactive" || active === "failed";
     return isGone ? { exitCode: 128 + 15, signal: "SIGTERM" } : undefined;

@@ -2,6 +2,7 @@ import { delay } from "@std/async";
 import type { Logger } from "../system/logger.ts";
 import type { Connection } from "./connection.ts";
 import { NoAckError } from "./link.ts";
+import { msToBeat } from "../system/beat.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import { STALL_MS, taken } from "../system/stall.ts";
 
@@ -68,7 +69,7 @@ export async function keepAlive(options: KeepAliveOptions): Promise<void> {
   try {
     while (true) {
       void ping();
-      await delay(intervalMs(), { signal });
+      await delay(msToBeat(intervalMs()), { signal });
     }
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -50,7 +50,13 @@ const SYMBOLS = {
   // Files of a folder that is open.
   openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
-  statfs: { parameters: ["buffer", "buffer"], result: "i32", nonblocking: true },
+  statfs: { parameters: ["buffer", "buffer"], result: "i32" },
+  statfsInBackground: {
+    name: "statfs",
+    parameters: ["buffer", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
   fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
   fsync: { parameters: ["i32"], result: "i32" },
   renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },

@@ -29,10 +29,24 @@ const STATFS_BYTES = 120;
 export async function statfs(path: string): Promise<FileSystem> {
   using libc = openLibc();
   const bytes = new Uint8Array(STATFS_BYTES);
-  if (await libc.symbols.statfs(cString(path), bytes) !== 0) {
-    throw new Error(`the file system of ${path} cannot be looked at`);
-  }
-  // On x64 and arm64 alike: words of 64 bits, behind the kind of the file system.
+  return parse(path, await libc.symbols.statfsInBackground(cString(path), bytes), bytes);
+}
+
+/**
+ * The same at once, for `/`: without that nothing on the machine answers. Another thread would cost
+ * twenty times as much.
+ *
+ * @throws {Error} when it cannot be looked at.
+ */
+export function statfsOfRoot(): FileSystem {
+  using libc = openLibc();
+  const bytes = new Uint8Array(STATFS_BYTES);
+  return parse("/", libc.symbols.statfs(cString("/"), bytes), bytes);
+}
+
+/** On x64 and arm64 alike: words of 64 bits, behind the kind of the file system. */
+function parse(path: string, result: number, bytes: Uint8Array<ArrayBuffer>): FileSystem {
+  if (result !== 0) throw new Error(`the file system of ${path} cannot be looked at`);
   const words = [...new BigUint64Array(bytes.buffer)].map(Number);
   const [, bsize = 0, blocks = 0, bfree = 0, bavail = 0, files = 0, ffree = 0, , , frsize = 0] =
     words;

@@ -1,4 +1,4 @@
-import { type FileSystem, statfs } from "../system/statfs.ts";
+import { type FileSystem, statfsOfRoot } from "../system/statfs.ts";
 
 /** What is read of a file system. */
 export type BlockCounts =
@@ -22,9 +22,9 @@ export interface DiskUsage {
 /** Reads how full the file system at `path` is, as df counts. */
 export async function readDisk(
   path = "/",
-  stat: (path: string) => Promise<BlockCounts> = statfs,
+  stat: () => BlockCounts | Promise<BlockCounts> = statfsOfRoot,
 ): Promise<DiskUsage> {
-  const { bsize, frsize, blocks, bfree, bavail } = await stat(path);
+  const { bsize, frsize, blocks, bfree, bavail } = await stat();
   const blockBytes = frsize || bsize;
   const used = blocks - bfree;
   return {

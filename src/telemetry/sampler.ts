@@ -1,3 +1,4 @@
+import { msToBeat } from "../system/beat.ts";
 import { pauseUntil } from "../system/deadline.ts";
 import type { MetricsSnapshot } from "./snapshot.ts";
 
@@ -44,7 +45,7 @@ export class TelemetrySampler {
         await link.whenReady(signal);
         const snapshot = await read(signal);
         if (snapshot) link.emitMetrics(snapshot);
-        if (!signal.aborted) await this.#pause(intervalMs());
+        if (!signal.aborted) await this.#pause(msToBeat(intervalMs()));
       }
     } catch (error) {
       if (!signal.aborted) throw error;

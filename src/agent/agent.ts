@@ -192,6 +192,10 @@ class Agent implements SignalHandlers {
       realtime: () => this.#realtimeServices?.realtime,
       terminals: () => this.#realtimeServices?.terminals ?? 0,
       rootAccess: () => rootAccess.report?.appliedProfile,
+      isolation: {
+        tasks: parts.isolation.outlivesAgent ? "unit" : "child",
+        ...parts.isolation.why === undefined ? {} : { why: parts.isolation.why },
+      },
     });
   }
 
@@ -303,7 +307,11 @@ class Agent implements SignalHandlers {
 
   async #sweepDaily(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#parts.journal.sweep((taskId) => this.tasks.has(taskId));
+      const isAtWork = (taskId: string) => this.tasks.has(taskId);
+      await this.#parts.journal.sweep(isAtWork);
+      await this.#parts.isolation.host.sweep(isAtWork).catch((error) =>
+        this.#parts.logger.warn("units of tasks cannot be swept", { error: messageOf(error) })
+      );
       await delay(SWEEP_EVERY_MS, { signal }).catch(() => {});
     }
   }

@@ -281,6 +281,15 @@ function describeTools(program: Command, exit: Exit): void {
       const { doctor } = await import("./doctor.ts");
       exit(await doctor(options));
     });
+  program.command("tasks")
+    .description("list what runs in units of tasks, also after their end, or end all of one task's")
+    .argument("[action]", "kill, to end what is left of a task")
+    .argument("[task]", "its id")
+    .addHelpText("after", examples(["tasks", "tasks kill 0b7c2f"]))
+    .action(async (action: string | undefined, task: string | undefined) => {
+      const { tasks } = await import("./tasks_command.ts");
+      exit(await tasks(action, task));
+    });
   program.command("log-scan")
     .description("read the end of a log of this machine as a log.scan task does; prints JSON")
     .requiredOption("--request <file>", "the task's payload, as JSON")

@@ -124,8 +124,13 @@ function serviceWords(service: ServiceState | undefined, now: Date): string {
   return words.join("; ");
 }
 
+function isolationText({ tasks, why }: NonNullable<AgentStatus["isolation"]>): string {
+  if (tasks === "unit") return "each in a unit of systemd's: `systemctl status noderax.slice`";
+  return `as children of the agent${why === undefined ? "" : `: ${oneLine(why)}`}`;
+}
+
 function agentRows(status: AgentStatus, now: Date): Row[] {
-  const { pid, startedAt, nodeId, tasks, terminals, runAsUser, rootAccess } = status;
+  const { pid, startedAt, nodeId, tasks, terminals, runAsUser, rootAccess, isolation } = status;
   const { success, ...others } = tasks.ended;
   const unsuccessful = Object.values(others).reduce((sum, count) => sum + count, 0);
   const hidden = tasks.running.length - SHOWN_TASKS;
@@ -142,6 +147,7 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
     ["Terminals", `${terminals} open`],
     ["Backlog", `${tasks.backlogBytes} bytes of output not delivered yet`],
     ["Tasks run as", runAsUser ?? "the agent's own user (run_as_user is not set)"],
+    ...isolation ? [["", isolationText(isolation)] satisfies Row] : [],
     ["Root access", rootAccess ?? "not restricted: the control plane has never set a profile"],
     ["Configuration", status.configFile],
     ...status.needsRestart.length > 0

@@ -22,7 +22,7 @@ async function checkInstance({ loaded, lockHolder }: CheckContext): Promise<Find
   if (!await isLocked(lock)) return ok(`no agent runs with ${folder}`);
   const holder = lockHolder(lock);
   const process = holder ? `, ${holder.certain ? "" : "perhaps "}process ${holder.pid}` : "";
-  const found = `an agent runs with ${folder}${process}`;
+  let found = `an agent runs with ${folder}${process}`;
 
   const { config } = await loaded();
   const asked = await askAgent(
@@ -42,7 +42,11 @@ async function checkInstance({ loaded, lockHolder }: CheckContext): Promise<Find
     const version = status.data?.version ?? "another version";
     return warn(`${found}; it is ${version}, and this is ${VERSION}`, `sudo ${NAME} restart`);
   }
-  const { health, needsRestart } = status.data;
+  const { health, needsRestart, isolation } = status.data;
+  if (isolation?.tasks === "unit") found += ", tasks in units of systemd's";
+  else if (isolation) {
+    found += `, tasks as its children${isolation.why ? ` (${isolation.why})` : ""}`;
+  }
   if (!health || health.state === "healthy") {
     if (needsRestart.length === 0) return ok(`${found}, healthy`);
     return warn(

@@ -70,6 +70,8 @@ export const AgentStatus = z.object({
   rootAccess: z.string().optional(),
   /** The user of tasks and terminals; not there where it is the agent's own. */
   runAsUser: z.string().optional(),
+  /** Where tasks run, and why they do so as children of the agent. */
+  isolation: z.object({ tasks: z.enum(["unit", "child"]), why: z.string().optional() }).optional(),
   /** The keys of the configuration whose new values wait for a restart. */
   needsRestart: z.array(z.string()),
   /** The configuration file. */

@@ -29,6 +29,8 @@ export interface Sources {
   terminals: () => number;
   /** The root access profile in force. */
   rootAccess: () => string | undefined;
+  /** Where tasks run. */
+  isolation?: AgentStatus["isolation"];
 }
 
 const NO_TASKS = { running: [], reporting: 0, backlogBytes: 0 };
@@ -186,7 +188,7 @@ export class HealthMonitor {
   report(): AgentStatus {
     const config = this.#config;
     const { health } = this;
-    const { nodeId, tasks, terminals, rootAccess } = this.#sources ?? {};
+    const { nodeId, tasks, terminals, rootAccess, isolation } = this.#sources ?? {};
     const rootProfile = rootAccess?.();
     return {
       version: VERSION,
@@ -205,6 +207,7 @@ export class HealthMonitor {
       terminals: terminals?.() ?? 0,
       ...(rootProfile === undefined ? {} : { rootAccess: rootProfile }),
       ...(config.runAsUser === undefined ? {} : { runAsUser: config.runAsUser }),
+      ...(isolation === undefined ? {} : { isolation }),
       needsRestart: this.#running.needsRestart,
       configFile: this.#running.started.path,
       stateFolder: dirname(resolve(config.stateFile)),

@@ -20,6 +20,7 @@ export const childHost: Host = {
   start: (command) => new Promise((resolve) => resolve(startChild(command))),
   takeUp: () => Promise.resolve("gone"),
   release: () => Promise.resolve(),
+  sweep: () => Promise.resolve(),
   waitFor: awaitTaskProcesses,
   end: endTaskProcesses,
   killNow: killTaskProcessesNow,

@@ -106,6 +106,8 @@ export interface Host {
   ): Promise<Found>;
   /** The end of a task is written down: what is kept of its program goes. */
   release(taskId: string, group: ProcessGroup | undefined): Promise<void>;
+  /** Removes what is left of tasks that are not at work any more; whoever lives on is left alone. */
+  sweep(isAtWork: (taskId: string) => boolean): Promise<void>;
   /** Waits until what an earlier agent has left of a task has gone, for so many milliseconds at most. */
   waitFor(taskId: string, group: ProcessGroup | undefined, limitMs: number): Promise<void>;
   /** Ends what there is of a task; resolves with the number of processes that could not be ended. */

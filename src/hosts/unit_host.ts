@@ -6,6 +6,7 @@ import { areGone, endUnit } from "./end_unit.ts";
 import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
 import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
 import { execStart, LAUNCH, launchText, type UnitLimits, unitProperties } from "./unit_launch.ts";
+import { UnitOutput } from "./unit_output.ts";
 import { UnitProgram } from "./unit_program.ts";
 
 /** Each unit of a task begins with it; `noderax-task-<id>:2.service` is a task's second program. */
@@ -32,6 +33,9 @@ export interface UnitHostOptions {
   environment: Record<string, string>;
 }
 
+/** All units of tasks. */
+export const TASK_UNITS = `${PREFIX}*${SUFFIX}`;
+
 /** The task of a unit, by the unit's name; undefined for another unit. */
 export function taskOfUnit(unit: string): string | undefined {
   if (!unit.startsWith(PREFIX) || !unit.endsWith(SUFFIX)) return undefined;
@@ -43,6 +47,8 @@ export class UnitHost implements Host {
   readonly #options: UnitHostOptions;
   /** How many units a task has had for its work, and how many to look at something. */
   readonly #counts = new Map<string, { work: number; looks: number }>();
+  /** What is printed by those that live on after their task's end: it is read, and kept nowhere. */
+  readonly #drained = new Map<string, UnitOutput>();
 
   /** Nothing is started before a command comes. */
   constructor(options: UnitHostOptions) {
@@ -134,9 +140,39 @@ export class UnitHost implements Host {
   /** Removes a unit whose program has ended; who lives on, lives on in it. */
   async #remove(unit: string): Promise<void> {
     const { manager } = this.#options;
-    if ((await manager.processes(unit)).length > 0) return;
+    if ((await manager.processes(unit)).length > 0) return this.#drain(unit);
+    this.#drained.get(unit)?.leave();
     await manager.stop(unit);
     await Deno.remove(this.#folderOf(unit), { recursive: true }).catch(() => {});
+  }
+
+  /** Removes the units, and the folders of units, that nobody needs any more. */
+  async sweep(isAtWork: (taskId: string) => boolean): Promise<void> {
+    const { manager, folder } = this.#options;
+    const isFree = (unit: string) => !isAtWork(taskOfUnit(unit) ?? "");
+    const units = (await manager.units(TASK_UNITS)).map(({ name }) => name);
+    for (const unit of units) if (isFree(unit)) await this.#remove(unit);
+    const folders = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+    for (const { name } of folders) {
+      const unit = `${PREFIX}${name}${SUFFIX}`;
+      if (!units.includes(unit) && isFree(unit)) await this.#remove(unit);
+    }
+  }
+
+  /** Without a reader whoever lives on would wait for ever when its pipe is full. */
+  #drain(unit: string): void {
+    if (this.#drained.has(unit)) return;
+    try {
+      const output = new UnitOutput(this.#folderOf(unit), undefined);
+      this.#drained.set(unit, output);
+      const read = async () => {
+        for await (const _ of output);
+        this.#drained.delete(unit);
+      };
+      void read().catch(() => {});
+    } catch {
+      // Its pipes are gone: there is nothing to be read.
+    }
   }
 
   async waitFor(

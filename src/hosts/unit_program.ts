@@ -90,8 +90,8 @@ export class UnitProgram implements Program {
     void this.#output.promise.then((output) => output?.leave());
   }
 
-  usage(): Promise<Usage> {
-    return this.#watch?.usage() ?? Promise.resolve({});
+  async usage(): Promise<Usage> {
+    return await this.#watch?.usage() ?? {};
   }
 
   readonly #onAbort = () => {

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import type { Host, Program } from "../hosts/host.ts";
+import type { Host, Program, Usage } from "../hosts/host.ts";
 import { storable } from "../logs/log_entries.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import { type LogMemory, Spool } from "../logs/spool.ts";
@@ -39,6 +39,8 @@ const STOP_REPORT_MS = 10_000;
 const MAX_ERROR_UNITS = 9_900;
 /** How long the last call about a task may take when the agent leaves it to the next one, in milliseconds. */
 const HAND_ON_MS = 2_500;
+/** What a task has used is told if it took longer than this, in milliseconds. */
+const ACCOUNTED_MS = 10_000;
 const RESTARTED = "the agent was restarted while the task ran";
 const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
 /** Nobody knows any more which secrets its lines may hold. */
@@ -427,6 +429,7 @@ export class TaskRunner {
       this.#endLimit();
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
+    outcome = await this.#account(log, outcome, performance.now() - startedMs);
     return completionOf(outcome, performance.now() - startedMs, this.#mask);
   }
 
@@ -510,6 +513,15 @@ export class TaskRunner {
       this.#logger.warn("remains of the task could not be checked", fields);
       return undefined;
     }
+  }
+
+  /** Says what the work has used, where somebody has counted, and where it was much. */
+  async #account(log: TaskLog, outcome: TaskOutcome, tookMs: number): Promise<TaskOutcome> {
+    if (tookMs < ACCOUNTED_MS) return outcome;
+    const usage = await this.#program?.usage?.().catch(() => undefined);
+    if (!usage || Object.keys(usage).length === 0) return outcome;
+    await log.write("system", `[${usageText(usage)}]\n`);
+    return outcome.result ? { ...outcome, result: { ...outcome.result, usage } } : outcome;
   }
 
   /** A program that meets a bound of its host ends with the task. */
@@ -617,6 +629,16 @@ function completionOf(outcome: TaskOutcome, durationMs: number, mask: SecretMask
     durationMs: Math.round(durationMs),
     ...(error === "" ? {} : { error: storable(mask.apply(error).slice(0, MAX_ERROR_UNITS)) }),
   };
+}
+
+/** What was used, as far as somebody has counted it. */
+function usageText({ cpuMs, memoryBytes, pids }: Usage): string {
+  const parts = [
+    cpuMs === undefined ? undefined : `${(cpuMs / 1_000).toFixed(1)} s of CPU time`,
+    memoryBytes === undefined ? undefined : `at most ${Math.ceil(memoryBytes / 2 ** 20)} MiB`,
+    pids === undefined ? undefined : `at most ${pids} ${pids === 1 ? "process" : "processes"}`,
+  ];
+  return `used: ${parts.filter((part) => part !== undefined).join(", ")}`;
 }
 
 /** Operators must not take what they see for all there was. */

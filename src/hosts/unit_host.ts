@@ -14,8 +14,8 @@ const PREFIX = "noderax-task-";
 const SUFFIX = ".service";
 const O_RDWR = 2;
 const SIGKILL = 9;
-/** How long a refusal may take to be noticed at the start, in milliseconds. */
-const PROBE_MS = 5_000;
+/** How long a machine may take to start one unit, however much else it does, in milliseconds. */
+const PROBE_MS = 25_000;
 
 /** What a host that starts units needs. */
 export interface UnitHostOptions {

@@ -125,7 +125,8 @@ export class TaskManager {
     this.#giveUp.abort();
     const stay = [...this.#runs.values()].filter((run) => run.leave());
     if (stay.length === 0 || await settlesWithin(this.idle(), graceMs)) return;
-    for (const run of stay) run.end({ kind: "stopping" });
+    // Some may have got a program meanwhile that goes on.
+    for (const run of stay) if (run.leave()) run.end({ kind: "stopping" });
   }
 
   /** Kills all processes at once; the next start reports their tasks. */

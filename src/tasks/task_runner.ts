@@ -257,8 +257,9 @@ export class TaskRunner {
         return false;
       case "running":
         if (this.#state.how === "left") return false;
-        if (!this.#program?.leave) return true;
-        this.#program.leave();
+        // One in a unit is found again, whether it has begun or not.
+        if (this.#record.process?.unit === undefined) return true;
+        this.#program?.leave?.();
         this.#handedOn.resolve({ phase: "handed on" });
         return false;
       default:
@@ -441,6 +442,7 @@ export class TaskRunner {
     const begun = (program: Program) => {
       this.#program = program;
       this.#watchBound(program);
+      if (this.#state.phase === "handed on") program.leave?.();
     };
     return {
       taskId,

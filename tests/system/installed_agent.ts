@@ -17,6 +17,7 @@ import { CannotBoot, rootFileSystem } from "./_rootfs.ts";
 import { Scene, type Steps } from "./_scene.ts";
 import { STATE_STEPS } from "./_state_steps.ts";
 import { SERVICE_STEPS } from "./_service_steps.ts";
+import { UNIT_STEPS } from "./_unit_steps.ts";
 import { TAKE_OVER_STEPS } from "./_take_over_steps.ts";
 import { unattendedSteps } from "./_unattended_steps.ts";
 import { UPDATE_STEPS } from "./_update_steps.ts";
@@ -34,6 +35,7 @@ Deno.test({
         ...INSTALL_STEPS,
         ...LIFE_STEPS,
         ...SERVICE_STEPS,
+        ...UNIT_STEPS,
         ...STATE_STEPS,
         ...UPGRADE_STEPS,
       });

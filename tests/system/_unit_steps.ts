@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
+import { tell } from "../_together.ts";
+import type { Scene, Steps } from "./_scene.ts";
+
+/** How many tasks run while the agent is restarted and killed, and how often: `NODERAX_TEST_UNITS=200,50`. */
+const [TASKS = 8, ROUNDS = 2] = (Deno.env.get("NODERAX_TEST_UNITS") ?? "").split(",")
+  .filter((text) => text !== "").map(Number);
+const UNITS = "noderax-task-*.service";
+
+/** Tasks in units of systemd's, which outlive the agent. */
+export const UNIT_STEPS: Steps = {
+  "`task_isolation` puts tasks into units, and the log, status and doctor say so": async (
+    scene,
+  ) => {
+    await scene.tells("config", "set", "task_isolation", "unit");
+    await scene.machine.output("systemctl", "restart", SERVICE);
+    await scene.well();
+    const log = await scene.journal();
+    assert.ok(log.some(({ message }) => message.includes("tasks run in units of systemd's")));
+    assert.match(await scene.tells("status"), /each in a unit of systemd's/);
+    assert.match((await scene.agent("doctor")).stdout, /tasks in units of systemd's/);
+  },
+
+  "three tasks have a unit each, which shows no command and no secret": async (scene) => {
+    const secret = "hunter22-of-the-unit";
+    const ids = [1, 2, 3].map(() =>
+      scene.shell("sleep 60", { environment: { TASK_PASSWORD: secret } })
+    );
+    for (const id of ids) await scene.controlPlane.waitForTask(id, ["running"]);
+    await scene.until("three units", async () => (await unitsOf(scene)).length === 3);
+    const groups = await scene.machine.output("systemd-cgls", "--no-pager", "/noderax.slice");
+    tell(`\n# systemd-cgls /noderax.slice\n${groups}`);
+    for (const id of ids) {
+      const shown = await scene.machine.output("systemctl", "show", `noderax-task-${id}.service`);
+      assert.match(shown, new RegExp(`Description=Noderax task shell.exec ${id}`));
+      assert.ok(!shown.includes(secret) && !shown.includes("sleep 60"), "a unit tells too much");
+      scene.controlPlane.cancelTask(id, "enough");
+    }
+    for (const id of ids) assert.equal((await scene.ended(id)).status, "cancelled");
+    await nothingLeft(scene);
+  },
+
+  "a cancelled task leaves nothing: neither what forks nor what hides from every mark": async (
+    scene,
+  ) => {
+    const mark = `4${Math.floor(Math.random() * 1e8)}`;
+    const hidden = `setsid env -i /bin/sh -c 'trap "" TERM; sleep ${mark} & wait; sleep ${mark}' &`;
+    const id = scene.shell(`${hidden} sleep ${mark}`);
+    const living = async () => {
+      const { stdout } = await scene.machine.run("pgrep", "-fx", `sleep ${mark}`);
+      return stdout.trim().split("\n").filter((line) => line !== "").length;
+    };
+    await scene.until("its processes", async () => await living() >= 2);
+    scene.controlPlane.cancelTask(id, "enough");
+    assert.equal((await scene.ended(id)).status, "cancelled");
+    assert.equal(await living(), 0);
+    await nothingLeft(scene);
+  },
+
+  "what a task leaves in the background lives on, is listed, and can be ended": async (scene) => {
+    const id = scene.shell("sleep 4000 & echo done");
+    assert.equal((await scene.ended(id)).status, "success");
+    assert.match(await scene.tells("tasks"), new RegExp(`${id} .*1 process`));
+    await scene.tells("tasks", "kill", id);
+    assert.match(await scene.tells("tasks"), /No task runs in a unit/);
+  },
+
+  "a fork bomb ends its task, with the bound in the error": async (scene) => {
+    await scene.tells("config", "set", "task_pids_max", "64");
+    const id = scene.shell("for i in $(seq 200); do sleep 60 & done; wait");
+    const { status, completion } = await scene.ended(id);
+    assert.equal(status, "failed");
+    assert.match(completion?.error ?? "", /ended by the process limit of 64/);
+    await scene.tells("config", "unset", "task_pids_max");
+    await nothingLeft(scene);
+  },
+
+  "restarts and kills of the agent end no task, lose no line and leave nothing": async (scene) => {
+    const { machine, controlPlane } = scene;
+    await scene.tells("config", "set", "max_tasks", "0");
+    const seconds = 5 + ROUNDS * 5;
+    const script = "n=0; end=$(($(date +%s) + SECONDS_)); echo x >>/root/ran-$AGENT_TASK_ID; " +
+      "while [ $(date +%s) -lt $end ]; do n=$((n + 1)); echo line $n; sleep 1; done; " +
+      "echo end $n >&2; exit ";
+    const tasks = Array.from({ length: TASKS }, (_, at) => ({
+      code: at % 5,
+      id: scene.shell(script.replace("SECONDS_", String(seconds)) + (at % 5)),
+    }));
+    for (const { id } of tasks) await controlPlane.waitForTask(id, ["running"]);
+    const tookMs: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const from = performance.now();
+      await machine.output("systemctl", "restart", SERVICE);
+      tookMs.push(performance.now() - from);
+      await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+      await scene.until(
+        "another agent",
+        async () => await scene.property("SubState") === "running",
+      );
+    }
+    let [lines, twice] = [0, 0];
+    for (const { id, code } of tasks) {
+      const { completion } = await scene.ended(id);
+      assert.equal(completion?.exitCode, code, String(completion?.error));
+      const numbers = controlPlane.streamText(id, "stdout").split("\n").map((line) =>
+        line.slice(5)
+      );
+      const count = Number(controlPlane.streamText(id, "stderr").split(" ")[1]);
+      const each = new Set(numbers);
+      assert.equal(each.size, count, "lines are missing");
+      lines += count;
+      twice += numbers.length - each.size;
+      assert.equal(await machine.output("cat", `/root/ran-${id}`), "x", "a task was run twice");
+    }
+    // An answer that a kill has cut off cannot be known: its entry is sent again.
+    assert.ok(twice <= TASKS * ROUNDS * 2, `${twice} lines came twice`);
+    const slowest = Math.round(Math.max(...tookMs));
+    tell(
+      `${TASKS} tasks, ${ROUNDS} restarts (the slowest took ${slowest} ms) and ${ROUNDS} kills: ` +
+        `${lines} lines, 0 lost, ${twice} told again after a kill`,
+    );
+    await nothingLeft(scene);
+    await scene.tells("config", "unset", "max_tasks");
+  },
+
+  "a task that restarts the agent ends as a success": async (scene) => {
+    const command = `systemctl restart ${SERVICE} && echo restarted`;
+    const payload = { runAsRoot: true, rootScope: "task" };
+    const { id, status, completion } = await scene.ended(scene.shell(command, payload));
+    assert.equal(status, "success", String(completion?.error));
+    assert.equal(scene.controlPlane.streamText(id, "stdout"), "restarted");
+    await scene.well();
+  },
+
+  "`stop` ends the tasks in units and reports them; then they are children again": async (
+    scene,
+  ) => {
+    const id = scene.shell("sleep 4000");
+    await scene.controlPlane.waitForTask(id, ["running"]);
+    await scene.tells("stop");
+    const { status, completion } = await scene.ended(id);
+    assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);
+    await nothingLeft(scene);
+    await scene.tells("config", "unset", "task_isolation");
+    await scene.tells("start");
+    await scene.well();
+  },
+};
+
+async function unitsOf({ machine }: Scene): Promise<string[]> {
+  const list = ["list-units", "--all", "--plain", "--no-legend", UNITS];
+  const { stdout } = await machine.run("systemctl", ...list);
+  return stdout.split("\n").filter((line) => line !== "");
+}
+
+async function nothingLeft(scene: Scene): Promise<void> {
+  await scene.until("the end of all units", async () => (await unitsOf(scene)).length === 0);
+  await scene.until("the end of their pipes", async () => {
+    const folder = `${INSTALLED.runtimeFolder}/tasks`;
+    return (await scene.machine.run("ls", folder)).stdout.trim() === "";
+  });
+}

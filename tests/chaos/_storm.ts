@@ -96,6 +96,11 @@ export class Storm {
     return this.#tasks.size;
   }
 
+  /** How many faults there were, of whatever kind. */
+  get faults(): number {
+    return this.#faults.begun;
+  }
+
   /** Rages for so long; then all is well, and everything that is owed is looked at. */
   async run(durationMs: number): Promise<void> {
     const endMs = performance.now() + durationMs;

@@ -64,7 +64,8 @@ async function chaos(): Promise<boolean> {
     return false;
   }
   const did = [...storm.counts].map(([what, count]) => `${count} ${what}`).sort().join(", ");
-  tell(`chaos: ${storm.tasks} tasks; ${did}`);
+  const kills = storm.counts.get("SIGKILL") ?? 0;
+  tell(`chaos: ${storm.tasks} tasks; ${storm.faults} faults, ${kills} kills among them; ${did}`);
   tell("chaos: 0 lost, 0 run twice, 0 out of order, 0 left");
   return true;
 }

@@ -175,7 +175,9 @@ class Agent implements SignalHandlers {
     transport.reachability.spreadMs = () => this.#config.reconnectSpreadMs;
     this.#api = new Api(transport, identity, () => this.#config.requestTimeoutMs);
     this.tasks = new TaskManager({
-      ...parts,
+      journal: parts.journal,
+      privileges: parts.privileges,
+      logger: parts.logger,
       api: this.#api,
       host: parts.isolation.host,
       types: new Map([...TASK_TYPES, ["agent.update", this.#agentUpdate()]]),
@@ -325,10 +327,14 @@ class Agent implements SignalHandlers {
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
   async #startRealtimeServices(): Promise<RealtimeServices> {
     const { OpenSessions } = await import("../terminal/open_sessions.ts");
-    const { transport, logger } = this.#parts;
+    const { identity, facts, privileges, rootAccess, transport, logger } = this.#parts;
     const folder = dirname(this.#config.stateFile);
     const options: RealtimeServicesOptions = {
-      ...this.#parts,
+      identity,
+      facts,
+      privileges,
+      rootAccess,
+      logger,
       openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
       location: await LocationReport.open({
         path: join(folder, "location_refused.json"),

@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { AGENT, FROM_SOURCE } from "../_command.ts";
 import { onRelease } from "../_release.ts";
 import { tell } from "../_together.ts";
-import { type Variant, variants } from "./_agents.ts";
+import { onFleet, type Variant, variants } from "./_agents.ts";
 import { floors } from "./_floors.ts";
 import { Report } from "./_report.ts";
 import { benchRest } from "./_rest.ts";
@@ -80,6 +80,8 @@ async function bench(): Promise<void> {
   const deno = await runtimeOf(AGENT);
   report.tell(`bench: ${AGENT.join(" ")}`);
   await floors(report, deno);
+  // The first start of a release has nothing kept yet.
+  await onFleet(one, () => Promise.resolve());
   for (const part of parts) await PARTS[part]?.({ report, all, one, deno, idleMs });
   tell(
     json

@@ -9,8 +9,24 @@ export interface Said {
   stderr: string;
 }
 
+/** Maps the caller to another user id, whose reach is the caller's own. */
+const mapped = (uid: number) => ["unshare", "-U", `--map-user=${uid}`, `--map-group=${uid}`];
+
+/** Whether a desk can have another user at its keyboard; tests that need one are ignored otherwise. */
+export const CAN_BE_MAPPED: boolean = await (async () => {
+  const [program = "", ...args] = mapped(1);
+  return (await new Deno.Command(program, { args: [...args, "true"] }).output()).success;
+})().catch(() => false);
+
+/** What the name of such a test ends with. */
+export const NEEDS_MAPPING: string = CAN_BE_MAPPED
+  ? ""
+  : " (ignored: no other user can be mapped here)";
+
 /** A folder with a configuration file, and tools of the machine that are made up. */
 export class Desk implements AsyncDisposable {
+  /** Who is at the keyboard; undefined: whoever runs the tests. */
+  user: "root" | "another" | undefined;
   readonly #folder: string;
 
   private constructor(folder: string) {
@@ -42,7 +58,9 @@ export class Desk implements AsyncDisposable {
   /** The agent's program, about to be started. */
   command(args: string[], env: Record<string, string> = {}): Deno.Command {
     const path = `${this.#folder}:${Deno.env.get("PATH")}`;
+    const isOther = this.user !== undefined && (this.user === "root") !== (Deno.uid() === 0);
     return agentCommand(args, {
+      through: isOther ? mapped(this.user === "root" ? 0 : 1000) : [],
       env: { NODERAX_CONFIG_FILE: this.file("config.json"), PATH: path, ...env },
     });
   }

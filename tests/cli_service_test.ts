@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "@std/path";
 import { localTime } from "../src/system/text.ts";
-import { Desk } from "./_cli.ts";
+import { CAN_BE_MAPPED, Desk, NEEDS_MAPPING } from "./_cli.ts";
 
 const EVENT = JSON.stringify({
   time: "2026-01-02T03:04:05.678Z",
@@ -37,7 +37,7 @@ function shown(load: string, active: string, sub: string): string {
 /** A desk whose machine has root at the keyboard, systemd, and a service that is down. */
 async function serviceDesk(): Promise<Desk> {
   const desk = await Desk.set();
-  await desk.tool("id", 'cat "$here/uid"');
+  desk.user = "root";
   await desk.tool(
     "systemctl",
     `[ "$1" = show ] && exec cat "$here/state"
@@ -47,7 +47,6 @@ echo "$*" >>"$here/told"
 exit 0`,
   );
   await desk.tool("journalctl", `echo "$*" >>"$here/asked"; cat "$here/journal"`);
-  await desk.write("uid", "0\n");
   await desk.write("state", shown("loaded", "inactive", "dead"));
   await desk.write("start", shown("loaded", "active", "running"));
   await desk.write("journal", STARTED + entry(EVENT));
@@ -83,7 +82,10 @@ Deno.test("a start that fails shows the end of the log", async () => {
   assert.deepEqual(await desk.says(["start"]), { code: 1, stdout: "", stderr });
 });
 
-Deno.test("without root, systemd or a service one sentence says so", async () => {
+Deno.test({
+  name: "without root, systemd or a service one sentence says so" + NEEDS_MAPPING,
+  ignore: !CAN_BE_MAPPED,
+}, async () => {
   await using desk = await serviceDesk();
   const refusal = (sentence: string) => ({
     code: 1,
@@ -102,7 +104,7 @@ Deno.test("without root, systemd or a service one sentence says so", async () =>
   for (const said of await Promise.all([desk.says(["stop"]), desk.says(["logs"])])) {
     assert.deepEqual(said, other);
   }
-  await desk.write("uid", "1000\n");
+  desk.user = "another";
   await Promise.all(["start", "stop", "restart"].map(async (action) => {
     const sentence = `This needs root: run \`sudo noderax-agent ${action}\`.`;
     assert.deepEqual(await desk.says([action]), refusal(sentence));
@@ -110,9 +112,12 @@ Deno.test("without root, systemd or a service one sentence says so", async () =>
   await assert.rejects(Deno.stat(desk.file("told")), Deno.errors.NotFound);
 });
 
-Deno.test("the log is shown for a person, or as the agent's own events", async () => {
+Deno.test({
+  name: "the log is shown for a person, or as the agent's own events" + NEEDS_MAPPING,
+  ignore: !CAN_BE_MAPPED,
+}, async () => {
   await using desk = await serviceDesk();
-  await desk.write("uid", "1000\n");
+  desk.user = "another";
   const [plain, json] = await Promise.all([
     desk.says(["logs", "-n", "20"]),
     desk.says(["logs", "--json", "-n", "20"]),

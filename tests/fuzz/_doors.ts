@@ -37,6 +37,8 @@ import { secretsOf } from "../../src/tasks/task_secrets.ts";
 import { describeBadPayload, timeLimitMs } from "../../src/tasks/task_type.ts";
 import { FakeLink } from "../../src/terminal/_fake_link.ts";
 import { TerminalManager } from "../../src/terminal/manager.ts";
+import { compareVersions, ReleaseVersion } from "../../src/update/update_record.ts";
+import { checksumOf, publicKeys } from "../../src/update/signature.ts";
 import { ANSWERS, EVENTS, IDENTITY, PACKAGE_LINES, PAYLOADS, RECORD } from "./_examples.ts";
 import { like, likeJson, likeText } from "./_like.ts";
 
@@ -60,6 +62,8 @@ async function memoryFolder(): Promise<string> {
 
 /** So many events are one run where one costs little. */
 const MANY = 50;
+/** So many where it is waited for. */
+const FEW = 10;
 const silent = new Logger({ level: "debug", write: () => {} });
 
 function many<T>(name: string, values: fc.Arbitrary<T>, law: (value: T) => void): Door {
@@ -67,8 +71,18 @@ function many<T>(name: string, values: fc.Arbitrary<T>, law: (value: T) => void)
   return { name, events: MANY, property: fc.property(batch, (all) => all.forEach(law)) };
 }
 
-function each<T>(name: string, values: fc.Arbitrary<T>, law: (value: T) => Promise<void>): Door {
-  return { name, events: 1, property: fc.asyncProperty(values, law) };
+/** What is waited for goes in beside others; `law` hears which of them it is. */
+function each<T>(
+  name: string,
+  values: fc.Arbitrary<T>,
+  law: (value: T, at: number) => Promise<void>,
+): Door {
+  const batch = fc.array(values, { minLength: FEW, maxLength: FEW, size: "max" });
+  const property = fc.asyncProperty(batch, async (all) => {
+    const results = await Promise.allSettled(all.map(law));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  });
+  return { name, events: FEW, property };
 }
 
 /** Lets those errors by that a person, or the control plane, is told as a sentence. */
@@ -77,7 +91,7 @@ function onlySentences(work: () => unknown): void {
     work();
   } catch (error) {
     if (error instanceof z.ZodError) assert.equal(typeof describeBadPayload(error), "string");
-    else assert(error instanceof UserError, `${error}`);
+    else assert(error instanceof UserError && !/\n\s+at /.test(error.message), `${error}`);
   }
 }
 
@@ -120,9 +134,9 @@ const task = fc.oneof(
 
 /** Answers with whatever it is given next. */
 function httpDoor(): Door {
-  let next: { status: number; text: string; headers: Record<string, string> };
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
-    const { status, text, headers } = next;
+  const next: { status: number; text: string; headers: Record<string, string> }[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
+    const { status = 404, text = "", headers = {} } = next[Number(url.split("/").at(-1))] ?? {};
     const hasBody = ![101, 204, 205, 304].includes(status);
     return new Response(hasBody ? text : null, { status, headers });
   });
@@ -143,12 +157,12 @@ function httpDoor(): Door {
     }, { requiredKeys: [] }),
   });
   return {
-    ...each("HTTP answers", answer, async (given) => {
-      next = given;
+    ...each("HTTP answers", answer, async (given, at) => {
+      next[at] = given;
       try {
         await transport.call({
           method: "POST",
-          path: "/x",
+          path: `/${at}`,
           answer: schemas.Claim,
           body: {},
           timeoutMs: 60_000,
@@ -216,7 +230,6 @@ const configText = likeJson(CONFIG, { api_url: "https://example.com", heartbeat_
 
 async function configDoor(): Promise<Door> {
   const folder = await memoryFolder();
-  const path = join(folder, "config.json");
   const env = fc.dictionary(
     fc.constantFrom(...CONFIG_KEYS.flatMap((row) => row.env)),
     fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("", "5s", "true", "http://[", "1e9")),
@@ -226,7 +239,8 @@ async function configDoor(): Promise<Door> {
     ...each(
       "configuration: file and environment",
       fc.tuple(configText, env),
-      async ([text, set]) => {
+      async ([text, set], at) => {
+        const path = join(folder, `${at}.json`);
         await Deno.writeTextFile(path, text.toWellFormed());
         const named: Record<string, string> = { ...set, NODERAX_CONFIG_FILE: path };
         try {
@@ -250,8 +264,8 @@ async function journalDoor(): Promise<Door> {
     other: likeText(fc.constantFrom("1 2 3", "stdout 5 text")),
   });
   return {
-    ...each("journal and spool files", record, async ({ text, ended, other }) => {
-      const tasks = join(folder, "tasks");
+    ...each("journal and spool files", record, async ({ text, ended, other }, at) => {
+      const tasks = join(folder, `tasks${at}`);
       await Deno.mkdir(tasks, { mode: 0o700 });
       const files = {
         [`${RECORD.task.id}.json`]: text,
@@ -268,6 +282,24 @@ async function journalDoor(): Promise<Door> {
     }),
     close: () => Deno.remove(folder, { recursive: true }),
   };
+}
+
+/** The list of a release's checksums, and the words that lead to it: data until a signature proves it. */
+type Manifest = { sums: string; key: string; versions: string[] };
+const manifest: fc.Arbitrary<Manifest> = fc.record({
+  sums: likeText(fc.constant(`${"0".repeat(64)}  agent-2.1.0.tar.gz\n${"a".repeat(64)} *b.deb\n`)),
+  key: likeText(fc.constant("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=")),
+  versions: fc.tuple(
+    ...[0, 1].map(() => likeText(fc.constantFrom("2.1.0", "2.1.0-rc.1", "0.0.0"))),
+  ),
+});
+
+function judgeManifest({ sums, key, versions: [a = "", b = ""] }: Manifest): void {
+  onlySentences(() => assert.match(checksumOf(sums, "agent-2.1.0.tar.gz"), /^[0-9a-f]{64}$/));
+  onlySentences(() => publicKeys(key));
+  if (![a, b].every((version) => ReleaseVersion.safeParse(version).success)) return;
+  // However they compare, they do so from both sides.
+  assert.equal(Math.sign(compareVersions(a, b)), -Math.sign(compareVersions(b, a)) + 0);
 }
 
 function judgePackages(text: string): void {
@@ -383,8 +415,10 @@ async function leftLogDoor(): Promise<Door> {
     ...each(
       "log files that are left",
       fc.array(damage, { minLength: 1, maxLength: 3 }),
-      async (all) => {
-        const prefix = join(folder, "t");
+      async (all, at) => {
+        const own = join(folder, `${at}`);
+        await Deno.mkdir(own);
+        const prefix = join(own, "t");
         const left = await openLog(prefix);
         for (let i = 0; i < 8; i++) {
           await left.write(
@@ -396,7 +430,7 @@ async function leftLogDoor(): Promise<Door> {
         await pull(left, 3);
         await left.close();
         for (const { file, at, removed, added } of all) {
-          const path = join(folder, file);
+          const path = join(own, file);
           const before = await Deno.readFile(path).catch(() => new Uint8Array());
           const from = Math.floor(at * before.length);
           const after = [...before.subarray(0, from), ...added, ...before.subarray(from + removed)];
@@ -405,7 +439,7 @@ async function leftLogDoor(): Promise<Door> {
         const log = await openLog(prefix, { onDamaged: () => {} });
         for (const entry of await pull(log)) judgeLine(toLogEntry(entry).line);
         await log.close();
-        for await (const { name } of Deno.readDir(folder)) await Deno.remove(join(folder, name));
+        await Deno.remove(own, { recursive: true });
       },
     ),
     close: () => Deno.remove(folder, { recursive: true }),
@@ -428,6 +462,7 @@ export async function doors(): Promise<Door[]> {
     many("output of programs", fc.array(bytes, { maxLength: 6 }), judgeOutput),
     argumentsDoor(),
     many("values, durations, sizes, headers", words, judgeWords),
+    many("update manifests", manifest, judgeManifest),
     many("environments", environment, judgeEnvironment),
     many(
       "output of dpkg, apt, rpm and dnf",

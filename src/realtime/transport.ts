@@ -1,4 +1,5 @@
 import type { ManagerOptions, WebSocket as EngineTransport } from "socket.io-client";
+import { sendAtOnce } from "../system/no_delay.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RealtimeFailure } from "./failures.ts";
 
@@ -23,6 +24,7 @@ export function nativeTransport(
       const socket = new WebSocket(uri, { client });
       // The base asks for Node's buffers, which this socket does not have: blobs would come instead.
       socket.binaryType = "arraybuffer";
+      socket.addEventListener("open", sendAtOnce, { once: true });
       onSocket(socket);
       return socket;
     }

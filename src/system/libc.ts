@@ -69,6 +69,7 @@ const SYMBOLS = {
   ioctl: { parameters: ["i32", "u64", "i64"], result: "i32" },
   // Sockets.
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
 } as const satisfies Deno.ForeignLibraryInterface;
 

@@ -9,11 +9,17 @@ const TCP_NODELAY = 1;
  * first have been acknowledged, up to 40 ms.
  */
 export function sendAtOnce(): void {
-  using libc = openLibc();
-  const on = new Uint8Array(new Int32Array([1]).buffer);
-  for (const name of readKernelFolder(libc, "/proc/self/fd") ?? []) {
-    const fd = Number(name);
-    // What is no such connection refuses it.
-    if (Number.isInteger(fd)) libc.symbols.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, on, on.length);
+  try {
+    using libc = openLibc();
+    const on = new Uint8Array(new Int32Array([1]).buffer);
+    for (const name of readKernelFolder(libc, "/proc/self/fd") ?? []) {
+      const fd = Number(name);
+      // What is no such connection refuses it.
+      if (Number.isInteger(fd)) {
+        libc.symbols.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, on, on.length);
+      }
+    }
+  } catch {
+    // It is as good without, only slower.
   }
 }

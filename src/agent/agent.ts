@@ -34,7 +34,7 @@ import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { type StateLock, watchState } from "./instance_lock.ts";
 import { isRestart } from "./is_restart.ts";
-import { listenToSignals, type SignalHandlers, untilStopped } from "./signals.ts";
+import { listenToSignals, type SignalHandlers, untilStopped } from "./agent_signals.ts";
 
 /**
  * How long ended tasks may take to be reported after shutdown_timeout, in milliseconds: the grace

@@ -31,6 +31,7 @@ import type { RealtimeServices, RealtimeServicesOptions } from "./realtime_servi
 import { locate } from "../identity/location.ts";
 import { LocationReport } from "../identity/location_report.ts";
 import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
+import { giveBackMemory } from "../system/give_back.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { type StateLock, watchState } from "./instance_lock.ts";
 import { isRestart } from "./is_restart.ts";
@@ -116,6 +117,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   using _signals = listenToSignals(agent);
   using _guard = guardProcess(logger);
   using _watch = watchState(options.state, (problem) => agent.onStateLost(problem), logger);
+  using _memory = giveBackMemory(Deno.execPath());
   const { agentVersion: version } = options.facts;
   const { apiUrl: api } = config;
   logger.info("agent started", { version, nodeId: identity.nodeId, api, pid: Deno.pid });

@@ -1,5 +1,5 @@
 import { type Libc, LibcError, openLibc, readKernelFile } from "../system/libc.ts";
-import { signalNumber } from "../system/signals.ts";
+import { signalNumber } from "../system/signal_number.ts";
 import { runChild } from "../system/run_child.ts";
 import { type ProcessGroup, type ProcessId, startTicksOf } from "./process_table.ts";
 

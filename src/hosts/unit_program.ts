@@ -1,6 +1,6 @@
 import { settlesWithin } from "../system/deadline.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
-import { signalOf } from "../system/signals.ts";
+import { signalOf } from "../system/signal_number.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./host.ts";
 import { type ProcessGroup, processGroupOf } from "./process_table.ts";

@@ -15,6 +15,9 @@ const SYMBOLS = {
   execv: { parameters: ["buffer", "buffer"], result: "i32" },
   setsid: { parameters: [], result: "i32" },
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
+  // Memory.
+  malloc_trim: { parameters: ["usize"], result: "i32" },
+  madvise: { parameters: ["u64", "usize", "i32"], result: "i32" },
   // Descriptors.
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },

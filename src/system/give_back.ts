@@ -1,0 +1,45 @@
+import { delay } from "@std/async";
+import { openLibc, readKernelFile } from "./libc.ts";
+import { repeat } from "./repeat.ts";
+
+/** The work of a start is done by then, in milliseconds. */
+const START_MS = 10_000;
+/** How often what a burst of work has left is given back, in milliseconds. */
+const AGAIN_MS = 5 * 60_000;
+const MADV_DONTNEED = 4;
+/** The machine code of a program: its pages, as the kernel's table of this process has them. */
+const CODE = /^([0-9a-f]+)-([0-9a-f]+) r-xp [0-9a-f]+ [0-9a-f:]+ [1-9]\d* +(\/.*)$/gm;
+
+/**
+ * Gives back, a while after the start and now and then, the memory that is not needed any more: what the
+ * C library keeps of what was freed, and the pages of Deno's own code that only a start runs. Those
+ * that are run again come from the kernel's cache. Disposed of, it stops.
+ */
+export function giveBackMemory(program: string, startMs = START_MS): Disposable {
+  let first = true;
+  return repeat(async (signal) => {
+    await delay(first ? startMs : AGAIN_MS, { signal });
+    try {
+      if (first) dropCode(program);
+      first = false;
+      trim();
+      return true;
+    } catch {
+      // There is no C library that does it: the agent is larger then, and works.
+      return false;
+    }
+  });
+}
+
+function trim(): void {
+  using libc = openLibc();
+  libc.symbols.malloc_trim(0n);
+}
+
+function dropCode(program: string): void {
+  using libc = openLibc();
+  for (const [, from, to, path] of readKernelFile(libc, "/proc/self/maps").matchAll(CODE)) {
+    const [begin, end] = [BigInt(`0x${from}`), BigInt(`0x${to}`)];
+    if (path === program) libc.symbols.madvise(begin, end - begin, MADV_DONTNEED);
+  }
+}

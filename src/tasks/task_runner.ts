@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
@@ -293,7 +292,7 @@ export class TaskRunner {
     removeSpool(journal.spoolPrefix(id));
     const promised = this.#writeDown(this.#record);
     // By the next turn it waits for the disk, which leaves time to start a program.
-    await setImmediate();
+    await new Promise((turn) => setImmediate(turn));
     if (types.get(type)?.isGated) this.#prepareAhead(promised);
     const { lasting } = await promised;
     try {

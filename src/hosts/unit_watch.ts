@@ -34,6 +34,8 @@ export class UnitWatch implements Disposable {
   readonly #libc: Libc = openLibc();
   readonly #readiness: Readiness = openReadiness();
   readonly #files: number[] = [];
+  readonly #looks: (() => void)[] = [];
+  #opening: Promise<void> | undefined;
   #usage: Usage = {};
   #timer: ReturnType<typeof setTimeout>;
   #isOver = false;
@@ -48,13 +50,15 @@ export class UnitWatch implements Disposable {
     this.#unit = unit;
     this.#onBound = onBound;
     this.#timer = setTimeout(() => {
-      void this.#watchBounds().catch(() => {});
       this.#sample();
     }, FIRST_LOOK_MS);
   }
 
   /** What it has used so far; peaks are of the looks that were taken. */
   async usage(): Promise<Usage> {
+    await (this.#opening ??= this.#watchBounds().catch(() => {}));
+    // cgroup v1 counts, but does not tell.
+    this.#looks.forEach((look) => look());
     const [cpu, peak, memory, pids] = await Promise.all([
       this.#number("CPUUsageNSec"),
       this.#number("MemoryPeak"),
@@ -102,22 +106,25 @@ export class UnitWatch implements Disposable {
         .find((fd) => fd >= 0);
       if (fd === undefined) continue;
       this.#files.push(fd);
-      void this.#watchBound(fd, counter).then(async () => {
-        if (!this.#isOver) this.#onBound(name(await this.#number(property)));
-      }, () => {});
+      const bound = name(await this.#number(property));
+      const look = () => !this.#isOver && this.#count(fd, counter) > 0 && this.#onBound(bound);
+      this.#looks.push(look);
+      void this.#eachChange(fd, look).catch(() => {});
     }
   }
 
-  /** Resolves when a counter is not zero, or the watch is over. */
-  async #watchBound(fd: number, counter: string): Promise<void> {
-    const bytes = new Uint8Array(EVENTS_BYTES);
-    for (;;) {
-      if (this.#isOver) return;
-      const read = this.#libc.symbols.pread(fd, bytes, BigInt(EVENTS_BYTES), 0n);
-      const length = this.#libc.check(read, "events");
-      if (countIn(new TextDecoder().decode(bytes.subarray(0, length)), counter) > 0) return;
+  /** Looks now, and whenever the kernel says that there is something new. */
+  async #eachChange(fd: number, look: () => void): Promise<void> {
+    while (!this.#isOver) {
+      look();
       await this.#readiness.wait(fd, CHANGED);
     }
+  }
+
+  #count(fd: number, counter: string): number {
+    const bytes = new Uint8Array(EVENTS_BYTES);
+    const length = Number(this.#libc.symbols.pread(fd, bytes, BigInt(EVENTS_BYTES), 0n));
+    return length < 0 ? 0 : countIn(new TextDecoder().decode(bytes.subarray(0, length)), counter);
   }
 
   /** A number that systemd knows; older ones know fewer. */

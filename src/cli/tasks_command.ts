@@ -1,9 +1,12 @@
 import { endUnit } from "../hosts/end_unit.ts";
-import { TASK_UNITS, taskOfUnit } from "../hosts/unit_host.ts";
+import { pipesOf, TASK_UNITS, taskOfUnit } from "../hosts/unit_host.ts";
+import { INSTALLED } from "../system/paths.ts";
 import { ServiceManager } from "../system/service_manager.ts";
 import { EXIT_FAILED, EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { requireRoot } from "./root.ts";
+
+const RUNNING_TASKS = `${INSTALLED.runtimeFolder}/tasks`;
 
 /**
  * Lists the units of tasks with their processes: those that run, and those of which something lives
@@ -43,7 +46,9 @@ async function kill(manager: ServiceManager, task: string): Promise<number> {
   for (const { name, sub } of units) {
     left += await endUnit(manager, name);
     // The agent wants to know how the program of a running task ended.
-    if (sub === "exited") await manager.stop(name);
+    if (sub !== "exited") continue;
+    await manager.stop(name);
+    await Deno.remove(pipesOf(name, RUNNING_TASKS), { recursive: true }).catch(() => {});
   }
   if (left === 0) return 0;
   complain(`${left} processes could not be ended.`);

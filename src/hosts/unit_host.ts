@@ -36,6 +36,11 @@ export interface UnitHostOptions {
 /** All units of tasks. */
 export const TASK_UNITS = `${PREFIX}*${SUFFIX}`;
 
+/** The folder of a unit's pipes, in the one of all units. */
+export function pipesOf(unit: string, folder: string): string {
+  return `${folder}/${unit.slice(PREFIX.length, -SUFFIX.length)}`;
+}
+
 /** The task of a unit, by the unit's name; undefined for another unit. */
 export function taskOfUnit(unit: string): string | undefined {
   if (!unit.startsWith(PREFIX) || !unit.endsWith(SUFFIX)) return undefined;
@@ -152,6 +157,7 @@ export class UnitHost implements Host {
     const isFree = (unit: string) => !isAtWork(taskOfUnit(unit) ?? "");
     const units = (await manager.units(TASK_UNITS)).map(({ name }) => name);
     for (const unit of units) if (isFree(unit)) await this.#remove(unit);
+    for (const unit of this.#drained.keys()) if (!units.includes(unit)) await this.#remove(unit);
     const folders = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
     for (const { name } of folders) {
       const unit = `${PREFIX}${name}${SUFFIX}`;
@@ -197,7 +203,7 @@ export class UnitHost implements Host {
   }
 
   #folderOf(unit: string): string {
-    return `${this.#options.folder}/${unit.slice(PREFIX.length, -SUFFIX.length)}`;
+    return pipesOf(unit, this.#options.folder);
   }
 
   /** Makes the FIFOs, and the text of what is to be run: until it is removed, it was not begun. */

@@ -290,10 +290,10 @@ export class Storm {
     await disk.fill();
     const tasks = [1, 30].map((lines) => this.#queue(lines, 0.01));
     await Promise.all(tasks.map((id) => this.#fleet.ended(id)));
-    // Others were begun meanwhile: they have to end too.
+    await disk.free();
+    // Others were begun meanwhile, up to this moment: they have to end too.
     const others = [...this.#tasks.keys()].filter((id) => this.#hasBegun(id));
     await Promise.all(others.map((id) => this.#fleet.ended(id)));
-    await disk.free();
   }
 
   #hasBegun(id: string): boolean {

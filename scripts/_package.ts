@@ -64,7 +64,9 @@ export async function layOut(root: string, kind: PackageKind, parts: PackagePart
   await Deno.mkdir(dirname(at(INSTALLED.programFolder)), { recursive: true });
   await mustRun("cp", "-a", parts.tree.folder, at(INSTALLED.programFolder));
   await write(INSTALLED.packageMark, `${kind}\n`);
-  const unit = renderUnit(configSchema.parse({}), `the package ${NAME}`);
+  // Where SELinux rules, tasks may have to be children of the agent, which inherit what binds it.
+  const tasks = kind === "rpm" ? { task_isolation: "child" } : {};
+  const unit = renderUnit(configSchema.parse(tasks), `the package ${NAME}`);
   await write(PACKAGED_UNIT, unit);
   await write(`/usr/lib/sysusers.d/${NAME}.conf`, SYSUSERS);
   await write(INSTALLED.config, `${JSON.stringify(CONFIG, null, 2)}\n`, 0o600);

@@ -27,7 +27,7 @@ Deno.test({
     (Deno.uid() === 0 ? "" : " (ignored: only root may make a namespace of processes)"),
   ignore: Deno.uid() !== 0,
   fn: async () => {
-    await using fleet = await Fleet.start({ max_tasks: 4, task_poll_interval: "200ms" });
+    await using fleet = await Fleet.start({ max_tasks: 20, task_poll_interval: "200ms" });
     await using agent = new AgentProcess(fleet.configFile, { through: CONTAINER });
     const { pid } = await agent.waitForLog("agent started");
     assert.notEqual(pid, 1, "the reaper is process 1");

@@ -23,6 +23,8 @@ import { loadAddonWithin } from "../terminal/addon.ts";
 import { agentUpdate } from "../update/agent_update.ts";
 import { closeUpdate, trialEnds } from "../update/update_unit.ts";
 import { INSTALLED } from "../system/paths.ts";
+import type { UnitTerminals } from "../terminal/unit_terminals.ts";
+import { isLockedDown } from "../system/sandbox.ts";
 import { runTool } from "../system/tool.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { sendHeartbeats } from "./heartbeat_loop.ts";
@@ -105,6 +107,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     ...{ wanted: config.taskIsolation, env: options.env, logger },
     limits: () => options.config.now,
   });
+  if (!isolation.outlivesAgent && isLockedDown()) {
+    const why = isolation.why ?? "they are children of the agent";
+    logger.error("tasks are bound by the sandbox of the service", { why });
+    options.health.lockedDown(why);
+  }
   const { journal, unfinished } = await TaskJournal.open(
     join(folder, "tasks"),
     logger,
@@ -303,7 +310,7 @@ class Agent implements SignalHandlers {
     } else if (!signal.aborted) this.#realtimeServices = await this.#startRealtimeServices();
     // Heartbeats end before claims only by an error: the agent is not to go on without them.
     await Promise.race([claims, heartbeats]);
-    await Promise.all([this.#drainTasks(), this.#realtimeServices?.stopTerminals()]);
+    await Promise.all([this.#drainTasks(), this.#endTerminals()]);
     await this.#realtimeServices?.[Symbol.asyncDispose]();
     stopHeartbeats.abort();
     await heartbeats;
@@ -337,6 +344,7 @@ class Agent implements SignalHandlers {
       privileges,
       rootAccess,
       logger,
+      unitTerminals: await this.#lastingTerminals(),
       openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
       location: await LocationReport.open({
         path: join(folder, "location_refused.json"),
@@ -350,6 +358,19 @@ class Agent implements SignalHandlers {
     };
     const { RealtimeServices } = await import("./realtime_services.ts");
     return new RealtimeServices(options);
+  }
+
+  async #lastingTerminals(): Promise<UnitTerminals | undefined> {
+    const { isolation: { manager, outlivesAgent }, env, logger } = this.#parts;
+    if (!manager || !outlivesAgent) return undefined;
+    const { lastingTerminals } = await import("./lasting_terminals.ts");
+    return await lastingTerminals(manager, env, logger);
+  }
+
+  /** Ends all terminals, but for those that the agent to come takes up. */
+  async #endTerminals(): Promise<void> {
+    if (await this.#isRestart) this.#realtimeServices?.leaveTerminals();
+    await this.#realtimeServices?.stopTerminals();
   }
 
   /** Lets tasks finish, then ends them, then lets them be reported; each for a limited time. */

@@ -14,6 +14,7 @@ import { TelemetrySampler } from "../telemetry/sampler.ts";
 import { SnapshotReader } from "../telemetry/snapshot.ts";
 import { TerminalManager } from "../terminal/manager.ts";
 import type { OpenSessions } from "../terminal/open_sessions.ts";
+import type { UnitTerminals } from "../terminal/unit_terminals.ts";
 
 /** What the realtime services work with. */
 export interface RealtimeServicesOptions {
@@ -31,6 +32,8 @@ export interface RealtimeServicesOptions {
   rootAccess: RootAccess;
   /** Keeps which terminals are open. */
   openTerminals: OpenSessions;
+  /** Where terminals outlive the agent, if they do. */
+  unitTerminals: UnitTerminals | undefined;
   /** Where this machine is, for a control plane that takes it. */
   location: LocationReport;
   /** Gets each task that is dispatched in realtime. */
@@ -63,12 +66,15 @@ export class RealtimeServices implements AsyncDisposable {
       onReady: () => {
         rootAccess.heard();
         this.#terminals.answerForLeft();
+        // What was allowed before a restart may not be any more.
+        this.#terminals.reauthorize();
         sampler.sampleNow();
       },
     });
     this.#terminals = new TerminalManager({
       link: this.#session,
       open: options.openTerminals,
+      place: options.unitTerminals,
       authorize: ({ runAsRoot }) => runAsRoot ? rootAccess.allows("terminal") : undefined,
       launch: ({ runAsRoot }) => runAsRoot ? privileges.root : privileges.unprivileged,
       logger,
@@ -102,6 +108,11 @@ export class RealtimeServices implements AsyncDisposable {
   /** Kills all that runs in terminals: the agent must leave at once. */
   killTerminalsNow(): void {
     this.#terminals.killAllNow();
+  }
+
+  /** Lets go of the terminals that outlive the agent, which is about to be started anew. */
+  leaveTerminals(): void {
+    this.#terminals.leaveAll();
   }
 
   /** Ends all terminals; resolves when their processes are gone and their operators know. */

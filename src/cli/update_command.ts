@@ -6,7 +6,8 @@ import { createClient } from "../control_plane/network.ts";
 import { knownIdentity } from "../identity/known_identity.ts";
 import { type Machine, requireOwnLife } from "../install/machine.ts";
 import { installEnv } from "../install/settings.ts";
-import { renderUnit, restartSeconds } from "../install/unit.ts";
+import { restartSeconds } from "../install/unit.ts";
+import { unitText } from "../install/unit_file.ts";
 import { socketPaths } from "../health/status_client.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { toolRunner } from "../system/tool.ts";
@@ -96,7 +97,7 @@ export async function updateAgent(options: UpdateCommandOptions): Promise<number
 /** Prints the unit file that this version needs; another version asks for it before an update. */
 export async function printUnitFile(): Promise<number> {
   const { config } = await loadConfig({ env: takeEnvironment() });
-  print(renderUnit(config));
+  print(unitText(config));
   return 0;
 }
 

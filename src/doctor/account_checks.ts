@@ -1,5 +1,4 @@
 import * as z from "@zod/zod";
-import { endTaskProcesses } from "../hosts/end_processes.ts";
 import { Logger } from "../system/logger.ts";
 import { NAME, SERVICE_USER } from "../system/paths.ts";
 import { runChild } from "../system/run_child.ts";
@@ -121,7 +120,7 @@ async function checkTerminal(context: CheckContext, signal: AbortSignal): Promis
     );
   }
   // Killed: a shell that leaves by itself writes its history.
-  await endTaskProcesses(sessionId, opened.shell.group, 0);
+  await opened.shell.end(0);
   opened.pty[Symbol.dispose]();
   const { mode, shell, missing, problems = [] } = Opened.parse(JSON.parse(told));
   if (!missing) return ok(`${mode}, ${shell}`);

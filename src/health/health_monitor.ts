@@ -52,6 +52,7 @@ export class HealthMonitor {
   #phase: AgentStatus["phase"] = "running";
   #sources: Sources | undefined;
   #diskFull: { what: string; sinceMs: number } | undefined;
+  #lockedDown: string | undefined;
   #diskRefused: { what: string; sinceMs: number } | undefined;
 
   /** `now` is a clock that only goes forward, in milliseconds. */
@@ -129,6 +130,12 @@ export class HealthMonitor {
     this.onChange();
   }
 
+  /** Notes that the sandbox of the service binds tasks as well, because they are no units. */
+  lockedDown(why: string): void {
+    this.#lockedDown = why;
+    this.onChange();
+  }
+
   #judgement(): Judgement {
     const failures = this.#watched().filter(({ failing }) => failing)
       .flatMap(({ failure }) => failure ?? []);
@@ -140,6 +147,7 @@ export class HealthMonitor {
       answered: this.#watched().some(({ answeredMs }) => answeredMs !== undefined),
       failure: refused ?? failures[0],
       failingLoop: this.#failingLoop(),
+      lockedDown: this.#lockedDown,
       diskFull: this.#diskFull,
       diskRefused: this.#diskRefused,
       realtime: { enabled: this.#config.realtimeEnabled, ...this.#realtimeSnapshot() },

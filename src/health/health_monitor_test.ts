@@ -249,6 +249,16 @@ Deno.test("while there is enough to do, heartbeats alone tell, in their own time
   assert.deepEqual(states, ["healthy", "unhealthy", "healthy", "unhealthy"]);
 });
 
+Deno.test("a sandbox that binds tasks degrades the agent, which says what to do", async () => {
+  const { health } = await monitor();
+  health.claims.answered();
+  health.lockedDown("task_isolation is child");
+  const { state, code, what, fix } = health.health;
+  assert.deepEqual([state, code], ["degraded", "tasks_locked_down"]);
+  assert.match(what ?? "", /binds tasks and terminals: task_isolation is child$/);
+  assert.match(fix ?? "", /task_isolation auto/);
+});
+
 Deno.test("a state folder that refuses degrades the agent until it can be written again", async () => {
   const { health } = await monitor();
   health.claims.answered();

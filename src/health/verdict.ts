@@ -13,6 +13,7 @@ export const HealthCode = z.enum([
   "credentials_refused",
   "control_plane_unreachable",
   "control_plane_answers_nonsense",
+  "tasks_locked_down",
   "disk_full",
   "state_not_writable",
   "realtime_down",
@@ -50,6 +51,8 @@ export interface HealthFacts {
   failure: { kind: CallFailureKind; why: string; sinceMs: number } | undefined;
   /** The loop whose calls have failed for too long, though others are answered. */
   failingLoop?: { loop: "claims" | "heartbeats" } & NonNullable<HealthFacts["failure"]> | undefined;
+  /** Why the sandbox of the service binds tasks as well. */
+  lockedDown?: string | undefined;
   /** Why nothing more can be written to the state folder, and since when. */
   diskFull: { what: string; sinceMs: number } | undefined;
   /** Why the state folder could not be written, and since when. */
@@ -122,6 +125,15 @@ export function judge(facts: HealthFacts): Judgement {
     const { loop, why, kind, sinceMs } = facts.failingLoop;
     const state = loop === "claims" ? "unhealthy" : "degraded";
     return { state, ...PROBLEMS[kind], what: `all ${loop} fail: ${why}`, sinceMs };
+  }
+  if (facts.lockedDown !== undefined) {
+    return {
+      state: "degraded",
+      code: "tasks_locked_down",
+      what: `the sandbox of the service binds tasks and terminals: ${facts.lockedDown}`,
+      fix: "sudo noderax-agent config set task_isolation auto, or make the unit anew: " +
+        "sudo noderax-agent install",
+    };
   }
   if (diskFull) {
     const fix = "free some space there: sudo noderax-agent doctor shows how much is left";

@@ -1,3 +1,4 @@
+import type { Config } from "../config/mod.ts";
 import { INSTALLED, NAME } from "../system/paths.ts";
 
 /** What an agent takes after shutdown_timeout to end its tasks and report them, and some more. */
@@ -18,6 +19,48 @@ const PAUSE = [
   'sleep "$s"',
 ].join("; \\\n    ").replaceAll("$", () => "$$");
 
+/**
+ * What binds the agent alone, as its tasks and terminals are in units of their own. It chooses the
+ * owners of their pipes (CAP_CHOWN), and asks systemd for all else that root may do.
+ */
+const LOCKED_DOWN = `
+# The agent's work is in units of its own, which nothing of this binds: see docs/security.md.
+NoNewPrivileges=yes
+CapabilityBoundingSet=CAP_CHOWN
+ProtectSystem=strict
+ReadWritePaths=-${INSTALLED.configFolder}
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateMounts=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=ENOSYS
+UMask=0077
+`;
+
+/** The same where tasks are the agent's children, which inherit it all. */
+const OPEN = `
+# Tasks inherit these, and all above.
+UMask=0022
+SystemCallFilter=~@obsolete
+SystemCallErrorNumber=ENOSYS
+`;
+
+/** What of a configuration the unit depends on. */
+export type UnitConfig = Pick<Config, "shutdownTimeoutMs" | "taskIsolation">;
+
 /** How long systemd waits for the end of an agent with this shutdown_timeout, in seconds. */
 export function stopSeconds({ shutdownTimeoutMs }: { shutdownTimeoutMs: number }): number {
   return Math.ceil(Math.max(LEAST_STOP_MS, shutdownTimeoutMs + AFTER_SHUTDOWN_MS) / 1000);
@@ -29,14 +72,15 @@ export function restartSeconds(config: { shutdownTimeoutMs: number }): number {
 }
 
 /**
- * The text of the service's unit file for an agent with this shutdown_timeout; `maker` is named in it
- * as who made it.
+ * The text of the service's unit file for an agent with this configuration; `maker` is named in it as
+ * who made it.
  *
- * There is little hardening in it: what is asked of tasks is an administrator's work on the whole
- * machine, and they inherit all that binds the agent. docs/security.md names each option that is left out.
+ * It is locked down where tasks run in units of their own. Children inherit all that binds the agent,
+ * and what is asked of tasks is an administrator's work on the whole machine. docs/security.md names
+ * each option that is left out.
  */
 export function renderUnit(
-  { shutdownTimeoutMs }: { shutdownTimeoutMs: number },
+  { shutdownTimeoutMs, taskIsolation }: UnitConfig,
   maker = `\`${NAME} install\``,
 ): string {
   return `# Made by ${maker}, which makes it anew with each upgrade.
@@ -52,6 +96,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NotifyAccess=main
+# The pseudo terminals of open sessions, for the next start: two for each.
+FileDescriptorStoreMax=128
 ExecStartPre=/bin/sh -c '${PAUSE}'
 ExecStart=${INSTALLED.program} run
 ExecReload=/bin/kill -HUP $MAINPID
@@ -69,7 +115,8 @@ CacheDirectory=${NAME}
 CacheDirectoryMode=0700
 RuntimeDirectory=${NAME}
 RuntimeDirectoryMode=0700
-RuntimeDirectoryPreserve=restart
+# What runs goes on without the agent, and its pipes are there.
+RuntimeDirectoryPreserve=yes
 
 Restart=always
 RestartSec=1s
@@ -80,17 +127,14 @@ TimeoutStopSec=${stopSeconds({ shutdownTimeoutMs })}s
 # The agent is told, and ends and reports its tasks; what it leaves behind is killed.
 KillMode=mixed
 
-# Tasks inherit these. A tenth of the memory is forgiven: the agent lives, a task that eats it all does not.
+# A tenth of the memory is forgiven: the agent lives, a task that eats it all does not.
 OOMScoreAdjust=-100
 OOMPolicy=continue
 LimitNOFILE=65536
 # A fork bomb in a task leaves the machine usable.
 TasksMax=16384
-UMask=0022
 KeyringMode=private
-SystemCallFilter=~@obsolete
-SystemCallErrorNumber=ENOSYS
-
+${taskIsolation === "child" ? OPEN : LOCKED_DOWN}
 [Install]
 WantedBy=multi-user.target
 `;

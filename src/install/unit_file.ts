@@ -4,7 +4,23 @@ import { NAME } from "../system/paths.ts";
 import { isThere, type Machine, must } from "./machine.ts";
 import { keepFile } from "./kept_file.ts";
 import type { Step } from "./steps.ts";
-import { stopSeconds } from "./unit.ts";
+import { openLibc, readKernelFile } from "../system/libc.ts";
+import { renderUnit, stopSeconds } from "./unit.ts";
+
+/** The text of the unit file for this machine. */
+export function unitText(config: Config): string {
+  // systemd gets no pipes from another domain there, and tasks stay children, which inherit all.
+  return renderUnit(enforcesSelinux() ? { ...config, taskIsolation: "child" } : config);
+}
+
+function enforcesSelinux(): boolean {
+  try {
+    using libc = openLibc();
+    return readKernelFile(libc, "/sys/fs/selinux/enforce").trim() === "1";
+  } catch {
+    return false;
+  }
+}
 
 /** The unit file; systemd is told of it. `render` gives its text when the configuration is there. */
 export function unitFile({ places, run }: Machine, render: () => Promise<string>): Step {
@@ -29,7 +45,14 @@ export function packagedUnit(config: () => Promise<Config>, warn: (text: string)
   return {
     name: "Unit",
     async run() {
-      const needed = stopSeconds(await config());
+      const { taskIsolation, ...others } = await config();
+      if (taskIsolation === "child") {
+        warn(
+          "the package's unit may be locked down, which binds tasks that are children of the " +
+            'agent: leave task_isolation at "auto".',
+        );
+      }
+      const needed = stopSeconds(others);
       if (needed > stopSeconds({ shutdownTimeoutMs: 0 })) {
         warn(
           `shutdown_timeout is longer than systemd waits: put TimeoutStopSec=${needed}s into ` +

@@ -1,4 +1,5 @@
 import { type ChildStart, runChildFor } from "../system/run_child.ts";
+import { outside } from "../system/sandbox.ts";
 import { UserError } from "../system/user_error.ts";
 import type { Launch } from "../privileges/launch.ts";
 
@@ -31,7 +32,8 @@ export interface Read {
 export function readAs(launch: Launch, signal: AbortSignal): Read {
   const program = async (argv: string[], maxBytes: number) => {
     const { argv: launched, env } = launch({ argv });
-    const end = await runChildFor(maxBytes, launched, { env, signal, limitMs: LIMIT_MS });
+    const argvOutside = outside(launched, env);
+    const end = await runChildFor(maxBytes, argvOutside, { env, signal, limitMs: LIMIT_MS });
     const stderr = end.stderr.slice(0, MAX_SAID).trim().replaceAll(/\s+/g, " ");
     return { ...end, stderr };
   };

@@ -1,4 +1,4 @@
-import { openLibc } from "./libc.ts";
+import { addressOf, openLibc } from "./libc.ts";
 import type { Logger } from "./logger.ts";
 import { messageOf } from "./user_error.ts";
 
@@ -7,13 +7,20 @@ const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+/** `struct cmsghdr` before its data. */
+const CONTROL_BYTES = 16;
 /** The longest address: two bytes of family, 108 of path. */
 const MAX_PATH_BYTES = 108;
 
 /** Tells the service manager how the agent is (sd_notify). */
 export interface Notifier extends Disposable {
-  /** Sends assignments such as `READY=1`, one a line. Never throws and never waits. */
-  tell(state: string): void;
+  /**
+   * Sends assignments such as `READY=1`, one a line, and with them descriptors; whether they are on
+   * their way. Never throws and never waits.
+   */
+  tell(state: string, descriptors?: readonly number[]): boolean;
 }
 
 /**
@@ -73,23 +80,39 @@ class LibcNotifier implements Notifier {
     opened.move();
   }
 
-  tell(state: string): void {
-    const bytes = new TextEncoder().encode(state);
-    const sent = this.#libc.symbols.sendto(
-      this.#socket,
-      bytes,
-      BigInt(bytes.length),
-      MSG_DONTWAIT | MSG_NOSIGNAL,
-      this.#address,
-      this.#address.length,
-    );
-    if (Number(sent) >= 0) return;
+  tell(state: string, descriptors: readonly number[] = []): boolean {
+    const text = new TextEncoder().encode(state);
+    const parts = new BigUint64Array([addressOf(text), BigInt(text.length)]);
+    const control = controlOf(descriptors);
+    const message = new BigUint64Array([
+      ...[addressOf(this.#address), BigInt(this.#address.length)],
+      ...[addressOf(new Uint8Array(parts.buffer)), 1n],
+      ...(control ? [addressOf(control), BigInt(control.length)] : [0n, 0n]),
+      0n,
+    ]);
+    const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    const sent = this.#libc.symbols.sendmsg(this.#socket, new Uint8Array(message.buffer), flags);
+    if (Number(sent) >= 0) return true;
     this.#complain?.();
     this.#complain = undefined;
+    return false;
   }
 
   [Symbol.dispose](): void {
     this.#libc.symbols.close(this.#socket);
     this.#libc[Symbol.dispose]();
   }
+}
+
+/** What brings descriptors along with a message; undefined for none. */
+function controlOf(descriptors: readonly number[]): Uint8Array<ArrayBuffer> | undefined {
+  if (descriptors.length === 0) return undefined;
+  const length = CONTROL_BYTES + 4 * descriptors.length;
+  const control = new Uint8Array(Math.ceil(length / 8) * 8);
+  const view = new DataView(control.buffer);
+  view.setBigUint64(0, BigInt(length), true);
+  view.setInt32(8, SOL_SOCKET, true);
+  view.setInt32(12, SCM_RIGHTS, true);
+  descriptors.forEach((fd, at) => view.setInt32(CONTROL_BYTES + 4 * at, fd, true));
+  return control;
 }

@@ -1,4 +1,4 @@
-import { cString, openLibc, readKernelFile } from "./libc.ts";
+import { addressOf, cString, openLibc, readKernelFile } from "./libc.ts";
 import { messageOf } from "./user_error.ts";
 
 /** What the reaper is called, where a program's name would be. */
@@ -40,8 +40,7 @@ export function runUnderReaper(): string | undefined {
     using libc = openLibc();
     const [, ...args] = readKernelFile(libc, "/proc/self/cmdline").split("\0").slice(0, -1);
     const argv = [SHELL, "-c", SCRIPT, REAPER, Deno.execPath(), ...args].map(cString);
-    const addresses = argv.map((text) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(text)));
-    const list = new BigUint64Array([...addresses, 0n]);
+    const list = new BigUint64Array([...argv.map(addressOf), 0n]);
     const result = libc.symbols.execv(cString(SHELL), new Uint8Array(list.buffer));
     libc.check(result, SHELL);
     return undefined;

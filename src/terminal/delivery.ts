@@ -3,7 +3,7 @@ import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../re
 import { isTimeout, within } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
-import { type Numbering, SequenceLedger } from "./sequence.ts";
+import { type LedgerState, type Numbering, SequenceLedger } from "./sequence.ts";
 
 /**
  * How long the very first acknowledgement may take before the server is taken to send none, in
@@ -51,6 +51,16 @@ export class Acknowledgements {
   }
 }
 
+/** How far the delivery of a session's output is, to be kept. */
+export interface DeliveryState {
+  /** What the server's numbers have told. */
+  ledger: LedgerState;
+  /** Whether a frame is on its way that may be stored or not. */
+  isOnWay: boolean;
+  /** How many empty frames are on their way behind it. */
+  probes: number;
+}
+
 /** Options of {@linkcode Delivery}. */
 export interface DeliveryOptions {
   /** The session. */
@@ -65,17 +75,41 @@ export interface DeliveryOptions {
   logger: Logger;
   /** Gives up: output that waits for the server then throws its reason. */
   signal: AbortSignal;
+  /** How far an earlier agent was. */
+  state?: DeliveryState | undefined;
+  /** Called before each frame is sent: what is on its way now is to be kept. */
+  onSend?: (() => void) | undefined;
 }
 
 /** Brings the events of one session to the server: in order, each once, one at a time. */
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #ledger: SequenceLedger;
+  #isOnWay: boolean;
+  #probes: number;
 
   /** Makes one for a session. */
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.#ledger = new SequenceLedger(options.acks.numbering);
+    this.#ledger = new SequenceLedger(options.acks.numbering, options.state?.ledger);
+    this.#isOnWay = options.state?.isOnWay ?? false;
+    this.#probes = options.state?.probes ?? 0;
+  }
+
+  /** How far it is. */
+  get state(): DeliveryState {
+    return { ledger: this.#ledger.state, isOnWay: this.#isOnWay, probes: this.#probes };
+  }
+
+  /**
+   * Goes on where an earlier agent has ended, with the frame that was on its way then, if one was;
+   * resolves when the server has it, once, and takes more.
+   *
+   * @throws as {@linkcode Delivery.output}.
+   */
+  async resume(frame: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (!this.#isOnWay || !await this.#wasStored()) await this.output(frame);
+    this.#isOnWay = false;
   }
 
   /**
@@ -105,19 +139,26 @@ export class Delivery {
     const fields = outputFields(frame);
     for (let refusals = 0;;) {
       const inputs = this.#options.inputs();
+      this.#isOnWay = true;
+      this.#probes = 0;
+      this.#options.onSend?.();
       const ack = await this.#request("terminal.output", fields);
       if (ack === "lost") {
-        if (await this.#wasStored()) return;
+        if (await this.#wasStored()) break;
       } else if (ack?.ok !== false || !await this.#mayGoAgain(refusals++)) {
-        return this.#noteStored(ack, inputs);
+        this.#noteStored(ack, inputs);
+        break;
       }
     }
+    this.#isOnWay = false;
   }
 
   /** An empty frame is numbered like any other: its number tells whether the last one was stored. */
   async #wasStored(): Promise<boolean> {
-    const { inputs, logger } = this.#options;
-    for (let lostProbes = 0, refusals = 0;;) {
+    const { inputs, logger, onSend } = this.#options;
+    for (let lostProbes = this.#probes, refusals = 0;;) {
+      this.#probes = lostProbes + 1;
+      onSend?.();
       const ack = await this.#request("terminal.output", outputFields(new Uint8Array()));
       if (ack === "lost") {
         lostProbes++;

@@ -29,35 +29,77 @@ export function gatherMs({ bytes, sinceLastMs, urgent }: Waiting): number {
   return Math.max(0, GATHER_MS - sinceLastMs);
 }
 
+/** Where output waits. */
+export interface OutputStore {
+  /** How many bytes wait. */
+  readonly bytes: number;
+  /** Adds bytes at the end. */
+  push(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Takes so many bytes from the beginning; there are as many. */
+  take(length: number): Uint8Array<ArrayBuffer>;
+}
+
+/** Output that waits in memory, and goes with the agent. */
+class MemoryStore implements OutputStore {
+  readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#chunks.push(bytes);
+    this.#bytes += bytes.length;
+  }
+
+  take(length: number): Uint8Array<ArrayBuffer> {
+    const taken = new Uint8Array(length);
+    let at = 0;
+    for (let head = this.#chunks[0]; head !== undefined && at < length;) {
+      const part = head.subarray(0, length - at);
+      taken.set(part, at);
+      at += part.length;
+      if (part.length === head.length) this.#chunks.shift();
+      else this.#chunks[0] = head.subarray(part.length);
+      head = this.#chunks[0];
+    }
+    this.#bytes -= at;
+    return taken;
+  }
+}
+
 /** Options of {@linkcode OutputBuffer}. */
 export interface OutputBufferOptions {
   /** Called with true above {@linkcode HIGH_MARK_BYTES}, with false below {@linkcode LOW_MARK_BYTES}. */
   onFull?: (full: boolean) => void;
   /** The clock, in milliseconds. */
   now?: () => number;
+  /** Where output waits; in memory by default. */
+  store?: OutputStore | undefined;
 }
 
 /** Output on its way from the terminal into frames. */
 export class OutputBuffer {
   readonly #onFull: (full: boolean) => void;
   readonly #now: () => number;
-  readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
-  #bytes = 0;
+  readonly #store: OutputStore;
   #full = false;
   #urgent = false;
   #ended = false;
   #lastMs = -Infinity;
   #changed = () => {};
 
-  /** Makes an empty one. */
+  /** Makes one of what waits already. */
   constructor(options: OutputBufferOptions = {}) {
+    this.#store = options.store ?? new MemoryStore();
     this.#onFull = options.onFull ?? (() => {});
     this.#now = options.now ?? (() => performance.now());
   }
 
   /** How many bytes wait. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#store.bytes;
   }
 
   /** Whether so much waits that the terminal must not be read. */
@@ -67,8 +109,12 @@ export class OutputBuffer {
 
   /** Takes the next bytes of output. */
   push(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#chunks.push(bytes);
-    this.#bytes += bytes.length;
+    this.#store.push(bytes);
+    this.grown();
+  }
+
+  /** There is more in the store by now. */
+  grown(): void {
     this.#tellFull();
     this.#changed();
   }
@@ -88,9 +134,9 @@ export class OutputBuffer {
   /** The next frame as soon as it is due; undefined after the last one. One call at a time. */
   async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     for (;;) {
-      if (this.#bytes === 0 && this.#ended) return undefined;
+      if (this.bytes === 0 && this.#ended) return undefined;
       const waitMs = gatherMs({
-        bytes: this.#bytes,
+        bytes: this.bytes,
         sinceLastMs: this.#now() - this.#lastMs,
         urgent: this.#urgent || this.#ended,
       });
@@ -106,17 +152,7 @@ export class OutputBuffer {
   }
 
   #take(): Uint8Array<ArrayBuffer> {
-    const frame = new Uint8Array(Math.min(this.#bytes, MAX_FRAME_BYTES));
-    let at = 0;
-    for (let head = this.#chunks[0]; head !== undefined && at < frame.length;) {
-      const part = head.subarray(0, frame.length - at);
-      frame.set(part, at);
-      at += part.length;
-      if (part.length === head.length) this.#chunks.shift();
-      else this.#chunks[0] = head.subarray(part.length);
-      head = this.#chunks[0];
-    }
-    this.#bytes -= at;
+    const frame = this.#store.take(Math.min(this.bytes, MAX_FRAME_BYTES));
     this.#urgent = false;
     this.#lastMs = this.#now();
     this.#tellFull();
@@ -124,7 +160,7 @@ export class OutputBuffer {
   }
 
   #tellFull(): void {
-    const full = this.#full ? this.#bytes >= LOW_MARK_BYTES : this.#bytes > HIGH_MARK_BYTES;
+    const full = this.#full ? this.bytes >= LOW_MARK_BYTES : this.bytes > HIGH_MARK_BYTES;
     if (full === this.#full) return;
     this.#full = full;
     this.#onFull(full);

@@ -17,7 +17,9 @@ import {
   TerminalStart,
   TerminalStop,
 } from "./payloads.ts";
+import type { KeptSession } from "./kept_session.ts";
 import { type SessionEnd, shortReason, TerminalSession } from "./terminal_session.ts";
+import type { UnitTerminals } from "./unit_terminals.ts";
 
 /** How many terminals may be open at a time. */
 export const MAX_SESSIONS = 32;
@@ -49,6 +51,8 @@ export interface TerminalManagerOptions {
   open?: OpenSessions;
   /** The ways to open a terminal, in order. */
   modes?: readonly PtyMode[];
+  /** Where terminals outlive the agent; without, they end with it. */
+  place?: UnitTerminals | undefined;
 }
 
 interface OpenSession {
@@ -71,10 +75,11 @@ export class TerminalManager implements AsyncDisposable {
   #watch: ReturnType<typeof setInterval> | undefined;
   #unreachableSinceMs: number | undefined;
 
-  /** Makes one without sessions. */
+  /** Makes one with the sessions that an earlier agent has left, and that go on. */
   constructor(options: TerminalManagerOptions) {
     this.#options = options;
     this.#acks = new Acknowledgements(options.firstAckMs);
+    for (const kept of options.place?.left ?? []) this.#serve(kept.progress.request, kept);
   }
 
   /** How many sessions there are, those that start or end included. */
@@ -134,6 +139,16 @@ export class TerminalManager implements AsyncDisposable {
     for (const { session } of running) session.abandon(reason);
   }
 
+  /** Lets go of the terminals that outlive the agent, which ends now: the next one takes them up. */
+  leaveAll(): void {
+    this.#stopping = true;
+    for (const [sessionId, { session }] of this.#sessions) {
+      if (!session.outlives) continue;
+      session.leave();
+      this.#sessions.delete(sessionId);
+    }
+  }
+
   /** Kills everything in all terminals without a word: the agent must leave at once. */
   killAllNow(): void {
     for (const { session } of this.#sessions.values()) session.killNow();
@@ -163,8 +178,8 @@ export class TerminalManager implements AsyncDisposable {
   }
 
   #start(request: TerminalStart): void {
-    const { sessionId, cols, rows } = request;
-    const { link, logger, authorize, modes } = this.#options;
+    const { sessionId } = request;
+    const { authorize } = this.#options;
     if (this.#stopping) throw new RefusedRequest("the agent is stopping");
     if (this.#sessions.has(sessionId)) {
       throw new RefusedRequest(`terminal session ${sessionId} is open already`);
@@ -179,21 +194,44 @@ export class TerminalManager implements AsyncDisposable {
     }
     const refusal = authorize?.(request);
     if (refusal !== undefined) throw new RefusedRequest(refusal);
+    this.#serve(request, this.#keep(request));
+  }
+
+  /** What the next agent needs to take a session up; undefined where it cannot. */
+  #keep(request: TerminalStart): KeptSession | undefined {
+    const { place, logger } = this.#options;
+    try {
+      return place?.create(request);
+    } catch (error) {
+      logger.warn("terminal cannot be kept, and ends with the agent", { error: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  #serve(request: TerminalStart, kept: KeptSession | undefined): void {
+    const { sessionId, cols, rows } = request;
+    const { link, logger, launch, modes, place } = this.#options;
     const session = new TerminalSession({
       sessionId,
-      size: { cols, rows },
+      size: kept?.size ?? { cols, rows },
       link,
       acks: this.#acks,
-      launch: this.#options.launch?.(request),
+      launch: launch?.(request),
       modes,
+      lasting: place && kept && { place, kept },
       logger,
     });
     this.#options.open?.add(sessionId);
-    this.#sessions.set(sessionId, { request, session, done: this.#run(sessionId, session) });
+    const done = this.#run(sessionId, session, kept);
+    this.#sessions.set(sessionId, { request, session, done });
     this.#watch ??= this.#watchLink();
   }
 
-  async #run(sessionId: string, session: TerminalSession): Promise<void> {
+  async #run(
+    sessionId: string,
+    session: TerminalSession,
+    kept: KeptSession | undefined,
+  ): Promise<void> {
     let end: SessionEnd;
     try {
       end = await session.run();
@@ -203,6 +241,7 @@ export class TerminalManager implements AsyncDisposable {
       this.#tellError(sessionId, end.reason);
     }
     this.#sessions.delete(sessionId);
+    if (kept) await this.#options.place?.close(kept);
     this.#options.open?.delete(sessionId);
     this.#remember(sessionId, end);
     if (this.#sessions.size > 0) return;

@@ -1,7 +1,7 @@
 import { delay } from "@std/async";
 import * as z from "@zod/zod";
-import { Backoff } from "../system/backoff.ts";
 import { pauseUntil } from "../system/deadline.ts";
+import { PtyInput } from "./pty_input.ts";
 import { openTty, type Tty } from "./tty.ts";
 
 /** How many columns and rows a terminal shows. */
@@ -12,18 +12,28 @@ export interface Size {
   rows: number;
 }
 
-/** The most input that may wait for a program that does not read, in bytes. */
-export const MAX_WAITING_INPUT = 8 * 1024 * 1024;
+/** A pseudo terminal whose other side a shell is on. */
+export interface TerminalPty extends Disposable {
+  /** Where a shell opens its side. */
+  readonly path: string;
+  /** Writes input in order, however slowly it is read; false if too much of it waits already. */
+  write(bytes: Uint8Array<ArrayBuffer>): boolean;
+  /** Tells the programs a new size. */
+  resize(size: Size): void;
+  /** Stops reading: the terminal fills, and the programs wait. */
+  pause(): void;
+  /** Reads again. */
+  resume(): void;
+  /** Reads what is left once the shell has ended, which may be nothing, and closes the terminal. */
+  finish(): Promise<void>;
+}
+
 /** How often it is looked for more output after the shell's end, in milliseconds. */
 const LOOK_MS = 25;
 /** After so many looks at nothing new its output is taken to have ended. */
 const QUIET_LOOKS = 4;
 /** Background processes that hold the terminal may go on writing for so many looks. */
 const MAX_LOOKS = 40;
-/** How soon a full terminal is tried again: nothing reports when it takes input again. */
-const RETRY = { firstMs: 1, maxMs: 32, random: () => 1 };
-/** A program that takes no input for so long does not read: what interrupts it need not wait. */
-const STUCK_MS = 250;
 /** How far behind the PTY's own descriptor the terminal's is looked for; it may be before it too. */
 const MAX_DESCRIPTORS_BEHIND = 256;
 
@@ -55,20 +65,14 @@ const NodePty = z.object({
  * A pseudo terminal whose other side a shell is started on. Bytes are neither lost nor changed,
  * whether the reader pauses, the input is large, or the shell ends.
  */
-export class Pty implements Disposable {
+export class Pty implements TerminalPty {
   /** Where a shell opens its side. */
   readonly path: string;
   readonly #pty: OpenedPty;
   readonly #tty: Tty;
   /** Held until the shell has ended: without it the first process to leave would end the reading. */
   #terminalFd: number | undefined;
-  #input: Uint8Array<ArrayBuffer>[] = [];
-  #waitingInput = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  readonly #pace = new Backoff(RETRY);
-  /** When input was last taken, and whether some came since it was looked through for signals. */
-  #takenMs = 0;
-  #isUnsearched = false;
+  readonly #input: PtyInput;
   #reads = 0;
   readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
@@ -109,12 +113,14 @@ export class Pty implements Disposable {
     tty.editUtf8(pty.fd);
     this.#terminalFd = this.#findTerminal();
     tty.closeOnExec(this.#terminalFd);
+    this.#input = new PtyInput(tty, { master: pty.fd, terminal: () => this.#terminalFd });
     pty.master.on("data", (bytes) => {
       this.#reads++;
       onData(bytes);
     });
     const closed = () => {
       this.#isClosed = true;
+      this.#input[Symbol.dispose]();
       this.#closed.resolve();
     };
     // An error is how Linux reports that nobody has the terminal open any more; node-pty throws it.
@@ -134,64 +140,7 @@ export class Pty implements Disposable {
 
   /** Writes input in order, however slowly it is read; false if too much of it waits already. */
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
-    if (this.#isClosed || bytes.length === 0) return true;
-    if (this.#waitingInput + bytes.length > MAX_WAITING_INPUT) return false;
-    this.#input.push(bytes);
-    this.#waitingInput += bytes.length;
-    this.#isUnsearched = true;
-    if (this.#retry !== undefined) return true;
-    this.#takenMs = performance.now();
-    this.#flush();
-    return true;
-  }
-
-  /** Nothing reports that a terminal takes input again, so it is tried. */
-  #flush(): void {
-    this.#retry = undefined;
-    for (let head = this.#input[0]; head !== undefined; head = this.#input[0]) {
-      const written = this.#isClosed ? head.length : this.#tty.write(this.#pty.fd, head);
-      if (written === 0) {
-        if (performance.now() - this.#takenMs > STUCK_MS && this.#interrupt()) continue;
-        this.#retry = setTimeout(() => this.#flush(), this.#pace.next());
-        return;
-      }
-      this.#pace.reset();
-      this.#takenMs = performance.now();
-      this.#drop(written);
-    }
-  }
-
-  /** Takes so many bytes off the beginning of what waits. */
-  #drop(bytes: number): void {
-    this.#waitingInput -= bytes;
-    for (let head = this.#input[0]; head !== undefined && bytes > 0; head = this.#input[0]) {
-      if (bytes < head.length) this.#input[0] = head.subarray(bytes);
-      else this.#input.shift();
-      bytes -= head.length;
-    }
-  }
-
-  /**
-   * Does with the last key that makes a signal what the kernel does when it gets there: all that was
-   * typed before is dropped. It would wait behind input that nobody reads. False if there is none.
-   */
-  #interrupt(): boolean {
-    if (!this.#isUnsearched || this.#terminalFd === undefined) return false;
-    this.#isUnsearched = false;
-    const signals = this.#tty.signals(this.#pty.fd);
-    if (signals.size === 0) return false;
-    let behind = this.#waitingInput;
-    for (const bytes of this.#input.toReversed()) {
-      behind -= bytes.length;
-      const at = bytes.findLastIndex((byte) => signals.has(byte));
-      const signal = signals.get(bytes[at] ?? -1);
-      if (signal === undefined) continue;
-      this.#drop(behind + at + 1);
-      this.#tty.interrupt(this.#pty.fd, this.#terminalFd, signal);
-      this.#takenMs = performance.now();
-      return true;
-    }
-    return false;
+    return this.#isClosed || this.#input.write(bytes);
   }
 
   /** Tells the programs a new size. */
@@ -215,12 +164,7 @@ export class Pty implements Disposable {
     // The stream hands out what it holds before it can see the end.
     await delay(0);
     this.#releaseTerminal();
-    // Looks are counted, not time: after a stall of the agent there may be more to read.
-    for (let looks = 0, quiet = 0; looks < MAX_LOOKS && quiet < QUIET_LOOKS; looks++) {
-      const before = this.#reads;
-      if (this.#isClosed || await pauseUntil(this.#closed.promise, LOOK_MS)) break;
-      quiet = before === this.#reads ? quiet + 1 : 0;
-    }
+    await untilSilent(this.#closed.promise, () => this.#reads);
     this[Symbol.dispose]();
   }
 
@@ -228,8 +172,7 @@ export class Pty implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = this.#isClosed = true;
-    clearTimeout(this.#retry);
-    this.#input = [];
+    this.#input[Symbol.dispose]();
     this.#releaseTerminal();
     this.#tty[Symbol.dispose]();
     this.#pty.master.destroy();
@@ -238,5 +181,18 @@ export class Pty implements Disposable {
   #releaseTerminal(): void {
     if (this.#terminalFd !== undefined) this.#tty.close(this.#terminalFd);
     this.#terminalFd = undefined;
+  }
+}
+
+/**
+ * Waits until a terminal whose shell has ended is closed, or silent, or has been read for long enough;
+ * `reads` counts how often it was. Looks are counted, not time: after a stall of the agent there may
+ * be more to read.
+ */
+export async function untilSilent(closed: Promise<void>, reads: () => number): Promise<void> {
+  for (let looks = 0, quiet = 0; looks < MAX_LOOKS && quiet < QUIET_LOOKS; looks++) {
+    const before = reads();
+    if (await pauseUntil(closed, LOOK_MS)) return;
+    quiet = before === reads() ? quiet + 1 : 0;
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "./_fake_link.ts";
-import { MAX_WAITING_INPUT, Pty } from "./pty.ts";
+import { Pty } from "./pty.ts";
+import { MAX_WAITING_INPUT } from "./pty_input.ts";
 import { openTty } from "./tty.ts";
 
 const SIZE = { cols: 80, rows: 24 };

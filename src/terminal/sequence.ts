@@ -1,6 +1,18 @@
 /** Whether the server has a frame whose acknowledgement was lost. */
 export type Verdict = "stored" | "not stored" | "unclear";
 
+/** What a {@linkcode SequenceLedger} knows, to be kept. */
+export interface LedgerState {
+  /** The first acknowledged frame: its number, and how many inputs had been numbered before. */
+  first: { seq: number; inputs: number } | undefined;
+  /** The last number. */
+  last: number;
+  /** Frames that were stored after the first one. */
+  ours: number;
+  /** What was learned of the control plane's numbering. */
+  numbering: Numbering;
+}
+
 /** What is known of a control plane's numbering: all sessions learn it together. */
 export interface Numbering {
   /** Whether what operators type is numbered too; undefined until that could be seen. */
@@ -19,15 +31,26 @@ export class SequenceLedger {
    * The first acknowledged frame: its number, and how many inputs had been numbered before. As long
    * as there is none, the numbers are taken to start at 1.
    */
-  #first: { seq: number; inputs: number } | undefined = { seq: 0, inputs: 0 };
+  #first: LedgerState["first"] = { seq: 0, inputs: 0 };
   #last = 0;
   /** Frames that were stored after the first one. */
   #ours = 0;
   readonly #numbering: Numbering;
 
-  /** Makes one for a session; `numbering` is what the others have learned. */
-  constructor(numbering: Numbering = {}) {
+  /** Makes one for a session; `numbering` is what the others have learned, `state` what it knew before. */
+  constructor(numbering: Numbering = {}, state?: LedgerState) {
     this.#numbering = numbering;
+    if (!state) return;
+    if (state.numbering.inputs !== undefined) numbering.inputs ??= state.numbering.inputs;
+    this.#first = state.first && { ...state.first };
+    this.#last = state.last;
+    this.#ours = state.ours;
+  }
+
+  /** What it knows now. */
+  get state(): LedgerState {
+    const numbering = { ...this.#numbering };
+    return { first: this.#first, last: this.#last, ours: this.#ours, numbering };
   }
 
   /** Notes the acknowledgement of a frame that was sent when `inputs` had been received. */

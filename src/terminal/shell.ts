@@ -1,17 +1,21 @@
-import { endTaskProcesses } from "../hosts/end_processes.ts";
+import { endTaskProcesses, killTaskProcessesNow } from "../hosts/end_processes.ts";
 import { type GatedChild, spawnGated } from "../hosts/child_host.ts";
-import { asAgent, type Launch } from "../privileges/launch.ts";
-import type { ProcessGroup } from "../hosts/process_table.ts";
+import { asAgent, type Command, type Launch } from "../privileges/launch.ts";
 import type { PtyMode } from "./modes.ts";
 
 /** A shell that runs on a terminal. */
 export interface Shell {
   /** The program that was chosen. */
   path: string;
-  /** The group it leads, or is in. */
-  group: ProcessGroup;
-  /** Resolves when it has ended, whatever it leaves behind. */
-  status: Promise<Deno.CommandStatus>;
+  /** Resolves when it has ended, whatever it leaves behind; the code may have been forgotten. */
+  status: Promise<{ code: number | undefined; signal?: string | null | undefined }>;
+  /**
+   * Hangs up on all that runs in the terminal, and kills what is left after so many milliseconds;
+   * resolves with the number of processes that could not be ended.
+   */
+  end(graceMs: number): Promise<number>;
+  /** Kills all that runs in the terminal at once: the last act of an agent that must leave. */
+  killNow(): void;
 }
 
 /** What terminals have that services have not. */
@@ -55,6 +59,12 @@ done
 [ -n "$shell" ] || { echo "no shell starts on this machine" >&2; exit 127; }
 [ $# -gt 0 ] || { set -- "$shell" -i; SHELL=$shell; export SHELL; }`;
 
+/** What opens the terminal `path`, and runs a shell on it, in a mode. */
+export function shellCommand(path: string, mode: PtyMode): Command {
+  const script = ["pty=$1; shift", ENVIRONMENT, CHOICE, mode.script].join("\n");
+  return { argv: ["/bin/sh", "-c", script, "sh", path], env: TERMINAL_ENV, terminal: path };
+}
+
 /**
  * Starts the user's shell ($SHELL, bash, zsh, sh: the first that starts) on the terminal `path`
  * as an interactive one in the user's home. Its processes carry the mark of `sessionId`; `launch`
@@ -89,7 +99,12 @@ export async function startShell(
     await child.open();
     const shell = await introduction(child);
     signal.throwIfAborted();
-    return { path: shell, group: child.group, status: child.status };
+    return {
+      path: shell,
+      status: child.status,
+      end: (graceMs) => endTaskProcesses(sessionId, child.group, graceMs, "SIGHUP"),
+      killNow: () => killTaskProcessesNow(sessionId, child.group),
+    };
   } catch (error) {
     kill();
     await Promise.all(kills);

@@ -1,17 +1,21 @@
 import type { Logger } from "../system/logger.ts";
+import type { KeptSession } from "./kept_session.ts";
 import type { Launch } from "../privileges/launch.ts";
 import { sudoRefusal, wordsOfSudo } from "../privileges/sudo_refusal.ts";
 import { messageOf } from "../system/user_error.ts";
 import { PTY_MODES, type PtyMode } from "./modes.ts";
-import { Pty, type Size } from "./pty.ts";
+import { Pty, type Size, type TerminalPty } from "./pty.ts";
 import { type Shell, startShell } from "./shell.ts";
+import type { UnitTerminals } from "./unit_terminals.ts";
 
 /** A shell and the pseudo terminal it runs on. */
 export interface Terminal {
   /** The terminal. */
-  pty: Pty;
+  pty: TerminalPty;
   /** The shell. */
   shell: Shell;
+  /** Whether it goes on without this agent. */
+  outlives: boolean;
 }
 
 /** What to open. */
@@ -22,6 +26,10 @@ export interface OpenTerminalOptions {
   size: Size;
   /** Takes the output, from before the promise is kept. */
   onData: (bytes: Uint8Array<ArrayBuffer>) => void;
+  /** Where it is to outlive the agent, and what is kept of it. */
+  lasting?: { place: UnitTerminals; kept: KeptSession } | undefined;
+  /** Called when there is more output in what is kept. */
+  onGrown?: (() => void) | undefined;
   /** Makes the shell another user's than the agent's. */
   launch?: Launch | undefined;
   /** The ways to try, in order. */
@@ -39,6 +47,8 @@ export interface OpenTerminalOptions {
  */
 export async function openTerminal(options: OpenTerminalOptions): Promise<Terminal> {
   const { sessionId, size, onData, launch, modes = PTY_MODES, logger, signal } = options;
+  const lasting = await openLasting(options);
+  if (lasting) return lasting;
   const problems: string[] = [];
   for (const mode of modes) {
     const pty = await Pty.open(size, onData);
@@ -47,7 +57,7 @@ export async function openTerminal(options: OpenTerminalOptions): Promise<Termin
       const fields = { mode: mode.name, shell: shell.path };
       if (problems.length === 0) logger.info("terminal opened", fields);
       else logger.warn("terminal opened with less", { ...fields, missing: mode.missing, problems });
-      return { pty, shell };
+      return { pty, shell, outlives: false };
     } catch (error) {
       pty[Symbol.dispose]();
       signal.throwIfAborted();
@@ -57,4 +67,19 @@ export async function openTerminal(options: OpenTerminalOptions): Promise<Termin
     }
   }
   throw new Error(problems.join("; "));
+}
+
+/** One that outlives the agent; undefined where there is none, or it does not work. */
+async function openLasting(options: OpenTerminalOptions): Promise<Terminal | undefined> {
+  const { lasting, logger, signal } = options;
+  if (!lasting) return undefined;
+  try {
+    const terminal = await lasting.place.open(lasting.kept, options);
+    logger.info("terminal opened", { mode: "unit", shell: terminal.shell.path });
+    return terminal;
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.warn("terminal has no unit, and ends with the agent", { problem: messageOf(error) });
+    return undefined;
+  }
 }

@@ -1,5 +1,3 @@
-import { endTaskProcesses, killTaskProcessesNow } from "../hosts/end_processes.ts";
-import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Launch } from "../privileges/launch.ts";
 import type { RealtimeLink } from "../realtime/link.ts";
 import { isTimeout } from "../system/deadline.ts";
@@ -9,9 +7,13 @@ import { messageOf } from "../system/user_error.ts";
 import { visible } from "../system/text.ts";
 import { type Acknowledgements, Delivery, OutputRefusedError } from "./delivery.ts";
 import { OutputBuffer } from "./flow.ts";
+import type { KeptSession } from "./kept_session.ts";
 import type { PtyMode } from "./modes.ts";
-import { MAX_WAITING_INPUT, type Size } from "./pty.ts";
+import type { Size } from "./pty.ts";
+import { MAX_WAITING_INPUT } from "./pty_input.ts";
+import type { Shell } from "./shell.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
+import type { UnitTerminals } from "./unit_terminals.ts";
 
 /** How long a shell may take to start, in milliseconds: the server waits for 15 s (contract: Realtime). */
 const START_MS = 12_000;
@@ -36,6 +38,8 @@ export interface SessionOptions {
   launch?: Launch | undefined;
   /** The ways to open a terminal, for tests. */
   modes?: readonly PtyMode[] | undefined;
+  /** Where terminals outlive the agent, and what is kept of this one; else it ends with the agent. */
+  lasting?: { place: UnitTerminals; kept: KeptSession } | undefined;
   /** The agent's log. */
   logger: Logger;
 }
@@ -70,15 +74,19 @@ export class TerminalSession {
   #reading = true;
   #remarked: string | undefined;
   #closed = false;
+  #isLeft = false;
   #ending: Promise<void> | undefined;
   #cancelGiveUp = () => {};
 
   /** Makes one that {@linkcode TerminalSession.run} starts. */
   constructor(options: SessionOptions) {
-    const { sessionId, link, acks } = this.#options = options;
+    const { sessionId, link, acks, lasting } = this.#options = options;
+    const kept = lasting?.kept;
     this.#size = options.size;
+    this.#inputs = kept?.progress.inputs ?? 0;
     this.#logger = options.logger.with({ sessionId });
-    this.#output = new OutputBuffer({ onFull: (full) => this.#throttle(full) });
+    const onFull = (full: boolean) => this.#throttle(full);
+    this.#output = new OutputBuffer({ onFull, store: kept?.spool });
     this.#delivery = new Delivery({
       sessionId,
       link,
@@ -86,7 +94,21 @@ export class TerminalSession {
       inputs: () => this.#inputs,
       logger: this.#logger,
       signal: this.#giveUp.signal,
+      state: kept?.progress.delivery,
+      onSend: () => kept?.note({ delivery: this.#delivery.state }),
     });
+  }
+
+  /** Whether it goes on without this agent. */
+  get outlives(): boolean {
+    return this.#terminal?.outlives ?? false;
+  }
+
+  /** Lets go of a terminal that {@linkcode TerminalSession.outlives} the agent, which ends now. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#giveUp.abort();
+    this.#terminal?.pty[Symbol.dispose]();
   }
 
   /**
@@ -115,6 +137,7 @@ export class TerminalSession {
   /** Writes what the operator typed; false if the programs have left too much of it unread. */
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
     this.#inputs++;
+    this.#options.lasting?.kept.note({ inputs: this.#inputs });
     this.#output.urge();
     if (this.#terminal) return this.#taken(this.#terminal.pty.write(bytes));
     if (this.#earlyBytes + bytes.length > MAX_WAITING_INPUT) return false;
@@ -144,6 +167,7 @@ export class TerminalSession {
   /** Changes the size. */
   resize(size: Size): void {
     this.#size = size;
+    this.#options.lasting?.kept.note(size);
     this.#terminal?.pty.resize(size);
   }
 
@@ -162,18 +186,19 @@ export class TerminalSession {
 
   /** Kills everything in the terminal without a word: the agent must leave at once. */
   killNow(): void {
-    const { sessionId } = this.#options;
-    if (this.#terminal) killTaskProcessesNow(sessionId, this.#terminal.shell.group);
+    this.#terminal?.shell.killNow();
   }
 
   async #open(): Promise<Terminal> {
-    const { sessionId, launch, modes, size } = this.#options;
+    const { sessionId, launch, modes, size, lasting } = this.#options;
     using limit = new TimeLimit(START_MS);
     try {
       this.#terminal = await openTerminal({
         sessionId,
         size,
-        onData: (bytes) => this.#output.push(bytes),
+        onData: (bytes) => this.#keep(bytes),
+        onGrown: () => this.#output.grown(),
+        lasting,
         launch,
         modes,
         logger: this.#logger,
@@ -189,9 +214,17 @@ export class TerminalSession {
     return this.#terminal;
   }
 
+  #keep(bytes: Uint8Array<ArrayBuffer>): void {
+    try {
+      this.#output.push(bytes);
+    } catch (error) {
+      this.stop(`the output cannot be kept: ${messageOf(error)}`);
+    }
+  }
+
   /** Serves the terminal until the shell has ended and its last output has been delivered. */
   async #serve({ pty, shell }: Terminal): Promise<SessionEnd> {
-    const end = () => this.#ending = this.#endProcesses(shell.group);
+    const end = () => this.#ending = this.#endProcesses(shell);
     if (this.#stopped.signal.aborted) end();
     else this.#stopped.signal.addEventListener("abort", end, { once: true });
     const delivering = this.#deliver();
@@ -203,28 +236,47 @@ export class TerminalSession {
     this.#output.end();
     await delivering;
     const byItself = signal ? `the shell was ended by ${signal}` : "the shell exited";
-    return { exitCode, reason: this.#reason ?? byItself };
+    return {
+      ...exitCode === undefined ? {} : { exitCode },
+      reason: this.#reason ?? byItself,
+    };
   }
 
   /** Tells that the terminal is open, then delivers its output to the end. Never throws. */
   async #deliver(): Promise<void> {
-    const { cols, rows } = this.#size;
+    const kept = this.#options.lasting?.kept;
     try {
-      const opened = { cols, rows };
-      // A session that has been stopped would be opened again by it (contract: Realtime).
-      const ack = await this.#delivery.tell("terminal.opened", opened, this.#stopped.signal);
-      if (ack?.ok === false) throw new OutputRefusedError(`not opened: ${ack.message}`);
-      for (let frame; (frame = await this.#output.next());) await this.#delivery.output(frame);
+      if (kept?.progress.isOpened) await this.#resume(kept);
+      else await this.#tellOpened();
+      kept?.note({ isOpened: true });
+      for (let frame; (frame = await this.#output.next());) {
+        kept?.note({ onWayBytes: frame.length });
+        await this.#delivery.output(frame);
+        kept?.arrived(this.#delivery.state);
+      }
     } catch (error) {
-      this.stop(messageOf(error));
+      if (!this.#isLeft) this.stop(messageOf(error));
     }
   }
 
+  async #tellOpened(): Promise<void> {
+    const { cols, rows } = this.#size;
+    const opened = { cols, rows };
+    // A session that has been stopped would be opened again by it (contract: Realtime).
+    const ack = await this.#delivery.tell("terminal.opened", opened, this.#stopped.signal);
+    if (ack?.ok === false) throw new OutputRefusedError(`not opened: ${ack.message}`);
+  }
+
+  /** Goes on where an earlier agent was. Its last frame, or an empty one, shows whether it may. */
+  async #resume(kept: KeptSession): Promise<void> {
+    await this.#delivery.resume(kept.spool.take(kept.progress.onWayBytes));
+    kept.arrived(this.#delivery.state);
+  }
+
   /** Ends all processes of the session; its last output is then given a limited time. */
-  async #endProcesses(group: ProcessGroup): Promise<void> {
-    const { sessionId } = this.#options;
+  async #endProcesses(shell: Shell): Promise<void> {
     try {
-      const left = await endTaskProcesses(sessionId, group, HANGUP_GRACE_MS, "SIGHUP");
+      const left = await shell.end(HANGUP_GRACE_MS);
       if (left > 0) this.#logger.warn("processes of the terminal cannot be ended", { left });
     } catch (error) {
       this.#logger.error("processes of the terminal cannot be listed", { error });

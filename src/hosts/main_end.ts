@@ -1,0 +1,37 @@
+import { constants } from "node:os";
+import { isNoSuchUnit, type ServiceManager } from "../system/service_manager.ts";
+
+/** What `ExecMainCode` says of a process that has exited by itself (`CLD_EXITED`). */
+const EXITED = 1;
+const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+/** How the main process of a unit ended. */
+export interface MainEnd {
+  /** The exit code, 128 + n after signal n; undefined where systemd has forgotten it. */
+  code: number | undefined;
+  /** The signal that ended it, if one did. */
+  signal: string | undefined;
+}
+
+/** How the main process of a unit has ended; undefined while it runs. */
+export async function mainEndOf(
+  manager: Pick<ServiceManager, "property">,
+  unit: string,
+): Promise<MainEnd | undefined> {
+  try {
+    const of = (name: string) => manager.property(unit, "Service", name).then(Number);
+    const [code, status, active] = await Promise.all([
+      of("ExecMainCode"),
+      of("ExecMainStatus"),
+      manager.property(unit, "Unit", "ActiveState"),
+    ]);
+    if (code === EXITED) return { code: status, signal: undefined };
+    if (code !== 0) return { code: 128 + status, signal: SIGNALS.get(status) };
+    const isGone = active === "inactive" || active === "failed";
+    return isGone ? { code: undefined, signal: undefined } : undefined;
+  } catch (error) {
+    // Somebody else has stopped it.
+    if (isNoSuchUnit(error)) return { code: undefined, signal: undefined };
+    throw error;
+  }
+}

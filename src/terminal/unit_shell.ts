@@ -1,0 +1,172 @@
+import { delay } from "@std/async";
+import { endUnit } from "../hosts/end_unit.ts";
+import { type MainEnd, mainEndOf } from "../hosts/main_end.ts";
+import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
+import { execStart, LAUNCH, launchText, unitProperties } from "../hosts/unit_launch.ts";
+import { asAgent, type Launch } from "../privileges/launch.ts";
+import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import { openReadiness } from "../system/readiness.ts";
+import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
+import { PTY_MODES } from "./modes.ts";
+import { type Shell, shellCommand } from "./shell.ts";
+
+const [SIGHUP, SIGKILL] = [1, 9];
+const O_NONBLOCK = 0o4000;
+const MFD_CLOEXEC = 1;
+/** A pipe holds no more. */
+const MAX_WORDS = 65_536;
+/** systemd is asked again after this time, in milliseconds, where it does not answer. */
+const RETRY_MS = 1_000;
+
+/** The unit of a session. */
+export function unitOf(sessionId: string): string {
+  return `noderax-terminal-${sessionId}.service`;
+}
+
+/**
+ * Starts the user's shell on the terminal `path` in a unit of its own, as {@linkcode startShell} does
+ * without one. It outlives the agent.
+ *
+ * @throws when it does not start; nothing is left of it then.
+ */
+export async function startUnitShell(
+  options: {
+    manager: ServiceManager;
+    path: string;
+    sessionId: string;
+    launch?: Launch | undefined;
+    signal: AbortSignal;
+  },
+): Promise<Shell> {
+  const { manager, path, sessionId, launch = asAgent, signal } = options;
+  const unit = unitOf(sessionId);
+  const [mode] = PTY_MODES;
+  if (!mode) throw new TypeError("there is no way to open a terminal");
+  const { argv, env = {} } = launch(shellCommand(path, mode));
+  using libc = openLibc();
+  using words = new Words(libc);
+  using problems = new Words(libc);
+  using text = new LaunchFile(libc, launchText(argv, { ...env, [TASK_ID_VARIABLE]: sessionId }));
+  try {
+    signal.throwIfAborted();
+    await manager.startTransient(unit, [
+      ...unitProperties({ description: `Noderax terminal ${sessionId}`, user: "root" }),
+      // What runs in a terminal expects to be hung up on, and an interactive shell ignores SIGTERM.
+      unitProperty("KillSignal", "i", SIGHUP),
+      unitProperty("StandardInputFileDescriptor", "h", text.fd),
+      unitProperty("StandardOutputFileDescriptor", "h", words.writer),
+      unitProperty("StandardErrorFileDescriptor", "h", problems.writer),
+      execStart(LAUNCH),
+    ]);
+    const shell = unitShell(manager, sessionId, "");
+    const first = await Promise.race([
+      words.line(signal),
+      shell.status.then(() => undefined),
+    ]);
+    signal.throwIfAborted();
+    if (first === undefined) {
+      const { code } = await shell.status;
+      throw new Error(problems.all() || `the shell exited with code ${code ?? "unknown"}`);
+    }
+    return { ...shell, path: first };
+  } catch (error) {
+    await manager.stop(unit).catch(() => {});
+    throw error;
+  }
+}
+
+/** The shell of a session that runs in its unit, or did. */
+export function unitShell(manager: ServiceManager, sessionId: string, path: string): Shell {
+  const unit = unitOf(sessionId);
+  return {
+    path,
+    status: mainEnd(manager, unit),
+    end: (graceMs) => endUnit(manager, unit, graceMs, SIGHUP),
+    killNow: () => void manager.kill(unit, "all", SIGKILL).catch(() => {}),
+  };
+}
+
+/** Waits for the end of a unit's main process. */
+async function mainEnd(manager: ServiceManager, unit: string): Promise<MainEnd> {
+  let changed = Promise.withResolvers<void>();
+  using _watch = manager.watch(unit, () => changed.resolve());
+  for (;;) {
+    changed = Promise.withResolvers();
+    try {
+      const end = await mainEndOf(manager, unit);
+      if (end) return end;
+      await changed.promise;
+    } catch {
+      await delay(RETRY_MS);
+    }
+  }
+}
+
+/** What a unit is launched with, in a file that nobody else can open. */
+class LaunchFile implements Disposable {
+  readonly fd: number;
+  readonly #libc: Libc;
+
+  constructor(libc: Libc, text: string) {
+    this.#libc = libc;
+    const { symbols, check } = libc;
+    this.fd = check(symbols.memfd_create(cString("launch"), MFD_CLOEXEC), "memfd_create");
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) {
+      const part = bytes.subarray(at);
+      const result = symbols.pwrite(this.fd, part, BigInt(part.length), BigInt(at));
+      at += check(result, "write");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#libc.symbols.close(this.fd);
+  }
+}
+
+/** A pipe for the few words that come before the shell; systemd holds its end for as long as the unit. */
+class Words implements Disposable {
+  readonly writer: number;
+  readonly #reader: number;
+  readonly #libc: Libc;
+  readonly #readiness = openReadiness();
+  #text = "";
+
+  constructor(libc: Libc) {
+    this.#libc = libc;
+    const ends = new Int32Array(2);
+    const made = libc.symbols.pipe2(new Uint8Array(ends.buffer), O_CLOEXEC | O_NONBLOCK);
+    libc.check(made, "pipe2");
+    [this.#reader = -1, this.writer = -1] = ends;
+  }
+
+  /** The first line; undefined when the signal aborts before. */
+  async line(signal: AbortSignal): Promise<string | undefined> {
+    const forget = () => this.#readiness.forget(this.#reader);
+    signal.addEventListener("abort", forget, { once: true });
+    try {
+      while (!this.all().includes("\n")) {
+        if (signal.aborted) return undefined;
+        await this.#readiness.wait(this.#reader);
+      }
+      return this.#text.slice(0, this.#text.indexOf("\n"));
+    } finally {
+      signal.removeEventListener("abort", forget);
+    }
+  }
+
+  /** All that has come, without space around it. */
+  all(): string {
+    const bytes = new Uint8Array(MAX_WORDS);
+    const read = Number(this.#libc.symbols.read(this.#reader, bytes, BigInt(bytes.length)));
+    if (read > 0) this.#text += new TextDecoder().decode(bytes.subarray(0, read));
+    return this.#text;
+  }
+
+  [Symbol.dispose](): void {
+    this.#readiness.forget(this.#reader);
+    this.#readiness[Symbol.dispose]();
+    this.#libc.symbols.close(this.#reader);
+    this.#libc.symbols.close(this.writer);
+  }
+}

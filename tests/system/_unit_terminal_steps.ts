@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import type { Terminal } from "../../scripts/dev/control_plane.ts";
+import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
+import { numbers, prompt } from "../_realtime.ts";
+import { tell } from "../_together.ts";
+import type { Scene, Steps } from "./_scene.ts";
+
+const UNITS = "noderax-terminal-*";
+
+/** A shell on the machine, as its operator has it. */
+async function openShell({ controlPlane }: Scene, runAsRoot = true): Promise<Terminal> {
+  const terminal = controlPlane.realtime.openTerminal({ cols: 100, rows: 30, runAsRoot });
+  await prompt(terminal);
+  return terminal;
+}
+
+/** Waits until a terminal shows something; gives what is in its brackets. */
+async function shows(terminal: Terminal, pattern: RegExp): Promise<string> {
+  await terminal.waitForText(pattern);
+  return pattern.exec(terminal.text)?.[1] ?? "";
+}
+
+/** The units of terminals. */
+function units({ machine }: Scene): Promise<string> {
+  return machine.output("systemctl", "list-units", "--all", "--plain", "--no-legend", UNITS);
+}
+
+/** Waits until the agent is another process, and well. */
+async function another(scene: Scene, pid: string): Promise<void> {
+  await scene.until("another agent", async () => {
+    const now = await scene.property("MainPID");
+    return now !== "0" && now !== pid && await scene.property("ActiveState") === "active";
+  });
+  await scene.well();
+}
+
+/** What ends an agent that is started again. */
+const ENDS: Record<string, string[]> = {
+  "systemctl restart": ["systemctl", "restart", SERVICE],
+  "noderax-agent restart": ["noderax-agent", "restart"],
+  "kill -9": ["systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE],
+  "kill -TERM": ["systemctl", "kill", "--kill-who=main", "--signal=TERM", SERVICE],
+};
+
+/** Terminals that outlive the agent. */
+export const UNIT_TERMINAL_STEPS: Steps = {
+  "a terminal is a unit in the slice of the agent's work": async (scene) => {
+    const terminal = await openShell(scene);
+    const unit = `noderax-terminal-${terminal.sessionId}.service`;
+    assert.match(await units(scene), new RegExp(`^${unit} loaded active running`));
+    const slice = await scene.machine.output("systemctl", "show", "-P", "Slice", unit);
+    assert.equal(slice, "noderax.slice");
+    terminal.input("exit 3\n");
+    await terminal.waitFor((t) => t.ended);
+    assert.equal(terminal.exited?.exitCode, 3);
+    await scene.until("no units of terminals", async () => await units(scene) === "");
+  },
+
+  "whatever ends the agent, a session goes on, and nothing of it is missing": async (scene) => {
+    const terminal = await openShell(scene);
+    const loop = await openShell(scene);
+    loop.input("i=0; while [ ! -e /stop ]; do echo n$((i = i + 1)); done; echo o''ver\n");
+    await loop.waitForText("n10\r\n");
+    terminal.input("echo shell''=$$\n");
+    const shell = await shows(terminal, /shell=(\d+)\r/);
+    for (const [name, command] of Object.entries(ENDS)) {
+      const pid = await scene.property("MainPID");
+      await scene.machine.output(...command);
+      await another(scene, pid);
+      terminal.input(`echo '${name}': a''live=$$\n`);
+      assert.equal(await shows(terminal, new RegExp(`${name}: alive=(\\d+)\\r`)), shell);
+    }
+    await scene.machine.output("touch", "/stop");
+    await loop.waitForText("over\r\n");
+    const seen = numbers(loop);
+    tell(`${seen.length} lines`);
+    assert.deepEqual(seen, Array.from(seen, (_, at) => at + 1));
+    loop.input("exit\n");
+    await loop.waitFor((t) => t.ended);
+
+    terminal.resize(133, 44);
+    terminal.input("stty size; exit 37\n");
+    await terminal.waitForText("44 133\r\n");
+    await terminal.waitFor((t) => t.ended);
+    assert.equal(terminal.exited?.exitCode, 37);
+  },
+
+  "a session that ends while there is no agent is told of with its code": async (scene) => {
+    const terminal = await openShell(scene);
+    terminal.input("until [ -e /go ]; do sleep 0.1; done; exit 41\n");
+    await terminal.waitForText("exit 41\r\n");
+    const pid = await scene.property("MainPID");
+    // While it is stopped it sees nothing, and then it is killed.
+    await scene.machine.output("kill", "-STOP", pid);
+    await scene.machine.output("touch", "/go");
+    await scene.until("the end of the shell", async () => (await units(scene)).includes("exited"));
+    await scene.machine.output("kill", "-KILL", pid);
+    await terminal.waitFor((t) => t.ended);
+    assert.equal(terminal.exited?.exitCode, 41);
+    await another(scene, pid);
+    await scene.until("no units of terminals", async () => await units(scene) === "");
+  },
+
+  "a stop of the service ends terminals, and nothing of them is left": async (scene) => {
+    const terminal = await openShell(scene);
+    const beganMs = performance.now();
+    await scene.machine.output("systemctl", "stop", SERVICE);
+    tell(`stop ${performance.now() - beganMs}`);
+    await terminal.waitFor((t) => t.ended);
+    assert.equal(await units(scene), "");
+    const folder = `${INSTALLED.runtimeFolder}/terminals`;
+    assert.equal(await scene.machine.output("ls", folder), "");
+    await scene.machine.output("systemctl", "start", SERVICE);
+    await scene.well();
+  },
+
+  "the service is locked down, and nothing of that binds what it is for": async (scene) => {
+    const { machine, controlPlane } = scene;
+    const exposure = await machine.output("systemd-analyze", "security", "--no-pager", SERVICE);
+    const [, level] = /exposure level for .*: ([0-9.]+)/.exec(exposure) ?? [];
+    tell(`exposure ${level}`);
+    assert.ok(Number(level) <= 2.5, exposure);
+    const pid = await scene.property("MainPID");
+    const LOOK = "grep -E '^(NoNewPrivs|CapBnd|Seccomp):' /proc/self/status | tr -d '\\t'";
+    assert.match(
+      await machine.output("sh", "-c", LOOK.replace("self", pid)),
+      /CapBnd:0{15}1\nNoNewPrivs:1\nSeccomp:2/,
+    );
+    // The machine is a container: nobody in it may more than its PID 1.
+    const all = await machine.output("sh", "-c", LOOK.replace("self", "1"));
+    assert.match(all, /NoNewPrivs:0/);
+    for (const runAsRoot of [false, true]) {
+      const rights = runAsRoot ? { runAsRoot, rootScope: "task" } : {};
+      assert.equal((await scene.output(LOOK, rights)).trimEnd(), all);
+      const terminal = await openShell(scene, runAsRoot);
+      terminal.input(`${LOOK}; touch /var/tmp/by-$(id -un); exit\n`);
+      await terminal.waitForText(all.replaceAll("\n", "\r\n"));
+      await terminal.waitFor((t) => t.ended);
+      assert.equal(terminal.exited?.exitCode, 0);
+    }
+    await machine.output(
+      "sh",
+      "-c",
+      "umask 027; echo one >/var/log/syslog; chown 65534:adm /var/log/syslog",
+    );
+    const scan = async (payload: Record<string, unknown>) => {
+      const request = { mode: "preview", sourcePresetId: "syslog", ...payload };
+      const queued = controlPlane.queueTask({ type: "log.scan", payload: request });
+      return (await scene.ended(queued)).completion;
+    };
+    assert.match((await scan({}))?.error ?? "", /syslog cannot be read: Permission denied/);
+    const asRoot = await scan({ runAsRoot: true, rootScope: "operational" });
+    assert.equal(asRoot?.error, undefined);
+    assert.match(JSON.stringify(asRoot?.result), /"message":"one"/);
+    const journal = await scan({
+      sourcePresetId: SERVICE.replace(".service", ""),
+      runAsRoot: true,
+      rootScope: "operational",
+    });
+    assert.match(JSON.stringify(journal?.result), /agent started/);
+  },
+};

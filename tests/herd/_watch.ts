@@ -22,6 +22,8 @@ export class WatchedHerd implements AsyncDisposable {
   readonly #known = new Map<string, string>();
   readonly #look: ReturnType<typeof setInterval>;
   #stallMs = 0;
+  /** The longest that a process of this herd ever stood still, in milliseconds. */
+  longestStallMs = 0;
 
   private constructor(size: number, spreadMs: number, controlPlane: ControlPlane) {
     this.size = size;
@@ -109,6 +111,7 @@ export class WatchedHerd implements AsyncDisposable {
 
   #stalled(ms: number): void {
     this.#stallMs = Math.max(this.#stallMs, ms);
+    this.longestStallMs = Math.max(this.longestStallMs, ms);
   }
 
   #noteSessions(): void {

@@ -20,6 +20,8 @@ const SPREAD_MS = 15_000;
 const BACK_SECONDS = 60;
 /** Two blows are as one to whoever has hardly recovered from the first. */
 const SETTLE_MS = 2 * SPREAD_MS;
+/** A call counts as in flight for so long after its caller has gone. */
+const HANG_UP_MS = 500;
 /** The plot shows so many seconds. */
 const SHOWN_SECONDS = 30;
 const words = Deno.args.filter((word) => word !== "--plot");
@@ -122,7 +124,11 @@ async function strike(herd: WatchedHerd, what: string, blow: Blow): Promise<numb
 async function withHerd<T>(spreadMs: number, work: (herd: WatchedHerd) => Promise<T>): Promise<T> {
   await using herd = await WatchedHerd.start(agents, seed, spreadMs);
   const result = await work(herd);
-  assert.deepEqual(herd.controlPlane.violations, []);
+  // A control plane that stands still hears late that a caller has gone, and counts its call on.
+  const isJudged = herd.longestStallMs < HANG_UP_MS;
+  const breaches = herd.controlPlane.violations
+    .filter((sentence) => isJudged || !sentence.includes("still in flight"));
+  assert.deepEqual(breaches, []);
   return result;
 }
 

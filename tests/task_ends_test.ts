@@ -132,6 +132,12 @@ Deno.test("a task can be cancelled at any time", async () => {
       const { error } = (await fleet.ended(id)).completion ?? {};
       assert.match(error ?? "", /^cancelled: why 😀/);
       assert((error ?? "").length > 9_000);
+      const logged = await agent.waitForLog("task finished", ({ taskId }) => taskId === id);
+      assert.equal(
+        String(logged.error).length,
+        1_000,
+        "of others' words the log has the beginning",
+      );
     },
     "while it runs": async () => {
       const id = fleet.shell("echo begun; sleep 1000");

@@ -5,7 +5,7 @@ import type { HostFacts } from "../system/host_facts.ts";
 /** Of words that people or the log are shown, no more is taken, in UTF-16 units. */
 const MAX_WORDS = 1_000;
 
-/** Words that are shown or logged: a hostile control plane must not fill the log with them. */
+/** Words that are only shown or logged: a hostile control plane must not fill the log with them. */
 export const Words: z.ZodType<string, string> = z.string()
   .transform((text) => text.slice(0, MAX_WORDS).toWellFormed());
 
@@ -165,7 +165,8 @@ export const TaskControl = z.object({
   taskId: z.string(),
   status: Words,
   cancelRequested: z.boolean(),
-  cancelReason: Words.nullish(),
+  /** Goes back to the operators whole, in the task's log and its end. */
+  cancelReason: z.string().nullish(),
 });
 /** What the control plane thinks of a task, and whether an operator wants it cancelled. */
 export type TaskControl = z.infer<typeof TaskControl>;

@@ -36,6 +36,8 @@ const STOP_REPORT_MS = 10_000;
  * over HTTP), and a sentence about lines that were not delivered may be added.
  */
 const MAX_ERROR_UNITS = 9_900;
+/** Of why a task ended no more stands in the agent's log, in UTF-16 units: it may be another's words. */
+const MAX_LOGGED_UNITS = 1_000;
 /** How long the last call about a task may take when the agent leaves it to the next one, in milliseconds. */
 const HAND_ON_MS = 2_500;
 /** What a task has used is told if it took longer than this, in milliseconds. */
@@ -224,7 +226,8 @@ export class TaskRunner {
         if (this.#cause) return;
         this.#cause = cause;
         if (this.#state.how !== "left") {
-          this.#logger.info("task is ended", { cause: this.#mask.apply(describeCause(cause)) });
+          const shown = this.#mask.apply(describeCause(cause));
+          this.#logger.info("task is ended", { cause: logged(shown) });
           if (!isGone) {
             this.#log?.write("system", `[${describeCause(cause)}]\n`).catch((error) =>
               this.#logger.warn("the log of a task takes no line", { error: messageOf(error) })
@@ -571,7 +574,7 @@ export class TaskRunner {
       const { status, exitCode, error, durationMs } = completion;
       const { refusedEntries } = this.#reporter;
       this.#logger.info("task finished", {
-        ...{ status, exitCode, error, durationMs },
+        ...{ status, exitCode, error: error && logged(error), durationMs },
         ...(refusedEntries > 0 ? { refusedEntries } : {}),
       });
       await this.#close(log, outcome);
@@ -613,6 +616,10 @@ export class TaskRunner {
   #giveUpSoon(): void {
     if (this.#log) this.#reporter.giveUpIn(this.#log, STOP_REPORT_MS);
   }
+}
+
+function logged(text: string): string {
+  return text.slice(0, MAX_LOGGED_UNITS).toWellFormed();
 }
 
 /** Ends a program that has not begun; its signal has aborted. */

@@ -64,10 +64,9 @@ export async function layOut(root: string, kind: PackageKind, parts: PackagePart
   await Deno.mkdir(dirname(at(INSTALLED.programFolder)), { recursive: true });
   await mustRun("cp", "-a", parts.tree.folder, at(INSTALLED.programFolder));
   await write(INSTALLED.packageMark, `${kind}\n`);
-  // Where SELinux rules, tasks may have to be children of the agent, which inherit what binds it.
-  const tasks = kind === "rpm" ? { task_isolation: "child" } : {};
-  const unit = renderUnit(configSchema.parse(tasks), `the package ${NAME}`);
-  await write(PACKAGED_UNIT, unit);
+  // It is for every configuration: tasks may be children of the agent, which inherit what binds it.
+  const unit = { ...configSchema.parse({}), taskIsolation: "child" } as const;
+  await write(PACKAGED_UNIT, renderUnit(unit, `the package ${NAME}`));
   await write(`/usr/lib/sysusers.d/${NAME}.conf`, SYSUSERS);
   await write(INSTALLED.config, `${JSON.stringify(CONFIG, null, 2)}\n`, 0o600);
   await Deno.mkdir(at(INSTALLED.stateFolder), { recursive: true });

@@ -45,14 +45,7 @@ export function packagedUnit(config: () => Promise<Config>, warn: (text: string)
   return {
     name: "Unit",
     async run() {
-      const { taskIsolation, ...others } = await config();
-      if (taskIsolation === "child") {
-        warn(
-          "the package's unit may be locked down, which binds tasks that are children of the " +
-            'agent: leave task_isolation at "auto".',
-        );
-      }
-      const needed = stopSeconds(others);
+      const needed = stopSeconds(await config());
       if (needed > stopSeconds({ shutdownTimeoutMs: 0 })) {
         warn(
           `shutdown_timeout is longer than systemd waits: put TimeoutStopSec=${needed}s into ` +

@@ -345,6 +345,7 @@ class Agent implements SignalHandlers {
       rootAccess,
       logger,
       unitTerminals: await this.#lastingTerminals(),
+      unitTerminalsOnly: this.#parts.isolation.outlivesAgent && isLockedDown(),
       openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
       location: await LocationReport.open({
         path: join(folder, "location_refused.json"),

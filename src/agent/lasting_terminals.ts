@@ -26,6 +26,6 @@ export async function lastingTerminals(
   }).catch(messageOf);
   if (typeof opened !== "string") return opened;
   store[Symbol.dispose]();
-  logger.warn("terminals end with the agent", { problem: opened });
+  logger.warn("terminals have no units", { problem: opened });
   return undefined;
 }

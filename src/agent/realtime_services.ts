@@ -34,6 +34,8 @@ export interface RealtimeServicesOptions {
   openTerminals: OpenSessions;
   /** Where terminals outlive the agent, if they do. */
   unitTerminals: UnitTerminals | undefined;
+  /** Whether a terminal without a unit is refused: the sandbox of the service would bind it. */
+  unitTerminalsOnly: boolean;
   /** Where this machine is, for a control plane that takes it. */
   location: LocationReport;
   /** Gets each task that is dispatched in realtime. */
@@ -75,6 +77,7 @@ export class RealtimeServices implements AsyncDisposable {
       link: this.#session,
       open: options.openTerminals,
       place: options.unitTerminals,
+      unitsOnly: options.unitTerminalsOnly,
       authorize: ({ runAsRoot }) => runAsRoot ? rootAccess.allows("terminal") : undefined,
       launch: ({ runAsRoot }) => runAsRoot ? privileges.root : privileges.unprivileged,
       logger,

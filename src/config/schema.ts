@@ -159,7 +159,7 @@ export const configSchema = z.object({
     key: "task_isolation",
     needsRestart: true,
     doc:
-      'Where tasks run: each in a unit of systemd\'s ("unit"), as children of the agent ("child"), or in units where systemd runs the machine and the agent as root ("auto").',
+      'Where tasks and terminals run: as children of the agent ("child", the default), each in a unit of systemd\'s ("unit"), or in units where systemd runs the machine and the agent as root ("auto"). Units have to be chosen; after that `sudo noderax-agent install` locks the agent\'s own unit down.',
   }),
   taskPidsMax: key(whole(1, 4_000_000), 4096, {
     key: "task_pids_max",

@@ -1,9 +1,8 @@
-import { constants } from "node:os";
 import { isNoSuchUnit, type ServiceManager } from "../system/service_manager.ts";
+import { signalOf } from "../system/signal_number.ts";
 
 /** What `ExecMainCode` says of a process that has exited by itself (`CLD_EXITED`). */
 const EXITED = 1;
-const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 /** How the main process of a unit ended. */
 export interface MainEnd {
@@ -26,7 +25,7 @@ export async function mainEndOf(
       manager.property(unit, "Unit", "ActiveState"),
     ]);
     if (code === EXITED) return { code: status, signal: undefined };
-    if (code !== 0) return { code: 128 + status, signal: SIGNALS.get(status) };
+    if (code !== 0) return { code: 128 + status, signal: signalOf(status) };
     const isGone = active === "inactive" || active === "failed";
     return isGone ? { code: undefined, signal: undefined } : undefined;
   } catch (error) {

@@ -2,6 +2,7 @@ import { bootTime } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
 import { ServiceManager, unitProperty } from "../system/service_manager.ts";
+import { messageOf } from "../system/user_error.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
 import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
@@ -147,8 +148,9 @@ export class UnitHost implements Host {
     const { manager } = this.#options;
     if ((await manager.processes(unit)).length > 0) return this.#drain(unit);
     this.#drained.get(unit)?.leave();
-    await manager.stop(unit);
     await Deno.remove(this.#folderOf(unit), { recursive: true }).catch(() => {});
+    // Not waited for: while the agent's own unit is stopped, this one goes after that.
+    manager.stop(unit).catch(() => {});
   }
 
   /** Removes the units, and the folders of units, that nobody needs any more. */
@@ -242,7 +244,9 @@ export class UnitHost implements Host {
       unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`, O_RDWR)),
       unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`, O_RDWR)),
       execStart(LAUNCH),
-    ]);
+    ]).catch((error) => {
+      throw new Error(`systemd does not start its unit: ${messageOf(error)}`);
+    });
     await Deno.remove(spec);
     if (result !== "done") throw new Error(`systemd could not start its unit (${result})`);
   }

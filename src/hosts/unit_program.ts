@@ -1,22 +1,17 @@
 import { settlesWithin } from "../system/deadline.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
-import { signalOf } from "../system/signal_number.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./host.ts";
+import { type MainEnd, mainEndOf } from "./main_end.ts";
 import { type ProcessGroup, processGroupOf } from "./process_table.ts";
 import { UnitOutput } from "./unit_output.ts";
 import { UnitWatch } from "./unit_watch.ts";
 
 /** How long a background process may delay the end, in milliseconds. */
 const LINGER_MS = 2_000;
-/** What `ExecMainCode` says of a process that has exited by itself (`CLD_EXITED`). */
-const EXITED = 1;
 
-/** How the main process of a unit ended. */
-interface MainEnd {
-  exitCode: number;
-  signal: string | undefined;
-}
+/** How a program ended. */
+type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
 
 /** What a program in a unit needs to know. */
 export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFirst" | "store"> {
@@ -33,11 +28,11 @@ export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFir
 /** A program in a unit of systemd's, which holds its pipes and its end while there is no agent. */
 export class UnitProgram implements Program {
   readonly group: ProcessGroup & { unit: string };
-  readonly exited: Promise<MainEnd>;
+  readonly exited: Promise<Exit>;
   readonly ended: Promise<ProgramEnd>;
   readonly bounded: Promise<string>;
   readonly #options: UnitProgramOptions;
-  readonly #exited = Promise.withResolvers<MainEnd>();
+  readonly #exited = Promise.withResolvers<Exit>();
   readonly #bounded = Promise.withResolvers<string>();
   /** Undefined of one that was never let run. */
   readonly #output = Promise.withResolvers<UnitOutput | undefined>();
@@ -122,25 +117,11 @@ export class UnitProgram implements Program {
     this.#isLooking = true;
     while (this.#looksAgain && !this.#isLeft) {
       this.#looksAgain = false;
-      const end = await this.#mainEnd().catch(() => undefined);
-      if (end) this.#exited.resolve(end);
+      const { manager, group: { unit } } = this.#options;
+      const end = await mainEndOf(manager, unit).catch(() => undefined);
+      if (end) this.#exited.resolve(exitOf(end));
     }
     this.#isLooking = false;
-  }
-
-  async #mainEnd(): Promise<MainEnd | undefined> {
-    const { manager, group: { unit } } = this.#options;
-    const of = (name: string) => manager.property(unit, "Service", name).then(Number);
-    const [code, status, active] = await Promise.all([
-      of("ExecMainCode"),
-      of("ExecMainStatus"),
-      manager.property(unit, "Unit", "ActiveState"),
-    ]);
-    if (code === EXITED) return { exitCode: status, signal: undefined };
-    if (code !== 0) return { exitCode: 128 + status, signal: signalOf(status) };
-    // Somebody else has stopped it, and it is forgotten how it ended.
-    const isGone = active === "inactive" || active === "failed";
-    return isGone ? { exitCode: 128 + 15, signal: "SIGTERM" } : undefined;
   }
 
   async #end(): Promise<ProgramEnd> {
@@ -160,4 +141,11 @@ export class UnitProgram implements Program {
     if (this.#isLeft) await new Promise(() => {});
     return { exitCode, signal: endedBy, unkillable };
   }
+}
+
+/** What systemd has forgotten the end of, somebody else has stopped. */
+function exitOf({ code, signal }: MainEnd): Exit {
+  return code === undefined
+    ? { exitCode: 128 + 15, signal: "SIGTERM" }
+    : { exitCode: code, signal };
 }

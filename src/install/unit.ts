@@ -115,7 +115,8 @@ CacheDirectory=${NAME}
 CacheDirectoryMode=0700
 RuntimeDirectory=${NAME}
 RuntimeDirectoryMode=0700
-# What runs goes on without the agent, and its pipes are there.
+# What lives on in units of tasks has its pipes there, also while the agent is stopped. Else a stop
+# leaves nothing in it but a socket that nobody serves, and the count of pauses.
 RuntimeDirectoryPreserve=yes
 
 Restart=always

@@ -53,6 +53,8 @@ export interface TerminalManagerOptions {
   modes?: readonly PtyMode[];
   /** Where terminals outlive the agent; without, they end with it. */
   place?: UnitTerminals | undefined;
+  /** Whether a terminal without a unit is refused: the sandbox of the service would bind it. */
+  unitsOnly?: boolean;
 }
 
 interface OpenSession {
@@ -203,14 +205,14 @@ export class TerminalManager implements AsyncDisposable {
     try {
       return place?.create(request);
     } catch (error) {
-      logger.warn("terminal cannot be kept, and ends with the agent", { error: messageOf(error) });
+      logger.warn("terminal cannot be kept for a next agent", { error: messageOf(error) });
       return undefined;
     }
   }
 
   #serve(request: TerminalStart, kept: KeptSession | undefined): void {
     const { sessionId, cols, rows } = request;
-    const { link, logger, launch, modes, place } = this.#options;
+    const { link, logger, launch, modes, place, unitsOnly } = this.#options;
     const session = new TerminalSession({
       sessionId,
       size: kept?.size ?? { cols, rows },
@@ -219,6 +221,7 @@ export class TerminalManager implements AsyncDisposable {
       launch: launch?.(request),
       modes,
       lasting: place && kept && { place, kept },
+      unitsOnly,
       logger,
     });
     this.#options.open?.add(sessionId);

@@ -27,7 +27,9 @@ export interface OpenTerminalOptions {
   /** Takes the output, from before the promise is kept. */
   onData: (bytes: Uint8Array<ArrayBuffer>) => void;
   /** Where it is to outlive the agent, and what is kept of it. */
-  lasting?: { place: UnitTerminals; kept: KeptSession } | undefined;
+  lasting?: { place: Pick<UnitTerminals, "open">; kept: KeptSession } | undefined;
+  /** Whether it is refused where it has no unit: the sandbox of the service would bind its shell. */
+  unitsOnly?: boolean | undefined;
   /** Called when there is more output in what is kept. */
   onGrown?: (() => void) | undefined;
   /** Makes the shell another user's than the agent's. */
@@ -69,17 +71,30 @@ export async function openTerminal(options: OpenTerminalOptions): Promise<Termin
   throw new Error(problems.join("; "));
 }
 
-/** One that outlives the agent; undefined where there is none, or it does not work. */
+/**
+ * One that outlives the agent; undefined where there is none, or it does not work.
+ *
+ * @throws where there can be no other.
+ */
 async function openLasting(options: OpenTerminalOptions): Promise<Terminal | undefined> {
-  const { lasting, logger, signal } = options;
-  if (!lasting) return undefined;
+  const { lasting, unitsOnly, logger, signal } = options;
+  let problem: string | undefined;
   try {
-    const terminal = await lasting.place.open(lasting.kept, options);
-    logger.info("terminal opened", { mode: "unit", shell: terminal.shell.path });
-    return terminal;
+    const terminal = await lasting?.place.open(lasting.kept, options);
+    if (terminal) logger.info("terminal opened", { mode: "unit", shell: terminal.shell.path });
+    if (terminal) return terminal;
   } catch (error) {
     signal.throwIfAborted();
-    logger.warn("terminal has no unit, and ends with the agent", { problem: messageOf(error) });
-    return undefined;
+    problem = messageOf(error);
   }
+  if (unitsOnly) {
+    throw new Error(
+      `it can have no unit of its own (${
+        problem ?? "the agent's log says why"
+      }), and without one ` +
+        "the sandbox of the agent's service would bind it",
+    );
+  }
+  if (problem) logger.warn("terminal has no unit, and ends with the agent", { problem });
+  return undefined;
 }

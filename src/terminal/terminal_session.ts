@@ -40,6 +40,8 @@ export interface SessionOptions {
   modes?: readonly PtyMode[] | undefined;
   /** Where terminals outlive the agent, and what is kept of this one; else it ends with the agent. */
   lasting?: { place: UnitTerminals; kept: KeptSession } | undefined;
+  /** Whether a terminal without a unit is refused. */
+  unitsOnly?: boolean | undefined;
   /** The agent's log. */
   logger: Logger;
 }
@@ -190,7 +192,7 @@ export class TerminalSession {
   }
 
   async #open(): Promise<Terminal> {
-    const { sessionId, launch, modes, size, lasting } = this.#options;
+    const { sessionId, launch, modes, size, lasting, unitsOnly } = this.#options;
     using limit = new TimeLimit(START_MS);
     try {
       this.#terminal = await openTerminal({
@@ -199,6 +201,7 @@ export class TerminalSession {
         onData: (bytes) => this.#keep(bytes),
         onGrown: () => this.#output.grown(),
         lasting,
+        unitsOnly,
         launch,
         modes,
         logger: this.#logger,

@@ -85,6 +85,18 @@ Deno.test("when no mode works, the reasons are told", async () => {
   assert.equal(harness.manager.count, 0);
 });
 
+Deno.test("where the sandbox of the service would bind its shell, a terminal without a unit is refused", async () => {
+  await using harness = new Harness({}, { unitsOnly: true });
+  const sessionId = harness.start();
+  const { message } = await harness.event(sessionId, "terminal.error");
+  assert.match(
+    String(message),
+    /no unit of its own \(.*\), and without one the sandbox .* bind it$/,
+  );
+  assert.equal(harness.link.event(sessionId, "terminal.opened"), undefined);
+  assert.equal(harness.manager.count, 0);
+});
+
 Deno.test("every mode resizes, and every stop ends it", async () => {
   for (const modes of [PTY_MODES, without("pty+ctty"), without("pty+ctty", "pty-no-ctty")]) {
     await using harness = new Harness({}, { modes });

@@ -16,7 +16,7 @@ type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
 /** What a program in a unit needs to know. */
 export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFirst" | "store"> {
   /** The service manager. */
-  manager: ServiceManager;
+  manager: Pick<ServiceManager, "property" | "processes" | "kill" | "watch">;
   /** Where it is. */
   group: ProcessGroup & { unit: string };
   /** Where its FIFOs are. */
@@ -50,7 +50,6 @@ export class UnitProgram implements Program {
     this.exited = this.#exited.promise;
     this.bounded = this.#bounded.promise;
     this.ended = this.#end();
-    options.signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   get output(): AsyncIterable<OutputChunk> {
@@ -74,8 +73,10 @@ export class UnitProgram implements Program {
     const { manager, group: { unit } } = this.#options;
     this.#watches.use(manager.watch(unit, () => void this.#look()));
     this.#watch = this.#watches.use(new UnitWatch(manager, unit, this.#bounded.resolve));
-    await this.#look();
+    // Before the start there was nothing to be ended.
     if (signal.aborted) this.#onAbort();
+    else signal.addEventListener("abort", this.#onAbort, { once: true });
+    await this.#look();
   }
 
   leave(): void {
@@ -95,7 +96,9 @@ export class UnitProgram implements Program {
     this.#ending ??= this.#askToLeave(askFirst)
       // Who cannot be asked is ended unasked.
       .catch(() => {})
-      .then(() => endUnit(manager, unit));
+      .then(() => endUnit(manager, unit))
+      // Without systemd nobody can say that it has gone.
+      .catch(() => 1);
     // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.
     void this.#ending.then(
       (left) => left > 0 && this.#exited.resolve({ exitCode: 128 + 9, signal: "SIGKILL" }),
@@ -130,7 +133,8 @@ export class UnitProgram implements Program {
     const output = await this.#output.promise;
     if (output) {
       await this.#watch?.usage();
-      await areGone(manager, unit, LINGER_MS);
+      // How it ended is known: that systemd is out of reach now takes nothing of that away.
+      await areGone(manager, unit, LINGER_MS).catch(() => false);
       output.drain();
       await output.ended;
     }

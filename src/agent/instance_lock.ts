@@ -70,10 +70,10 @@ class HeldLock implements StateLock {
   }
 
   async look(): Promise<string | undefined> {
-    if (!isAt(this.#folder, this.#held)) {
+    if (!await isAt(this.#folder, this.#held)) {
       return `the state folder ${this.#folder} was removed or replaced while the agent ran`;
     }
-    if (isAt(this.#path, this.#file)) return undefined;
+    if (await isAt(this.#path, this.#file)) return undefined;
     this.#file?.close();
     this.#file = undefined;
     if (!await this.#takeFile()) {
@@ -97,10 +97,10 @@ class HeldLock implements StateLock {
   }
 }
 
-/** Whether what is at `path` is what was opened. To look at once costs less than to wait for it. */
-function isAt(path: string, opened: Deno.FsFile | undefined): boolean {
+/** Whether what is at `path` is what was opened. */
+async function isAt(path: string, opened: Deno.FsFile | undefined): Promise<boolean> {
   try {
-    const [there, held] = [Deno.statSync(path), opened?.statSync()];
+    const [there, held] = await Promise.all([Deno.stat(path), opened?.stat()]);
     return there.dev === held?.dev && there.ino === held.ino;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

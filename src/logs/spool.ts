@@ -155,7 +155,7 @@ export class Spool implements AsyncDisposable {
   /** Removes the files: the control plane has all it will get. */
   async discard(): Promise<void> {
     await this[Symbol.asyncDispose]();
-    this.#disk.remove();
+    await this.#disk.remove();
   }
 
   /** Closes the files and leaves them for the next start. */

@@ -307,9 +307,9 @@ export class SpoolDisk {
   }
 
   /** Removes the files. */
-  remove(): void {
+  async remove(): Promise<void> {
     this.close();
-    if (this.#isMade) removeSpool(this.#prefix);
+    if (this.#isMade) await removeSpool(this.#prefix);
   }
 
   /** Closes what is open; the files stay. */
@@ -450,14 +450,10 @@ export class SpoolDisk {
 }
 
 /** Removes the files of a spool that nobody has open, those that are there. */
-export function removeSpool(prefix: string): void {
-  for (const name of [...LogStream.options, "index"]) {
-    try {
-      Deno.removeSync(`${prefix}.${name}`);
-    } catch {
-      // It is not there, as a rule.
-    }
-  }
+export async function removeSpool(prefix: string): Promise<void> {
+  const names = [...LogStream.options, "index"];
+  // As a rule it is not there.
+  await Promise.all(names.map((name) => Deno.remove(`${prefix}.${name}`).catch(() => {})));
 }
 
 /**

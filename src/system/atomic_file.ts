@@ -1,9 +1,6 @@
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, join, resolve } from "@std/path";
 import { Mutex } from "./mutex.ts";
-import { chase, isRoot, lookAtNow, trustedOwners } from "./trust.ts";
-
-/** So much the system takes without a wait for the disk. */
-const AT_ONCE_BYTES = 64 * 1024;
+import { chase, isRoot, lookAt, trustedOwners } from "./trust.ts";
 
 /** How {@linkcode writeFileAtomic} writes. */
 export interface AtomicWriteOptions {
@@ -22,7 +19,7 @@ export interface StagedFile {
   /** Makes that survive a loss of power as well. */
   sync(): Promise<void>;
   /** Removes it. */
-  discard(): void;
+  discard(): Promise<void>;
 }
 
 /**
@@ -50,8 +47,9 @@ export async function writeFileAtomic(
 /**
  * The first half of {@linkcode writeFileAtomic}, which takes most of its time.
  *
- * What does not wait for the disk is done at once: to wait for each step costs ten times as much as
- * the step. While something is synced, a change of a folder may have to wait for that.
+ * No step is done at once, as quick as most of them are: a disk that answers no more would hold up
+ * all that the agent does. To wait for one costs ten times as much as the step, so those that need
+ * nothing of each other are waited for together.
  */
 export async function stageFile(
   path: string,
@@ -60,27 +58,26 @@ export async function stageFile(
 ): Promise<StagedFile> {
   const target = await placeOf(path, followLinks);
   const folder = dirname(target);
-  await makeFolder(folder, syncFolder);
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   const temp = join(folder, tempName(target));
-  const discard = () => removeIfThere(temp);
+  // What has failed before says why.
+  const discard = () => Deno.remove(temp).catch(() => {});
   try {
-    using file = await openNew(temp, mode);
+    using file = await openNew(temp, mode, syncFolder);
     await setOwnerAndMode(target, { temp, file, mode });
-    if (bytes.length <= AT_ONCE_BYTES) writeAllNow(file, bytes);
-    else await writeAll(file, bytes);
-    await sync(file);
+    await writeAll(file, bytes);
+    await file.sync();
   } catch (error) {
-    discard();
+    await discard();
     throw error;
   }
   return {
     discard,
     async commit() {
       try {
-        await rename(temp, target);
+        await Deno.rename(temp, target);
       } catch (error) {
-        discard();
+        await discard();
         if (!isBusy(error)) throw error;
         // A file of its own mount, as in a container, can be written but not replaced.
         await writeInPlace(target, bytes);
@@ -92,33 +89,15 @@ export async function stageFile(
   };
 }
 
-/** How many files and folders are being synced now. */
-let syncing = 0;
-
-async function sync(file: Deno.FsFile): Promise<void> {
-  syncing++;
-  try {
-    await file.sync();
-  } finally {
-    syncing--;
-  }
-}
-
-function openNew(path: string, mode: number): Deno.FsFile | Promise<Deno.FsFile> {
+/** A folder that is missing is made: to look for it first would be one more wait. */
+async function openNew(path: string, mode: number, syncFolder: boolean): Promise<Deno.FsFile> {
   const options = { write: true, createNew: true, mode };
-  return syncing > 0 ? Deno.open(path, options) : Deno.openSync(path, options);
-}
-
-function rename(from: string, to: string): void | Promise<void> {
-  return syncing > 0 ? Deno.rename(from, to) : Deno.renameSync(from, to);
-}
-
-/** Removes a file, if it is there and may be removed. */
-function removeIfThere(path: string): void {
   try {
-    Deno.removeSync(path);
-  } catch {
-    // What has failed before says why.
+    return await Deno.open(path, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await makeFolder(dirname(path), syncFolder);
+    return await Deno.open(path, options);
   }
 }
 
@@ -143,16 +122,28 @@ async function placeOf(path: string, followLinks: boolean): Promise<string> {
   if (!followLinks && !isRoot()) return path;
   // What is not there cannot be a link.
   const seen = followLinks ? path : join(dirname(path), tempName(path));
-  const { place, problem } = await chase(seen, trustedOwners(), lookAtNow);
+  const { place, problem } = await chase(seen, trustedOwners(), lookAhead(seen));
   if (problem !== undefined && isRoot()) {
     throw new Error(`root writes only where nobody else does, and ${problem}`);
   }
   return followLinks ? place : join(dirname(place), basename(path));
 }
 
+/** Looks at all that is on the way to `path` together. */
+function lookAhead(path: string): typeof lookAt {
+  const looks = new Map<string, ReturnType<typeof lookAt>>();
+  for (let at = resolve(path); !looks.has(at); at = dirname(at)) {
+    const look = lookAt(at);
+    // Whether anybody asks depends on what is before it.
+    look.catch(() => {});
+    looks.set(at, look);
+  }
+  return (at) => looks.get(at) ?? lookAt(at);
+}
+
 /** Makes a folder (0700) and those above it, unless it is there; synced unless told otherwise. */
 export async function makeFolder(folder: string, syncParents = true): Promise<void> {
-  if (exists(folder)) return;
+  if (await exists(folder)) return;
   const parent = dirname(folder);
   await makeFolder(parent, syncParents);
   // Recursive only because it does not mind that somebody else was quicker.
@@ -165,7 +156,7 @@ async function setOwnerAndMode(
   target: string,
   { temp, file, mode }: { temp: string; file: Deno.FsFile; mode: number },
 ): Promise<void> {
-  const [old, fresh] = [lookAtNow(target), statOf(file)];
+  const [old, fresh] = await Promise.all([lookAt(target), file.stat()]);
   const { uid, gid } = old?.isFile ? old : fresh;
   const keepsOwner = uid === fresh.uid && gid === fresh.gid;
   if (keepsOwner && ((fresh.mode ?? 0) & 0o7777) === mode) return;
@@ -185,13 +176,9 @@ async function setOwnerAndMode(
   }
 }
 
-function statOf(file: Deno.FsFile): Deno.FileInfo {
-  return file.statSync();
-}
-
-function exists(path: string): boolean {
+async function exists(path: string): Promise<boolean> {
   try {
-    Deno.statSync(path);
+    await Deno.stat(path);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
@@ -201,20 +188,19 @@ function exists(path: string): boolean {
 
 /** The syncs of folders that have not begun: whoever comes before they do shares them. */
 const folderSyncs = new Map<string, Promise<void>>();
-const folderTurns = new Mutex();
+/** One sync of a folder at a time; that of another one may be on a disk that never answers. */
+const folderTurns = new Map<string, Mutex>();
 
 function syncFolders(folder: string): Promise<void> {
-  const shared = folderSyncs.get(folder) ?? folderTurns.take(async () => {
+  const turns = folderTurns.get(folder) ?? new Mutex();
+  folderTurns.set(folder, turns);
+  const shared = folderSyncs.get(folder) ?? turns.take(async () => {
     folderSyncs.delete(folder);
-    using handle = openToRead(folder);
-    await sync(handle);
+    using handle = await Deno.open(folder);
+    await handle.sync();
   });
   folderSyncs.set(folder, shared);
   return shared;
-}
-
-function openToRead(path: string): Deno.FsFile {
-  return Deno.openSync(path);
 }
 
 /** Writes all of the bytes, in as many parts as it takes. */

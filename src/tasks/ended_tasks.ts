@@ -1,8 +1,8 @@
 import * as z from "@zod/zod";
 import { Completion } from "../control_plane/schemas.ts";
-import { writeAllNow, writeFileAtomic } from "../system/atomic_file.ts";
+import { writeAll, writeFileAtomic } from "../system/atomic_file.ts";
 import { Mutex } from "../system/mutex.ts";
-import { NotOwnError, openOwnSync, readOwn } from "../system/own_file.ts";
+import { NotOwnError, openOwn, readOwn } from "../system/own_file.ts";
 
 /** How many are remembered at most; the file may hold twice as many between two clean-ups. */
 const MAX_REMEMBERED = 10_000;
@@ -99,8 +99,8 @@ export class EndedTasks {
   }
 
   async #append(lines: string): Promise<void> {
-    using file = openOwnSync(this.#path, { append: true, create: true });
-    writeAllNow(file, new TextEncoder().encode(lines));
+    using file = await openOwn(this.#path, { append: true, create: true });
+    await writeAll(file, new TextEncoder().encode(lines));
     await file.syncData();
   }
 

@@ -46,7 +46,7 @@ export interface StagedRecord {
   /** Resolves when it is in force after a loss of power as well. */
   sync(): Promise<void>;
   /** Removes it. */
-  discard(): void;
+  discard(): Promise<void>;
 }
 
 /** What an earlier run of the agent left unfinished. */
@@ -135,7 +135,7 @@ export class TaskJournal {
     return {
       commit: async () => await this.#attempt(async () => await staged?.commit()) && !!staged,
       sync: async () => void await this.#attempt(async () => await staged?.sync()),
-      discard: () => staged?.discard(),
+      discard: async () => await staged?.discard(),
     };
   }
 

@@ -60,17 +60,16 @@ export class TaskReporter {
   }
 
   /**
-   * Accepts and starts the task; it does not start before the promise to run it is `lasting`.
+   * Accepts and starts the task, once the promise to run it is on disk.
    *
    * @throws {RefusedError} if the control plane does not want it run any more.
    * @throws {GivenUpError} after {@linkcode TaskReporter.doNotBegin}.
    */
-  async begin(lasting: Promise<void>): Promise<void> {
+  async begin(): Promise<void> {
     const giveUp = this.#notBegun.signal;
     await this.#call("accepted", (patience) => this.#api.accepted(this.#taskId, patience), {
       giveUp,
     });
-    await lasting;
     await this.#call("started", (patience) => this.#api.started(this.#taskId, patience), {
       giveUp,
     });

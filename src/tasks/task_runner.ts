@@ -52,7 +52,7 @@ const WITHHELD =
 const UNRECORDED: StagedRecord = {
   commit: () => Promise.resolve(true),
   sync: () => Promise.resolve(),
-  discard: () => {},
+  discard: () => Promise.resolve(),
 };
 
 /** What every task run shares. */
@@ -292,14 +292,13 @@ export class TaskRunner {
     const { id, type } = this.#record.task;
     this.#begun.promise.catch(() => {});
     // An earlier agent may have begun, and died before it wrote down what runs.
-    removeSpool(journal.spoolPrefix(id));
+    const removed = removeSpool(journal.spoolPrefix(id));
     const promised = this.#writeDown(this.#record);
-    // By the next turn it waits for the disk, which leaves time to start a program.
-    await new Promise((turn) => setImmediate(turn));
+    await removed;
     if (types.get(type)?.isGated) this.#prepareAhead(promised);
-    const { lasting } = await promised;
+    await (await promised).lasting;
     try {
-      await this.#reporter.begin(lasting);
+      await this.#reporter.begin();
       this.#logger.info("task started", { type });
       return { phase: "running", how: "here" };
     } catch (error) {
@@ -462,13 +461,14 @@ export class TaskRunner {
         try {
           await this.#begun.promise;
         } catch (error) {
-          record.discard();
+          await record.discard();
           await refuse(program);
           throw error;
         }
         // One that does not know of its process would let the next start run the task again.
         if (!await record.commit()) await this.#deps.journal.forget(taskId);
-        void record.sync();
+        // A loss of power must not undo that either, once the program may run.
+        await record.sync();
         await program.open();
         if (!isLook) begun(program);
         return program;
@@ -569,8 +569,8 @@ export class TaskRunner {
       const completion = this.#reporter.hasGivenUp
         ? outcome
         : await withOutput(outcome, log, isWhole);
-      await this.#reporter.complete(completion);
       await lasting;
+      await this.#reporter.complete(completion);
       const { status, exitCode, error, durationMs } = completion;
       const { refusedEntries } = this.#reporter;
       this.#logger.info("task finished", {

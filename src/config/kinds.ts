@@ -17,15 +17,15 @@ const MAX_DURATION_MS = 24 * 3_600_000;
 /** How much is logged, from the most to the least. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
-/** A duration of at least `minMs` in milliseconds, and a day at most. */
-export function duration(minMs: number): Kind<number> {
-  const range = `${formatDuration(minMs)} to ${formatDuration(MAX_DURATION_MS)}`;
+/** A duration of at least `minMs` in milliseconds, and a day at most where no other bound is given. */
+export function duration(minMs: number, maxMs = MAX_DURATION_MS): Kind<number> {
+  const range = `${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
   return {
     allowed: `a duration from ${range} with its unit, such as "30s"`,
     example: "45s",
     schema: z.string().trim()
       .transform((text) => parseDuration(text) ?? NaN)
-      .pipe(z.number().min(minMs).max(MAX_DURATION_MS)),
+      .pipe(z.number().min(minMs).max(maxMs)),
   };
 }
 

@@ -75,6 +75,8 @@ function infoOf(
 
 const interval = duration(100);
 const timeout = duration(1);
+/** A claim that waits for its turn looks like one that is stuck, so no wait for it is long. */
+const MAX_SPREAD_MS = 10 * 60_000;
 
 /**
  * The one table of what can be configured. Names, environment variables, defaults, ranges, types,
@@ -140,7 +142,7 @@ export const configSchema = z.object({
     env: ["REQUEST_TIMEOUT"],
     doc: "How long the answer to a request may take; the time that a claim waits is added.",
   }),
-  reconnectSpreadMs: key(duration(0), "15s", {
+  reconnectSpreadMs: key(duration(0, MAX_SPREAD_MS), "15s", {
     key: "reconnect_spread",
     doc:
       "When the control plane was lost, an agent that nobody uses draws the moment of its next try from so long a time; 0s is best for one machine, 60s for tens of thousands.",

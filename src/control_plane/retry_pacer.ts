@@ -58,10 +58,10 @@ export class RetryPacer {
     const pauseMs = (failures: number) =>
       askedMs + Math.max(this.#pauseMs(error, failures, chance), chance * askedMs / 2);
     const reachability = this.#reachability;
-    if (this.#takesTurns && isTransient(error) && !reachability.isConnected) reachability.lost();
+    const turnMs = this.#takesTurns && isTransient(error) ? reachability.failed() : undefined;
     await this.#pauses.wait(pauseMs(like), (vain) => pauseMs(vain + 1), signal);
-    // The session may have ended meanwhile.
-    if (this.#takesTurns) await reachability.turn(signal);
+    // Without a turn the session may have ended meanwhile.
+    if (this.#takesTurns) await reachability.turn(signal, turnMs);
   }
 
   /** Notes a success: the pauses begin anew. */

@@ -11,6 +11,7 @@ const SETTINGS: Record<string, string> = {
   TASK_POLL_INTERVAL: "15s",
   REQUEST_TIMEOUT: "10s",
   REALTIME_ENABLED: "false",
+  NODERAX_RECONNECT_SPREAD: "0s",
 };
 
 /** An agent of which a test says what happens, and when. */
@@ -46,6 +47,15 @@ Deno.test("the agent is alive while claims come to an end, however they do", asy
   assert.notEqual(health.notAlive, undefined, "heartbeats go on by themselves");
   health.claims.answered();
   assert.equal(health.notAlive, undefined);
+});
+
+Deno.test("a claim may wait for the agent's turn", async () => {
+  const { health, clock } = await monitor({ NODERAX_RECONNECT_SPREAD: "4m" });
+  // The last pause of a turn in vain is one and a half of the spread.
+  clock.ms += 360_000 + 115_000;
+  assert.equal(health.notAlive, undefined);
+  clock.ms += 1;
+  assert.match(health.notAlive ?? "", /no claim/);
 });
 
 Deno.test("a claim that is held for longer than the contract allows counts as held for 30 s", async () => {

@@ -22,6 +22,18 @@ const MAX_REFUSED_PAUSE_MS = 60_000;
 /** A session that lived so long was a good one. */
 const GOOD_MS = 60_000;
 
+/** What is waited for before a session is opened again. */
+interface Pause {
+  pauseMs: number;
+  /** Whether it is a usual one, which leaves a turn that is drawn meanwhile to be waited for. */
+  isOwn?: boolean;
+}
+
+/** The time until then, in milliseconds; 0 where it has come, or is none. */
+function untilMs(momentMs = -Infinity): number {
+  return Math.max(0, Math.round(momentMs - performance.now()));
+}
+
 /** The realtime session: it is opened again whenever it ends, until it is disposed. */
 export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   readonly #options: RealtimeOptions;
@@ -132,9 +144,11 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     try {
       const [io] = await Promise.all([import("socket.io-client"), this.#preflight()]);
       while (true) {
-        const pauseMs = await this.#serve(io);
+        const { pauseMs, isOwn } = await this.#serve(io);
         // Where HTTP is answered, and this is not, an answer says nothing about this.
         await pauses.wait(pauseMs, (vain) => vain === 0 ? 0 : pauseMs, signal);
+        // What calls fail for may be what ended the session, and be seen after that.
+        if (isOwn && !this.#isInUse) await this.#options.network.reachability.turn(signal);
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -164,8 +178,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     return preflight(network, config().realtimePath, this.#signal);
   }
 
-  /** One connection from its dialling to its end; gives the pause after it, in milliseconds. */
-  async #serve(io: SocketIo): Promise<number> {
+  /** One connection from its dialling to its end; gives the pause after it. */
+  async #serve(io: SocketIo): Promise<Pause> {
     const { network, config, logger, location } = this.#options;
     const startedMs = performance.now();
     try {
@@ -181,7 +195,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       const ack = await connection.open(this.#auth(), this.#signal);
       if (this.#isLocationDoubted) location?.refused();
       this.#isLocationDoubted = false;
-      network.reachability.answered();
+      network.reachability.connected();
       logger.info("realtime session is up", { tookMs: Math.round(performance.now() - startedMs) });
       return await this.#live(connection, ack);
     } catch (error) {
@@ -190,7 +204,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       const isRefused = failure.failure === "auth message refused";
       // The location may be to blame, also where that is not said: the next try goes without it.
       this.#isLocationDoubted = !!this.#location && failure.isAnswer;
-      return this.#isLocationDoubted && isRefused ? 0 : await this.#failed(failure);
+      if (this.#isLocationDoubted && isRefused) return { pauseMs: 0 };
+      return { pauseMs: await this.#failed(failure) };
     } finally {
       this.#connection = undefined;
     }
@@ -213,11 +228,10 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   }
 
   /** An authenticated connection until its end. */
-  async #live(connection: Connection, { rootAccess }: AuthAck): Promise<number> {
+  async #live(connection: Connection, { rootAccess }: AuthAck): Promise<Pause> {
     const { config, logger, onReady, network } = this.#options;
     const upMs = performance.now();
     this.#now = { connected: true, sinceMs: upMs };
-    network.reachability.isConnected = true;
     this.#throttle.reset();
     this.#refusedPace.reset();
     const end = (reason: string) => void connection.close(reason);
@@ -226,6 +240,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     const pings = new AbortController();
     connection.ended.then(() => pings.abort());
     let reason: string;
+    let turnMs: number | undefined;
     try {
       if (rootAccess) this.#inbox.rootAccess(rootAccess);
       this.#flush();
@@ -241,7 +256,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       [reason] = await Promise.all([connection.ended, pinging]);
     } finally {
       pings.abort();
-      network.reachability.isConnected = false;
+      turnMs = network.reachability.dropped();
       this.#signal.removeEventListener("abort", onAbort);
       this.#outbox.linkDropped();
     }
@@ -251,8 +266,10 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     if (livedMs >= GOOD_MS) this.#pace.reset();
     const sharedPauseMs = this.#takeovers.ended(reason, livedMs);
     const ownPauseMs = this.#pace.next();
-    const pauseMs = sharedPauseMs ?? (this.#turnMs() || ownPauseMs);
-    if (this.#signal.aborted) return pauseMs;
+    const waitMs = this.#isInUse ? 0 : untilMs(turnMs);
+    const isOwn = sharedPauseMs === undefined && waitMs === 0;
+    const pauseMs = sharedPauseMs ?? (waitMs || ownPauseMs);
+    if (this.#signal.aborted) return { pauseMs };
     const seconds = Math.round(livedMs / 1_000);
     logger.warn("realtime session ended", { reason, seconds, retryInMs: pauseMs });
     if (sharedPauseMs !== undefined) {
@@ -263,32 +280,30 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
         retryInMs: pauseMs,
       });
     }
-    return pauseMs;
+    return { pauseMs, isOwn };
   }
 
-  /**
-   * The time until this agent's turn to come back, in milliseconds: the whole fleet may have lost its
-   * sessions at this moment. 0 where somebody is kept waiting.
-   */
-  #turnMs(): number {
-    const turnMs = Math.round(this.#options.network.reachability.lost());
-    const isInUse = this.#options.isInUse?.() || !this.#outbox.isEmpty;
-    return isInUse ? 0 : turnMs;
+  /** Whether somebody is kept waiting: then the session is not left for its turn. */
+  get #isInUse(): boolean {
+    return this.#options.isInUse?.() || !this.#outbox.isEmpty;
   }
 
-  /** Tells what failed, beyond debug at first and once a minute; gives the pause. */
+  /** Tells what failed, beyond debug at first and once a minute; gives the pause in milliseconds. */
   async #failed({ failure, message, check, isAnswer }: RealtimeFailure): Promise<number> {
+    const { reachability } = this.#options.network;
     const refused = failure === "auth error";
     this.#now = { ...this.#now, problem: `${failure}: ${message}` };
     const level = !this.#throttle.allows(failure) ? "debug" : refused ? "error" : "warn";
-    let cause = message;
-    if (level !== "debug" && /handshake|dial/.test(failure)) {
-      // A WebSocket says little, or what its second try with another protocol met.
-      const overHttp = await this.#whatAilsHttp();
-      if (overHttp) cause += `; over HTTP: ${overHttp}`;
-    }
+    const isDoubted = !isAnswer && !reachability.isLost;
+    // A WebSocket says little, or what its second try with another protocol met.
+    const isVague = level !== "debug" && /handshake|dial/.test(failure);
+    const overHttp = isDoubted || isVague ? await this.#whatAilsHttp() : undefined;
+    const cause = isVague && overHttp ? `${message}; over HTTP: ${overHttp}` : message;
     const ownPauseMs = (refused ? this.#refusedPace : this.#pace).next();
-    const retryInMs = isAnswer ? ownPauseMs : Math.max(ownPauseMs, this.#turnMs());
+    // Where HTTP is answered this is the session's own trouble, else the whole fleet's, it may be.
+    const isLost = !isAnswer && (reachability.isLost || overHttp !== undefined);
+    const turnMs = isLost && !this.#isInUse ? reachability.draw() : undefined;
+    const retryInMs = Math.max(ownPauseMs, untilMs(turnMs));
     this.#options.logger[level]("realtime connection failed", { failure, cause, check, retryInMs });
     return retryInMs;
   }

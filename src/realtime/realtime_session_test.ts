@@ -318,19 +318,26 @@ Deno.test("two machines with one identity notice it, and do not go on taking the
   assert.ok(server.payloads("agent.auth").length <= 10);
 });
 
-Deno.test("a session that nobody uses comes back when it is the agent's turn, one in use at once", async () => {
+Deno.test("a session that drops alone comes back at once, as one in use does; with all calls, in its turn", async () => {
   await using server = await TestServer.start();
-  for (const isInUse of [true, false]) {
-    await using test = new TestSession(server.url, {}, { isInUse: () => isInUse });
+  for (
+    const [isInUse, failing, isAtOnce] of [[false, false, true], [true, true, true], [
+      false,
+      true,
+      false,
+    ]]
+  ) {
+    await using test = new TestSession(server.url, {}, { isInUse: () => isInUse === true });
     const { reachability } = test;
     reachability.spreadMs = () => 3_600_000;
     await test.session.whenReady();
-    assert.equal(reachability.isConnected, true);
+    if (failing) reachability.failed();
+    assert.equal(reachability.isLost, false);
     server.agents.disconnectSockets(true);
     const { retryInMs } = await test.logged("realtime session ended");
-    assert.equal(reachability.isConnected, false);
+    assert.equal(reachability.isLost, failing);
     // By the test's own draw hardly any of the session's pause is left.
-    assert.equal(Number(retryInMs) < 100, isInUse);
-    if (isInUse) await test.session.whenReady();
+    assert.equal(Number(retryInMs) < 100, isAtOnce);
+    if (isAtOnce) await test.session.whenReady();
   }
 });

@@ -2,7 +2,8 @@
  * Many agents against one control plane that restarts, refuses and is slow:
  * `deno task herd [agents] [seed] [--plot]`. With fewer than 1000 agents it is a short one. The laws
  * are those of a fleet: after whatever has happened to all of them at one moment, 95 % are back
- * within 60 s, and no second brings more than a tenth of them. `--plot` writes docs/herd.svg.
+ * within 60 s, and no second brings more than a tenth of them, unless only the sessions were cut: each
+ * agent takes that for its own loss, as its calls are answered, and comes back at once. `--plot` writes docs/herd.svg.
  *
  * @module
  */
@@ -58,9 +59,10 @@ function troubledRestart(
 
 const busy = { path: "/", status: 429, headers: { "retry-after": "5" } };
 const slow = { path: "/", latencyMs: () => 1_000 + Math.random() * 2_000 };
+const CUT = "every session is cut";
 const BLOWS: Record<string, Blow> = {
   "a restart of 2 s": down(2),
-  "every session is cut": ({ controlPlane }) => {
+  [CUT]: ({ controlPlane }) => {
     controlPlane.realtime.dropSockets();
     return Promise.resolve(epochMs());
   },
@@ -116,7 +118,7 @@ async function strike(herd: WatchedHerd, what: string, blow: Blow): Promise<numb
   tellStall(stallMs);
   if (herd.spreadMs > 0) {
     assert(seconds <= BACK_SECONDS, `${what}: 95 % are back after ${seconds} s`);
-    assertSpread(what, sessions, { agents, stallMs });
+    if (what !== CUT) assertSpread(what, sessions, { agents, stallMs });
   }
   return bySecond(sessions, backMs, SHOWN_SECONDS);
 }

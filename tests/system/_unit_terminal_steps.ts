@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { Terminal } from "../../scripts/dev/control_plane.ts";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
 import { numbers, prompt } from "../_realtime.ts";
-import { tell } from "../_together.ts";
 import type { Scene, Steps } from "./_scene.ts";
 
 const UNITS = "noderax-terminal-*";
@@ -44,6 +43,17 @@ const ENDS: Record<string, string[]> = {
 
 /** Terminals that outlive the agent. */
 export const UNIT_TERMINAL_STEPS: Steps = {
+  "an install from inside of a task locks the service down, and ends neither": async (scene) => {
+    await scene.tells("config", "set", "task_isolation", "auto");
+    await scene.machine.output("systemctl", "restart", SERVICE);
+    await scene.well();
+    const pid = await scene.property("MainPID");
+    const rights = { runAsRoot: true, rootScope: "task" };
+    assert.match(await scene.output("noderax-agent install && echo over", rights), /over$/);
+    await another(scene, pid);
+    assert.equal(await scene.property("NoNewPrivileges"), "yes");
+  },
+
   "a terminal is a unit in the slice of the agent's work": async (scene) => {
     const terminal = await openShell(scene);
     const unit = `noderax-terminal-${terminal.sessionId}.service`;
@@ -73,7 +83,6 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     await scene.machine.output("touch", "/stop");
     await loop.waitForText("over\r\n");
     const seen = numbers(loop);
-    tell(`${seen.length} lines`);
     assert.deepEqual(seen, Array.from(seen, (_, at) => at + 1));
     loop.input("exit\n");
     await loop.waitFor((t) => t.ended);
@@ -103,9 +112,7 @@ export const UNIT_TERMINAL_STEPS: Steps = {
 
   "a stop of the service ends terminals, and nothing of them is left": async (scene) => {
     const terminal = await openShell(scene);
-    const beganMs = performance.now();
     await scene.machine.output("systemctl", "stop", SERVICE);
-    tell(`stop ${performance.now() - beganMs}`);
     await terminal.waitFor((t) => t.ended);
     assert.equal(await units(scene), "");
     const folder = `${INSTALLED.runtimeFolder}/terminals`;
@@ -118,7 +125,6 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     const { machine, controlPlane } = scene;
     const exposure = await machine.output("systemd-analyze", "security", "--no-pager", SERVICE);
     const [, level] = /exposure level for .*: ([0-9.]+)/.exec(exposure) ?? [];
-    tell(`exposure ${level}`);
     assert.ok(Number(level) <= 2.5, exposure);
     const pid = await scene.property("MainPID");
     const LOOK = "grep -E '^(NoNewPrivs|CapBnd|Seccomp):' /proc/self/status | tr -d '\\t'";
@@ -158,5 +164,29 @@ export const UNIT_TERMINAL_STEPS: Steps = {
       rootScope: "operational",
     });
     assert.match(JSON.stringify(journal?.result), /agent started/);
+  },
+
+  "where systemd starts no unit, tasks and terminals fail: the sandbox is no place for them":
+    async (
+      scene,
+    ) => {
+      await scene.machine.output("systemctl", "mask", "--runtime", "noderax.slice");
+      const { status, completion } = await scene.ended(scene.shell("echo never"));
+      assert.equal(status, "failed");
+      assert.match(completion?.error ?? "", /systemd does not start its unit: .*masked/);
+      const { realtime } = scene.controlPlane;
+      const terminal = realtime.openTerminal({ cols: 100, rows: 30, runAsRoot: true });
+      await terminal.waitFor((t) => t.ended);
+      assert.match(terminal.error ?? "", /no unit of its own .*masked.* sandbox .* bind it/);
+      await scene.machine.output("systemctl", "unmask", "--runtime", "noderax.slice");
+      assert.equal(await scene.output("echo again"), "again");
+    },
+
+  "with the default, and its unit made anew, work is the agent's children again": async (scene) => {
+    await scene.tells("config", "unset", "task_isolation");
+    await scene.tells("install");
+    await scene.well();
+    assert.equal(await scene.property("NoNewPrivileges"), "no");
+    assert.match(await scene.output("cat /proc/self/cgroup"), new RegExp(SERVICE));
   },
 };

@@ -18,6 +18,7 @@ import { Scene, type Steps } from "./_scene.ts";
 import { STATE_STEPS } from "./_state_steps.ts";
 import { SERVICE_STEPS } from "./_service_steps.ts";
 import { UNIT_STEPS } from "./_unit_steps.ts";
+import { UNIT_TERMINAL_STEPS } from "./_unit_terminal_steps.ts";
 import { TAKE_OVER_STEPS } from "./_take_over_steps.ts";
 import { unattendedSteps } from "./_unattended_steps.ts";
 import { UPDATE_STEPS } from "./_update_steps.ts";
@@ -36,6 +37,7 @@ Deno.test({
         ...LIFE_STEPS,
         ...SERVICE_STEPS,
         ...UNIT_STEPS,
+        ...UNIT_TERMINAL_STEPS,
         ...STATE_STEPS,
         ...UPGRADE_STEPS,
       });

@@ -116,7 +116,9 @@ export class UnitHost implements Host {
     group: ProcessGroup,
   ): Promise<Found> {
     const { unit } = group;
-    if (unit === undefined || group.bootId !== bootTime().bootId) return "gone";
+    if (unit === undefined) return "gone";
+    // No unit outlives a boot. Its id says less: in a container a service that is locked down sees the
+    // one of the machine around it, and the same service before that did not.
     const { manager } = this.#options;
     const folder = this.#folderOf(unit);
     const active = await manager.property(unit, "Unit", "ActiveState");

@@ -82,6 +82,8 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
           isDry = false;
           if (isLast) pipe.mayReadBytes -= chunk.bytes.length;
           yield chunk;
+          // A program that prints without end must not keep the agent from all else.
+          await new Promise((turn) => setImmediate(turn));
         }
         if (isDry && isLast) return;
         if (isDry) await this.#news();
@@ -109,7 +111,10 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
     if (!place) return undefined;
     const { symbols } = this.#libc;
     const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
-    const file = pipe.file ??= symbols.open(cString(place.path), flags, 0o600);
+    const file = pipe.file ?? symbols.open(cString(place.path), flags, 0o600);
+    // The next try may find what this one lacks: a descriptor, or room.
+    if (file < 0) return undefined;
+    pipe.file = file;
     const offset = BigInt(place.offset);
     const at = new Uint8Array(new BigInt64Array([offset]).buffer);
     const how = SPLICE_MOVE | SPLICE_NONBLOCK;

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { join } from "@std/path";
-import { cString, openLibc } from "../system/libc.ts";
 import { BusClosedError } from "../system/sd_bus.ts";
+import { withFifos } from "./_test_fifos.ts";
 import { UnitProgram, type UnitProgramOptions } from "./unit_program.ts";
 
 type Manager = UnitProgramOptions["manager"];
@@ -54,13 +53,7 @@ async function withProgram(
     return Promise.resolve();
   },
 ): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "unit_program_" });
-  try {
-    using libc = openLibc();
-    for (const name of ["stdout", "stderr"]) {
-      const path = join(folder, name);
-      libc.check(libc.symbols.mkfifo(cString(path), 0o600), path);
-    }
+  await withFifos(async (folder) => {
     const unit = new FakeUnit();
     const cancel = new AbortController();
     const group = { pid: 1, startTicks: "", bootId: "", unit: "noderax-task-1.service" };
@@ -69,9 +62,7 @@ async function withProgram(
       start: () => start(unit, cancel),
     });
     await test(program, unit, cancel);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 /** Reads all that a program prints, and tells how it ended. */

@@ -54,3 +54,31 @@ Deno.test("what is kept already is passed on as it is", async () => {
   assert.equal(text, "profile\nnoderax-agent: begun t-1\nanoderax-agent");
   assert(mark.hasBegun);
 });
+
+/** Pieces of an output: one that is kept begins with "+". */
+async function* mixed(pieces: string[]): AsyncGenerator<OutputChunk> {
+  for (const piece of pieces) {
+    const bytes = new TextEncoder().encode(piece.replace("+", ""));
+    yield { stream: "stderr", bytes, ...piece.startsWith("+") ? { isKept: true } : {} };
+  }
+}
+
+Deno.test("what is kept and what is not may mix: nothing comes twice, and nothing is lost", async () => {
+  const line = "noderax-agent: begun t-1\n";
+  const cases: [pieces: string[], text: string, hasBegun: boolean][] = [
+    [["a n", "+oder", "b"], "a noderb", false],
+    [["+a noder", "b"], "a noderb", false],
+    [["+a noder", "ax-b"], "a noderax-b", false],
+    [["noderax-", `+agent: begun t-1\na`], `${line}a`, true],
+    [["+noderax-", "agent: begun t-1\na"], `${line}a`, true],
+    [["+noderax-", "agent: ", "begun t-1\na"], `${line}a`, true],
+    [["+a", line, "b n", "+c"], "ab nc", true],
+    [["+n", "n"], "nn", false],
+  ];
+  for (const [pieces, expected, hasBegun] of cases) {
+    const mark = new StartMark(startLine("t-1"));
+    let text = "";
+    for await (const { bytes } of mark.of(mixed(pieces))) text += new TextDecoder().decode(bytes);
+    assert.deepEqual([text, mark.hasBegun], [expected, hasBegun], pieces.join("|"));
+  }
+});

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { withFifos } from "./_test_fifos.ts";
+import { UnitOutput } from "./unit_output.ts";
+
+/** Writes so much into the FIFO of standard output of a folder that its output is read from. */
+function print(folder: string, bytes: Uint8Array): void {
+  using fifo = Deno.openSync(join(folder, "stdout"), { read: true, write: true });
+  for (let at = 0; at < bytes.length; at += fifo.writeSync(bytes.subarray(at)));
+}
+
+Deno.test("however much is printed, the agent gets to do other things meanwhile", async () => {
+  await withFifos(async (folder) => {
+    const output = new UnitOutput(folder, undefined);
+    print(folder, new Uint8Array(1 << 18));
+    output.drain();
+    let [turns, read] = [0, 0];
+    let next = setImmediate(function turn() {
+      turns++;
+      next = setImmediate(turn);
+    });
+    for await (const { bytes } of output) {
+      read += bytes.length;
+      if (read < 1 << 18) continue;
+      assert.ok(turns > 0, "nothing else was done");
+    }
+    clearImmediate(next);
+    assert.equal(read, 1 << 18);
+  });
+});
+
+Deno.test("a store that cannot be opened once is used as soon as it can be", async () => {
+  await withFifos(async (folder) => {
+    const kept = join(folder, "kept");
+    const path = join(kept, "t-1.stdout");
+    let offset = 0;
+    const output = new UnitOutput(folder, {
+      placeOf: () => ({ path, offset }),
+      note: (_stream, bytes) => {
+        offset += bytes.length;
+        return Promise.resolve();
+      },
+    });
+    const printed: [text: string, isKept: boolean][] = [];
+    print(folder, new TextEncoder().encode("first"));
+    for await (const { bytes, isKept = false } of output) {
+      printed.push([new TextDecoder().decode(bytes), isKept]);
+      if (printed.length > 1) break;
+      await Deno.mkdir(kept);
+      print(folder, new TextEncoder().encode("second"));
+    }
+    assert.deepEqual(printed, [["first", false], ["second", true]]);
+    assert.equal(await Deno.readTextFile(path), "second");
+  });
+});

@@ -117,6 +117,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     logger,
     (why) => options.health.diskRefused(why),
   );
+  options.health.onWritable = () => void journal.writeRefused();
 
   const agent = new Agent({
     ...{ ...options, transport, journal, privileges, rootAccess, isolation },

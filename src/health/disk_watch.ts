@@ -10,6 +10,8 @@ import type { HealthMonitor } from "./health_monitor.ts";
 
 /** How often it is looked, in milliseconds. */
 const LOOK_MS = 10_000;
+/** The same while nothing can be written: what waits for that in memory is lost by a kill. */
+const REFUSED_LOOK_MS = 1_000;
 /** A disk with less room than this is full: nothing of use can be written. */
 const FULL_BYTES = 64 * 1024;
 
@@ -52,7 +54,7 @@ export function watchDisk(
     const full = await diskFullAt(folder);
     if (!signal.aborted) health.diskSeen(full);
     if (health.diskRefuses) health.diskRefused(await whyNotWritable(folder));
-    await delay(msToBeat(intervalMs), { signal });
+    await delay(msToBeat(health.diskRefuses ? REFUSED_LOOK_MS : intervalMs), { signal });
     return true;
   });
 }

@@ -46,6 +46,8 @@ export class HealthMonitor {
   readonly approval: CallStats;
   /** Called after each change that a person might want to see. */
   onChange: () => void = () => {};
+  /** Called when the state folder can be written again. */
+  onWritable: () => void = () => {};
   readonly #running: RunningConfig;
   readonly #now: () => number;
   readonly #startedMs: number;
@@ -130,6 +132,7 @@ export class HealthMonitor {
     const what = `the state folder cannot be written: ${oneLine(why ?? "")}`;
     this.#diskRefused = why === undefined ? undefined : { what, sinceMs: this.#now() };
     this.onChange();
+    if (why === undefined) this.onWritable();
   }
 
   /** Notes that the sandbox of the service binds tasks as well, because they are no units. */

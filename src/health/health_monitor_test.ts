@@ -280,7 +280,7 @@ Deno.test("a state folder that refuses degrades the agent until it can be writte
     assert.match(what ?? "", /^the state folder cannot be written: Read-only file system/);
     assert.match(fix ?? "", /doctor/);
     const looked = Promise.withResolvers<void>();
-    health.onChange = looked.resolve;
+    health.onWritable = looked.resolve;
     using _watch = watchDisk(folder, health);
     await looked.promise;
     assert.equal(health.health.state, "healthy");

@@ -72,7 +72,25 @@ export class EndedTasks {
     const ended = { id: taskId, atMs: Date.now(), outcome };
     this.#remember(ended);
     this.#waiting.push(ended);
-    // One after the other: a line would be lost in a file that another write replaces.
+    return this.#writeInTurn();
+  }
+
+  /** Whether the file does not hold all that is remembered, or more than that. */
+  get isBehind(): boolean {
+    return this.#linesInFile === Infinity;
+  }
+
+  /**
+   * Writes what the disk has refused before.
+   *
+   * @throws what the disk answers.
+   */
+  async catchUp(): Promise<void> {
+    if (this.isBehind) await this.#writeInTurn();
+  }
+
+  /** One after the other: a line would be lost in a file that another write replaces. */
+  #writeInTurn(): Promise<void> {
     return this.#written ??= this.#turns.take(() => this.#write());
   }
 

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import * as z from "@zod/zod";
 import { Completion, Task } from "../control_plane/schemas.ts";
-import { type StagedFile, stageFile, writeFileAtomic } from "../system/atomic_file.ts";
+import { type StagedFile, stageFile } from "../system/atomic_file.ts";
 import { BootTime } from "../system/boot_time.ts";
 import type { Logger } from "../system/logger.ts";
 import { copyOwn, NotOwnError, readOwn } from "../system/own_file.ts";
@@ -41,7 +41,10 @@ export interface DamagedRecord {
 
 /** A record that is on disk, but not in force yet. */
 export interface StagedRecord {
-  /** Puts it in force, for whoever comes after a kill; false if the disk refuses, or has before. */
+  /**
+   * Puts it in force, for whoever comes after a kill; false if the disk refuses, or has before. It is
+   * written as soon as the disk takes something again.
+   */
   commit(): Promise<boolean>;
   /** Resolves when it is in force after a loss of power as well. */
   sync(): Promise<void>;
@@ -63,7 +66,8 @@ const RECORD_FILE = /^([A-Za-z0-9_-]{1,128})\.json$/;
 /**
  * Keeps in the state folder what must survive the agent's death: one small file a task, written
  * (fsync, rename) before the step it promises and removed once the control plane has the
- * completion. A disk that refuses is warned of, once an hour; tasks go on without it.
+ * completion. A disk that refuses is warned of, once an hour; tasks go on without it, and what it has
+ * refused is kept for when it takes something again.
  */
 export class TaskJournal {
   /** The tasks that have ended here. */
@@ -72,6 +76,9 @@ export class TaskJournal {
   readonly #logger: Logger;
   readonly #onRefused: (why: string) => void;
   #warnedMs = -Infinity;
+  /** The records that the disk has refused, by their tasks: they are in memory alone. */
+  readonly #refused = new Map<string, string>();
+  #writing: Promise<void> | undefined;
 
   private constructor(
     folder: string,
@@ -121,19 +128,29 @@ export class TaskJournal {
 
   /** Writes a record down; it is on disk when this resolves, or false if the disk refuses. */
   async write(record: TaskRecord): Promise<boolean> {
-    return await this.#attempt(() =>
-      writeFileAtomic(this.#path(record.task.id), JSON.stringify(record))
-    );
+    const staged = await this.stage(record);
+    const isWritten = await staged.commit();
+    await staged.sync();
+    return isWritten;
   }
 
   /** The first step of {@linkcode TaskJournal.write}, which takes most of its time. */
   async stage(record: TaskRecord): Promise<StagedRecord> {
-    let staged: StagedFile | undefined;
-    await this.#attempt(async () => {
-      staged = await stageFile(this.#path(record.task.id), JSON.stringify(record));
-    });
+    const { task: { id }, process, outcome } = record;
+    const text = JSON.stringify(record);
+    const staged = await this.#stage(id, text);
     return {
-      commit: async () => await this.#attempt(async () => await staged?.commit()) && !!staged,
+      commit: async () => {
+        await this.#supersede(id);
+        if (await this.#attempt(async () => await staged?.commit()) && staged) {
+          this.#writeRefusedSoon();
+          return true;
+        }
+        // One that does not know of its process would let the next start run the task again.
+        if (process && !outcome) await this.#attempt(() => removeIfThere(this.#path(id)));
+        this.#refused.set(id, text);
+        return false;
+      },
       sync: async () => void await this.#attempt(async () => await staged?.sync()),
       discard: async () => await staged?.discard(),
     };
@@ -141,13 +158,19 @@ export class TaskJournal {
 
   /** Forgets a task that was not run, so that it may come again. */
   async forget(taskId: string): Promise<void> {
+    await this.#supersede(taskId);
     await this.#attempt(() => removeIfThere(this.#path(taskId)));
   }
 
   /** Closes a task for good: its id is remembered and its record removed. */
   async close(taskId: string, outcome: Completion): Promise<void> {
-    await this.#attempt(() => this.ended.add(taskId, outcome));
+    if (await this.#attempt(() => this.ended.add(taskId, outcome))) this.#writeRefusedSoon();
     await this.forget(taskId);
+  }
+
+  /** Writes what the disk has refused, as far as it takes it now. */
+  writeRefused(): Promise<void> {
+    return this.#writing ??= this.#writeRefused().finally(() => this.#writing = undefined);
   }
 
   /** Keeps a copy of a damaged file as `.corrupt` and names it; what can be read of it still counts. */
@@ -177,6 +200,38 @@ export class TaskJournal {
       error: messageOf(error),
       lost: "what is not delivered when the agent dies",
     });
+  }
+
+  async #stage(taskId: string, text: string): Promise<StagedFile | undefined> {
+    let staged: StagedFile | undefined;
+    await this.#attempt(async () => {
+      staged = await stageFile(this.#path(taskId), text);
+    });
+    return staged;
+  }
+
+  /** What was refused of a task is old now, and comes behind nothing that is newer. */
+  async #supersede(taskId: string): Promise<void> {
+    this.#refused.delete(taskId);
+    if (this.#writing) await this.#writing;
+  }
+
+  #writeRefusedSoon(): void {
+    if (this.#refused.size > 0 || this.ended.isBehind) void this.writeRefused();
+  }
+
+  async #writeRefused(): Promise<void> {
+    for (const [taskId, text] of this.#refused) {
+      const staged = await this.#stage(taskId, text);
+      if (!staged) return;
+      if (this.#refused.get(taskId) !== text) await staged.discard();
+      else if (!await this.#attempt(() => staged.commit())) return;
+      else {
+        this.#refused.delete(taskId);
+        await this.#attempt(() => staged.sync());
+      }
+    }
+    await this.#attempt(() => this.ended.catchUp());
   }
 
   async #attempt(write: () => Promise<void>): Promise<boolean> {

@@ -133,6 +133,65 @@ Deno.test("a disk that has recovered is used again, and its hiccups are not told
     assert.equal(events.length, 1);
   }));
 
+Deno.test("what the disk has refused is written with the next that it takes, in its newest form", () =>
+  withFolder(async (parent) => {
+    const folder = join(parent, "tasks");
+    const { journal } = await openIn(folder);
+    await Deno.remove(folder, { recursive: true });
+    await Deno.writeTextFile(folder, "in the way");
+    const outcome = { status: "success" as const };
+    for (const record of ["a", "b", "c", "gone"].map((id) => recordOf(id))) {
+      assert.equal(await journal.write(record), false);
+    }
+    await journal.write(recordOf("a", { outcome }));
+    await journal.close("c", outcome);
+    await journal.forget("gone");
+    await journal.writeRefused();
+    await Deno.remove(folder);
+    assert.equal(await journal.write(recordOf("d")), true);
+    // It is under way.
+    await journal.writeRefused();
+    assert.deepEqual(await filesIn(folder), ["a.json", "b.json", "d.json", "ended.jsonl"]);
+    const next = await openIn(folder);
+    const a = next.unfinished.records.find(({ task: { id } }) => id === "a");
+    assert.deepEqual(a?.outcome, outcome);
+    assert.deepEqual(next.journal.ended.get("c"), outcome);
+  }));
+
+Deno.test("a record that waits for the disk replaces no newer one", () =>
+  withFolder(async (parent) => {
+    const folder = join(parent, "tasks");
+    const { journal } = await openIn(folder);
+    const outcome = { status: "success" as const };
+    for (let i = 0; i < 20; i++) {
+      await Deno.remove(folder, { recursive: true });
+      await Deno.writeTextFile(folder, "in the way");
+      for (const id of ["a", "b"]) await journal.write(recordOf(id));
+      await Deno.remove(folder);
+      const rewritten = journal.writeRefused();
+      await Promise.all([journal.write(recordOf("a", { outcome })), journal.forget("b")]);
+      await rewritten;
+      assert.deepEqual(await filesIn(folder), ["a.json"]);
+      assert.match(await Deno.readTextFile(join(folder, "a.json")), /outcome/);
+    }
+  }));
+
+Deno.test("a record without its process does not outlive the refusal of that with it", () =>
+  withFolder(async (folder) => {
+    const { journal } = await openIn(folder);
+    await journal.write(recordOf("a"));
+    const staged = await journal.stage(
+      recordOf("a", { process: { pid: 7, startTicks: "99", bootId: "b" } }),
+    );
+    for (const name of await filesIn(folder)) {
+      if (name.endsWith(".tmp")) await Deno.remove(join(folder, name));
+    }
+    assert.equal(await staged.commit(), false);
+    assert.deepEqual(await filesIn(folder), []);
+    await journal.writeRefused();
+    assert.match(await Deno.readTextFile(join(folder, "a.json")), /startTicks/);
+  }));
+
 Deno.test("what is old and belongs to no task is removed, and nothing else", async () => {
   const folder = await Deno.makeTempDir({ prefix: "sweep_" });
   const files = [

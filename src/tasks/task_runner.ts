@@ -465,8 +465,7 @@ export class TaskRunner {
           await refuse(program);
           throw error;
         }
-        // One that does not know of its process would let the next start run the task again.
-        if (!await record.commit()) await this.#deps.journal.forget(taskId);
+        await record.commit();
         // A loss of power must not undo that either, once the program may run.
         await record.sync();
         await program.open();

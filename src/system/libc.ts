@@ -138,9 +138,24 @@ export function openLibc(): Libc {
   };
 }
 
-/** Where bytes are, for a structure of C; they must outlive the call that it is for. */
-export function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
-  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+/**
+ * Holds on to bytes whose addresses a structure of C has, until it is disposed of: to the collector an
+ * address is a number, and what only that leads to may be freed before the call.
+ */
+export class Pinned implements Disposable {
+  readonly #held: ArrayBuffer[] = [];
+
+  /** Where bytes are. */
+  addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
+    // To ask for the buffer also takes few bytes out of the heap, where they might be moved.
+    this.#held.push(bytes.buffer);
+    return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+  }
+
+  /** To be called after the call. */
+  [Symbol.dispose](): void {
+    this.#held.length = 0;
+  }
 }
 
 /** Of `open` and its like: keeps the descriptor out of all children. */

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { cString, LibcError, openLibc } from "./libc.ts";
+import { delay } from "@std/async";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { cString, LibcError, openLibc, Pinned } from "./libc.ts";
 
 const ENOENT = 2;
 const EBADF = 9;
@@ -38,4 +41,23 @@ Deno.test("the library stays open until the last who uses it lets it go", () => 
 Deno.test("text with NUL is no text for C", () => {
   assert.deepEqual([...cString("ü")], [0xc3, 0xbc, 0]);
   assert.throws(() => cString("/etc\0/passwd"), TypeError);
+});
+
+Deno.test("what only a structure of C leads to is held on to until after the call", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = async () => {
+    // What a WeakRef has given stays until the next turn.
+    await delay(0);
+    runInNewContext("gc()");
+  };
+  const pinned = new Pinned();
+  const held = ((bytes) => {
+    pinned.addressOf(bytes);
+    return new WeakRef(bytes.buffer);
+  })(new Uint8Array(4));
+  await collect();
+  assert(held.deref());
+  pinned[Symbol.dispose]();
+  await collect();
+  assert.equal(held.deref(), undefined);
 });

@@ -1,4 +1,4 @@
-import { addressOf, openLibc } from "./libc.ts";
+import { openLibc, Pinned } from "./libc.ts";
 import type { Logger } from "./logger.ts";
 import { messageOf } from "./user_error.ts";
 
@@ -81,13 +81,17 @@ class LibcNotifier implements Notifier {
   }
 
   tell(state: string, descriptors: readonly number[] = []): boolean {
-    const text = new TextEncoder().encode(state);
-    const parts = new BigUint64Array([addressOf(text), BigInt(text.length)]);
+    using pinned = new Pinned();
+    const place = (bytes: Uint8Array<ArrayBuffer>) => [
+      pinned.addressOf(bytes),
+      BigInt(bytes.length),
+    ];
+    const parts = new BigUint64Array(place(new TextEncoder().encode(state)));
     const control = controlOf(descriptors);
     const message = new BigUint64Array([
-      ...[addressOf(this.#address), BigInt(this.#address.length)],
-      ...[addressOf(new Uint8Array(parts.buffer)), 1n],
-      ...(control ? [addressOf(control), BigInt(control.length)] : [0n, 0n]),
+      ...place(this.#address),
+      ...[pinned.addressOf(new Uint8Array(parts.buffer)), 1n],
+      ...(control ? place(control) : [0n, 0n]),
       0n,
     ]);
     const flags = MSG_DONTWAIT | MSG_NOSIGNAL;

@@ -1,4 +1,4 @@
-import { addressOf, cString, openLibc, readKernelFile } from "./libc.ts";
+import { cString, openLibc, Pinned, readKernelFile } from "./libc.ts";
 import { messageOf } from "./user_error.ts";
 
 /** What the reaper is called, where a program's name would be. */
@@ -13,14 +13,17 @@ const SIGQUIT = 3;
 /**
  * Process 1 of a container, with the agent as its child: a shell that waits takes the exit status of
  * every process that the kernel gives it, and passes on what it is told. A wait that a signal has cut
- * short is no end of the agent's; one for a child that has been waited for already gives 127.
+ * short is no end of the agent's; one for a child that has been waited for already gives 127. What
+ * comes before the agent's process is known is passed on when it is.
  */
-const SCRIPT = `
+export const REAPER_SCRIPT: string = `
+agent= early=
 for signal in TERM INT HUP; do
-  trap "signalled=1; kill -$signal \\$agent 2>/dev/null" $signal
+  trap "signalled=1; if [ \\"\\$agent\\" ]; then kill -$signal \\$agent 2>/dev/null; else early=\\"\\$early $signal\\"; fi" $signal
 done
 ${MARK}=1 "$@" &
 agent=$!
+for signal in $early; do kill -$signal "$agent" 2>/dev/null; done
 while signalled=; wait "$agent"; status=$?; [ -n "$signalled" ]; do code=$status; done
 [ "$status" != 127 ] || status=\${code:-127}
 exit "$status"`;
@@ -39,8 +42,9 @@ export function runUnderReaper(): string | undefined {
   try {
     using libc = openLibc();
     const [, ...args] = readKernelFile(libc, "/proc/self/cmdline").split("\0").slice(0, -1);
-    const argv = [SHELL, "-c", SCRIPT, REAPER, Deno.execPath(), ...args].map(cString);
-    const list = new BigUint64Array([...argv.map(addressOf), 0n]);
+    const argv = [SHELL, "-c", REAPER_SCRIPT, REAPER, Deno.execPath(), ...args].map(cString);
+    using pinned = new Pinned();
+    const list = new BigUint64Array([...argv.map((arg) => pinned.addressOf(arg)), 0n]);
     const result = libc.symbols.execv(cString(SHELL), new Uint8Array(list.buffer));
     libc.check(result, SHELL);
     return undefined;

@@ -1,5 +1,5 @@
 import { delay } from "@std/async";
-import { addressOf, cString, type Libc, LibcError, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import { cString, type Libc, LibcError, O_CLOEXEC, openLibc, Pinned } from "../system/libc.ts";
 import { openReadiness, type Readiness } from "../system/readiness.ts";
 import type { OutputSpool } from "./output_spool.ts";
 import { type Size, type TerminalPty, untilSilent } from "./pty.ts";
@@ -39,7 +39,8 @@ export function openUnitPty(pipePath: string): KeptDescriptors {
   const flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
   const master = check(symbols.open(cString("/dev/ptmx"), flags, 0), "/dev/ptmx");
   try {
-    const unlock = addressOf(new Uint8Array(4));
+    using pinned = new Pinned();
+    const unlock = pinned.addressOf(new Uint8Array(4));
     check(symbols.ioctl(master, TIOCSPTLCK, unlock), "TIOCSPTLCK");
     check(symbols.mkfifo(cString(pipePath), MODE), pipePath);
     return { master, pipe: check(symbols.open(cString(pipePath), flags, 0), pipePath) };
@@ -78,7 +79,8 @@ export class UnitPty implements TerminalPty {
     this.#onOutput = onOutput;
     const { symbols, check } = this.#libc;
     const number = new Uint8Array(4);
-    check(symbols.ioctl(fds.master, TIOCGPTN, addressOf(number)), "TIOCGPTN");
+    using pinned = new Pinned();
+    check(symbols.ioctl(fds.master, TIOCGPTN, pinned.addressOf(number)), "TIOCGPTN");
     this.path = `/dev/pts/${new DataView(number.buffer).getInt32(0, true)}`;
     const flags = BigInt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     this.#terminalFd = check(symbols.ioctl(fds.master, TIOCGPTPEER, flags), "TIOCGPTPEER");
@@ -99,7 +101,8 @@ export class UnitPty implements TerminalPty {
   resize({ cols, rows }: Size): void {
     if (this.#isClosed) return;
     const size = new Uint8Array(new Uint16Array([rows, cols, 0, 0]).buffer);
-    this.#libc.symbols.ioctl(this.#fds.master, TIOCSWINSZ, addressOf(size));
+    using pinned = new Pinned();
+    this.#libc.symbols.ioctl(this.#fds.master, TIOCSWINSZ, pinned.addressOf(size));
   }
 
   /** Stops reading: the terminal fills, and the programs wait. */

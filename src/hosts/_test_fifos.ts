@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { cString, openLibc } from "../system/libc.ts";
+import { readinessClosed } from "../system/readiness.ts";
 
 /** A folder with the FIFOs of a unit, which goes after `test`. */
 export async function withFifos(test: (folder: string) => Promise<void>): Promise<void> {
@@ -12,6 +13,7 @@ export async function withFifos(test: (folder: string) => Promise<void>): Promis
     }
     await test(folder);
   } finally {
+    await readinessClosed();
     await Deno.remove(folder, { recursive: true });
   }
 }

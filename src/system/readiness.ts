@@ -15,6 +15,8 @@ const [EVENT_BYTES, DATA_AT] = Deno.build.arch === "x86_64" ? [12, 4] : [16, 8];
 const MAX_EVENTS = 64;
 
 let shared: { readiness: EpollReadiness; users: number } | undefined;
+/** Those that nobody uses any more, until they are closed. */
+const closing = new Set<Promise<void>>();
 
 /** Waits for descriptors: any number of them in one thread, and none while nobody waits. */
 export interface Readiness extends Disposable {
@@ -40,9 +42,16 @@ export function openReadiness(): Readiness {
       isOpen = false;
       if (--open.users > 0) return;
       shared = undefined;
-      open.readiness.close();
+      const closed = open.readiness.close();
+      closing.add(closed);
+      void closed.finally(() => closing.delete(closed));
     },
   };
+}
+
+/** Resolves when all that was let go is closed: a thread that waits ends a moment after it is woken. */
+export async function readinessClosed(): Promise<void> {
+  await Promise.all(closing);
 }
 
 class EpollReadiness {
@@ -53,7 +62,6 @@ class EpollReadiness {
   readonly #known = new Set<number>();
   readonly #found: Uint8Array<ArrayBuffer> = new Uint8Array(MAX_EVENTS * EVENT_BYTES);
   #loop: Promise<void> | undefined;
-  #isClosed = false;
 
   constructor(libc: Libc) {
     this.#libc = libc;
@@ -84,11 +92,13 @@ class EpollReadiness {
     if (this.#waiters.size === 0) this.#wake();
   }
 
-  close(): void {
+  async close(): Promise<void> {
     for (const fd of [...this.#known]) this.forget(fd);
-    this.#isClosed = true;
-    if (this.#loop) this.#wake();
-    else this.#closeAll();
+    this.#wake();
+    if (this.#loop) await this.#loop;
+    this.#libc.symbols.close(this.#epoll);
+    this.#libc.symbols.close(this.#waker);
+    this.#libc[Symbol.dispose]();
   }
 
   /** Without anybody who waits it ends: the thread is given back, and the program may end. */
@@ -112,7 +122,6 @@ class EpollReadiness {
       await Promise.resolve();
     }
     this.#loop = undefined;
-    if (this.#isClosed) this.#closeAll();
   }
 
   #control(operation: number, fd: number, events: number): void {
@@ -127,11 +136,5 @@ class EpollReadiness {
   #wake(): void {
     if (!this.#loop) return;
     this.#libc.symbols.write(this.#waker, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8n);
-  }
-
-  #closeAll(): void {
-    this.#libc.symbols.close(this.#epoll);
-    this.#libc.symbols.close(this.#waker);
-    this.#libc[Symbol.dispose]();
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openLibc } from "./libc.ts";
-import { openReadiness, WRITABLE } from "./readiness.ts";
+import { openReadiness, readinessClosed, WRITABLE } from "./readiness.ts";
 
 /** A counter of the kernel's: readable once it is not zero. */
 function counter() {
@@ -18,7 +18,15 @@ function counter() {
   };
 }
 
-Deno.test("descriptors are waited for together, and each is heard of alone", async () => {
+/** A test at whose end no thread waits any more. */
+function test(name: string, body: () => Promise<void>): void {
+  Deno.test(name, async () => {
+    await body();
+    await readinessClosed();
+  });
+}
+
+test("descriptors are waited for together, and each is heard of alone", async () => {
   using readiness = openReadiness();
   using first = counter();
   using second = counter();
@@ -37,7 +45,7 @@ Deno.test("descriptors are waited for together, and each is heard of alone", asy
   readiness.forget(second.fd);
 });
 
-Deno.test("one that is readable still is heard of again, and not without a wait", async () => {
+test("one that is readable still is heard of again, and not without a wait", async () => {
   using readiness = openReadiness();
   using one = counter();
   one.raise();
@@ -48,7 +56,7 @@ Deno.test("one that is readable still is heard of again, and not without a wait"
   readiness.forget(one.fd);
 });
 
-Deno.test("to forget one ends the wait for it, closed or not", async () => {
+test("to forget one ends the wait for it, closed or not", async () => {
   using readiness = openReadiness();
   const one = counter();
   const waiting = readiness.wait(one.fd);
@@ -60,7 +68,7 @@ Deno.test("to forget one ends the wait for it, closed or not", async () => {
   await again;
 });
 
-Deno.test("the last who lets it go ends all waits", async () => {
+test("the last who lets it go ends all waits", async () => {
   using one = counter();
   const readiness = openReadiness();
   const waiting = readiness.wait(one.fd);

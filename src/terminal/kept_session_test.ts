@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { openLibc } from "../system/libc.ts";
 import { keptFolders, KeptSession } from "./kept_session.ts";
 import { OutputSpool } from "./output_spool.ts";
+import { readinessClosed } from "../system/readiness.ts";
 import { openUnitPty, UnitPty } from "./unit_pty.ts";
 
 const request = {
@@ -89,5 +90,6 @@ Deno.test("a terminal goes on with the next byte when another agent takes it up"
     second.write(bytes("a\n"));
     assert.equal((await shell.status).code, 4);
     await second.finish();
+    await readinessClosed();
     assert.equal(text(spool.take(spool.bytes)), "33 101\r\ngot a\r\n");
   }));

@@ -59,7 +59,9 @@ class EpollReadiness {
   readonly #epoll: number;
   readonly #waker: number;
   readonly #waiters = new Map<number, PromiseWithResolvers<void>>();
-  readonly #known = new Set<number>();
+  /** Each with the number of its registration: what was found of an earlier one is not this one's. */
+  readonly #known = new Map<number, number>();
+  #registrations = 0;
   readonly #found: Uint8Array<ArrayBuffer> = new Uint8Array(MAX_EVENTS * EVENT_BYTES);
   #loop: Promise<void> | undefined;
 
@@ -72,8 +74,10 @@ class EpollReadiness {
   }
 
   wait(fd: number, events = READABLE): Promise<void> {
-    this.#control(this.#known.has(fd) ? CHANGE : ADD, fd, events | ONE_SHOT);
-    this.#known.add(fd);
+    const known = this.#known.get(fd);
+    const registration = known ?? ++this.#registrations >>> 0;
+    this.#control(known === undefined ? ADD : CHANGE, fd, events | ONE_SHOT, registration);
+    this.#known.set(fd, registration);
     const waiter = this.#waiters.get(fd) ?? Promise.withResolvers<void>();
     this.#waiters.set(fd, waiter);
     this.#loop ??= this.#run();
@@ -93,7 +97,7 @@ class EpollReadiness {
   }
 
   async close(): Promise<void> {
-    for (const fd of [...this.#known]) this.forget(fd);
+    for (const fd of [...this.#known.keys()]) this.forget(fd);
     this.#wake();
     if (this.#loop) await this.#loop;
     this.#libc.symbols.close(this.#epoll);
@@ -115,6 +119,9 @@ class EpollReadiness {
       for (let at = 0; at < count; at++) {
         const fd = view.getInt32(at * EVENT_BYTES + DATA_AT, true);
         if (fd === this.#waker) symbols.read(fd, new Uint8Array(8), 8n);
+        const registration = view.getUint32(at * EVENT_BYTES + DATA_AT + 4, true);
+        // It was forgotten since, and its number is another one's by now.
+        if (this.#known.get(fd) !== registration) continue;
         this.#waiters.get(fd)?.resolve();
         this.#waiters.delete(fd);
       }
@@ -124,11 +131,12 @@ class EpollReadiness {
     this.#loop = undefined;
   }
 
-  #control(operation: number, fd: number, events: number): void {
+  #control(operation: number, fd: number, events: number, registration = 0): void {
     const event = new Uint8Array(EVENT_BYTES);
     const view = new DataView(event.buffer);
     view.setUint32(0, events, true);
     view.setInt32(DATA_AT, fd, true);
+    view.setUint32(DATA_AT + 4, registration, true);
     const result = this.#libc.symbols.epoll_ctl(this.#epoll, operation, fd, event);
     this.#libc.check(result, "epoll_ctl");
   }

@@ -68,6 +68,30 @@ test("to forget one ends the wait for it, closed or not", async () => {
   await again;
 });
 
+test("what was found of a descriptor is not for another that has its number since", async () => {
+  using readiness = openReadiness();
+  using other = counter();
+  const one = counter();
+  one.raise();
+  const first = readiness.wait(one.fd);
+  // The thread that waits has found it by then, and this one has not heard.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  readiness.forget(one.fd);
+  one[Symbol.dispose]();
+  using next = counter();
+  assert.equal(next.fd, one.fd);
+  const heard: string[] = [];
+  const second = readiness.wait(next.fd).then(() => heard.push("next"));
+  await first;
+  other.raise();
+  await readiness.wait(other.fd);
+  assert.deepEqual(heard, []);
+  next.raise();
+  await second;
+  readiness.forget(next.fd);
+  readiness.forget(other.fd);
+});
+
 test("the last who lets it go ends all waits", async () => {
   using one = counter();
   const readiness = openReadiness();

@@ -56,15 +56,21 @@ const LATE_REQUIRE = `var __late;
 var __require = (id) => (__late ??= process.getBuiltinModule("node:module").createRequire(import.meta.url))(id);
 `;
 
-/** Has none but the modules that need it load Node's `require`. */
-async function requireLate(folder: string): Promise<void> {
+/**
+ * Has none but the modules of a bundle that need it load Node's `require`.
+ *
+ * @throws {Error} when it is in no file in the form that is known.
+ */
+export async function requireLate(folder: string): Promise<void> {
+  let isFound = false;
   for await (const { name } of Deno.readDir(folder)) {
     const file = join(folder, name);
     const code = name.endsWith(".js") ? await Deno.readTextFile(file) : "";
     if (!code.includes(REQUIRE)) continue;
-    return await Deno.writeTextFile(file, code.replace(REQUIRE, LATE_REQUIRE));
+    isFound = true;
+    await Deno.writeTextFile(file, code.replace(REQUIRE, LATE_REQUIRE));
   }
-  throw new Error("the bundle has no require() in the form that is known");
+  if (!isFound) throw new Error("the bundle has no require() in the form that is known");
 }
 
 /**

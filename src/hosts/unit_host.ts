@@ -1,13 +1,14 @@
 import { bootTime } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
-import { ServiceManager, unitProperty } from "../system/service_manager.ts";
+import { SERVICE } from "../system/paths.ts";
+import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
 import { messageOf } from "../system/user_error.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
 import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
 import { execStart, LAUNCH, launchText, type UnitLimits, unitProperties } from "./unit_launch.ts";
-import { UnitOutput } from "./unit_output.ts";
+import { UnitLeftovers } from "./unit_leftovers.ts";
 import { UnitProgram } from "./unit_program.ts";
 
 /** Each unit of a task begins with it; `noderax-task-<id>:2.service` is a task's second program. */
@@ -18,10 +19,16 @@ const SIGKILL = 9;
 /** How long a machine may take to start one unit, however much else it does, in milliseconds. */
 const PROBE_MS = 25_000;
 
+/** What is asked of systemd. */
+type Manager = Pick<
+  ServiceManager,
+  "startTransient" | "queueStop" | "kill" | "property" | "jobType" | "units" | "processes" | "watch"
+>;
+
 /** What a host that starts units needs. */
 export interface UnitHostOptions {
   /** The service manager. */
-  manager: ServiceManager;
+  manager: Manager;
   /** A folder that a restart of the agent leaves as it is, and a boot does not. */
   folder: string;
   /** Runs what does not run in a unit. */
@@ -32,6 +39,8 @@ export interface UnitHostOptions {
   limits: () => UnitLimits;
   /** What root's commands get of the agent's own environment. */
   environment: Record<string, string>;
+  /** How often it is looked whether what tasks have left has gone, in milliseconds. */
+  lookEveryMs?: number;
 }
 
 /** All units of tasks. */
@@ -53,12 +62,14 @@ export class UnitHost implements Host {
   readonly #options: UnitHostOptions;
   /** How many units a task has had for its work, and how many to look at something. */
   readonly #counts = new Map<string, { work: number; looks: number }>();
-  /** What is printed by those that live on after their task's end: it is read, and kept nowhere. */
-  readonly #drained = new Map<string, UnitOutput>();
+  readonly #leftovers: UnitLeftovers;
 
   /** Nothing is started before a command comes. */
   constructor(options: UnitHostOptions) {
     this.#options = options;
+    const { manager, lookEveryMs } = options;
+    const folderOf = (unit: string) => this.#folderOf(unit);
+    this.#leftovers = new UnitLeftovers({ manager, folderOf, lookEveryMs });
   }
 
   /** Whether commands get units here: a sentence says why not. It starts one to find out. */
@@ -90,7 +101,9 @@ export class UnitHost implements Host {
     const { startsUnits, children } = this.#options;
     if (!startsUnits || !command.inUnit) return await children.start(command);
     const program = await this.#program(command, command.inUnit);
-    if (command.isLook) void program.ended.then(() => this.#remove(program.group.unit));
+    if (command.isLook) {
+      void program.ended.then(() => this.#leftovers.removeSoon(program.group.unit), () => {});
+    }
     return program;
   }
 
@@ -99,7 +112,7 @@ export class UnitHost implements Host {
     const counts = this.#counts.get(taskId) ?? { work: 0, looks: 0 };
     this.#counts.set(taskId, counts);
     // What the task has run before is over.
-    if (!isLook && counts.work > 0) void this.#remove(unitName(taskId, counts.work));
+    if (!isLook && counts.work > 0) this.#leftovers.removeSoon(unitName(taskId, counts.work));
     const unit = isLook
       ? unitName(taskId, `look${++counts.looks}`)
       : unitName(taskId, ++counts.work);
@@ -142,17 +155,7 @@ export class UnitHost implements Host {
 
   async release(taskId: string, group: ProcessGroup | undefined): Promise<void> {
     this.#counts.delete(taskId);
-    if (group?.unit !== undefined) await this.#remove(group.unit);
-  }
-
-  /** Removes a unit whose program has ended; who lives on, lives on in it. */
-  async #remove(unit: string): Promise<void> {
-    const { manager } = this.#options;
-    if ((await manager.processes(unit)).length > 0) return this.#drain(unit);
-    this.#drained.get(unit)?.leave();
-    await Deno.remove(this.#folderOf(unit), { recursive: true }).catch(() => {});
-    // Not waited for: while the agent's own unit is stopped, this one goes after that.
-    manager.stop(unit).catch(() => {});
+    if (group?.unit !== undefined) await this.#leftovers.remove(group.unit);
   }
 
   /** Removes the units, and the folders of units, that nobody needs any more. */
@@ -160,28 +163,11 @@ export class UnitHost implements Host {
     const { manager, folder } = this.#options;
     const isFree = (unit: string) => !isAtWork(taskOfUnit(unit) ?? "");
     const units = (await manager.units(TASK_UNITS)).map(({ name }) => name);
-    for (const unit of units) if (isFree(unit)) await this.#remove(unit);
-    for (const unit of this.#drained.keys()) if (!units.includes(unit)) await this.#remove(unit);
+    for (const unit of units) if (isFree(unit)) await this.#leftovers.remove(unit);
     const folders = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
     for (const { name } of folders) {
       const unit = `${PREFIX}${name}${SUFFIX}`;
-      if (!units.includes(unit) && isFree(unit)) await this.#remove(unit);
-    }
-  }
-
-  /** Without a reader whoever lives on would wait for ever when its pipe is full. */
-  #drain(unit: string): void {
-    if (this.#drained.has(unit)) return;
-    try {
-      const output = new UnitOutput(this.#folderOf(unit), undefined);
-      this.#drained.set(unit, output);
-      const read = async () => {
-        for await (const _ of output);
-        this.#drained.delete(unit);
-      };
-      void read().catch(() => {});
-    } catch {
-      // Its pipes are gone: there is nothing to be read.
+      if (!units.includes(unit) && isFree(unit)) await this.#leftovers.remove(unit);
     }
   }
 
@@ -193,6 +179,7 @@ export class UnitHost implements Host {
     if (group?.unit === undefined) {
       return await this.#options.children.waitFor(taskId, group, limitMs);
     }
+    this.#leftovers.drain(group.unit);
     await areGone(this.#options.manager, group.unit, limitMs);
   }
 
@@ -232,6 +219,7 @@ export class UnitHost implements Host {
     { user }: InUnit,
   ): Promise<void> {
     const { manager, limits } = this.#options;
+    const job = await manager.jobType(SERVICE).catch(() => undefined);
     using libc = openLibc();
     using opened = new DisposableStack();
     const open = (path: string, flags: number) => {
@@ -241,7 +229,7 @@ export class UnitHost implements Host {
     };
     const spec = `${folder}/spec`;
     const result = await manager.startTransient(unit, [
-      ...unitProperties({ description, user: user.name, limits: limits() }),
+      ...unitProperties({ description, user: user.name, limits: limits(), isLate: job === "stop" }),
       unitProperty("StandardInputFileDescriptor", "h", open(spec, 0)),
       unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`, O_RDWR)),
       unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`, O_RDWR)),

@@ -29,6 +29,8 @@ export interface UnitStart {
   user: string;
   /** Its bounds. */
   limits?: UnitLimits;
+  /** Whether the agent's own unit is being stopped: one that is before it would not start until then. */
+  isLate?: boolean;
 }
 
 /**
@@ -36,12 +38,14 @@ export interface UnitStart {
  * it can end and report it in its own time. It stays when its main process has ended in whatever way,
  * so that systemd tells how.
  */
-export function unitProperties({ description, user, limits = {} }: UnitStart): UnitProperty[] {
+export function unitProperties(
+  { description, user, limits = {}, isLate = false }: UnitStart,
+): UnitProperty[] {
   const { pids, memoryBytes, cpuWeight } = limits;
   return [
     unitProperty("Description", "s", description),
     unitProperty("Slice", "s", SLICE),
-    unitProperty("Before", "as", [SERVICE]),
+    ...isLate ? [] : [unitProperty("Before", "as", [SERVICE])],
     unitProperty("CollectMode", "s", "inactive-or-failed"),
     unitProperty("RemainAfterExit", "b", true),
     unitProperty("LogLevelMax", "i", LOG_WARNINGS),

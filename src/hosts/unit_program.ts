@@ -16,7 +16,7 @@ type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
 /** What a program in a unit needs to know. */
 export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFirst" | "store"> {
   /** The service manager. */
-  manager: Pick<ServiceManager, "property" | "processes" | "kill" | "watch">;
+  manager: Pick<ServiceManager, "property" | "processes" | "kill" | "queueStop" | "watch">;
   /** Where it is. */
   group: ProcessGroup & { unit: string };
   /** Where its FIFOs are. */
@@ -68,7 +68,7 @@ export class UnitProgram implements Program {
       this.#output.resolve(undefined);
       return this.#exited.resolve({ exitCode: 125, signal: undefined });
     }
-    await start?.();
+    await this.#start();
     this.#output.resolve(new UnitOutput(folder, store));
     const { manager, group: { unit } } = this.#options;
     this.#watches.use(manager.watch(unit, () => void this.#look()));
@@ -77,6 +77,22 @@ export class UnitProgram implements Program {
     if (signal.aborted) this.#onAbort();
     else signal.addEventListener("abort", this.#onAbort, { once: true });
     await this.#look();
+  }
+
+  /** One that is not wanted any more may still wait for its turn: systemd forgets it then. */
+  async #start(): Promise<void> {
+    const { manager, group: { unit }, signal, start } = this.#options;
+    const takeBack = async () => {
+      const state = await manager.property(unit, "Unit", "ActiveState");
+      if (state === "inactive") await manager.queueStop(unit);
+    };
+    const onAbort = () => void takeBack().catch(() => {});
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await start?.();
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   leave(): void {

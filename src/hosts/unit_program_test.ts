@@ -1,60 +1,18 @@
 import assert from "node:assert/strict";
-import { BusClosedError } from "../system/sd_bus.ts";
+import { FakeSystemd } from "./_test_fake_systemd.ts";
 import { withFifos } from "./_test_fifos.ts";
-import { UnitProgram, type UnitProgramOptions } from "./unit_program.ts";
-
-type Manager = UnitProgramOptions["manager"];
-
-/** A unit with one process, as systemd would tell of it. */
-class FakeUnit implements Manager {
-  /** The signals that its processes got. */
-  readonly signals: number[] = [];
-  isRunning = false;
-  isInReach = true;
-  #end = [0, 0];
-  #tell = () => {};
-
-  /** Ends the main process: by exit code, or by signal. */
-  end({ code = 0, signal = 0 }): void {
-    this.isRunning = false;
-    this.#end = signal > 0 ? [2, signal] : [1, code];
-    this.#tell();
-  }
-
-  property(_unit: string, _face: string, name: string): Promise<number | string> {
-    const [code = 0, status = 0] = this.#end;
-    const all = { ExecMainCode: code, ExecMainStatus: status, ActiveState: "active" };
-    return Promise.resolve(new Map<string, number | string>(Object.entries(all)).get(name) ?? "");
-  }
-
-  processes(): Promise<number[]> {
-    if (!this.isInReach) return Promise.reject(new BusClosedError("away"));
-    return Promise.resolve(this.isRunning ? [4_000_000] : []);
-  }
-
-  kill(_unit: string, _who: string, signal: number): Promise<void> {
-    if (!this.isInReach) return Promise.reject(new BusClosedError("away"));
-    this.signals.push(signal);
-    if (this.isRunning) this.end({ signal });
-    return Promise.resolve();
-  }
-
-  watch(_unit: string, onChange: () => void): Disposable {
-    this.#tell = onChange;
-    return { [Symbol.dispose]: () => {} };
-  }
-}
+import { UnitProgram } from "./unit_program.ts";
 
 /** A program in a fake unit, and the way to cancel it. */
 async function withProgram(
-  test: (program: UnitProgram, unit: FakeUnit, cancel: AbortController) => Promise<void>,
-  start: (unit: FakeUnit, cancel: AbortController) => Promise<void> = (unit) => {
-    unit.isRunning = true;
+  test: (program: UnitProgram, unit: FakeSystemd, cancel: AbortController) => Promise<void>,
+  start: (unit: FakeSystemd, cancel: AbortController) => Promise<void> = (unit) => {
+    unit.begin();
     return Promise.resolve();
   },
 ): Promise<void> {
   await withFifos(async (folder) => {
-    const unit = new FakeUnit();
+    const unit = new FakeSystemd();
     const cancel = new AbortController();
     const group = { pid: 1, startTicks: "", bootId: "", unit: "noderax-task-1.service" };
     const program = new UnitProgram({
@@ -81,7 +39,7 @@ Deno.test("a program that is cancelled while systemd starts it is ended", async 
     cancel.abort();
     // What would end it now has its time to see that there is nothing.
     await new Promise((turn) => setTimeout(turn));
-    unit.isRunning = true;
+    unit.begin();
   });
 });
 
@@ -100,5 +58,17 @@ Deno.test("systemd out of reach while a program is cancelled: its task ends", as
     unit.isInReach = false;
     cancel.abort();
     assert.deepEqual(await endOf(program), { exitCode: 137, signal: "SIGKILL", unkillable: 1 });
+  });
+});
+
+Deno.test("a start that waits for its turn is taken back by a cancel", async () => {
+  await withProgram(async (program, unit) => {
+    await assert.rejects(program.open(), /canceled/);
+    assert.deepEqual(unit.stopped, [program.group.unit]);
+  }, async (unit, cancel) => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    unit.onStop = () => reject(new Error("canceled"));
+    cancel.abort();
+    await promise;
   });
 });

@@ -107,14 +107,17 @@ export class ServiceManager implements Disposable {
    * @throws {BusError} when systemd refuses.
    */
   async stop(unit: string): Promise<string> {
-    return await this.#job(
-      unit,
-      () =>
-        this.#manager("StopUnit", "ss", [unit, "replace"]).catch((error) => {
-          if (isNoSuchUnit(error)) return [];
-          throw error;
-        }),
-    );
+    return await this.#job(unit, () => this.#stop(unit));
+  }
+
+  /**
+   * Has a unit stopped when it is its turn: behind whatever is stopped before it. A start that waits
+   * is taken back.
+   *
+   * @throws {BusError} when systemd refuses.
+   */
+  async queueStop(unit: string): Promise<void> {
+    await this.#again(() => this.#stop(unit));
   }
 
   /** Sends a signal to the processes of a unit, to all or to the main one; none is fine. */
@@ -214,6 +217,14 @@ export class ServiceManager implements Disposable {
     const face = `${SYSTEMD}.Manager`;
     const to = { destination: SYSTEMD, path: MANAGER_PATH, face, member };
     return this.#connect().call({ ...to, signature, args });
+  }
+
+  /** Queues the job that stops a unit; there is none for one that is not there. */
+  #stop(unit: string): Promise<BusValue[]> {
+    return this.#manager("StopUnit", "ss", [unit, "replace"]).catch((error) => {
+      if (isNoSuchUnit(error)) return [];
+      throw error;
+    });
   }
 
   /** Calls that queue a job answer with its path; its end comes as a signal, maybe before that. */

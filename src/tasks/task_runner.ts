@@ -259,8 +259,7 @@ export class TaskRunner {
         return false;
       case "running":
         if (this.#state.how === "left") return false;
-        // One in a unit is found again, whether it has begun or not.
-        if (this.#record.process?.unit === undefined) return true;
+        if (!this.#mayBeTakenUp) return true;
         this.#program?.leave?.();
         this.#handedOn.resolve({ phase: "handed on" });
         return false;
@@ -276,6 +275,12 @@ export class TaskRunner {
     if (this.#state.phase === "running" && !this.#isLeft && process) {
       this.#deps.host.killNow(task.id, process);
     }
+  }
+
+  /** Whether the next agent can go on with it: one in a unit is found again, begun or not. */
+  get #mayBeTakenUp(): boolean {
+    const { process, task: { type } } = this.#record;
+    return process?.unit !== undefined && !!this.#deps.types.get(type)?.mayBeTakenUp;
   }
 
   /** Whether it runs, but not by this agent. */
@@ -379,9 +384,9 @@ export class TaskRunner {
 
   /** Finds the program that an earlier agent has left running; the state says what became of it. */
   async #takeUp(log: TaskLog): Promise<Program | undefined> {
-    const { host, types } = this.#deps;
+    const { host } = this.#deps;
     const { process, task: { id: taskId, type } } = this.#record;
-    if (!process || this.#damage !== undefined || !types.get(type)?.mayBeTakenUp) return undefined;
+    if (!process || this.#damage !== undefined || !this.#mayBeTakenUp) return undefined;
     const command = { taskId, signal: this.#end.signal, store: log.store };
     const found = await host.takeUp(command, process).catch((error) => {
       this.#logger.warn("program of the task cannot be taken up", { error: messageOf(error) });

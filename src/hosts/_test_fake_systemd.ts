@@ -1,0 +1,79 @@
+import type { UnitProperty } from "../system/service_manager.ts";
+import { BusClosedError } from "../system/sd_bus.ts";
+
+/** systemd with one unit of one process, as far as a host asks it. */
+export class FakeSystemd {
+  /** The signals that the processes of the unit got. */
+  readonly signals: number[] = [];
+  /** The units whose stop was asked for. */
+  readonly stopped: string[] = [];
+  /** What the unit was started with. */
+  properties: readonly UnitProperty[] = [];
+  /** The job of the service. */
+  job: string | undefined;
+  /** Whether the unit has a process. */
+  isRunning = false;
+  /** Whether systemd can be reached. */
+  isInReach = true;
+  /** Hears when a stop is asked for. */
+  onStop = () => {};
+  #state = "inactive";
+  #end = [0, 0];
+  #tell = () => {};
+
+  /** Lets the unit run. */
+  begin(): void {
+    this.isRunning = true;
+    this.#state = "active";
+  }
+
+  /** Ends the main process: by exit code, or by signal. */
+  end({ code = 0, signal = 0 }: { code?: number; signal?: number }): void {
+    this.isRunning = false;
+    this.#end = signal > 0 ? [2, signal] : [1, code];
+    this.#tell();
+  }
+
+  startTransient(_unit: string, properties: readonly UnitProperty[]): Promise<string> {
+    this.properties = properties;
+    this.begin();
+    return Promise.resolve("done");
+  }
+
+  queueStop(unit: string): Promise<void> {
+    this.stopped.push(unit);
+    this.onStop();
+    return Promise.resolve();
+  }
+
+  property(_unit: string, _face: string, name: string): Promise<number | string> {
+    const [code = 0, status = 0] = this.#end;
+    const all = { ExecMainCode: code, ExecMainStatus: status, ActiveState: this.#state };
+    return Promise.resolve(new Map<string, number | string>(Object.entries(all)).get(name) ?? "");
+  }
+
+  jobType(): Promise<string | undefined> {
+    return Promise.resolve(this.job);
+  }
+
+  units(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+
+  processes(): Promise<number[]> {
+    if (!this.isInReach) return Promise.reject(new BusClosedError("away"));
+    return Promise.resolve(this.isRunning ? [4_000_000] : []);
+  }
+
+  kill(_unit: string, _who: string, signal: number): Promise<void> {
+    if (!this.isInReach) return Promise.reject(new BusClosedError("away"));
+    this.signals.push(signal);
+    if (this.isRunning) this.end({ signal });
+    return Promise.resolve();
+  }
+
+  watch(_unit: string, onChange: () => void): Disposable {
+    this.#tell = onChange;
+    return { [Symbol.dispose]: () => {} };
+  }
+}

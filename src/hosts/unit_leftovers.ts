@@ -1,0 +1,78 @@
+import type { ServiceManager } from "../system/service_manager.ts";
+import { UnitOutput } from "./unit_output.ts";
+
+/** How often it is looked whether those who live on have gone, in milliseconds. */
+const LOOK_EVERY_MS = 10_000;
+
+/** What is needed to remove units. */
+export interface UnitLeftoversOptions {
+  /** The service manager. */
+  manager: Pick<ServiceManager, "processes" | "queueStop">;
+  /** The folder of a unit's FIFOs. */
+  folderOf: (unit: string) => string;
+  /** How often it is looked whether those who live on have gone, in milliseconds. */
+  lookEveryMs?: number | undefined;
+}
+
+/** Units whose programs have ended: each stays as long as somebody lives on in it. */
+export class UnitLeftovers {
+  readonly #options: UnitLeftoversOptions;
+  /** What is printed in them: it is read, and kept nowhere. */
+  readonly #drained = new Map<string, UnitOutput>();
+  readonly #later = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** There are none before the first is removed. */
+  constructor(options: UnitLeftoversOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Removes a unit, now or when the last of those has gone who live on in it. Its stop is not waited
+   * for: while the agent's own unit is stopped, that comes first.
+   */
+  async remove(unit: string): Promise<void> {
+    const { manager, folderOf } = this.#options;
+    if ((await manager.processes(unit)).length > 0) {
+      this.drain(unit);
+      return this.#removeLater(unit);
+    }
+    this.#drained.get(unit)?.leave();
+    this.#drained.delete(unit);
+    await Deno.remove(folderOf(unit), { recursive: true }).catch(() => {});
+    await manager.queueStop(unit);
+  }
+
+  /** The same for a unit that nobody waits for: what fails is tried again. */
+  removeSoon(unit: string): void {
+    void this.remove(unit).catch(() => this.#removeLater(unit));
+  }
+
+  /** Reads what is printed in a unit: else who prints would wait for ever once its pipe is full. */
+  drain(unit: string): void {
+    if (this.#drained.has(unit)) return;
+    try {
+      const output = new UnitOutput(this.#options.folderOf(unit), undefined);
+      this.#drained.set(unit, output);
+      const read = async () => {
+        for await (const _ of output);
+      };
+      void read().catch(() => {});
+    } catch {
+      // Its pipes are gone: there is nothing to be read.
+    }
+  }
+
+  /** systemd says nothing when the last process of such a unit goes. */
+  #removeLater(unit: string): void {
+    this.#later.add(unit);
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const units = [...this.#later];
+      this.#later.clear();
+      for (const each of units) this.removeSoon(each);
+    }, this.#options.lookEveryMs ?? LOOK_EVERY_MS);
+    Deno.unrefTimer(this.#timer);
+  }
+}

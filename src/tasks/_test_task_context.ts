@@ -14,6 +14,7 @@ export function contextOf(own: Partial<TaskContext> = {}): TaskContext {
       allows: () => Promise.resolve(undefined),
     },
     signal: new AbortController().signal,
+    begun: Promise.resolve(),
     mask: new SecretMask([]),
     start: async (command) => {
       const program = await childHost.start({ ...command, taskId: context.taskId });

@@ -21,7 +21,7 @@ import {
 } from "./long_command.ts";
 import { marked, startLine, StartMark } from "./start_mark.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
-import { isPassed, packed, probing, unnameable, unpacking } from "./unnameable.ts";
+import { isPassed, packed, packedNames, probing, unnameable, unpacking } from "./unnameable.ts";
 
 const noNul = (text: string) => !text.includes("\0");
 const text = z.string().refine(noNul, "must not contain NUL");
@@ -37,8 +37,12 @@ const ShellExec = z.looseObject({
       .transform(String),
   ).nullish().transform((value) => value ?? {}).superRefine((environment, context) => {
     let all = 0;
+    const names = packedNames(environment);
     for (const [name, value] of Object.entries(environment)) {
-      const bytes = byteLength(`${name}=${value}`);
+      const packedName = names.get(name);
+      const bytes = byteLength(
+        `${packedName === undefined ? "" : `${packedName}=`}${name}=${value}`,
+      );
       all += bytes;
       if (bytes <= MAX_ARGUMENT_BYTES) continue;
       const message = "is longer than the 128 KiB that Linux takes for one variable";
@@ -74,9 +78,12 @@ export const shellExec: TaskType = {
     return async (context): Promise<TaskOutcome> => {
       const { privileges: { allows }, signal, takenUp } = context;
       const { runAsRoot, rootScope } = request;
-      const refusal = runAsRoot && rootScope && !takenUp
-        ? await allows(rootScope, signal)
-        : undefined;
+      let refusal: string | undefined;
+      if (runAsRoot && rootScope && !takenUp) {
+        // What is allowed may change while the control plane is asked whether the task is to run.
+        await context.begun;
+        refusal = await allows(rootScope, signal);
+      }
       if (refusal !== undefined) return { status: "failed", error: refusal };
       try {
         const { unprivileged, root } = context.privileges;
@@ -186,17 +193,20 @@ async function look(
   context: TaskContext,
   env: Record<string, string> = {},
 ): Promise<{ exitCode: number | undefined; stdout: string }> {
-  using limit = new TimeLimit(LOOK_MS);
-  const signal = AbortSignal.any([context.signal, limit.signal]);
+  const late = new AbortController();
+  const signal = AbortSignal.any([context.signal, late.signal]);
   const decoder = new TextDecoder();
   let stdout = "";
   try {
     const program = await context.start({ ...launch({ argv, env }), signal, isLook: true });
+    // From here on: before it runs, the control plane may have to be waited for.
+    using limit = new TimeLimit(LOOK_MS);
+    limit.signal.addEventListener("abort", () => late.abort(limit.signal.reason), { once: true });
     for await (const { stream, bytes } of program.output) {
       if (stream === "stdout") stdout = (stdout + decoder.decode(bytes)).slice(-MAX_LOOK_UNITS);
     }
     const { exitCode } = await program.ended;
-    return { exitCode: limit.signal.aborted ? undefined : exitCode, stdout };
+    return { exitCode: late.signal.aborted ? undefined : exitCode, stdout };
   } catch {
     return { exitCode: undefined, stdout };
   }

@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
+import { childHost } from "../hosts/child_host.ts";
+import { asAgent } from "../privileges/launch.ts";
 import { contextOf } from "./_test_task_context.ts";
 import { shellExec } from "./shell_exec.ts";
-import { describeBadPayload, type TaskOutcome } from "./task_type.ts";
+import { describeBadPayload, type TaskContext, type TaskOutcome } from "./task_type.ts";
 
 type Printed = Record<"stdout" | "stderr" | "system", string>;
 
-async function run(payload: unknown): Promise<TaskOutcome & Printed> {
+async function run(
+  payload: unknown,
+  own: Partial<TaskContext> = {},
+): Promise<TaskOutcome & Printed> {
   const printed: Printed = { stdout: "", stderr: "", system: "" };
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   const outcome = await shellExec.prepare(payload)(contextOf({
@@ -20,6 +25,7 @@ async function run(payload: unknown): Promise<TaskOutcome & Printed> {
       printed[stream] += lines;
       return Promise.resolve();
     },
+    ...own,
   }));
   return { ...outcome, ...printed };
 }
@@ -190,4 +196,78 @@ Deno.test("variables that no shell can name reach programs, or it is said that t
   }
   const { error } = await run({ command, shell: "/a=b/sh", environment });
   assert.match(error ?? "", /^payload\.shell: with "=" in it/);
+});
+
+Deno.test("a variable of the payload's own stays, whatever those are called that carry others", async () => {
+  const environment = {
+    AGENT_VARIABLE_0: "mine",
+    "a.b": "odd",
+    AGENT_VARIABLE_1: "mine too",
+    HOME: "/nonexistent",
+  };
+  const command = "grep -zE '^(AGENT_VARIABLE_|a.b=)' /proc/self/environ | tr '\\0' ';'";
+  const { stdout } = await run({ command, shell: "/bin/bash", environment });
+  const given = ["AGENT_VARIABLE_0=mine", "AGENT_VARIABLE_1=mine too", "a.b=odd"];
+  assert.deepEqual(stdout.split(";").filter(Boolean).sort(), given);
+});
+
+Deno.test("a variable that no shell can name may be as long as what carries it can be", async () => {
+  const most = 128 * 1024 - 1 - "AGENT_VARIABLE_0=a.b=".length;
+  const payloadOf = (length: number) => ({
+    command: "grep -cz '^a.b=x' /proc/self/environ",
+    shell: "/bin/bash",
+    environment: { "a.b": "x".repeat(length), HOME: "/nonexistent" },
+  });
+  assert.equal((await run(payloadOf(most))).stdout, "1\n");
+  assert.throws(() => shellExec.prepare(payloadOf(most + 1)), /128 KiB/);
+});
+
+Deno.test("whether root access is allowed is asked when the task has begun, and not before", async () => {
+  const begun = Promise.withResolvers<void>();
+  const privileges = {
+    unprivileged: asAgent,
+    root: asAgent,
+    sudo: false,
+    allows: () => Promise.resolve(isAllowed ? undefined : "not allowed any more"),
+  };
+  let isAllowed = true;
+  const payload = { command: "true", runAsRoot: true, rootScope: "task" };
+  const running = run(payload, { begun: begun.promise, privileges });
+  // So many turns an earlier question would have been answered in.
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  isAllowed = false;
+  begun.resolve();
+  assert.equal((await running).error, "not allowed any more");
+});
+
+Deno.test("a look at a shell has its time from when it runs, however late the task begins", async () => {
+  const { setTimeout } = globalThis;
+  const limits: number[] = [];
+  const environment = { "a.b": "1", HOME: "/nonexistent" };
+  const payload = { command: "true", shell: "/bin/bash", environment };
+  const taskId = crypto.randomUUID();
+  const before: number[] = [];
+  globalThis.setTimeout = Object.assign(
+    (...[act, ms, ...args]: Parameters<typeof setTimeout>) => {
+      if (Number(ms) >= 10_000) limits.push(Number(ms));
+      return setTimeout(act, ms, ...args);
+    },
+    setTimeout,
+  );
+  try {
+    const { status } = await run(payload, {
+      taskId,
+      async start(command) {
+        const program = await childHost.start({ ...command, taskId });
+        await program.open();
+        if (command.isLook) before.push(limits.length);
+        return program;
+      },
+    });
+    assert.equal(status, "success");
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  assert.deepEqual(before, [0], "no limit runs before the program does");
+  assert.deepEqual(limits, [30_000], "one does from then on");
 });

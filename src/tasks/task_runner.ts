@@ -454,6 +454,7 @@ export class TaskRunner {
       taskId,
       privileges,
       signal,
+      begun: this.#begun.promise,
       mask: this.#mask,
       endTimeLimit: () => this.#endLimit(),
       start: async (command): Promise<Program> => {

@@ -19,6 +19,11 @@ export interface TaskContext {
   privileges: Privileges;
   /** Aborts when the task must end; its reason is why. */
   signal: AbortSignal;
+  /**
+   * Resolves when the control plane has said that the task runs: what may change until then is to be
+   * looked at behind it. It rejects if the task is not to run.
+   */
+  begun: Promise<void>;
   /** The program that an earlier agent has started for this task, and that goes on. */
   takenUp?: Program;
   /** Ends the time limit: the work is done, and only its output is waited for. */
@@ -42,7 +47,7 @@ export interface TaskOutcome extends Pick<Completion, "status" | "exitCode" | "e
 /** One kind of task. */
 export interface TaskType {
   /**
-   * Whether nothing happens before its first program runs: it may start that while the control plane
+   * Whether nothing happens before its first program runs, or {@linkcode TaskContext.begun}: it may start that while the control plane
    * has still to say yes, behind a gate that does not open before.
    */
   isGated?: boolean;

@@ -41,12 +41,14 @@ export function isAbsolute(path: string): boolean {
 /** The path without its last part. */
 export function dirname(path: string): string {
   const end = trimmed(path).lastIndexOf("/");
-  if (end > 0) return trimmed(path.slice(0, end)) || "/";
-  return isAbsolute(path) ? "/" : ".";
+  if (end < 0) return isAbsolute(path) ? "/" : ".";
+  // Two slashes may mean something else than one.
+  return end === 1 && isAbsolute(path) ? "//" : path.slice(0, end) || "/";
 }
 
 /** The last part of a path, without `suffix` if it is more than that. */
 export function basename(path: string, suffix = ""): string {
+  if (path === suffix) return "";
   const whole = trimmed(path);
   const name = whole.slice(whole.lastIndexOf("/") + 1);
   return name !== suffix && name.endsWith(suffix)

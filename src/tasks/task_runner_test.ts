@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { delay } from "@std/async";
+import { AgentApi } from "../control_plane/agent_api.ts";
+import { HttpTransport } from "../control_plane/http.ts";
+import type { TaskControl } from "../control_plane/schemas.ts";
+import { childHost } from "../hosts/child_host.ts";
+import { LogMemory } from "../logs/spool.ts";
+import { Logger } from "../system/logger.ts";
+import { contextOf } from "./_test_task_context.ts";
+import { TaskJournal } from "./journal.ts";
+import { shellExec } from "./shell_exec.ts";
+import { TaskRunner } from "./task_runner.ts";
+
+/** A control plane that says yes to all, and notes what it is told. */
+class Willing extends AgentApi {
+  constructor(transport: HttpTransport, readonly told: string[]) {
+    super(transport, { nodeId: "n", agentToken: "t" }, () => 1_000);
+  }
+
+  override accepted = () => this.#note("accepted");
+  override started = () => this.#note("started");
+  override completed = () => this.#note("completed");
+  override log = () => Promise.resolve();
+  override control = (taskId: string, signal?: AbortSignal): Promise<TaskControl> =>
+    delay(60_000, signal ? { signal } : {}).then(() => ({
+      taskId,
+      status: "running",
+      cancelRequested: false,
+    }));
+
+  #note(what: string): Promise<void> {
+    this.told.push(what);
+    return Promise.resolve();
+  }
+}
+
+Deno.test("what a loss of power must not undo is on disk before the next step, however long that takes", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "runner_" });
+  const logger = new Logger({ write: () => {} });
+  const { journal } = await TaskJournal.open(folder, logger);
+  const steps: string[] = [];
+  const stage = journal.stage.bind(journal);
+  journal.stage = async (record) => {
+    const staged = await stage(record);
+    const what = record.outcome ? "outcome" : record.process ? "process" : "promise";
+    return {
+      ...staged,
+      async sync() {
+        // All that does not wait for it comes first.
+        await delay(50);
+        await staged.sync();
+        steps.push(what);
+      },
+    };
+  };
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const runner = new TaskRunner({
+    api: new Willing(transport, steps),
+    journal,
+    host: {
+      ...childHost,
+      async start(command) {
+        const program = await childHost.start(command);
+        const open = () => {
+          steps.push("runs");
+          return program.open();
+        };
+        return { ...program, open };
+      },
+    },
+    types: new Map([["shell.exec", shellExec]]),
+    secrets: [],
+    privileges: contextOf().privileges,
+    defaultLimitMs: () => 60_000,
+    maxTasks: () => 0,
+    logMemory: new LogMemory(() => 1 << 20),
+    logger,
+  }, {
+    version: 1,
+    task: { id: "a", type: "shell.exec", payload: { command: "true" } },
+    claimedAt: new Date().toISOString(),
+  });
+  await runner.run();
+  const order = ["promise", "accepted", "started", "process", "runs", "outcome", "completed"];
+  assert.deepEqual(steps, order);
+  await Deno.remove(folder, { recursive: true });
+});

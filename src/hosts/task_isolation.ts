@@ -1,6 +1,8 @@
 import { join } from "@std/path";
 import { bytesOfBound } from "../config/mod.ts";
 import type { Logger } from "../system/logger.ts";
+import { isLockedDown } from "../system/sandbox.ts";
+import { enforcesSelinux } from "../system/selinux.ts";
 import { ServiceManager } from "../system/service_manager.ts";
 import { UserError } from "../system/user_error.ts";
 import { childHost } from "./child_host.ts";
@@ -38,15 +40,20 @@ export interface IsolationOptions {
 /**
  * Chooses where tasks run, and says so in one line of the log.
  *
- * @throws {UserError} where units are demanded and there can be none.
+ * @throws {UserError} where units are demanded and there can be none, and where there are none now
+ * for a service that is locked down: as its children tasks could do next to nothing, and the next
+ * start may find systemd in order.
  */
 export async function isolateTasks(options: IsolationOptions): Promise<TaskIsolation> {
   const { wanted, logger } = options;
-  const { host, manager, problem } = await unitHost(options);
-  if (wanted === "unit" && problem !== undefined) {
+  const { host, manager, problem, mayPass } = await unitHost(options);
+  if (problem !== undefined && (wanted === "unit" || mayPass && isLockedDown())) {
     manager?.[Symbol.dispose]();
     throw new UserError(
-      `task_isolation is "unit", but tasks cannot run in units: ${problem}. Set it to "auto".`,
+      wanted === "unit"
+        ? `task_isolation is "unit", but tasks cannot run in units: ${problem}. Set it to "auto".`
+        : `tasks cannot run in units: ${problem}. The service is locked down, so they need them: ` +
+          'see what systemd does, or set task_isolation to "child" and run `repair`.',
     );
   }
   const outlivesAgent = problem === undefined;
@@ -59,13 +66,13 @@ export async function isolateTasks(options: IsolationOptions): Promise<TaskIsola
 
 /** The host of units, also for those that are to be taken up alone; or why there is none. */
 async function unitHost({ wanted, env, limits }: IsolationOptions) {
-  const none = (problem: string, manager?: ServiceManager) => {
-    return { host: childHost, manager, problem };
+  const none = (problem: string, mayPass = false) => {
+    return { host: childHost, manager: undefined, problem, mayPass };
   };
   const runtimeFolder = env("RUNTIME_DIRECTORY")?.split(":")[0];
   if (!runtimeFolder || !env("INVOCATION_ID")) return none("systemd has not started the agent");
   const manager = ServiceManager.open();
-  if (typeof manager === "string") return none(manager);
+  if (typeof manager === "string") return none(manager, true);
   const environment = Object.fromEntries(PASSED_ON.flatMap((name) => {
     const value = env(name);
     return value ? [[name, value]] : [];
@@ -79,8 +86,18 @@ async function unitHost({ wanted, env, limits }: IsolationOptions) {
       return { pids, memoryBytes, cpuWeight };
     },
   };
+  const children = (problem: string, mayPass = false) => {
+    return {
+      host: new UnitHost({ ...unitOptions, startsUnits: false }),
+      manager,
+      problem,
+      mayPass,
+    };
+  };
+  if (wanted === "child") return children("task_isolation is child");
+  if (wanted === "auto" && enforcesSelinux()) return children("SELinux lets systemd have no pipes");
   const host = new UnitHost({ ...unitOptions, startsUnits: true });
-  const problem = wanted === "child" ? "task_isolation is child" : await host.probe();
-  if (problem === undefined) return { host, manager, problem };
-  return { host: new UnitHost({ ...unitOptions, startsUnits: false }), manager, problem };
+  const problem = await host.probe();
+  if (problem !== undefined) return children(problem, true);
+  return { host, manager, problem, mayPass: false };
 }

@@ -60,8 +60,8 @@ export function taskOfUnit(unit: string): string | undefined {
 /** Runs the programs of tasks in transient units of systemd's, which outlive the agent. */
 export class UnitHost implements Host {
   readonly #options: UnitHostOptions;
-  /** How many units a task has had for its work, and how many to look at something. */
-  readonly #counts = new Map<string, { work: number; looks: number }>();
+  /** How many units a task has had for its work. */
+  readonly #counts = new Map<string, number>();
   readonly #leftovers: UnitLeftovers;
 
   /** Nothing is started before a command comes. */
@@ -109,13 +109,13 @@ export class UnitHost implements Host {
 
   async #program(command: HostCommand, inUnit: InUnit): Promise<UnitProgram> {
     const { taskId, isLook = false } = command;
-    const counts = this.#counts.get(taskId) ?? { work: 0, looks: 0 };
-    this.#counts.set(taskId, counts);
+    const count = this.#counts.get(taskId) ?? 0;
     // What the task has run before is over.
-    if (!isLook && counts.work > 0) this.#leftovers.removeSoon(unitName(taskId, counts.work));
-    const unit = isLook
-      ? unitName(taskId, `look${++counts.looks}`)
-      : unitName(taskId, ++counts.work);
+    if (!isLook && count > 0) this.#leftovers.removeSoon(unitName(taskId, count));
+    if (!isLook) this.#counts.set(taskId, count + 1);
+    // An earlier agent may have left a look of its own.
+    const nth = isLook ? `look-${crypto.randomUUID().slice(0, 8)}` : count + 1;
+    const unit = unitName(taskId, nth);
     const group = { pid: 1, startTicks: "", bootId: bootTime().bootId, unit };
     const { manager } = this.#options;
     const folder = this.#folderOf(unit);
@@ -141,7 +141,7 @@ export class UnitHost implements Host {
     }
     await Deno.remove(`${folder}/spec`).catch(() => {});
     const count = Number(unit.slice(PREFIX.length, -SUFFIX.length).split(":")[1] ?? 1);
-    this.#counts.set(command.taskId, { work: count, looks: 0 });
+    this.#counts.set(command.taskId, count);
     const program = new UnitProgram({
       ...command,
       manager,

@@ -4,22 +4,13 @@ import { NAME } from "../system/paths.ts";
 import { isThere, type Machine, must } from "./machine.ts";
 import { keepFile } from "./kept_file.ts";
 import type { Step } from "./steps.ts";
-import { openLibc, readKernelFile } from "../system/libc.ts";
+import { enforcesSelinux } from "../system/selinux.ts";
 import { renderUnit, stopSeconds } from "./unit.ts";
 
 /** The text of the unit file for this machine. */
 export function unitText(config: Config): string {
-  // systemd gets no pipes from another domain there, and tasks stay children, which inherit all.
+  // Tasks stay children there, which inherit all.
   return renderUnit(enforcesSelinux() ? { ...config, taskIsolation: "child" } : config);
-}
-
-function enforcesSelinux(): boolean {
-  try {
-    using libc = openLibc();
-    return readKernelFile(libc, "/sys/fs/selinux/enforce").trim() === "1";
-  } catch {
-    return false;
-  }
 }
 
 /** The unit file; systemd is told of it. `render` gives its text when the configuration is there. */

@@ -52,6 +52,8 @@ export class LineDecoder {
   #partial = "";
   /** How often more of a line was shown that had been shown before, or written over. */
   #repeats = 0;
+  /** Whether a line was left out because it is hidden. */
+  hasHidden = false;
   /** When what there is of an unfinished line is to be shown, in the time that `push` is given. */
   showAtMs = Infinity;
 
@@ -119,7 +121,10 @@ export class LineDecoder {
     if (decoded === "") return "";
     let text = this.#partial + decoded.replaceAll("\0", "\ufffd");
     if (text.includes("\r\n")) text = text.replaceAll("\r\n", "\n");
-    if (this.#hidden !== "") text = text.replaceAll(this.#hidden, "");
+    if (this.#hidden !== "" && text.includes(this.#hidden)) {
+      this.hasHidden = true;
+      text = text.replaceAll(this.#hidden, "");
+    }
     const end = text.lastIndexOf("\n") + 1;
     const lines = this.#wholeLines(text.slice(0, end));
     const rest = text.slice(end);

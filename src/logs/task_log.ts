@@ -72,6 +72,11 @@ export class TaskLog {
     return read.reduce((sum, units) => sum + units, this.#spool.unreadBytes);
   }
 
+  /** Whether the hidden line has come, as far as is read. */
+  get hasHidden(): boolean {
+    return Object.values(this.#readers).some(({ decoder }) => decoder.hasHidden);
+  }
+
   /** Adds bytes of a stream; resolves when they are safe. */
   async append(stream: LogStream, bytes: Uint8Array, atMs = Date.now()): Promise<void> {
     if (bytes.length === 0) return;

@@ -143,6 +143,29 @@ Deno.test("20 000 lines at once are all within the first 100 entries", () =>
     assert.equal(entries.map(({ line }) => line).join("\n"), lines.join("\n"));
   }));
 
+Deno.test("that the hidden line has come is known, also to the agent that comes next", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "log_" });
+  const prefix = join(folder, "task");
+  try {
+    const logOf = (spool: Spool) => new TaskLog(spool, new SecretMask([]), { hidden: "begun" });
+    const log = logOf(new Spool(prefix));
+    await log.write("stderr", "profile\n");
+    assert.equal(await log.isEmpty(), false);
+    assert.equal(log.hasHidden, false);
+    await log.write("stderr", "begun\nsaid\n");
+    log.end();
+    for await (const entry of log.entries()) log.delivered(entry);
+    assert.equal(log.hasHidden, true);
+    await log.close();
+    const next = logOf(await Spool.recover(prefix, { onDamaged: () => Promise.reject() }));
+    await next.catchUp();
+    assert.equal(next.hasHidden, true);
+    await next.discard();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("what is hurried is packed from the first line on", () =>
   withLog(async ({ log, run, entries }) => {
     await log.write("stdout", "a\nb\nc\n", 0);

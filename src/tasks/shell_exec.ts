@@ -147,7 +147,9 @@ async function run(
   if (unkillable > 0) {
     await context.onLines("system", `[${unkillable} processes could not be ended]\n`);
   }
-  if (exitCode === 0 && saysItsStart(request) && !mark.hasBegun) return undefined;
+  // An earlier agent may have read that: then it is in the log.
+  const hasBegun = mark.hasBegun || context.hasBegun?.();
+  if (exitCode === 0 && saysItsStart(request) && !hasBegun) return undefined;
   if (exitCode === 0) return { status: "success", exitCode };
   const problem = PLACE_PROBLEM.exec(stderr.text)?.[1];
   if (exitCode === NOT_BEGUN && problem && isElsewhere(request)) {

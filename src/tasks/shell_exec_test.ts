@@ -271,3 +271,26 @@ Deno.test("a look at a shell has its time from when it runs, however late the ta
   assert.deepEqual(before, [0], "no limit runs before the program does");
   assert.deepEqual(limits, [30_000], "one does from then on");
 });
+
+Deno.test("a command that is taken up and was seen to begin is looked at no more", async () => {
+  const end = { exitCode: 0, signal: undefined, unkillable: 0 };
+  const looks: boolean[] = [];
+  const outcomeOf = (hasBegun: boolean) =>
+    shellExec.prepare({ command: "true" })(contextOf({
+      hasBegun: () => hasBegun,
+      takenUp: {
+        group: { pid: 1, startTicks: "", bootId: "" },
+        open: () => Promise.resolve(),
+        output: { async *[Symbol.asyncIterator]() {} },
+        exited: Promise.resolve(),
+        ended: Promise.resolve(end),
+      },
+      start: () => {
+        looks.push(hasBegun);
+        return Promise.reject(new Error("nothing is to be started"));
+      },
+    }));
+  assert.deepEqual(await outcomeOf(true), { status: "success", exitCode: 0 });
+  assert.deepEqual(await outcomeOf(false), { status: "success", exitCode: 0 });
+  assert.deepEqual(looks, [false]);
+});

@@ -456,6 +456,7 @@ export class TaskRunner {
       signal,
       begun: this.#begun.promise,
       mask: this.#mask,
+      hasBegun: () => log.hasHidden,
       endTimeLimit: () => this.#endLimit(),
       start: async (command): Promise<Program> => {
         const { isLook = false, isKept = false } = command;

@@ -26,6 +26,8 @@ export interface TaskContext {
   begun: Promise<void>;
   /** The program that an earlier agent has started for this task, and that goes on. */
   takenUp?: Program;
+  /** Whether the log has the line with which the command says that it begins. */
+  hasBegun?: () => boolean;
   /** Ends the time limit: the work is done, and only its output is waited for. */
   endTimeLimit?: () => void;
   /** Masks the task's secrets; what a type reads of an output is to go through it. */

@@ -1,5 +1,6 @@
 import { cString } from "./libc.ts";
 import { openReadiness, type Readiness } from "./readiness.ts";
+import { judgeAfter } from "./stall.ts";
 
 /** A connection to the bus. */
 type Bus = Deno.PointerValue;
@@ -11,7 +12,7 @@ const SYMBOLS = {
   sd_bus_new: { parameters: ["buffer"], result: "i32" },
   sd_bus_set_address: { parameters: ["pointer", "buffer"], result: "i32" },
   sd_bus_start: { parameters: ["pointer"], result: "i32" },
-  sd_bus_flush_close_unref: { parameters: ["pointer"], result: "pointer" },
+  sd_bus_close_unref: { parameters: ["pointer"], result: "pointer" },
   sd_bus_get_fd: { parameters: ["pointer"], result: "i32" },
   sd_bus_get_events: { parameters: ["pointer"], result: "i32" },
   sd_bus_process: { parameters: ["pointer", "buffer"], result: "i32" },
@@ -34,6 +35,9 @@ const SYMBOLS = {
   sd_bus_message_get_path: { parameters: ["pointer"], result: "pointer" },
   sd_bus_message_get_member: { parameters: ["pointer"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
+
+/** How long the other side may take to answer, in milliseconds: as long as D-Bus gives it elsewhere. */
+const ANSWER_MS = 25_000;
 
 const [METHOD_RETURN, METHOD_ERROR, SIGNAL] = [2, 3, 4];
 
@@ -138,7 +142,7 @@ export class SdBus implements Disposable {
     this.#check(symbols.sd_bus_new(bytesOf(place)), "sd_bus_new");
     this.#bus = opened.adopt(
       pointerIn(place),
-      (bus) => void symbols.sd_bus_flush_close_unref(bus),
+      (bus) => void symbols.sd_bus_close_unref(bus),
     );
     this.#check(symbols.sd_bus_set_address(this.#bus, cString(address)), address);
     this.#check(symbols.sd_bus_start(this.#bus), `${address} cannot be reached`);
@@ -180,13 +184,22 @@ export class SdBus implements Disposable {
       this.#append(message, signature, args);
       const cookie = new BigUint64Array(1);
       this.#check(symbols.sd_bus_send(this.#bus, message, bytesOf(cookie)), member);
-      const answer = Promise.withResolvers<BusValue[]>();
-      this.#calls.set(cookie[0] ?? 0n, answer);
-      this.#listen();
-      return answer.promise;
+      return this.#answerTo(cookie[0] ?? 0n, member);
     } finally {
       symbols.sd_bus_message_unref(message);
+      // Behind the last use of the library: this closes it where the connection has ended.
+      this.#listen();
     }
+  }
+
+  #answerTo(cookie: bigint, member: string): Promise<BusValue[]> {
+    const answer = Promise.withResolvers<BusValue[]>();
+    this.#calls.set(cookie, answer);
+    const cancel = judgeAfter(ANSWER_MS, () => {
+      this.#calls.delete(cookie);
+      answer.reject(new BusClosedError(`${member} was not answered within ${ANSWER_MS / 1_000} s`));
+    });
+    return answer.promise.finally(cancel);
   }
 
   /** Closes the connection; calls that wait for an answer are told. */
@@ -195,16 +208,21 @@ export class SdBus implements Disposable {
     this.#isClosed = true;
     this.#readiness.forget(this.#fd);
     this.#readiness[Symbol.dispose]();
-    this.#library.symbols.sd_bus_flush_close_unref(this.#bus);
-    this.#library.close();
+    if (!this.#isHandling) this.#free();
     for (const call of this.#calls.values()) call.reject(new BusClosedError("the bus was closed"));
     this.#calls.clear();
     this.#closed.resolve();
   }
 
+  /** Nothing of the library is used from here on. */
+  #free(): void {
+    this.#library.symbols.sd_bus_close_unref(this.#bus);
+    this.#library.close();
+  }
+
   /** Waits for what comes next, or for room for what is to be sent. */
   #listen(): void {
-    if (this.#isHandling) return;
+    if (this.#isHandling || this.#isClosed) return;
     try {
       const events = this.#check(this.#library.symbols.sd_bus_get_events(this.#bus), "bus");
       this.#readiness.wait(this.#fd, events).then(() => this.#handle());
@@ -234,6 +252,7 @@ export class SdBus implements Disposable {
       return this[Symbol.dispose]();
     } finally {
       this.#isHandling = false;
+      if (this.#isClosed) this.#free();
     }
     this.#listen();
   }
@@ -251,8 +270,13 @@ export class SdBus implements Disposable {
     symbols.sd_bus_message_get_reply_cookie(message, bytesOf(cookie));
     const call = this.#calls.get(cookie[0] ?? 0n);
     this.#calls.delete(cookie[0] ?? 0n);
-    if (type[0] === METHOD_RETURN) call?.resolve(this.#readAll(message));
-    if (type[0] === METHOD_ERROR) call?.reject(this.#errorOf(message));
+    try {
+      if (type[0] === METHOD_RETURN) call?.resolve(this.#readAll(message));
+      if (type[0] === METHOD_ERROR) call?.reject(this.#errorOf(message));
+    } catch (error) {
+      // An answer that cannot be read is the call's alone.
+      call?.reject(error);
+    }
   }
 
   /** `sd_bus_error` begins with two texts: its name and its message. */

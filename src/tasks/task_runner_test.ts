@@ -4,6 +4,7 @@ import { AgentApi } from "../control_plane/agent_api.ts";
 import { HttpTransport } from "../control_plane/http.ts";
 import type { TaskControl } from "../control_plane/schemas.ts";
 import { childHost } from "../hosts/child_host.ts";
+import type { Host } from "../hosts/host.ts";
 import { LogMemory } from "../logs/spool.ts";
 import { Logger } from "../system/logger.ts";
 import { contextOf } from "./_test_task_context.ts";
@@ -83,5 +84,61 @@ Deno.test("what a loss of power must not undo is on disk before the next step, h
   await runner.run();
   const order = ["promise", "accepted", "started", "process", "runs", "outcome", "completed"];
   assert.deepEqual(steps, order);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a task whose work nobody can take up is not handed on, wherever its program is", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "runner_" });
+  const logger = new Logger({ write: () => {} });
+  const { journal } = await TaskJournal.open(folder, logger);
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const inUnit: Host = {
+    ...childHost,
+    async start(command) {
+      const program = await childHost.start(command);
+      const group = { ...program.group, unit: "noderax-task-a.service" };
+      return { ...program, group, leave: () => {} };
+    },
+    release: () => Promise.resolve(),
+  };
+  const leaves: boolean[] = [];
+  for (const mayBeTakenUp of [false, true]) {
+    const running = Promise.withResolvers<void>();
+    const over = Promise.withResolvers<void>();
+    const stop = new AbortController();
+    const runner = new TaskRunner({
+      api: new Willing(transport, []),
+      ...{ journal, host: inUnit, logger, secrets: [] },
+      types: new Map([["own", {
+        mayBeTakenUp,
+        prepare: () => async ({ start, signal }) => {
+          const program = await start({
+            argv: ["sleep", "60"],
+            signal: AbortSignal.any([signal, stop.signal]),
+          });
+          running.resolve();
+          for await (const _ of program.output);
+          await program.ended;
+          over.resolve();
+          return { status: "failed" };
+        },
+      }]]),
+      privileges: contextOf().privileges,
+      defaultLimitMs: () => 60_000,
+      maxTasks: () => 0,
+      logMemory: new LogMemory(() => 1 << 20),
+    }, {
+      version: 1,
+      task: { id: "a", type: "own", payload: {} },
+      claimedAt: new Date().toISOString(),
+    });
+    const run = runner.run();
+    await running.promise;
+    leaves.push(runner.leave());
+    stop.abort();
+    await Promise.all([run, over.promise]);
+  }
+  // Whether its work has to be ended here.
+  assert.deepEqual(leaves, [true, false]);
   await Deno.remove(folder, { recursive: true });
 });

@@ -145,7 +145,7 @@ forget_old() {
 # After the program is gone.
 forget_service() {
   remove_link
-  rm -rf /var/cache/noderax-agent
+  rm -rf /var/cache/noderax-agent /run/noderax-agent
   rm -f "$enabled"
 }
 

@@ -29,9 +29,10 @@ export const TAKE_OVER_STEPS: Steps = {
     // systemd names it without /usr where /lib is a link.
     assert.match(await scene.property("FragmentPath"), PACKAGED_UNIT_PATH);
     assert.equal(await scene.property("UnitFileState"), "enabled");
-    // Nothing of the program that was there before is left.
+    // Nothing of the program that was there before is left. What Deno keeps of it is the new one's.
+    const cache = `-path ${INSTALLED.programFolder}/cache -prune -o -print`;
     const unowned =
-      `find ${INSTALLED.programFolder}* /etc/systemd/system/noderax* /etc/noderax-agent/*.kept | ` +
+      `find ${INSTALLED.programFolder}* /etc/systemd/system/noderax* /etc/noderax-agent/*.kept ${cache} | ` +
       'while read -r file; do dpkg -S "$file" >/dev/null 2>&1 || echo "$file"; done';
     assert.equal(await machine.output("sh", "-c", `${unowned} 2>/dev/null`), "");
     assert.equal((await apt(scene, "purge", "noderax-agent")).code, 0);

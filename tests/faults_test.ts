@@ -307,8 +307,9 @@ const OUTAGES = {
     await cp.waitFor(() => fault.hits >= 5, { what: "the fifth claim" });
     const times = cp.requests.filter(({ path }) => path.endsWith("/claim")).map(({ at }) => at);
     const tookMs = (times[4] ?? NaN) - (times[0] ?? NaN);
-    // The pauses are 250, 500, 1000 and 2000 ms long: a slow machine makes them no shorter.
-    assert(tookMs > 2_500, `5 claims in ${tookMs} ms`);
+    // The pauses are 250, 500 and 1000 ms long, after a first claim that may ask to be held so shortly
+    // that its answer has been held: a slow machine makes them no shorter.
+    assert(tookMs > 1_700, `5 claims in ${tookMs} ms`);
     fault.remove();
     assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
   },

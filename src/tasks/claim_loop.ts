@@ -81,7 +81,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       }
       // A server that does not hold claims must not be asked in circles.
       await delay(idlePauseMs, { signal });
-      idlePauseMs = Math.min(idlePauseMs * 2, Math.max(waitMs, FIRST_PAUSE_MS));
+      idlePauseMs = Math.min(idlePauseMs * 2, Math.max(mostMs, FIRST_PAUSE_MS));
     }
   } catch (error) {
     if (!signal.aborted) throw error;

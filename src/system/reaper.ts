@@ -14,16 +14,25 @@ const SIGQUIT = 3;
  * Process 1 of a container, with the agent as its child: a shell that waits takes the exit status of
  * every process that the kernel gives it, and passes on what it is told. A wait that a signal has cut
  * short is no end of the agent's; one for a child that has been waited for already gives 127. What
- * comes before the agent's process is known is passed on when it is.
+ * comes before the agent's process is known is passed on when it is; and nothing while that is still a
+ * copy of this shell, which would take a signal for its own and forget it.
  */
 export const REAPER_SCRIPT: string = `
 agent= early=
+pass() {
+  tries=0
+  while [ "$tries" -lt 100 ] && [ "/proc/$agent/exe" -ef "/proc/$$/exe" ]; do
+    tries=$((tries + 1))
+    sleep 0.01
+  done
+  kill -"$1" "$agent" 2>/dev/null
+}
 for signal in TERM INT HUP; do
-  trap "signalled=1; if [ \\"\\$agent\\" ]; then kill -$signal \\$agent 2>/dev/null; else early=\\"\\$early $signal\\"; fi" $signal
+  trap "signalled=1; if [ \\"\\$agent\\" ]; then pass $signal; else early=\\"\\$early $signal\\"; fi" $signal
 done
 ${MARK}=1 "$@" &
 agent=$!
-for signal in $early; do kill -$signal "$agent" 2>/dev/null; done
+for signal in $early; do pass "$signal"; done
 while signalled=; wait "$agent"; status=$?; [ -n "$signalled" ]; do code=$status; done
 [ "$status" != 127 ] || status=\${code:-127}
 exit "$status"`;

@@ -1,6 +1,6 @@
 import { bootTime } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
-import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import { cString, type Libc, O_CLOEXEC, O_RDWR, openLibc } from "../system/libc.ts";
 import { SERVICE } from "../system/paths.ts";
 import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -14,7 +14,6 @@ import { UnitProgram } from "./unit_program.ts";
 /** Each unit of a task begins with it; `noderax-task-<id>:2.service` is a task's second program. */
 const PREFIX = "noderax-task-";
 const SUFFIX = ".service";
-const O_RDWR = 2;
 const SIGKILL = 9;
 /** How long a machine may take to start one unit, however much else it does, in milliseconds. */
 const PROBE_MS = 25_000;

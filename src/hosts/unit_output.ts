@@ -1,5 +1,14 @@
 import type { OutputStore } from "../logs/task_log.ts";
-import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import {
+  cString,
+  type Libc,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDWR,
+  openLibc,
+} from "../system/libc.ts";
 import { openReadiness, type Readiness } from "../system/readiness.ts";
 import type { OutputChunk } from "./host.ts";
 
@@ -8,7 +17,6 @@ const CHUNK_BYTES = 1 << 16;
 /** The largest pipe that a user may make: so much can be left of what was written in time. */
 const PIPE_BYTES = 1 << 20;
 
-const [O_RDWR, O_CREAT, O_NONBLOCK, O_NOFOLLOW] = [2, 0o100, 0o4000, 0o400000];
 const SET_PIPE_SIZE = 1031;
 const [SPLICE_MOVE, SPLICE_NONBLOCK] = [1, 2];
 

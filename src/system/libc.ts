@@ -162,6 +162,12 @@ export class Pinned implements Disposable {
 export const O_CLOEXEC = 0o2000000;
 /** Of `open` and its like: to write, and nothing else. */
 export const O_WRONLY = 1;
+/** Of `open` and its like: to read and to write. */
+export const O_RDWR = 2;
+/** Of `open` and its like: the file is made if it is not there. */
+export const O_CREAT = 0o100;
+/** Of `open` and its like: no call on the descriptor waits. */
+export const O_NONBLOCK = 0o4000;
 const IS_ARM = Deno.build.arch === "aarch64";
 /** Of `open` and its like: nothing but a folder. */
 export const O_DIRECTORY: number = IS_ARM ? 0o40000 : 0o200000;

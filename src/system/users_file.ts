@@ -4,17 +4,17 @@ import {
   cString,
   type Libc,
   O_CLOEXEC,
+  O_CREAT,
   O_DIRECTORY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_WRONLY,
   openLibc,
 } from "./libc.ts";
 import { chase } from "./trust.ts";
 
 const O_RDONLY = 0;
-const O_CREAT = 0o100;
 const O_EXCL = 0o200;
-const O_NONBLOCK = 0o4000;
 const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC = 0x7ff;

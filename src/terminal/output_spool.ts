@@ -1,9 +1,15 @@
-import { cString, type Libc, LibcError, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import {
+  cString,
+  type Libc,
+  LibcError,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOFOLLOW,
+  O_RDWR,
+  openLibc,
+} from "../system/libc.ts";
 import type { OutputStore } from "./flow.ts";
 
-const O_RDWR = 2;
-const O_CREAT = 0o100;
-const O_NOFOLLOW = 0o400000;
 const MODE = 0o600;
 const NO_WAIT = 2;
 const KEEP_SIZE = 1;

@@ -1,14 +1,21 @@
 import { delay } from "@std/async";
-import { cString, type Libc, LibcError, O_CLOEXEC, openLibc, Pinned } from "../system/libc.ts";
+import {
+  cString,
+  type Libc,
+  LibcError,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  openLibc,
+  Pinned,
+} from "../system/libc.ts";
 import { openReadiness, type Readiness } from "../system/readiness.ts";
 import type { OutputSpool } from "./output_spool.ts";
 import { type Size, type TerminalPty, untilSilent } from "./pty.ts";
 import { PtyInput } from "./pty_input.ts";
 import { openTty, type Tty } from "./tty.ts";
 
-const O_RDWR = 2;
 const O_NOCTTY = 0o400;
-const O_NONBLOCK = 0o4000;
 const MODE = 0o600;
 const TIOCGPTN = 0x80045430n;
 const TIOCSPTLCK = 0x40045431n;

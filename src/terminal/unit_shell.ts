@@ -4,14 +4,13 @@ import { type MainEnd, mainEndOf } from "../hosts/main_end.ts";
 import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
 import { execStart, LAUNCH, launchText, unitProperties } from "../hosts/unit_launch.ts";
 import { asAgent, type Launch } from "../privileges/launch.ts";
-import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
+import { cString, type Libc, O_CLOEXEC, O_NONBLOCK, openLibc } from "../system/libc.ts";
 import { openReadiness } from "../system/readiness.ts";
 import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
 import { PTY_MODES } from "./modes.ts";
 import { type Shell, shellCommand } from "./shell.ts";
 
 const [SIGHUP, SIGKILL] = [1, 9];
-const O_NONBLOCK = 0o4000;
 const MFD_CLOEXEC = 1;
 /** A pipe holds no more. */
 const MAX_WORDS = 65_536;

@@ -93,16 +93,22 @@ async function median(runs: number, work: () => Promise<void | (() => Promise<vo
 /** What bash takes to echo a key, on a terminal that is read in this process. */
 async function bareEcho(): Promise<number> {
   const folder = await Deno.makeTempDir();
-  let heard = (_: string) => {};
   const bash = spawn("/bin/bash", ["--norc"], { cwd: folder, env: { HOME: folder, PS1: "$ " } });
-  bash.onData((text: string) => heard(text));
-  const next = () => new Promise<string>((resolve) => heard = resolve);
+  let shown = "";
+  let arrived = () => {};
+  bash.onData((text: string) => {
+    shown += text;
+    arrived();
+  });
+  const until = async (isShown: () => boolean) => {
+    while (!isShown()) await new Promise<void>((resolve) => arrived = resolve);
+  };
   try {
-    for (let text = ""; !text.endsWith("$ ");) text += await next();
+    await until(() => shown.endsWith("$ "));
     return await median(KEYS, async () => {
-      const echo = next();
+      const before = shown.length;
       bash.write("x");
-      await echo;
+      await until(() => shown.length > before);
     });
   } finally {
     const ended = new Promise((resolve) => bash.onExit(resolve));

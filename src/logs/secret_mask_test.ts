@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LineDecoder } from "./log_entries.ts";
-import { Needle, Search } from "./secret_index.ts";
 import { SecretMask } from "./secret_mask.ts";
+import { Needle, Search } from "./text_search.ts";
 
 /** Masks a whole text, one character after the other. */
 function naive(text: string, secrets: string[]): string {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { Logger } from "../system/logger.ts";
-import { sweepJournal, TaskJournal, type TaskRecord } from "./journal.ts";
+import { TaskJournal, type TaskRecord } from "./journal.ts";
+import { sweepJournal } from "./journal_sweep.ts";
 
 function recordOf(id: string, more: Partial<TaskRecord> = {}): TaskRecord {
   const task = { id, type: "shell.exec", payload: { command: "true" } };

@@ -1,6 +1,7 @@
 import { childHost } from "../hosts/child_host.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import { asAgent } from "../privileges/launch.ts";
+import { CommandOutput, startLine } from "./command_output.ts";
 import type { TaskContext } from "./task_type.ts";
 
 /** What a running task may use, without a runner: programs are children, and nothing is logged. */
@@ -22,7 +23,9 @@ export function contextOf(own: Partial<TaskContext> = {}): TaskContext {
       return program;
     },
     keep: async (output) => {
-      for await (const _ of output);
+      const seen = new CommandOutput(startLine(context.taskId));
+      for await (const chunk of output) seen.see(chunk);
+      return seen;
     },
     onLines: () => Promise.resolve(),
     ...own,

@@ -4,6 +4,7 @@ import * as z from "@zod/zod";
 import { childHost } from "../hosts/child_host.ts";
 import { asAgent } from "../privileges/launch.ts";
 import { contextOf } from "./_test_task_context.ts";
+import { CommandOutput, startLine } from "./command_output.ts";
 import { shellExec } from "./shell_exec.ts";
 import { describeBadPayload, type TaskContext, type TaskOutcome } from "./task_type.ts";
 
@@ -15,11 +16,17 @@ async function run(
 ): Promise<TaskOutcome & Printed> {
   const printed: Printed = { stdout: "", stderr: "", system: "" };
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  const { taskId = "t-1" } = own;
+  const mark = startLine(taskId);
   const outcome = await shellExec.prepare(payload)(contextOf({
+    taskId,
     keep: async (output) => {
-      for await (const { stream, bytes } of output) {
-        printed[stream] += decoders[stream].decode(bytes, { stream: true });
+      const seen = new CommandOutput(mark);
+      for await (const chunk of output) {
+        seen.see(chunk);
+        printed[chunk.stream] += decoders[chunk.stream].decode(chunk.bytes, { stream: true });
       }
+      return seen;
     },
     onLines: (stream, lines) => {
       printed[stream] += lines;
@@ -27,7 +34,11 @@ async function run(
     },
     ...own,
   }));
-  return { ...outcome, ...printed };
+  // The log of a task leaves it out.
+  const [stdout, stderr] = [printed.stdout, printed.stderr].map((text) =>
+    text.replace(`${mark}\n`, "")
+  );
+  return { ...outcome, ...printed, stdout: stdout ?? "", stderr: stderr ?? "" };
 }
 
 Deno.test("a command runs in a login shell, with nothing to read and nobody to page for", async () => {
@@ -277,7 +288,7 @@ Deno.test("a command that is taken up and was seen to begin is looked at no more
   const looks: boolean[] = [];
   const outcomeOf = (hasBegun: boolean) =>
     shellExec.prepare({ command: "true" })(contextOf({
-      hasBegun: () => hasBegun,
+      keep: () => Promise.resolve({ hasBegun, stderr: "" }),
       takenUp: {
         group: { pid: 1, startTicks: "", bootId: "" },
         open: () => Promise.resolve(),

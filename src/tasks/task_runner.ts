@@ -14,10 +14,10 @@ import { bootTime, msSince } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
+import { CommandOutput, startLine } from "./command_output.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
 import type { StagedRecord, TaskJournal, TaskRecord } from "./journal.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
-import { startLine } from "./start_mark.ts";
 import { secretsOf } from "./task_secrets.ts";
 import {
   describeBadPayload,
@@ -456,7 +456,6 @@ export class TaskRunner {
       signal,
       begun: this.#begun.promise,
       mask: this.#mask,
-      hasBegun: () => log.hasHidden,
       endTimeLimit: () => this.#endLimit(),
       start: async (command): Promise<Program> => {
         const { isLook = false, isKept = false } = command;
@@ -480,9 +479,13 @@ export class TaskRunner {
         return program;
       },
       async keep(output) {
-        for await (const { stream, bytes, isKept } of output) {
-          if (!isKept) await log.append(stream, bytes);
+        const seen = new CommandOutput(startLine(taskId));
+        for await (const chunk of output) {
+          seen.see(chunk);
+          if (!chunk.isKept) await log.append(chunk.stream, chunk.bytes);
         }
+        // An earlier agent may have read how it began: then that is in the log.
+        return { hasBegun: seen.hasBegun || log.hasHidden, stderr: seen.stderr };
       },
       onLines: (stream, lines) => log.write(stream, lines),
     };

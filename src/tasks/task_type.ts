@@ -4,6 +4,7 @@ import { parseDuration } from "../config/mod.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { HostCommand, OutputChunk, Program } from "../hosts/host.ts";
+import type { CommandOutput } from "./command_output.ts";
 
 /** A program of a task. */
 export interface TaskCommand extends Omit<HostCommand, "taskId" | "store" | "description"> {
@@ -26,16 +27,14 @@ export interface TaskContext {
   begun: Promise<void>;
   /** The program that an earlier agent has started for this task, and that goes on. */
   takenUp?: Program;
-  /** Whether the log has the line with which the command says that it begins. */
-  hasBegun?: () => boolean;
   /** Ends the time limit: the work is done, and only its output is waited for. */
   endTimeLimit?: () => void;
   /** Masks the task's secrets; what a type reads of an output is to go through it. */
   mask: SecretMask;
   /** Starts a program of the task, once it is written down that it will run. */
   start: (command: TaskCommand) => Promise<Program>;
-  /** Puts what a program prints into the task's log, as it comes, until its end. */
-  keep: (output: AsyncIterable<OutputChunk>) => Promise<void>;
+  /** Puts what a program prints into the task's log, as it comes, until its end; what it tells of it. */
+  keep: (output: AsyncIterable<OutputChunk>) => Promise<Pick<CommandOutput, "hasBegun" | "stderr">>;
   /** Logs whole lines, each with its newline. */
   onLines: (stream: LogStream, lines: string) => Promise<void>;
 }

@@ -1,30 +1,26 @@
 import { LogStream } from "../control_plane/schemas.ts";
 import { punchHole } from "../system/libc.ts";
-import { openOwn, openOwnSync, readOwn } from "../system/own_file.ts";
+import { openOwn } from "../system/own_file.ts";
 import { writeAll } from "../system/atomic_file.ts";
 import {
   type ChunkRecord,
   type Cursor,
-  cursorText,
+  endsTooSoon,
+  freedTo,
   Gap,
   HEADER_BYTES,
+  IndexFile,
+  KEPT_BYTES,
   newCursor,
-  parseCursor,
-  parseRecord,
   RECORD_BYTES,
   recordOf,
-  recordText,
 } from "./spool_index.ts";
+import { findSpool, type LeftSpool } from "./spool_recovery.ts";
 
 /** How much may be lost to a power cut, in milliseconds of output. */
 const SYNC_EVERY_MS = 1_000;
-/** Of each file so much of the beginning stays, for the summary of the output; in bytes. */
-const KEPT_BYTES = 64 * 1024;
 /** On a file system that gives nothing back no more of a stream is written than this. */
 const MAX_GROWN_BYTES = 128 * 1024 * 1024;
-/** So many records are read at once. */
-const PAGE_RECORDS = 64;
-
 /** Bytes of a stream that came together, or a part of them. */
 export interface Chunk extends Disposable {
   /** Where they came from. */
@@ -51,9 +47,9 @@ export class SpoolDisk {
   readonly #stepBytes: number;
   readonly #onError: (error: unknown) => void;
   readonly #files = new Map<LogStream, Deno.FsFile>();
-  #index: Deno.FsFile | undefined;
+  readonly #index: IndexFile;
   /** What is open to be read alone: a disk that takes nothing any more, an earlier agent's files. */
-  readonly #readers = new Map<LogStream | "index", Deno.FsFile>();
+  readonly #readers = new Map<LogStream, Deno.FsFile>();
   /** Whether files may be there: a full disk takes files, and nothing of what is in them. */
   #isMade = false;
   #indexEnd = HEADER_BYTES;
@@ -61,7 +57,6 @@ export class SpoolDisk {
   /** The record that is read next, and how much of its bytes was read. */
   #next = HEADER_BYTES;
   #within = 0;
-  #page = { at: 0, text: "" };
   /** What an earlier agent has given back, see {@linkcode freedTo}. */
   #freed: Partial<Record<LogStream, number>> = {};
   #syncedAtMs = performance.now();
@@ -77,6 +72,7 @@ export class SpoolDisk {
   /** What is given back or given up comes in steps of so many bytes; `onError` hears of a disk that refuses. */
   constructor(prefix: string, stepBytes: number, onError: (error: unknown) => void) {
     this.#prefix = prefix;
+    this.#index = new IndexFile(`${prefix}.index`);
     this.#stepBytes = stepBytes;
     this.#onError = onError;
   }
@@ -106,54 +102,21 @@ export class SpoolDisk {
    * Bytes that are in no index are the newest ones. `onDamaged` hears of an index that cannot be read.
    */
   async recover(onDamaged: (path: string) => Promise<void>): Promise<Cursor> {
-    const path = this.#path("index");
-    const sizes = { stdout: 0, stderr: 0, system: 0 };
-    for (const stream of LogStream.options) {
-      const found = await Deno.lstat(this.#path(stream)).catch(() => undefined);
-      if (found?.isFile) {
-        sizes[stream] = found.size;
-        this.#isMade = true;
-      }
-    }
-    const text = await readOwn(path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) this.#onError(error);
-      return "";
-    });
-    const cursor = text === "" ? newCursor() : parseCursor(text.slice(0, HEADER_BYTES));
-    const cut = new Map<number, ChunkRecord>();
-    this.#isMade ||= text !== "";
-    let isDamaged = cursor === undefined;
-    const freed = freedTo(cursor?.record ?? 0, this.#stepBytes);
-    for (let at = HEADER_BYTES; at + RECORD_BYTES <= text.length;) {
-      const record = parseRecord(text.slice(at, at + RECORD_BYTES), at);
-      if (record instanceof Gap) {
-        at = record.place?.to ?? at + RECORD_BYTES;
-      } else if (record) {
-        const { stream, start } = record;
-        const length = Math.max(0, Math.min(record.length, sizes[stream] - start));
-        // What has not come to the disk is missing at the end, where a crash cut it short.
-        if (length < record.length) cut.set(at, { ...record, length });
-        this.#ends[stream] = Math.max(this.#ends[stream], start + length);
-        this.#wait({ ...record, length }, 1);
-        at += RECORD_BYTES;
-      } else if (at >= KEPT_BYTES && at < freed) {
-        // A gap may have begun before that: it is gone, and what it left out are zeros as well.
-        at = freed;
-        while (at < text.length && text[at] === "\0") at += RECORD_BYTES;
-      } else {
-        isDamaged = true;
-        break;
-      }
-      this.#indexEnd = at;
+    const left = await findSpool(this.#prefix, this.#stepBytes, this.#onError);
+    const cursor = left.cursor ?? newCursor();
+    this.#isMade = left.isMade;
+    this.#indexEnd = left.indexEnd;
+    for (const record of left.records.values()) {
+      const { stream, start, length } = record;
+      this.#ends[stream] = Math.max(this.#ends[stream], start + length);
+      this.#wait(record, 1);
     }
     for (const stream of LogStream.options) {
-      this.#freed[stream] = freedTo(cursor?.streams[stream].byte ?? 0, this.#stepBytes);
+      this.#freed[stream] = freedTo(cursor.streams[stream].byte, this.#stepBytes);
     }
-    if (isDamaged) await onDamaged(path);
-    if (text !== "" || Object.values(sizes).some((size) => size > 0)) {
-      await this.#mendIndex(cut, sizes).catch(this.#onError);
-    }
-    return cursor ?? newCursor();
+    if (left.isDamaged) await onDamaged(this.#path("index"));
+    if (left.isUsed) await this.#repairIndex(left).catch(this.#onError);
+    return cursor;
   }
 
   /** Where others may put the next bytes of a stream by themselves; undefined where none may grow. */
@@ -177,17 +140,17 @@ export class SpoolDisk {
         seek(file, start);
         await writeAll(file, bytes);
       }
-      this.#writeIndex(recordText(record), this.#indexEnd);
+      this.#index.writeRecord(record, this.#indexEnd);
       const now = performance.now();
       if (now - this.#syncedAtMs >= SYNC_EVERY_MS) {
         this.#syncedAtMs = now;
         await file.syncData();
-        await this.#index?.syncData();
+        await this.#index.sync();
       }
     } catch (error) {
       // What a full disk took in part is taken back.
       await this.#files.get(stream)?.truncate(start).catch(() => {});
-      await this.#index?.truncate(this.#indexEnd).catch(() => {});
+      await this.#index.truncate(this.#indexEnd).catch(() => {});
       this.#onError(error);
       return false;
     }
@@ -202,7 +165,7 @@ export class SpoolDisk {
     const lost = new Gap();
     while (this.#next < this.#indexEnd) {
       try {
-        const record = await this.#record(this.#next);
+        const record = await this.#recordAt(this.#next);
         if (record instanceof Gap) {
           if (lost.streams.size > 0) return lost;
           this.#next = record.place?.to ?? this.#indexEnd;
@@ -220,7 +183,7 @@ export class SpoolDisk {
         if (chunk) return chunk;
       } catch (error) {
         this.#onError(error);
-        const record = await this.#record(this.#next).catch(() => undefined);
+        const record = await this.#recordAt(this.#next).catch(() => undefined);
         if (record && !(record instanceof Gap)) {
           lost.add(record);
           this.#pass(record);
@@ -253,7 +216,7 @@ export class SpoolDisk {
     let given = 0;
     let to = at;
     while (given < this.#stepBytes && to + RECORD_BYTES < this.#indexEnd) {
-      const record = await this.#record(to);
+      const record = await this.#recordAt(to);
       if (record instanceof Gap) {
         gap.lines += record.lines;
         gap.bytes += record.bytes;
@@ -281,9 +244,8 @@ export class SpoolDisk {
   /** Writes a gap down as it is now: how much is missing, or that this was told; false if it cannot. */
   writeGap(gap: Gap): boolean {
     if (!gap.place) return true;
-    this.#page = { at: 0, text: "" };
     try {
-      this.#writeIndex(recordText(gap), gap.place.at);
+      this.#index.writeRecord(gap, gap.place.at);
       return true;
     } catch (error) {
       this.#onError(error);
@@ -295,7 +257,7 @@ export class SpoolDisk {
   delivered(before: Cursor, cursor: Cursor): void {
     if (!this.used) return;
     try {
-      this.#writeIndex(cursorText(cursor), 0);
+      this.#index.writeCursor(cursor);
     } catch {
       // A full disk: after a crash some lines may come twice, which beats losing them.
       return;
@@ -314,8 +276,7 @@ export class SpoolDisk {
 
   /** Closes what is open; the files stay. */
   close(): void {
-    this.#index?.close();
-    this.#index = undefined;
+    this.#index.close();
     for (const files of [this.#files, this.#readers]) {
       for (const file of files.values()) file.close();
       files.clear();
@@ -335,27 +296,16 @@ export class SpoolDisk {
   }
 
   /** What is open to be written serves as well. */
-  async #openToRead(name: LogStream | "index"): Promise<Deno.FsFile> {
-    const open = (name === "index" ? this.#index : this.#files.get(name)) ??
-      this.#readers.get(name);
+  async #openToRead(stream: LogStream): Promise<Deno.FsFile> {
+    const open = this.#files.get(stream) ?? this.#readers.get(stream);
     if (open) return open;
-    const file = await openOwn(this.#path(name), { read: true });
-    this.#readers.set(name, file);
+    const file = await openOwn(this.#path(stream), { read: true });
+    this.#readers.set(stream, file);
     return file;
   }
 
-  /** One small write at a fixed place, which a kill cannot tear. */
-  #writeIndex(text: string, at: number): void {
-    const isNew = this.#index === undefined;
-    this.#isMade = true;
-    this.#index ??= openOwnSync(this.#path("index"), { read: true, write: true, create: true });
-    if (isNew && this.#index.statSync().size === 0) this.#writeIndexAt(cursorText(newCursor()), 0);
-    this.#writeIndexAt(text, at);
-  }
-
-  #writeIndexAt(text: string, at: number): void {
-    this.#index?.seekSync(at, Deno.SeekMode.Start);
-    this.#index?.writeSync(new TextEncoder().encode(text));
+  #recordAt(at: number): Promise<ChunkRecord | Gap | undefined> {
+    return this.#index.recordAt(at, this.#indexEnd);
   }
 
   #wait({ length, lines }: ChunkRecord, sign: 1 | -1): void {
@@ -368,23 +318,6 @@ export class SpoolDisk {
     this.#next += RECORD_BYTES;
     this.#within = 0;
     if (record) this.#wait(record, -1);
-  }
-
-  /** What the index says at a place; `undefined` where that was given back. */
-  async #record(at: number): Promise<ChunkRecord | Gap | undefined> {
-    const { at: from, text } = this.#page;
-    if (at < from || at + RECORD_BYTES > from + text.length) {
-      const index = await this.#openToRead("index");
-      const bytes = new Uint8Array(Math.min(PAGE_RECORDS * RECORD_BYTES, this.#indexEnd - at));
-      // At once: delivery writes its cursor whenever it is, and would move the place.
-      seek(index, at);
-      for (let read = 0; read < bytes.length;) {
-        read += index.readSync(bytes.subarray(read)) ?? endsTooSoon();
-      }
-      this.#page = { at, text: new TextDecoder().decode(bytes) };
-    }
-    const start = at - this.#page.at;
-    return parseRecord(this.#page.text.slice(start, start + RECORD_BYTES), at);
   }
 
   /** Some of the bytes of a record, behind those that were read; `undefined` if none are left. */
@@ -427,20 +360,17 @@ export class SpoolDisk {
   }
 
   /** Makes the index true: bytes that an agent wrote, and died before it noted them, are noted. */
-  async #mendIndex(cut: Map<number, ChunkRecord>, sizes: Record<LogStream, number>): Promise<void> {
-    cut.forEach((record, at) => this.#writeIndex(recordText(record), at));
-    this.#writeIndex("", 0);
-    await this.#index?.truncate(this.#indexEnd);
+  async #repairIndex({ cut, sizes }: LeftSpool): Promise<void> {
+    this.#index.open();
+    cut.forEach((record, at) => this.#index.writeRecord(record, at));
+    await this.#index.truncate(this.#indexEnd);
     for (const stream of LogStream.options) {
       for (let start = this.#ends[stream]; start < sizes[stream]; start = this.#ends[stream]) {
         using buffer = new ByteBuffer();
-        const bytes = buffer.bytes.subarray(
-          0,
-          Math.min(buffer.bytes.length, sizes[stream] - start),
-        );
+        const bytes = buffer.bytes.subarray(0, sizes[stream] - start);
         await readAt(await this.#open(stream), start, bytes);
         const record = recordOf(stream, Date.now(), start, bytes);
-        this.#writeIndex(recordText(record), this.#indexEnd);
+        this.#index.writeRecord(record, this.#indexEnd);
         this.#indexEnd += RECORD_BYTES;
         this.#ends[stream] += bytes.length;
         this.#wait(record, 1);
@@ -456,15 +386,6 @@ export async function removeSpool(prefix: string): Promise<void> {
   await Promise.all(names.map((name) => Deno.remove(`${prefix}.${name}`).catch(() => {})));
 }
 
-/**
- * Up to where a file is given back, behind what is kept of its beginning, when so much of it is
- * delivered: 0 for not at all. It depends on nothing else, so that the next agent knows it as well.
- */
-function freedTo(delivered: number, stepBytes: number): number {
-  const end = Math.floor((delivered - KEPT_BYTES) / stepBytes) * stepBytes;
-  return end > KEPT_BYTES ? end : 0;
-}
-
 function seek(file: Deno.FsFile, at: number): void {
   file.seekSync(at, Deno.SeekMode.Start);
 }
@@ -474,10 +395,6 @@ async function readAt(file: Deno.FsFile, at: number, bytes: Uint8Array): Promise
   for (let read = 0; read < bytes.length;) {
     read += await file.read(bytes.subarray(read)) ?? endsTooSoon();
   }
-}
-
-function endsTooSoon(): never {
-  throw new Error("a file of the spool is shorter than its index says");
 }
 
 const free: Uint8Array<ArrayBuffer>[] = [];

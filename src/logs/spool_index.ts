@@ -1,4 +1,5 @@
 import { LogStream } from "../control_plane/schemas.ts";
+import { openOwn, openOwnSync } from "../system/own_file.ts";
 
 /** Of the index: the cursor, and behind it records of one size; in bytes. */
 export const HEADER_BYTES = 128;
@@ -6,6 +7,10 @@ export const HEADER_BYTES = 128;
 export const NEWLINE = 10;
 /** The size of a record. */
 export const RECORD_BYTES = 64;
+/** So many records are read at once. */
+const PAGE_RECORDS = 64;
+/** Of each file so much of the beginning stays, for the summary of the output; in bytes. */
+export const KEPT_BYTES: number = 64 * 1024;
 
 /** What the index says of bytes that came together. */
 export interface ChunkRecord {
@@ -87,7 +92,7 @@ const CHUNK = /^(stdout|stderr|system) (\d+) (\d+) (\d+) (\d+) ([01]) *\n$/;
 const GAP = /^gap (\d+) (\d+) (\d+) ([-co]{3}) *\n$/;
 
 /** A cursor as the index has it at its beginning. */
-export function cursorText({ streams, entries, record }: Cursor): string {
+function cursorText({ streams, entries, record }: Cursor): string {
   const places = LogStream.options.map((each) => `${streams[each].byte} ${streams[each].units}`);
   return `spool 1 ${entries} ${record} ${places.join(" ")}`.padEnd(HEADER_BYTES - 1) + "\n";
 }
@@ -106,7 +111,7 @@ export function parseCursor(text: string): Cursor | undefined {
 }
 
 /** A record of bytes, or of a gap after which the index goes on at `to`. */
-export function recordText(record: ChunkRecord | Gap): string {
+function recordText(record: ChunkRecord | Gap): string {
   const fields = record instanceof Gap
     ? ["gap", record.lines, record.place?.to ?? 0, record.bytes, flagsOf(record)]
     : [
@@ -142,4 +147,93 @@ export function parseRecord(text: string, at: number): ChunkRecord | Gap | undef
 function flagsOf({ streams }: Gap): string {
   return LogStream.options.map((each) => !streams.has(each) ? "-" : streams.get(each) ? "o" : "c")
     .join("");
+}
+
+/**
+ * Up to where a file is given back, behind what is kept of its beginning, when so much of it is
+ * delivered: 0 for not at all. It depends on nothing else, so that the next agent knows it as well.
+ */
+export function freedTo(delivered: number, stepBytes: number): number {
+  const end = Math.floor((delivered - KEPT_BYTES) / stepBytes) * stepBytes;
+  return end > KEPT_BYTES ? end : 0;
+}
+
+/** In the place of bytes that are not there. */
+export function endsTooSoon(): never {
+  throw new Error("a file of the spool is shorter than its index says");
+}
+
+/** The index as a file: it is opened when it is needed, and made with the first record. */
+export class IndexFile {
+  readonly #path: string;
+  #file: Deno.FsFile | undefined;
+  /** Where it is not written: a disk that takes nothing any more, an earlier agent's file. */
+  #reader: Deno.FsFile | undefined;
+  /** The records that were read last. */
+  #page = { at: 0, text: "" };
+
+  /** Nothing is opened before it is needed. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Opens it to be written; a new one has a cursor at the beginning. */
+  open(): Deno.FsFile {
+    if (this.#file) return this.#file;
+    this.#file = openOwnSync(this.#path, { read: true, write: true, create: true });
+    if (this.#file.statSync().size === 0) this.writeCursor(newCursor());
+    return this.#file;
+  }
+
+  /** Writes how far delivery has come. */
+  writeCursor(cursor: Cursor): void {
+    this.#write(cursorText(cursor), 0);
+  }
+
+  /** Writes what the place `at` is to say. */
+  writeRecord(record: ChunkRecord | Gap, at: number): void {
+    if (record instanceof Gap) this.#page = { at: 0, text: "" };
+    this.#write(recordText(record), at);
+  }
+
+  /** What it says at a place of those up to `end`; `undefined` where that was given back. */
+  async recordAt(at: number, end: number): Promise<ChunkRecord | Gap | undefined> {
+    const { at: from, text } = this.#page;
+    if (at < from || at + RECORD_BYTES > from + text.length) {
+      const file = this.#file ?? (this.#reader ??= await openOwn(this.#path, { read: true }));
+      const bytes = new Uint8Array(Math.min(PAGE_RECORDS * RECORD_BYTES, end - at));
+      // At once: delivery writes its cursor whenever it is, and would move the place.
+      file.seekSync(at, Deno.SeekMode.Start);
+      for (let read = 0; read < bytes.length;) {
+        read += file.readSync(bytes.subarray(read)) ?? endsTooSoon();
+      }
+      this.#page = { at, text: new TextDecoder().decode(bytes) };
+    }
+    const start = at - this.#page.at;
+    return parseRecord(this.#page.text.slice(start, start + RECORD_BYTES), at);
+  }
+
+  /** Resolves when a loss of power does not undo it any more. */
+  async sync(): Promise<void> {
+    await this.#file?.syncData();
+  }
+
+  /** Takes back what was written behind a place. */
+  async truncate(end: number): Promise<void> {
+    await this.#file?.truncate(end);
+  }
+
+  /** Closes it; the file stays. */
+  close(): void {
+    this.#file?.close();
+    this.#reader?.close();
+    this.#file = this.#reader = undefined;
+  }
+
+  /** One small write at a fixed place, which a kill cannot tear. */
+  #write(text: string, at: number): void {
+    const file = this.open();
+    file.seekSync(at, Deno.SeekMode.Start);
+    file.writeSync(new TextEncoder().encode(text));
+  }
 }

@@ -309,6 +309,7 @@ class Agent implements SignalHandlers {
     await trial;
     if (!this.#config.realtimeEnabled) {
       logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
+      (await this.#lastingTerminals({ hasSessions: false }))?.[Symbol.dispose]();
     } else if (!signal.aborted) this.#realtimeServices = await this.#startRealtimeServices();
     // Heartbeats end before claims only by an error: the agent is not to go on without them.
     await Promise.race([claims, heartbeats]);
@@ -346,7 +347,7 @@ class Agent implements SignalHandlers {
       privileges,
       rootAccess,
       logger,
-      unitTerminals: await this.#lastingTerminals(),
+      unitTerminals: await this.#lastingTerminals({ hasSessions: true }),
       unitTerminalsOnly: this.#parts.isolation.outlivesAgent && isLockedDown(),
       openTerminals: await OpenSessions.open(join(folder, "open_terminals.json")),
       location: await LocationReport.open({
@@ -363,11 +364,14 @@ class Agent implements SignalHandlers {
     return new RealtimeServices(options);
   }
 
-  async #lastingTerminals(): Promise<UnitTerminals | undefined> {
-    const { isolation: { manager, outlivesAgent }, env, logger } = this.#parts;
-    if (!manager || !outlivesAgent) return undefined;
+  /** Terminals that were left by an earlier agent may be there however this one works. */
+  async #lastingTerminals(
+    { hasSessions }: { hasSessions: boolean },
+  ): Promise<UnitTerminals | undefined> {
+    const { isolation, env, logger } = this.#parts;
+    if (!isolation.manager && !env("LISTEN_FDS")) return undefined;
     const { lastingTerminals } = await import("./lasting_terminals.ts");
-    return await lastingTerminals(manager, env, logger);
+    return await lastingTerminals({ isolation, env, hasSessions, logger });
   }
 
   /** Ends all terminals, but for those that the agent to come takes up. */

@@ -113,7 +113,7 @@ export class RealtimeServices implements AsyncDisposable {
     this.#terminals.killAllNow();
   }
 
-  /** Lets go of the terminals that outlive the agent, which is about to be started anew. */
+  /** Leaves the terminals that outlive the agent, which is about to be started anew, to the next one. */
   leaveTerminals(): void {
     this.#terminals.leaveAll();
   }
@@ -129,6 +129,8 @@ export class RealtimeServices implements AsyncDisposable {
     await this.#openTerminals.kept();
     this.#stopSampling.abort();
     await this.#sampling;
+    this.#terminals.haltLeft();
     await this.#session[Symbol.asyncDispose]();
+    this.#terminals.letGo();
   }
 }

@@ -3,7 +3,7 @@ import { isTimeout, within } from "../system/deadline.ts";
 import { folderProblem, lookAt, problemOf } from "../system/trust.ts";
 import type { Page } from "./http_listener.ts";
 import type { ReadEnv } from "../config/mod.ts";
-import { INSTALLED } from "../system/paths.ts";
+import { INSTALLED, runtimeFolderOf } from "../system/paths.ts";
 
 /** What came of asking the agent: its answer, or why there is none. */
 export type Asked =
@@ -86,8 +86,7 @@ const MAX_BYTES = 107;
 
 /** Where the running agent serves: in the folder that systemd made for it, else with its state. */
 export function ownSocketPath(env: ReadEnv, stateFile: string): string {
-  const [folder] = (env("RUNTIME_DIRECTORY") ?? "").split(":");
-  const runtime = join(folder || dirname(stateFile), NAME);
+  const runtime = join(runtimeFolderOf(env) ?? dirname(stateFile), NAME);
   return fits(runtime) ? runtime : besideState(stateFile);
 }
 

@@ -1,4 +1,4 @@
-import type { UnitProperty } from "../system/service_manager.ts";
+import type { UnitProperty, UnitState } from "../system/service_manager.ts";
 import { BusClosedError } from "../system/sd_bus.ts";
 
 /** systemd with one unit of one process, as far as a host asks it. */
@@ -9,6 +9,8 @@ export class FakeSystemd {
   readonly stopped: string[] = [];
   /** What the unit was started with. */
   properties: readonly UnitProperty[] = [];
+  /** The units that it lists. */
+  listed: string[] = [];
   /** The job of the service. */
   job: string | undefined;
   /** Whether the unit has a process. */
@@ -40,6 +42,10 @@ export class FakeSystemd {
     return Promise.resolve("done");
   }
 
+  stop(unit: string): Promise<string> {
+    return this.queueStop(unit).then(() => "done");
+  }
+
   queueStop(unit: string): Promise<void> {
     this.stopped.push(unit);
     this.onStop();
@@ -56,8 +62,9 @@ export class FakeSystemd {
     return Promise.resolve(this.job);
   }
 
-  units(): Promise<never[]> {
-    return Promise.resolve([]);
+  units(): Promise<UnitState[]> {
+    const state = { load: "loaded", active: this.#state, sub: "" };
+    return Promise.resolve(this.listed.map((name) => ({ name, ...state })));
   }
 
   processes(): Promise<number[]> {

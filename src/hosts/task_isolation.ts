@@ -3,15 +3,13 @@ import { bytesOfBound } from "../config/mod.ts";
 import type { Logger } from "../system/logger.ts";
 import { isLockedDown } from "../system/sandbox.ts";
 import { enforcesSelinux } from "../system/selinux.ts";
+import { runtimeFolderOf } from "../system/paths.ts";
 import { ServiceManager } from "../system/service_manager.ts";
 import { UserError } from "../system/user_error.ts";
+import { passedOn } from "./agent_environment.ts";
 import { childHost } from "./child_host.ts";
 import type { Host } from "./host.ts";
 import { UnitHost } from "./unit_host.ts";
-
-/** What root's tasks get of the agent's own environment: how the world is reached. */
-const PASSED_ON = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY"]
-  .flatMap((name) => [name, name.toLowerCase()]);
 
 /** Where tasks run, as it was found out at the start. */
 export interface TaskIsolation extends Disposable {
@@ -69,16 +67,12 @@ async function unitHost({ wanted, env, limits }: IsolationOptions) {
   const none = (problem: string, mayPass = false) => {
     return { host: childHost, manager: undefined, problem, mayPass };
   };
-  const runtimeFolder = env("RUNTIME_DIRECTORY")?.split(":")[0];
+  const runtimeFolder = runtimeFolderOf(env);
   if (!runtimeFolder || !env("INVOCATION_ID")) return none("systemd has not started the agent");
   const manager = ServiceManager.open();
   if (typeof manager === "string") return none(manager, true);
-  const environment = Object.fromEntries(PASSED_ON.flatMap((name) => {
-    const value = env(name);
-    return value ? [[name, value]] : [];
-  }));
   const unitOptions = {
-    ...{ manager, children: childHost, environment },
+    ...{ manager, children: childHost, environment: passedOn(env) },
     folder: join(runtimeFolder, "tasks"),
     limits: () => {
       const { taskPidsMax: pids, taskMemoryMax, taskCpuWeight: cpuWeight } = limits();

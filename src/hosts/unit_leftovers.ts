@@ -8,8 +8,8 @@ const LOOK_EVERY_MS = 10_000;
 export interface UnitLeftoversOptions {
   /** The service manager. */
   manager: Pick<ServiceManager, "processes" | "queueStop">;
-  /** The folder of a unit's FIFOs. */
-  folderOf: (unit: string) => string;
+  /** The folder of a unit's FIFOs; without it they have none. */
+  folderOf?: (unit: string) => string;
   /** How often it is looked whether those who live on have gone, in milliseconds. */
   lookEveryMs?: number | undefined;
 }
@@ -39,7 +39,7 @@ export class UnitLeftovers {
     }
     this.#drained.get(unit)?.leave();
     this.#drained.delete(unit);
-    await Deno.remove(folderOf(unit), { recursive: true }).catch(() => {});
+    if (folderOf) await Deno.remove(folderOf(unit), { recursive: true }).catch(() => {});
     await manager.queueStop(unit);
   }
 
@@ -50,9 +50,10 @@ export class UnitLeftovers {
 
   /** Reads what is printed in a unit: else who prints would wait for ever once its pipe is full. */
   drain(unit: string): void {
-    if (this.#drained.has(unit)) return;
+    const { folderOf } = this.#options;
+    if (!folderOf || this.#drained.has(unit)) return;
     try {
-      const output = new UnitOutput(this.#options.folderOf(unit), undefined);
+      const output = new UnitOutput(folderOf(unit), undefined);
       this.#drained.set(unit, output);
       const read = async () => {
         for await (const _ of output);

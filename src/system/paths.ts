@@ -7,6 +7,12 @@ export const SERVICE = `${NAME}.service`;
 /** The user that the installer makes and has tasks run as. */
 export const SERVICE_USER = "noderax";
 
+/** The folder that systemd has made for this start of the service, if it has started the agent. */
+export function runtimeFolderOf(env: (name: string) => string | undefined): string | undefined {
+  // A drop-in may name more of them.
+  return env("RUNTIME_DIRECTORY")?.split(":")[0] || undefined;
+}
+
 /** Where an installed agent has its parts; the same places as the 1.x agent. */
 export const INSTALLED = {
   /** All of the program; root's. */

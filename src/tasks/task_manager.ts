@@ -3,7 +3,7 @@ import type { Completion, Task } from "../control_plane/schemas.ts";
 import { bootTime, msSince } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { messageOf } from "../system/user_error.ts";
-import type { EndCause } from "./task_end.ts";
+import type { EndCause } from "./end_cause.ts";
 import type { TaskRecord, Unfinished } from "./journal.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";

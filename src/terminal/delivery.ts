@@ -155,11 +155,15 @@ export class Delivery {
 
   /** An empty frame is numbered like any other: its number tells whether the last one was stored. */
   async #wasStored(): Promise<boolean> {
-    const { inputs, logger, onSend } = this.#options;
+    const { inputs, logger, onSend, signal } = this.#options;
     for (let lostProbes = this.#probes, refusals = 0;;) {
-      this.#probes = lostProbes + 1;
-      onSend?.();
-      const ack = await this.#request("terminal.output", outputFields(new Uint8Array()));
+      // One that was noted, but not sent, would be missed in the numbers.
+      const noteSent = () => {
+        this.#probes = lostProbes + 1;
+        onSend?.();
+      };
+      const empty = outputFields(new Uint8Array());
+      const ack = await this.#request("terminal.output", empty, signal, noteSent);
       if (ack === "lost") {
         lostProbes++;
         continue;
@@ -198,6 +202,7 @@ export class Delivery {
     event: string,
     fields: Record<string, unknown>,
     signal = this.#options.signal,
+    beforeSend = () => {},
   ): Promise<Ack | undefined | "lost"> {
     const { link, acks, sessionId } = this.#options;
     signal.throwIfAborted();
@@ -206,6 +211,7 @@ export class Delivery {
       await link.whenReady(signal);
     }
     const payload = { type: event, sessionId, ...fields };
+    beforeSend();
     if (link.acknowledges) acks.come = true;
     if (acks.come === false) return await this.#emit(event, payload, signal);
     const answer = link.request(event, payload, acks.laterMs);

@@ -5,7 +5,7 @@ import { OutputSpool } from "./output_spool.ts";
 import { TerminalStart } from "./payloads.ts";
 import type { Size } from "./pty.ts";
 
-/** One block: it is written whole or not at all. */
+/** One block: it is written whole or not at all. It is in memory, as the runtime folder is. */
 const RECORD_BYTES = 4096;
 
 const Kept = z.object({
@@ -65,7 +65,12 @@ export class KeptSession implements Disposable {
     Deno.mkdirSync(own, { mode: 0o700 });
     const { cols, rows } = request;
     const start = { shell: "", isOpened: false, inputs: 0, delivered: 0, onWayBytes: 0 };
-    const kept = new KeptSession(own, { request, cols, rows, ...start });
+    const kept = new KeptSession(own, {
+      request: TerminalStart.parse(request),
+      cols,
+      rows,
+      ...start,
+    });
     kept.note({});
     return kept;
   }
@@ -86,11 +91,20 @@ export class KeptSession implements Disposable {
     return { cols: this.#progress.cols, rows: this.#progress.rows };
   }
 
-  /** Notes what has changed. A disk that refuses costs the next agent that step. */
+  /**
+   * Notes what has changed. A disk that refuses costs the next agent that step.
+   *
+   * @throws {RangeError} when there is more than can be kept; nothing has changed then.
+   */
   note(changes: Partial<Progress>): void {
-    Object.assign(this.#progress, changes);
+    const progress = { ...this.#progress, ...changes };
+    const bytes = new TextEncoder().encode(JSON.stringify(progress));
+    if (bytes.length > RECORD_BYTES) {
+      throw new RangeError(`${bytes.length} bytes about a terminal are too many to be kept`);
+    }
+    this.#progress = progress;
     const block = new Uint8Array(RECORD_BYTES).fill(" ".charCodeAt(0));
-    new TextEncoder().encodeInto(JSON.stringify(this.#progress), block);
+    block.set(bytes);
     try {
       this.#file.seekSync(0, Deno.SeekMode.Start);
       writeAllNow(this.#file, block);

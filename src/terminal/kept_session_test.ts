@@ -13,6 +13,7 @@ const request = {
   runAsRoot: true,
 };
 const F_DUPFD_CLOEXEC = 1030;
+const F_GETFD = 1;
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -49,6 +50,35 @@ Deno.test("a session is taken up where it was left: what is on its way first, th
     assert.equal(text(kept.spool.take(kept.spool.bytes)), "three");
     kept.remove();
     assert.deepEqual(keptFolders(folder), []);
+  }));
+
+Deno.test("what is too long to be kept is an error, and what was kept before stays", () =>
+  inFolder((folder) => {
+    const more = { ...request, note: "x".repeat(5000) };
+    const kept = KeptSession.create(folder, more);
+    kept.note({ inputs: 3, shell: "/bin/sh" });
+    assert.throws(() => kept.note({ shell: `/${"x".repeat(5000)}` }), RangeError);
+    assert.equal(kept.progress.shell, "/bin/sh");
+    kept.note({ inputs: 4 });
+    kept[Symbol.dispose]();
+    const again = KeptSession.open(kept.folder);
+    assert.deepEqual([again.progress.inputs, again.progress.shell], [4, "/bin/sh"]);
+    assert.deepEqual(again.progress.request, request);
+    again.remove();
+  }));
+
+Deno.test("what is no pseudo terminal is closed, and nothing of it stays open", () =>
+  inFolder(async (folder) => {
+    using libc = openLibc();
+    using spool = new OutputSpool(join(folder, "output"));
+    const fds = openUnitPty(join(folder, "pipe"));
+    const wrong = { master: fds.pipe, pipe: libc.symbols.fcntl(fds.pipe, F_DUPFD_CLOEXEC, 0) };
+    libc.symbols.close(fds.master);
+    assert.throws(() => new UnitPty(wrong, spool, () => {}), /TIOCGPTN/);
+    await readinessClosed();
+    for (const fd of [wrong.master, wrong.pipe]) {
+      assert.equal(libc.symbols.fcntl(fd, F_GETFD, 0), -1);
+    }
   }));
 
 Deno.test("what has been delivered takes no room", () =>

@@ -52,7 +52,7 @@ export interface TerminalManagerOptions {
   /** The ways to open a terminal, in order. */
   modes?: readonly PtyMode[];
   /** Where terminals outlive the agent; without, they end with it. */
-  place?: UnitTerminals | undefined;
+  place?: Pick<UnitTerminals, "left" | "create" | "open" | "close"> | undefined;
   /** Whether a terminal without a unit is refused: the sandbox of the service would bind it. */
   unitsOnly?: boolean;
 }
@@ -135,25 +135,39 @@ export class TerminalManager implements AsyncDisposable {
   /** Ends all sessions and takes no more; resolves when they are gone, at the latest after 8 s. */
   async stopAll(reason: string): Promise<void> {
     this.#stopping = true;
-    const running = [...this.#sessions.values()];
+    const running = [...this.#sessions.values()].filter(({ session }) => !session.isLeft);
     for (const { session } of running) session.stop(reason);
     if (await settlesWithin(Promise.all(running.map(({ done }) => done)), STOP_ALL_MS)) return;
     for (const { session } of running) session.abandon(reason);
   }
 
-  /** Lets go of the terminals that outlive the agent, which ends now: the next one takes them up. */
+  /**
+   * Leaves the terminals that outlive the agent, which is about to end, to the next one: nothing here
+   * ends them any more. They are served until {@linkcode TerminalManager.letGo}.
+   */
   leaveAll(): void {
     this.#stopping = true;
+    for (const { session } of this.#sessions.values()) session.leave();
+  }
+
+  /** Sends no more output of the terminals that were left: the connection is about to be closed. */
+  haltLeft(): void {
+    for (const { session } of this.#sessions.values()) session.halt();
+  }
+
+  /** Lets go of the terminals that were left, once nobody can reach them here. */
+  letGo(): void {
     for (const [sessionId, { session }] of this.#sessions) {
-      if (!session.outlives) continue;
-      session.leave();
+      if (!session.isLeft) continue;
+      session.letGo();
       this.#sessions.delete(sessionId);
     }
+    if (this.#sessions.size === 0) clearInterval(this.#watch);
   }
 
   /** Kills everything in all terminals without a word: the agent must leave at once. */
   killAllNow(): void {
-    for (const { session } of this.#sessions.values()) session.killNow();
+    for (const { session } of this.#sessions.values()) if (!session.isLeft) session.killNow();
   }
 
   /** Ends all sessions. */

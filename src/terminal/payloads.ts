@@ -14,8 +14,8 @@ const sessionId = z.guid("sessionId must be a UUID");
 const cols = side("cols", 20, 400, DEFAULT_SIZE.cols);
 const rows = side("rows", 10, 200, DEFAULT_SIZE.rows);
 
-/** `terminal.start` (contract: Realtime). */
-export const TerminalStart = z.looseObject({
+/** `terminal.start` (contract: Realtime); what else it may bring is left out, for it is kept. */
+export const TerminalStart = z.object({
   sessionId,
   cols,
   rows,

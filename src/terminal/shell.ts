@@ -29,7 +29,7 @@ const TERMINAL_ENV = { TERM: "xterm-256color", PAGER: "cat" };
 const ENVIRONMENT = `
 unset COLUMNS LINES TMUX TMUX_PANE STY WINDOW
 unset NOTIFY_SOCKET LISTEN_FDS LISTEN_FDNAMES LISTEN_PID WATCHDOG_PID WATCHDOG_USEC
-unset INVOCATION_ID JOURNAL_STREAM AGENT_TOKEN ENROLLMENT_TOKEN NODE_ID
+unset INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID AGENT_TOKEN ENROLLMENT_TOKEN NODE_ID
 unset $(env | sed -n 's/^\\(NODERAX_[A-Za-z0-9_]*\\)=.*/\\1/p')
 : "\${USER:=$(id -un)}" "\${LOGNAME:=$USER}"
 : "\${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
@@ -83,15 +83,7 @@ export async function startShell(
 ): Promise<Shell> {
   const { path, sessionId, mode, launch = asAgent, signal } = options;
   signal.throwIfAborted();
-  const script = ["pty=$1; shift", ENVIRONMENT, CHOICE, mode.script].join("\n");
-  const child = spawnGated({
-    taskId: sessionId,
-    ...launch({
-      argv: ["/bin/sh", "-c", script, "sh", path],
-      env: TERMINAL_ENV,
-      terminal: path,
-    }),
-  });
+  const child = spawnGated({ taskId: sessionId, ...launch(shellCommand(path, mode)) });
   const kills: Promise<unknown>[] = [];
   const kill = () => kills.push(endTaskProcesses(sessionId, child.group, 0).catch(() => {}));
   signal.addEventListener("abort", kill, { once: true });

@@ -86,6 +86,8 @@ async function openLasting(options: OpenTerminalOptions): Promise<Terminal | und
   } catch (error) {
     signal.throwIfAborted();
     problem = messageOf(error);
+    // Another shell is not what its operator has left in it.
+    if (lasting?.kept.progress.shell) throw new Error(`it cannot be taken up again: ${problem}`);
   }
   if (unitsOnly) {
     throw new Error(

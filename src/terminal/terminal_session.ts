@@ -39,7 +39,7 @@ export interface SessionOptions {
   /** The ways to open a terminal, for tests. */
   modes?: readonly PtyMode[] | undefined;
   /** Where terminals outlive the agent, and what is kept of this one; else it ends with the agent. */
-  lasting?: { place: UnitTerminals; kept: KeptSession } | undefined;
+  lasting?: { place: Pick<UnitTerminals, "open">; kept: KeptSession } | undefined;
   /** Whether a terminal without a unit is refused. */
   unitsOnly?: boolean | undefined;
   /** The agent's log. */
@@ -101,20 +101,35 @@ export class TerminalSession {
     });
   }
 
-  /** Whether it goes on without this agent. */
-  get outlives(): boolean {
-    return this.#terminal?.outlives ?? false;
-  }
-
-  /** Lets go of a terminal that {@linkcode TerminalSession.outlives} the agent, which ends now. */
-  leave(): void {
-    this.#isLeft = true;
-    this.#giveUp.abort();
-    this.#terminal?.pty[Symbol.dispose]();
+  /** Whether it is the next agent's: nothing that becomes of it is this one's to tell. */
+  get isLeft(): boolean {
+    return this.#isLeft;
   }
 
   /**
-   * Runs the session; resolves when the server knows its end, or cannot be told.
+   * Leaves a terminal that outlives the agent to the next one, unless it is about to end: from now on
+   * this one ends nothing of it. It is served until {@linkcode TerminalSession.letGo}.
+   */
+  leave(): void {
+    if (!this.#terminal?.outlives || this.#closed || this.#reason !== undefined) return;
+    this.#isLeft = true;
+  }
+
+  /** Sends no more output of a terminal that was left; it can still be typed into. */
+  halt(): void {
+    if (this.#isLeft) this.#giveUp.abort();
+  }
+
+  /** Lets go of a terminal that was left. */
+  letGo(): void {
+    if (!this.#isLeft) return;
+    this.#terminal?.pty[Symbol.dispose]();
+    this.#options.lasting?.kept[Symbol.dispose]();
+  }
+
+  /**
+   * Runs the session; resolves when the server knows its end, or cannot be told, but never for one that
+   * was left.
    *
    * @throws when no terminal can be opened; nothing is left of it then, and the server not told.
    */
@@ -128,7 +143,8 @@ export class TerminalSession {
       end = { reason: this.#reason };
     }
     this.#reading = false;
-    await this.#tellEnd(end);
+    if (!this.#isLeft) await this.#tellEnd(end);
+    if (this.#isLeft) await new Promise(() => {});
     this.#closed = true;
     await this.#ending;
     this.#cancelGiveUp();
@@ -175,7 +191,7 @@ export class TerminalSession {
 
   /** Ends the session; only the first reason counts. */
   stop(reason: string): void {
-    if (this.#closed || this.#reason !== undefined) return;
+    if (this.#closed || this.#isLeft || this.#reason !== undefined) return;
     this.#reason = shortReason(reason);
     this.#stopped.abort();
   }
@@ -258,7 +274,7 @@ export class TerminalSession {
         kept?.arrived(this.#delivery.state);
       }
     } catch (error) {
-      if (!this.#isLeft) this.stop(messageOf(error));
+      this.stop(messageOf(error));
     }
   }
 
@@ -296,6 +312,7 @@ export class TerminalSession {
         this.#logger.warn("control plane refuses the end of the terminal", { error: ack.message });
       }
     } catch {
+      if (this.#isLeft) return;
       const { link, sessionId } = this.#options;
       link.emit("terminal.exited", { type: "terminal.exited", sessionId, ...fields });
     }

@@ -39,6 +39,12 @@ export interface KeptDescriptors {
   pipe: number;
 }
 
+/** Closes them. */
+export function closeKept({ master, pipe }: KeptDescriptors): void {
+  using libc = openLibc();
+  for (const fd of [master, pipe]) if (fd >= 0) libc.symbols.close(fd);
+}
+
 /** Opens a new pseudo terminal, and a pipe with this path. @throws when the machine has none left. */
 export function openUnitPty(pipePath: string): KeptDescriptors {
   using libc = openLibc();
@@ -64,9 +70,9 @@ export function openUnitPty(pipePath: string): KeptDescriptors {
 export class UnitPty implements TerminalPty {
   /** Where a shell opens its side. */
   readonly path: string;
-  readonly #libc: Libc = openLibc();
-  readonly #readiness: Readiness = openReadiness();
-  readonly #tty: Tty = openTty();
+  readonly #libc: Libc;
+  readonly #readiness: Readiness;
+  readonly #tty: Tty;
   readonly #fds: KeptDescriptors;
   readonly #spool: OutputSpool;
   readonly #onOutput: () => void;
@@ -79,11 +85,20 @@ export class UnitPty implements TerminalPty {
   #isClosed = false;
   #isDisposed = false;
 
-  /** Reads at once, into the file; `fds` become its own. */
+  /**
+   * Reads at once, into the file; `fds` become its own.
+   *
+   * @throws when they are not those of a pseudo terminal; they are closed then.
+   */
   constructor(fds: KeptDescriptors, spool: OutputSpool, onOutput: () => void) {
     this.#fds = fds;
     this.#spool = spool;
     this.#onOutput = onOutput;
+    using opened = new DisposableStack();
+    opened.defer(() => closeKept(fds));
+    this.#libc = opened.use(openLibc());
+    this.#readiness = opened.use(openReadiness());
+    this.#tty = opened.use(openTty());
     const { symbols, check } = this.#libc;
     const number = new Uint8Array(4);
     using pinned = new Pinned();
@@ -96,6 +111,7 @@ export class UnitPty implements TerminalPty {
       master: fds.master,
       terminal: () => this.#terminalFd,
     });
+    opened.move();
     void this.#read();
   }
 

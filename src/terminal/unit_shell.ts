@@ -17,6 +17,11 @@ const MAX_WORDS = 65_536;
 /** systemd is asked again after this time, in milliseconds, where it does not answer. */
 const RETRY_MS = 1_000;
 
+/** What ends shells, and tells how they ended. */
+type EndManager = Pick<ServiceManager, "kill" | "property" | "processes" | "watch">;
+/** What starts them as well. */
+type ShellManager = EndManager & Pick<ServiceManager, "startTransient" | "stop">;
+
 /** The unit of a session. */
 export function unitOf(sessionId: string): string {
   return `noderax-terminal-${sessionId}.service`;
@@ -24,28 +29,31 @@ export function unitOf(sessionId: string): string {
 
 /**
  * Starts the user's shell on the terminal `path` in a unit of its own, as {@linkcode startShell} does
- * without one. It outlives the agent.
+ * without one, also where it has ended by then. It outlives the agent; root's has the `environment`.
  *
  * @throws when it does not start; nothing is left of it then.
  */
 export async function startUnitShell(
   options: {
-    manager: ServiceManager;
+    manager: ShellManager;
     path: string;
     sessionId: string;
     launch?: Launch | undefined;
+    environment: Record<string, string>;
     signal: AbortSignal;
   },
 ): Promise<Shell> {
-  const { manager, path, sessionId, launch = asAgent, signal } = options;
+  const { manager, path, sessionId, launch = asAgent, environment, signal } = options;
   const unit = unitOf(sessionId);
   const [mode] = PTY_MODES;
   if (!mode) throw new TypeError("there is no way to open a terminal");
-  const { argv, env = {} } = launch(shellCommand(path, mode));
+  const { argv, env = {}, inUnit } = launch(shellCommand(path, mode));
+  const own = inUnit?.user.uid === 0 ? environment : {};
   using libc = openLibc();
   using words = new Words(libc);
   using problems = new Words(libc);
-  using text = new LaunchFile(libc, launchText(argv, { ...env, [TASK_ID_VARIABLE]: sessionId }));
+  const variables = { ...own, ...env, [TASK_ID_VARIABLE]: sessionId };
+  using text = new LaunchFile(libc, launchText(argv, variables));
   try {
     signal.throwIfAborted();
     await manager.startTransient(unit, [
@@ -58,14 +66,12 @@ export async function startUnitShell(
       execStart(LAUNCH),
     ]);
     const shell = unitShell(manager, sessionId, "");
-    const first = await Promise.race([
-      words.line(signal),
-      shell.status.then(() => undefined),
-    ]);
+    await Promise.race([words.line(signal), shell.status]);
     signal.throwIfAborted();
-    if (first === undefined) {
+    const [first, ...rest] = words.all().split("\n");
+    if (first === undefined || rest.length === 0) {
       const { code } = await shell.status;
-      throw new Error(problems.all() || `the shell exited with code ${code ?? "unknown"}`);
+      throw new Error(problems.all().trim() || `the shell exited with code ${code ?? "unknown"}`);
     }
     return { ...shell, path: first };
   } catch (error) {
@@ -75,7 +81,7 @@ export async function startUnitShell(
 }
 
 /** The shell of a session that runs in its unit, or did. */
-export function unitShell(manager: ServiceManager, sessionId: string, path: string): Shell {
+export function unitShell(manager: EndManager, sessionId: string, path: string): Shell {
   const unit = unitOf(sessionId);
   return {
     path,
@@ -86,7 +92,7 @@ export function unitShell(manager: ServiceManager, sessionId: string, path: stri
 }
 
 /** Waits for the end of a unit's main process. */
-async function mainEnd(manager: ServiceManager, unit: string): Promise<MainEnd> {
+async function mainEnd(manager: EndManager, unit: string): Promise<MainEnd> {
   let changed = Promise.withResolvers<void>();
   using _watch = manager.watch(unit, () => changed.resolve());
   for (;;) {
@@ -130,6 +136,7 @@ class Words implements Disposable {
   readonly #libc: Libc;
   readonly #readiness = openReadiness();
   #text = "";
+  #isClosed = false;
 
   constructor(libc: Libc) {
     this.#libc = libc;
@@ -139,22 +146,21 @@ class Words implements Disposable {
     [this.#reader = -1, this.writer = -1] = ends;
   }
 
-  /** The first line; undefined when the signal aborts before. */
-  async line(signal: AbortSignal): Promise<string | undefined> {
+  /** Resolves when there is a line, when the signal aborts, or when nobody wants to know any more. */
+  async line(signal: AbortSignal): Promise<void> {
     const forget = () => this.#readiness.forget(this.#reader);
     signal.addEventListener("abort", forget, { once: true });
     try {
-      while (!this.all().includes("\n")) {
-        if (signal.aborted) return undefined;
+      // Once it is closed the number of its descriptor may be another one's.
+      while (!this.#isClosed && !signal.aborted && !this.all().includes("\n")) {
         await this.#readiness.wait(this.#reader);
       }
-      return this.#text.slice(0, this.#text.indexOf("\n"));
     } finally {
       signal.removeEventListener("abort", forget);
     }
   }
 
-  /** All that has come, without space around it. */
+  /** All that has come. */
   all(): string {
     const bytes = new Uint8Array(MAX_WORDS);
     const read = Number(this.#libc.symbols.read(this.#reader, bytes, BigInt(bytes.length)));
@@ -163,6 +169,7 @@ class Words implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true;
     this.#readiness.forget(this.#reader);
     this.#readiness[Symbol.dispose]();
     this.#libc.symbols.close(this.#reader);

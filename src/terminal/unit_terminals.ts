@@ -1,17 +1,24 @@
 import { join } from "@std/path";
 import type { DescriptorStore } from "../system/descriptor_store.ts";
 import type { Logger } from "../system/logger.ts";
-import { type Libc, openLibc } from "../system/libc.ts";
 import { SERVICE } from "../system/paths.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
 import { messageOf } from "../system/user_error.ts";
+import { endUnit } from "../hosts/end_unit.ts";
+import { mainEndOf } from "../hosts/main_end.ts";
+import { UnitLeftovers } from "../hosts/unit_leftovers.ts";
 import type { Launch } from "../privileges/launch.ts";
 import { keptFolders, KeptSession } from "./kept_session.ts";
 import type { TerminalStart } from "./payloads.ts";
 import type { Size } from "./pty.ts";
 import type { Terminal } from "./terminal.ts";
-import { type KeptDescriptors, openUnitPty, UnitPty } from "./unit_pty.ts";
+import { closeKept, type KeptDescriptors, openUnitPty, UnitPty } from "./unit_pty.ts";
+import type { Shell } from "./shell.ts";
 import { startUnitShell, unitOf, unitShell } from "./unit_shell.ts";
+
+const SIGHUP = 1;
+/** How long what runs in a terminal that nobody can have any more may take to leave, in milliseconds. */
+const ORPHAN_GRACE_MS = 2_000;
 
 /** How to open a terminal that lasts. */
 export interface OpenLastingOptions {
@@ -25,14 +32,28 @@ export interface OpenLastingOptions {
   signal: AbortSignal;
 }
 
+/** What of systemd terminals need. */
+export type UnitManager = Pick<
+  ServiceManager,
+  "startTransient" | "stop" | "queueStop" | "kill" | "property" | "processes" | "units" | "watch"
+>;
+
 /** What {@linkcode UnitTerminals} works with. */
 export interface UnitTerminalsOptions {
   /** Starts units. */
-  manager: ServiceManager;
+  manager: UnitManager;
   /** Keeps descriptors. */
-  store: DescriptorStore;
-  /** The folder of the sessions, which goes when the machine or the service stops. */
+  store: Pick<DescriptorStore, "left" | "take" | "keep" | "forget" | typeof Symbol.dispose>;
+  /** The folder of the sessions, which goes when the machine stops. */
   folder: string;
+  /** What root's shells get of the agent's own environment. */
+  environment: Record<string, string>;
+  /** Whether new terminals get units. */
+  startsUnits: boolean;
+  /** Whether those of an earlier agent go on; else they are ended. */
+  takesUp: boolean;
+  /** How often it is looked whether what shells have left has gone, in milliseconds. */
+  lookEveryMs?: number;
   /** The agent's log. */
   logger: Logger;
 }
@@ -45,21 +66,27 @@ export class UnitTerminals implements Disposable {
   /** The sessions that an earlier agent has left, and that go on. */
   readonly left: readonly KeptSession[];
   readonly #options: UnitTerminalsOptions;
-  readonly #libc: Libc = openLibc();
+  readonly #leftovers: UnitLeftovers;
+  readonly #startsUnits: boolean;
 
-  private constructor(options: UnitTerminalsOptions, left: KeptSession[]) {
+  private constructor(options: UnitTerminalsOptions, left: KeptSession[], startsUnits: boolean) {
     this.#options = options;
     this.left = left;
+    this.#startsUnits = startsUnits;
+    this.#leftovers = new UnitLeftovers(options);
   }
 
   /**
-   * Takes up what an earlier agent has left; what cannot go on is ended. A sentence that says why
-   * there are none, where the unit of this service is of an earlier agent.
+   * Takes up what an earlier agent has left; what cannot go on is ended. No unit is started where that
+   * of this service is of an earlier agent, and has no store.
    */
-  static async open(options: UnitTerminalsOptions): Promise<UnitTerminals | string> {
-    const { manager, store, folder, logger } = options;
-    const most = await manager.property(SERVICE, "Service", "FileDescriptorStoreMax");
-    if (Number(most) === 0) return "the unit of the service keeps no descriptors";
+  static async open(options: UnitTerminalsOptions): Promise<UnitTerminals> {
+    const { manager, store, folder, logger, takesUp } = options;
+    const most = Number(await manager.property(SERVICE, "Service", "FileDescriptorStoreMax"));
+    if (options.startsUnits && most === 0) {
+      const problem = "the unit of the service keeps no descriptors";
+      logger.warn("terminals have no units", { problem });
+    }
     const units = new Set((await manager.units(unitOf("*"))).map(({ name }) => name));
     const left: KeptSession[] = [];
     for (const path of keptFolders(folder)) {
@@ -67,23 +94,26 @@ export class UnitTerminals implements Disposable {
         const kept = KeptSession.open(path);
         const names = namesOf(kept.sessionId);
         const isWhole = names.every((name) => store.left.includes(name));
-        if (kept.progress.shell !== "" && isWhole && units.delete(unitOf(kept.sessionId))) {
-          left.push(kept);
-        } else kept.remove();
+        const goesOn = takesUp && kept.progress.shell !== "" && isWhole;
+        if (goesOn && units.delete(unitOf(kept.sessionId))) left.push(kept);
+        else kept.remove();
       } catch (error) {
         logger.warn("terminal of an earlier agent is lost", { path, error: messageOf(error) });
         Deno.removeSync(path, { recursive: true });
       }
     }
+    const place = new UnitTerminals(options, left, options.startsUnits && most > 0);
+    // Before the terminals are let go: who has none any more is ended in order.
+    const orphans = [...units].map((unit) => place.#collect(unit));
     const taken = new Set(left.flatMap(({ sessionId }) => namesOf(sessionId)));
     for (const name of store.left) if (!taken.has(name)) store.forget(name);
-    const place = new UnitTerminals(options, left);
-    for (const unit of units) await place.#collect(unit);
+    void Promise.all(orphans);
     return place;
   }
 
-  /** Makes what is kept of a new session. @throws what the disk answers. */
-  create(request: TerminalStart): KeptSession {
+  /** Makes what is kept of a new session, if it can have a unit. @throws what the disk answers. */
+  create(request: TerminalStart): KeptSession | undefined {
+    if (!this.#startsUnits) return undefined;
     return KeptSession.create(this.#options.folder, request);
   }
 
@@ -93,27 +123,27 @@ export class UnitTerminals implements Disposable {
    * @throws when it cannot be opened; nothing is left of it then.
    */
   async open(kept: KeptSession, options: OpenLastingOptions): Promise<Terminal> {
-    const { manager } = this.#options;
+    const { manager, environment } = this.#options;
     const { sessionId, spool, progress } = kept;
     const isNew = progress.shell === "";
+    const onGrown = options.onGrown ?? (() => {});
     const fds = isNew ? await this.#make(kept) : this.#takeUp(kept);
-    const pty = new UnitPty(fds, spool, options.onGrown ?? (() => {}));
-    try {
-      if (!isNew) {
-        return { pty, shell: unitShell(manager, sessionId, progress.shell), outlives: true };
-      }
+    using opened = new DisposableStack();
+    opened.defer(() => this.#forget(sessionId));
+    const pty = opened.use(new UnitPty(fds, spool, onGrown));
+    let shell: Shell;
+    if (isNew) {
       pty.resize(options.size);
-      const shell = await startUnitShell({ manager, path: pty.path, sessionId, ...options });
+      const { path } = pty;
+      shell = await startUnitShell({ manager, path, sessionId, environment, ...options });
+      opened.defer(() => shell.killNow());
       kept.note({ shell: shell.path });
-      return { pty, shell, outlives: true };
-    } catch (error) {
-      pty[Symbol.dispose]();
-      this.#forget(sessionId);
-      throw error;
-    }
+    } else shell = unitShell(manager, sessionId, progress.shell);
+    opened.move();
+    return { pty, shell, outlives: true };
   }
 
-  /** Forgets a session that has ended, and its unit when nothing runs in it any more. */
+  /** Forgets a session that has ended, and its unit as soon as nothing runs in it any more. */
   async close(kept: KeptSession): Promise<void> {
     try {
       kept.remove();
@@ -130,7 +160,6 @@ export class UnitTerminals implements Disposable {
   /** Lets go of what it works with. */
   [Symbol.dispose](): void {
     this.#options.store[Symbol.dispose]();
-    this.#libc[Symbol.dispose]();
   }
 
   async #make({ sessionId, folder }: KeptSession): Promise<KeptDescriptors> {
@@ -142,7 +171,7 @@ export class UnitTerminals implements Disposable {
       await this.#options.store.keep(pipe, fds.pipe);
       return fds;
     } catch (error) {
-      for (const fd of [fds.master, fds.pipe]) this.#libc.symbols.close(fd);
+      closeKept(fds);
       this.#forget(sessionId);
       throw error;
     }
@@ -160,17 +189,17 @@ export class UnitTerminals implements Disposable {
   }
 
   /**
-   * What was left in the background by a shell that has ended goes on, and its unit shows it. An empty
-   * unit is not waited for: while the agent's own is stopped it goes after that.
+   * What was left in the background by a shell that has ended goes on, and its unit shows it until it
+   * ends; a shell that nobody can have any more is ended with all that runs in it.
    */
   async #collect(unit: string): Promise<void> {
     const { manager, logger } = this.#options;
-    const onError = (error: unknown) =>
-      logger.warn("unit of a terminal is left", { unit, error: messageOf(error) });
     try {
-      if ((await manager.processes(unit)).length === 0) manager.stop(unit).catch(onError);
+      if (!await mainEndOf(manager, unit)) await endUnit(manager, unit, ORPHAN_GRACE_MS, SIGHUP);
+      await this.#leftovers.remove(unit);
     } catch (error) {
-      onError(error);
+      logger.warn("unit of a terminal is left", { unit, error: messageOf(error) });
+      this.#leftovers.removeSoon(unit);
     }
   }
 }

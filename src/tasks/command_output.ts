@@ -32,16 +32,18 @@ export class CommandOutput {
     return new TextDecoder().decode(this.#ends.stderr);
   }
 
-  /** Looks at what comes next. */
-  see({ stream, bytes }: OutputChunk): void {
-    if (this.hasBegun && stream === "stdout") return;
+  /** Looks at what comes next; true if that is the line, and nothing else. */
+  see({ stream, bytes }: OutputChunk): boolean {
+    if (this.hasBegun && stream === "stdout") return false;
     const before = this.#ends[stream];
     const all = new Uint8Array(before.length + bytes.length);
     all.set(before);
     all.set(bytes, before.length);
+    const hadBegun = this.hasBegun;
     // What ends in what came before was looked at then.
     this.hasBegun ||= this.#isIn(all, Math.max(0, before.length - this.#line.length + 1));
     this.#ends[stream] = all.slice(stream === "stderr" ? -MAX_STDERR_BYTES : -this.#line.length);
+    return !hadBegun && this.hasBegun && bytes.length === this.#line.length && before.length === 0;
   }
 
   #isIn(all: Uint8Array, from: number): boolean {

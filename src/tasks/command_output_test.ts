@@ -40,6 +40,19 @@ Deno.test("either stream may say it, and none half of it", () => {
   assert(output.hasBegun);
 });
 
+Deno.test("it is told when the line comes first and alone, as it does as a rule", () => {
+  const line = new TextEncoder().encode("noderax-agent: begun t-1\n");
+  const output = new CommandOutput(startLine("t-1"));
+  const see = (bytes: Uint8Array) => output.see({ stream: "stderr", bytes });
+  assert.deepEqual([see(line), see(line)], [true, false], "the second is the command's own");
+  assert(
+    !new CommandOutput(startLine("t-1")).see({
+      stream: "stderr",
+      bytes: new Uint8Array([...line, 65]),
+    }),
+  );
+});
+
 Deno.test("the end of standard error is kept", () => {
   assert.equal(seen(["a", "b\n", "c"]).stderr, "ab\nc");
   const { stderr } = seen(["begin", "x".repeat(16_000), "y".repeat(1_000), "end"]);

@@ -481,8 +481,9 @@ export class TaskRunner {
       async keep(output) {
         const seen = new CommandOutput(startLine(taskId));
         for await (const chunk of output) {
-          seen.see(chunk);
-          if (!chunk.isKept) await log.append(chunk.stream, chunk.bytes);
+          // The log leaves the line out wherever it is; alone, as a rule, it needs no file.
+          const isStart = seen.see(chunk);
+          if (!chunk.isKept && !isStart) await log.append(chunk.stream, chunk.bytes);
         }
         // An earlier agent may have read how it began: then that is in the log.
         return { hasBegun: seen.hasBegun || log.hasHidden, stderr: seen.stderr };

@@ -142,10 +142,10 @@ export const configSchema = z.object({
     env: ["REQUEST_TIMEOUT"],
     doc: "How long the answer to a request may take; the time that a claim waits is added.",
   }),
-  reconnectSpreadMs: key(duration(0, MAX_SPREAD_MS), "15s", {
+  reconnectSpreadMs: key(duration(0, MAX_SPREAD_MS), "20s", {
     key: "reconnect_spread",
     doc:
-      "When the control plane was lost, an agent that nobody uses draws the moment of its next try from so long a time; 0s is best for one machine, 60s for tens of thousands.",
+      "When the realtime session or the control plane was lost, an agent that nobody uses draws the moment of its next try from so long a time; 0s is best for one machine, 60s for tens of thousands.",
   }),
   taskTimeoutMs: key(timeout, "10m", {
     key: "task_timeout",

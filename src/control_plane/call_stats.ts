@@ -1,6 +1,6 @@
 import { oneLine } from "../system/text.ts";
 import { messageOf } from "../system/user_error.ts";
-import { type CallFailureKind, callFailureKind } from "./errors.ts";
+import { type CallFailureKind, callFailureKind, leaveAloneMs } from "./errors.ts";
 
 /** A call that failed. */
 export interface CallFailure {
@@ -30,6 +30,8 @@ export class CallStats {
   failure: CallFailure | undefined;
   /** Whether the last one failed. */
   failing = false;
+  /** For how long the last answer asked to be left alone, in milliseconds. */
+  askedMs = 0;
   /** Whether no call is made for now, or none has been answered since. */
   paused = false;
 
@@ -59,6 +61,7 @@ export class CallStats {
     this.answers++;
     this.answeredMs = this.#turnedMs = this.#now();
     this.failing = this.paused = false;
+    this.askedMs = 0;
     this.#onChange();
   }
 
@@ -66,6 +69,7 @@ export class CallStats {
   failed(error: unknown): void {
     this.failures++;
     this.#turnedMs = this.#now();
+    this.askedMs = leaveAloneMs(error);
     const kind = callFailureKind(error);
     if (!this.failing) this.#failingMs = this.#turnedMs;
     const goesOn = this.failing && this.failure?.kind === kind;

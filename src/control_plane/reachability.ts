@@ -4,33 +4,39 @@ import { pauseUntil } from "../system/deadline.ts";
 /** Those that wait for the same answer do not all try at once; in milliseconds. */
 const SPREAD_MS = 300;
 
-/** A later turn lies so far behind the one before, at least, in parts of the spread. */
-const BEHIND = 0.5;
+/** What is left to chance of a turn that follows one in vain, in parts of the spread. */
+const LATER_CHANCE = 0.5;
 /** How long a turn is waited for at most, in parts of the spread. */
-export const LONGEST_TURN: number = 1 + BEHIND;
-/** A moment that has come already. */
-const AT_ONCE = -Infinity;
+export const LONGEST_TURN: number = 1 + LATER_CHANCE;
+/** What is left to chance, at least, beyond a time that an answer names, in parts of that. */
+export const ASKED_CHANCE = 0.5;
 
 /**
  * Whether the control plane answers, for the whole agent: as soon as one call is answered, all that
  * wait in a pause try again. So there is one draw for the whole agent, too, where a fleet must not
- * come back at one moment: what nobody waits for takes its {@linkcode Reachability.turn}. That is
- * where calls fail and the realtime session is down. One of both alone is this agent's own trouble.
+ * come back at one moment: what nobody waits for takes its {@linkcode Reachability.turn}. For a call
+ * that is where the realtime session is down as well, for the session it is always: neither knows
+ * whether it has lost alone.
  */
 export class Reachability {
   /** From how long a time the turn is drawn, in milliseconds; it may change while the agent runs. */
   spreadMs: () => number = () => 0;
   readonly #random: () => number;
+  readonly #now: () => number;
   readonly #waiting = new Set<() => void>();
   #isFailing = false;
   #isConnected = false;
-  #turnMs = AT_ONCE;
+  #turnMs = -Infinity;
   /** How many calls were answered. */
   answers = 0;
 
-  /** `random` gives a number from 0 to 1. */
-  constructor(random: () => number = Math.random) {
+  /** `random` gives a number from 0 to 1; `now` is a clock that only goes forward, in milliseconds. */
+  constructor(
+    random: () => number = Math.random,
+    now: () => number = () => performance.now(),
+  ) {
     this.#random = random;
+    this.#now = now;
   }
 
   /** Whether nothing answers any more, which may have happened to the whole fleet at one moment. */
@@ -45,10 +51,13 @@ export class Reachability {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Notes that a call was not answered; gives the turn to try it again, if nothing else answers. */
-  failed(): number | undefined {
+  /**
+   * Notes that a call was not answered, or only asked to leave the control plane alone for so long;
+   * gives the turn to try it again, if nothing else answers.
+   */
+  failed(askedMs = 0): number | undefined {
     this.#isFailing = true;
-    return this.isLost ? this.draw() : undefined;
+    return this.isLost ? this.draw(askedMs) : undefined;
   }
 
   /** Notes that the realtime session is up, which is an answer. */
@@ -57,24 +66,29 @@ export class Reachability {
     this.answered();
   }
 
-  /** Notes that the realtime session has ended; gives the turn to open it again, if calls fail, too. */
+  /** Notes that the realtime session has ended; gives the turn to open it again. */
   dropped(): number | undefined {
     this.#isConnected = false;
-    return this.isLost ? this.draw() : undefined;
+    return this.draw();
   }
 
   /**
-   * The moment of this agent's turn to try again. The first turn is drawn from all of the spread, and
-   * each later one lies as far behind on average: whenever the control plane comes back, a fleet comes
-   * at an even pace. Before the first answer there is none to be waited for: who has just started has
-   * lost nothing.
+   * The moment of this agent's turn to try again, after a refusal that asks to be left alone for so
+   * long, if it does: what is left to chance comes on top of that, since others were told the same. A
+   * turn is drawn from all of the spread, and lies a whole one behind the turn before: so no moment is
+   * the turn of more than its share of a fleet, whenever the control plane comes back and whatever it
+   * has refused meanwhile. Before the first answer there is none: who has just started has lost nothing.
    */
-  draw(): number {
-    const now = performance.now();
-    if (this.answers > 0 && this.#turnMs <= now) {
+  draw(askedMs = 0): number | undefined {
+    if (this.answers === 0) return undefined;
+    const soonestMs = this.#now() + askedMs;
+    if (this.#turnMs <= soonestMs) {
       const spreadMs = this.spreadMs();
-      const isFirst = now - this.#turnMs > spreadMs;
-      this.#turnMs = now + spreadMs * (this.#random() + (isFirst ? 0 : BEHIND));
+      const chance = this.#random();
+      this.#turnMs = Math.max(
+        soonestMs + chance * Math.max(spreadMs, ASKED_CHANCE * askedMs),
+        this.#turnMs + spreadMs * (1 + LATER_CHANCE * chance),
+      );
     }
     return this.#turnMs;
   }
@@ -84,9 +98,14 @@ export class Reachability {
    * without one, this agent's next. An abort ends the wait and is thrown.
    */
   async turn(signal: AbortSignal, turnMs: number = this.#turnMs): Promise<void> {
-    while (this.isLost && turnMs > performance.now()) {
-      await this.pause(turnMs - performance.now(), 0, signal);
+    while (this.isLost && turnMs > this.#now()) {
+      await this.pause(this.untilMs(turnMs), 0, signal);
     }
+  }
+
+  /** The time until a turn, in milliseconds; 0 where it has come, or there is none. */
+  untilMs(turnMs = -Infinity): number {
+    return Math.max(0, Math.ceil(turnMs - this.#now()));
   }
 
   /**

@@ -37,13 +37,53 @@ Deno.test("an agent draws one turn from all of the spread, whatever it has to tr
   assert.equal(seconds(reachability.failed()), 2_700);
 });
 
-Deno.test("a turn that was in vain is followed by one as far behind, on average, as the spread is long", () => {
-  const reachability = makeReachability(HOUR_MS, drawing(0, 0, 1));
-  assert.equal(seconds(reachability.failed()), 0);
+Deno.test("a turn that was in vain is followed by one that lies a whole spread behind, up to one and a half", () => {
+  for (const [chance, behind] of [[0, 3_600], [1, 5_400]] as const) {
+    const reachability = makeReachability(HOUR_MS, drawing(0, chance));
+    assert.equal(seconds(reachability.failed()), 0);
+    assert.equal(seconds(reachability.failed()), behind);
+  }
+});
+
+Deno.test("a turn begins when the time has passed that an answer names, and chance comes on top of that", () => {
+  for (
+    const [spreadMs, askedMs, chance, expected] of [
+      [HOUR_MS, 60_000, 0, 60],
+      [HOUR_MS, 60_000, 0.5, 1_860],
+      [HOUR_MS, 60_000, 1, 3_660],
+      // Those that were told the same moment do not come in a spread that is short beside it.
+      [10_000, 60_000, 1, 90],
+      [0, 60_000, 1, 90],
+    ] as const
+  ) {
+    const reachability = makeReachability(spreadMs, drawing(chance));
+    assert.equal(seconds(reachability.failed(askedMs)), expected);
+  }
+  const reachability = makeReachability(HOUR_MS, drawing(0.5, 0.5));
   assert.equal(seconds(reachability.failed()), 1_800);
-  const latest = makeReachability(HOUR_MS, drawing(0, 1));
-  latest.failed();
-  assert.equal(seconds(latest.failed()), 5_400);
+  assert.equal(seconds(reachability.failed(60_000)), 1_800, "its turn is later than that");
+  assert(seconds(reachability.failed(2_000_000)) >= 2_000, "and is left where it is not");
+});
+
+Deno.test("where nothing answers, a call is tried again in its turn, and never before it was asked to be", async () => {
+  const busy = new RefusedError(429, "later", true, 5_000);
+  const random = () => 0.5;
+  for (const [spreadMs, waitMs] of [[HOUR_MS, 1_805_000], [0, 6_250]] as const) {
+    const clock = { nowMs: 0 };
+    const reachability = new Reachability(random, () => clock.nowMs);
+    reachability.spreadMs = () => spreadMs;
+    reachability.answered();
+    const pacer = new RetryPacer({ reachability, takesTurns: true, random });
+    const pauses: [number, number][] = [];
+    reachability.pause = (ms, soonestMs) => {
+      pauses.push([ms, soonestMs]);
+      clock.nowMs += ms;
+      return Promise.resolve();
+    };
+    await pacer.failed(busy, signal);
+    // When others are answered it comes sooner than in its turn.
+    assert.deepEqual(pauses, [[waitMs, 6_250]]);
+  }
 });
 
 Deno.test("who has had no answer yet has lost nothing, and takes no turn", async () => {
@@ -55,17 +95,17 @@ Deno.test("who has had no answer yet has lost nothing, and takes no turn", async
   assert.equal(seconds(reachability.failed()), 3_600);
 });
 
-Deno.test("a session that drops while calls are answered is the agent's own loss", () => {
-  const reachability = makeReachability(HOUR_MS, () => 0.5);
-  reachability.connected();
-  assert.equal(reachability.dropped(), undefined);
-  assert.equal(reachability.isLost, false);
+Deno.test("a call that fails alone is the agent's own trouble, a session that drops may be the fleet's", () => {
+  const reachability = makeReachability(HOUR_MS, drawing(0.5, 0));
   reachability.connected();
   assert.equal(reachability.failed(), undefined, "the session says that it is there");
   assert.equal(seconds(reachability.dropped()), 1_800);
-  reachability.connected();
-  assert.equal(reachability.dropped(), undefined, "it was answered since");
-  assert.equal(seconds(reachability.failed()), 1_800, "a call fails after the session");
+  assert.equal(reachability.isLost, true);
+  reachability.answered();
+  assert.equal(reachability.isLost, false);
+  assert.equal(seconds(reachability.dropped()), 1_800, "it is the same turn");
+  assert.equal(seconds(reachability.failed()), 1_800, "for a call after it, too");
+  assert.equal(new Reachability().dropped(), undefined, "nothing was lost");
 });
 
 Deno.test("what waits for its turn goes on when another call is answered", async () => {
@@ -83,7 +123,7 @@ Deno.test("a turn that others draw meanwhile does not move the one that is waite
   const reachability = makeReachability(HOUR_MS, drawing(0, 0, 1));
   const turnMs = reachability.failed();
   // The first to try in it fails at once.
-  assert.equal(seconds(reachability.failed()), 1_800);
+  assert.equal(seconds(reachability.failed()), 3_600);
   assert.equal(await isAtOnce(reachability.turn(signal, turnMs)), true);
   const pacer = new RetryPacer({
     reachability: makeReachability(10, drawing(0.5)),

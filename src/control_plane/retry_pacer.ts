@@ -1,6 +1,6 @@
 import { pauseBoundMs } from "../system/backoff.ts";
 import { isTransient, isUnauthorized, leaveAloneMs } from "./errors.ts";
-import { Pauses, type Reachability } from "./reachability.ts";
+import { ASKED_CHANCE, Pauses, type Reachability } from "./reachability.ts";
 
 /** Where the credentials are refused the pauses grow to a minute. */
 const UNAUTHORIZED = { firstMs: 1_000, maxMs: 60_000 };
@@ -24,8 +24,9 @@ export interface RetryPacerOptions {
  * Paces one call while it fails: full jitter up to 15 s where there is no answer; where there is one
  * that refuses, at least a second; up to a minute where the credentials are refused, whose pauses
  * grow apart from the others. A time that an answer names comes before all of these, and what is
- * left to chance grows with it: others were told the same moment. When another call is answered, a
- * pause ends; see {@linkcode Reachability}.
+ * left to chance grows with it: others were told the same moment. Where nothing answers, what nobody
+ * waits for takes its turn instead, if that comes later. When another call is answered, a pause ends;
+ * see {@linkcode Reachability}.
  */
 export class RetryPacer {
   readonly #firstMs: number;
@@ -55,11 +56,18 @@ export class RetryPacer {
     const like = isUnauthorized(error) ? this.#unauthorized : this.failures - this.#unauthorized;
     const chance = this.#random();
     const askedMs = leaveAloneMs(error);
+    const ownMs = (failures: number) => this.#pauseMs(error, failures, chance);
     const pauseMs = (failures: number) =>
-      askedMs + Math.max(this.#pauseMs(error, failures, chance), chance * askedMs / 2);
+      askedMs + Math.max(ownMs(failures), chance * ASKED_CHANCE * askedMs);
     const reachability = this.#reachability;
-    const turnMs = this.#takesTurns && isTransient(error) ? reachability.failed() : undefined;
-    await this.#pauses.wait(pauseMs(like), (vain) => pauseMs(vain + 1), signal);
+    const turnMs = this.#takesTurns && isTransient(error)
+      ? reachability.failed(askedMs)
+      : undefined;
+    // Chance is in a turn already: what came on top of it would bring the late ones together.
+    const waitMs = turnMs === undefined
+      ? pauseMs(like)
+      : Math.max(ownMs(like), reachability.untilMs(turnMs));
+    await this.#pauses.wait(waitMs, (vain) => pauseMs(vain + 1), signal);
     // Without a turn the session may have ended meanwhile.
     if (this.#takesTurns) await reachability.turn(signal, turnMs);
   }

@@ -2,7 +2,7 @@ import { dirname, resolve } from "@std/path";
 import type { Config, RunningConfig } from "../config/mod.ts";
 import { MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { CallStats } from "../control_plane/call_stats.ts";
-import { LONGEST_TURN } from "../control_plane/reachability.ts";
+import { ASKED_CHANCE, LONGEST_TURN } from "../control_plane/reachability.ts";
 import type { Completion } from "../control_plane/schemas.ts";
 import type { RealtimeSnapshot } from "../realtime/link.ts";
 import { oneLine } from "../system/text.ts";
@@ -100,9 +100,10 @@ export class HealthMonitor {
   get notAlive(): string | undefined {
     if (this.#phase === "stopping") return undefined;
     const waiting = this.#phase === "waiting for approval";
-    const { silentMs } = waiting ? this.approval : this.claims;
+    const { silentMs, askedMs } = waiting ? this.approval : this.claims;
     const turnMs = waiting ? 0 : LONGEST_TURN * this.#config.reconnectSpreadMs;
-    const limitMs = this.#callMs(waiting) + LONGEST_PAUSE_MS + turnMs + MARGIN_MS;
+    const leftAloneMs = (1 + ASKED_CHANCE) * askedMs;
+    const limitMs = this.#callMs(waiting) + LONGEST_PAUSE_MS + turnMs + leftAloneMs + MARGIN_MS;
     if (silentMs <= limitMs) return undefined;
     const what = waiting ? "question for the approval" : "claim";
     return `no ${what} has come to an end for ${Math.round(silentMs / 1_000)} s`;

@@ -58,6 +58,18 @@ Deno.test("a claim may wait for the agent's turn", async () => {
   assert.match(health.notAlive ?? "", /no claim/);
 });
 
+Deno.test("a claim that was asked to come later is no sign of a loop that stands", async () => {
+  const { health, clock } = await monitor();
+  health.claims.failed(new RefusedError(503, "maintenance", true, 120_000));
+  clock.ms += 180_000 + 115_000;
+  assert.equal(health.notAlive, undefined);
+  clock.ms += 1;
+  assert.match(health.notAlive ?? "", /no claim/);
+  health.claims.failed(new Error("connection refused"));
+  clock.ms += 115_001;
+  assert.match(health.notAlive ?? "", /no claim/, "what an earlier answer asked for is over");
+});
+
 Deno.test("a claim that is held for longer than the contract allows counts as held for 30 s", async () => {
   const { health, clock } = await monitor({ TASK_POLL_INTERVAL: "10m" });
   clock.ms += 130_001;

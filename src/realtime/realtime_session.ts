@@ -22,18 +22,6 @@ const MAX_REFUSED_PAUSE_MS = 60_000;
 /** A session that lived so long was a good one. */
 const GOOD_MS = 60_000;
 
-/** What is waited for before a session is opened again. */
-interface Pause {
-  pauseMs: number;
-  /** Whether it is a usual one, which leaves a turn that is drawn meanwhile to be waited for. */
-  isOwn?: boolean;
-}
-
-/** The time until then, in milliseconds; 0 where it has come, or is none. */
-function untilMs(momentMs = -Infinity): number {
-  return Math.max(0, Math.round(momentMs - performance.now()));
-}
-
 /** The realtime session: it is opened again whenever it ends, until it is disposed. */
 export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   readonly #options: RealtimeOptions;
@@ -144,11 +132,9 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     try {
       const [io] = await Promise.all([import("socket.io-client"), this.#preflight()]);
       while (true) {
-        const { pauseMs, isOwn } = await this.#serve(io);
+        const pauseMs = await this.#serve(io);
         // Where HTTP is answered, and this is not, an answer says nothing about this.
         await pauses.wait(pauseMs, (vain) => vain === 0 ? 0 : pauseMs, signal);
-        // What calls fail for may be what ended the session, and be seen after that.
-        if (isOwn && !this.#isInUse) await this.#options.network.reachability.turn(signal);
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -178,8 +164,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     return preflight(network, config().realtimePath, this.#signal);
   }
 
-  /** One connection from its dialling to its end; gives the pause after it. */
-  async #serve(io: SocketIo): Promise<Pause> {
+  /** One connection from its dialling to its end; gives the pause after it, in milliseconds. */
+  async #serve(io: SocketIo): Promise<number> {
     const { network, config, logger, location } = this.#options;
     const startedMs = performance.now();
     try {
@@ -204,8 +190,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
       const isRefused = failure.failure === "auth message refused";
       // The location may be to blame, also where that is not said: the next try goes without it.
       this.#isLocationDoubted = !!this.#location && failure.isAnswer;
-      if (this.#isLocationDoubted && isRefused) return { pauseMs: 0 };
-      return { pauseMs: await this.#failed(failure) };
+      if (this.#isLocationDoubted && isRefused) return 0;
+      return await this.#failed(failure);
     } finally {
       this.#connection = undefined;
     }
@@ -227,8 +213,8 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     };
   }
 
-  /** An authenticated connection until its end. */
-  async #live(connection: Connection, { rootAccess }: AuthAck): Promise<Pause> {
+  /** An authenticated connection until its end; gives the pause after it, in milliseconds. */
+  async #live(connection: Connection, { rootAccess }: AuthAck): Promise<number> {
     const { config, logger, onReady, network } = this.#options;
     const upMs = performance.now();
     this.#now = { connected: true, sinceMs: upMs };
@@ -265,11 +251,10 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     const livedMs = sinceMs - upMs;
     if (livedMs >= GOOD_MS) this.#pace.reset();
     const sharedPauseMs = this.#takeovers.ended(reason, livedMs);
-    const ownPauseMs = this.#pace.next();
-    const waitMs = this.#isInUse ? 0 : untilMs(turnMs);
-    const isOwn = sharedPauseMs === undefined && waitMs === 0;
-    const pauseMs = sharedPauseMs ?? (waitMs || ownPauseMs);
-    if (this.#signal.aborted) return { pauseMs };
+    // The turn comes on top: of all who have it within the own pause none may come at its end.
+    const waitMs = this.#isInUse ? 0 : network.reachability.untilMs(turnMs);
+    const pauseMs = sharedPauseMs ?? this.#pace.next() + waitMs;
+    if (this.#signal.aborted) return pauseMs;
     const seconds = Math.round(livedMs / 1_000);
     logger.warn("realtime session ended", { reason, seconds, retryInMs: pauseMs });
     if (sharedPauseMs !== undefined) {
@@ -280,7 +265,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
         retryInMs: pauseMs,
       });
     }
-    return { pauseMs, isOwn };
+    return pauseMs;
   }
 
   /** Whether somebody is kept waiting: then the session is not left for its turn. */
@@ -289,21 +274,18 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   }
 
   /** Tells what failed, beyond debug at first and once a minute; gives the pause in milliseconds. */
-  async #failed({ failure, message, check, isAnswer }: RealtimeFailure): Promise<number> {
+  async #failed({ failure, message, check }: RealtimeFailure): Promise<number> {
     const { reachability } = this.#options.network;
     const refused = failure === "auth error";
     this.#now = { ...this.#now, problem: `${failure}: ${message}` };
     const level = !this.#throttle.allows(failure) ? "debug" : refused ? "error" : "warn";
-    const isDoubted = !isAnswer && !reachability.isLost;
     // A WebSocket says little, or what its second try with another protocol met.
     const isVague = level !== "debug" && /handshake|dial/.test(failure);
-    const overHttp = isDoubted || isVague ? await this.#whatAilsHttp() : undefined;
-    const cause = isVague && overHttp ? `${message}; over HTTP: ${overHttp}` : message;
+    const overHttp = isVague ? await this.#whatAilsHttp() : undefined;
+    const cause = overHttp ? `${message}; over HTTP: ${overHttp}` : message;
     const ownPauseMs = (refused ? this.#refusedPace : this.#pace).next();
-    // Where HTTP is answered this is the session's own trouble, else the whole fleet's, it may be.
-    const isLost = !isAnswer && (reachability.isLost || overHttp !== undefined);
-    const turnMs = isLost && !this.#isInUse ? reachability.draw() : undefined;
-    const retryInMs = Math.max(ownPauseMs, untilMs(turnMs));
+    const waitMs = this.#isInUse ? 0 : reachability.untilMs(reachability.draw());
+    const retryInMs = Math.max(ownPauseMs, waitMs);
     this.#options.logger[level]("realtime connection failed", { failure, cause, check, retryInMs });
     return retryInMs;
   }

@@ -318,26 +318,54 @@ Deno.test("two machines with one identity notice it, and do not go on taking the
   assert.ok(server.payloads("agent.auth").length <= 10);
 });
 
-Deno.test("a session that drops alone comes back at once, as one in use does; with all calls, in its turn", async () => {
+Deno.test("a session in use comes back at once, another in its turn, whether calls fail or not", async () => {
   await using server = await TestServer.start();
-  for (
-    const [isInUse, failing, isAtOnce] of [[false, false, true], [true, true, true], [
-      false,
-      true,
-      false,
-    ]]
-  ) {
-    await using test = new TestSession(server.url, {}, { isInUse: () => isInUse === true });
-    const { reachability } = test;
-    reachability.spreadMs = () => 3_600_000;
-    await test.session.whenReady();
-    if (failing) reachability.failed();
-    assert.equal(reachability.isLost, false);
-    server.agents.disconnectSockets(true);
-    const { retryInMs } = await test.logged("realtime session ended");
-    assert.equal(reachability.isLost, failing);
-    // By the test's own draw hardly any of the session's pause is left.
-    assert.equal(Number(retryInMs) < 100, isAtOnce);
-    if (isAtOnce) await test.session.whenReady();
+  for (const isInUse of [true, false]) {
+    for (const failing of [true, false]) {
+      await using test = new TestSession(server.url, {}, { isInUse: () => isInUse });
+      test.reachability.spreadMs = () => 3_600_000;
+      await test.session.whenReady();
+      if (failing) test.reachability.failed();
+      server.agents.disconnectSockets(true);
+      const { retryInMs } = await test.logged("realtime session ended");
+      assert.equal(test.reachability.isLost, failing);
+      // By the test's own draw hardly any of the session's own pause is left.
+      assert.equal(Number(retryInMs) < 100, isInUse);
+      if (isInUse) await test.session.whenReady();
+    }
   }
+});
+
+Deno.test("a session that waits for its turn is not called by an answer that others get anyway", async () => {
+  await using server = await TestServer.start();
+  await using test = new TestSession(server.url);
+  test.reachability.spreadMs = () => 3_600_000;
+  await test.session.whenReady();
+  server.agents.disconnectSockets(true);
+  await test.logged("realtime session ended");
+  test.reachability.answered();
+  // Longer than what is answered together is spread over.
+  await delay(400);
+  assert.equal(server.payloads("agent.auth").length, 1);
+});
+
+Deno.test("a session that cannot be opened is tried again in its turn, unless it was never up or is in use", async () => {
+  const first = await TestServer.start();
+  const { port } = first;
+  let isInUse = true;
+  await using test = new TestSession(first.url, {}, { isInUse: () => isInUse });
+  test.reachability.spreadMs = () => 3_600_000;
+  await test.session.whenReady();
+  await first[Symbol.asyncDispose]();
+  const failed = await test.logged("realtime connection failed");
+  assert(Number(failed.retryInMs) < 100);
+  isInUse = false;
+  const later = await test.logged(
+    "realtime connection failed",
+    (event) => Number(event.retryInMs) > 1_000_000,
+  );
+  assert.notEqual(later, failed);
+  await using never = new TestSession(`http://127.0.0.1:${port}`);
+  never.reachability.spreadMs = () => 3_600_000;
+  assert(Number((await never.logged("realtime connection failed")).retryInMs) < 100);
 });

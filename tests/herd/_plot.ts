@@ -59,7 +59,7 @@ export function plot({ title, agents, before, after }: Plot): string {
     `<rect class="before" x="${LEFT}" y="28" width="10" height="10"/>`,
     `<text x="${LEFT + 16}" y="38">reconnect_spread 0s</text>`,
     `<rect class="after" x="${LEFT + 180}" y="28" width="10" height="10"/>`,
-    `<text x="${LEFT + 196}" y="38">reconnect_spread 15s, as agents have it</text>`,
+    `<text x="${LEFT + 196}" y="38">reconnect_spread 20s, as agents have it</text>`,
     ...lines,
     ...times,
     ...bars("before", before, 0),

@@ -6,6 +6,10 @@ import { mostInASecond, secondsUntil } from "./herd/_laws.ts";
 const AGENTS = 1_000;
 const SPREAD_MS = 20_000;
 const SEEDS = 50;
+/** How many of them may have their turn within one second: the law's tenth, less what machines add. */
+const MOST = 0.085 * AGENTS;
+/** What hardly ever happens uses the law up. */
+const MOST_AFTER_A_STANDSTILL = 0.1 * AGENTS;
 
 /** What a control plane does that has ended all sessions at the moment 0. */
 interface Blow {
@@ -48,11 +52,12 @@ function returns(seed: number, { upMs, askedMs = 0, heldMs = 0 }: Blow): number[
 
 Deno.test("on paper no second has more than a tenth of a fleet, whatever was refused before, in 50 of 50 fleets", () => {
   for (const [what, blow] of Object.entries(BLOWS)) {
+    const allowed = blow.heldMs ? MOST_AFTER_A_STANDSTILL : MOST;
     const waitMs = (blow.askedMs ?? 0) * 1.5 + SPREAD_MS * 1.5;
     for (let seed = 1; seed <= SEEDS; seed++) {
       const moments = returns(seed, blow);
       const most = mostInASecond(moments);
-      assert(most <= AGENTS / 10, `${what}, seed ${seed}: ${most} within a second`);
+      assert(most <= allowed, `${what}, seed ${seed}: ${most} within a second`);
       const seconds = secondsUntil(1, moments, blow.upMs);
       assert(seconds <= waitMs / 1_000, `${what}, seed ${seed}: the last after ${seconds} s`);
     }

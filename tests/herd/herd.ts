@@ -81,7 +81,7 @@ const BLOWS: Record<string, Blow> = {
   "a restart, then 20 s of slowness": troubledRestart(slow, 20),
   "an outage of a minute": down(60),
 };
-const SHORT = ["a restart of 2 s", "a restart, then 10 s of 429"];
+const SHORT = ["a restart of 2 s", "every session is cut"];
 
 function share(part: number, whole: number): string {
   return `${(part / whole * 100).toFixed(1)} %`;

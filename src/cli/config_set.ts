@@ -61,6 +61,11 @@ export async function configSet(
     : `Saved ${key} = ${quoted(masked(row, value))} in`;
   print(`${what} ${path}.\n`);
   warnings.forEach(complain);
+  if (key === "state_file" && path === INSTALLED.config) {
+    complain(
+      `the service may write only where its unit says: run \`sudo ${PROGRAM} install\` too.`,
+    );
+  }
 
   const source = (await inspectConfig(serviceEnv && { env: serviceEnv })).sources[key];
   if (source !== undefined && source !== "default" && "env" in source) {

@@ -16,7 +16,7 @@ import { settings } from "./settings.ts";
 import { StageReporter } from "./stages.ts";
 import { stateFolder } from "./state_folder.ts";
 import { runSteps, type Step, type StepsOptions } from "./steps.ts";
-import { packagedUnit, unitFile, unitText } from "./unit_file.ts";
+import { ownUnit, packagedUnit } from "./unit_file.ts";
 
 /** A web app that shows nothing must not hold the installation up for long. */
 const REPORT_TIMEOUT_MS = 5_000;
@@ -56,7 +56,7 @@ async function install(machine: Machine, options: InstallOptions): Promise<void>
   const config = async () => (await loadConfig({ env: options.env })).config;
   const unit = await findPackage(machine.places)
     ? packagedUnit(config, options.warn)
-    : unitFile(machine, async () => unitText(await config()));
+    : ownUnit(machine, config);
   const steps: Step[] = [
     preflight(machine, options.release),
     controlPlane(() => wishedConfig(machine, options)),

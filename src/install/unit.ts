@@ -1,3 +1,4 @@
+import { dirname, isAbsolute } from "@std/path";
 import type { Config } from "../config/mod.ts";
 import { INSTALLED, NAME } from "../system/paths.ts";
 
@@ -23,12 +24,12 @@ const PAUSE = [
  * What binds the agent alone, as its tasks and terminals are in units of their own. It chooses the
  * owners of their pipes (CAP_CHOWN), and asks systemd for all else that root may do.
  */
-const LOCKED_DOWN = `
+const lockedDown = (stateFile: string) => `
 # The agent's work is in units of its own, which nothing of this binds: see docs/security.md.
 NoNewPrivileges=yes
 CapabilityBoundingSet=CAP_CHOWN
 ProtectSystem=strict
-ReadWritePaths=-${INSTALLED.configFolder}
+ReadWritePaths=-${INSTALLED.configFolder}${ownState(stateFile)}
 ProtectHome=read-only
 PrivateTmp=yes
 PrivateDevices=yes
@@ -59,7 +60,14 @@ SystemCallErrorNumber=ENOSYS
 `;
 
 /** What of a configuration the unit depends on. */
-export type UnitConfig = Pick<Config, "shutdownTimeoutMs" | "taskIsolation">;
+export type UnitConfig = Pick<Config, "shutdownTimeoutMs" | "taskIsolation" | "stateFile">;
+
+/** Makes a state folder writable that is not the one of systemd's making. */
+function ownState(stateFile: string): string {
+  const folder = dirname(stateFile);
+  if (!isAbsolute(stateFile) || folder === INSTALLED.stateFolder) return "";
+  return `\nReadWritePaths="-${folder.replaceAll("%", "%%")}"`;
+}
 
 /** How long systemd waits for the end of an agent with this shutdown_timeout, in seconds. */
 export function stopSeconds({ shutdownTimeoutMs }: { shutdownTimeoutMs: number }): number {
@@ -80,7 +88,7 @@ export function restartSeconds(config: { shutdownTimeoutMs: number }): number {
  * each option that is left out.
  */
 export function renderUnit(
-  { shutdownTimeoutMs, taskIsolation }: UnitConfig,
+  { shutdownTimeoutMs, taskIsolation, stateFile }: UnitConfig,
   maker = `\`${NAME} install\``,
 ): string {
   return `# Made by ${maker}, which makes it anew with each upgrade.
@@ -135,7 +143,7 @@ LimitNOFILE=65536
 # A fork bomb in a task leaves the machine usable.
 TasksMax=16384
 KeyringMode=private
-${taskIsolation === "child" ? OPEN : LOCKED_DOWN}
+${taskIsolation === "child" ? OPEN : lockedDown(stateFile)}
 [Install]
 WantedBy=multi-user.target
 `;

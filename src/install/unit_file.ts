@@ -1,3 +1,4 @@
+import { dirname } from "@std/path";
 import { writeFileAtomic } from "../system/atomic_file.ts";
 import type { Config } from "../config/mod.ts";
 import { NAME } from "../system/paths.ts";
@@ -11,6 +12,19 @@ import { renderUnit, stopSeconds } from "./unit.ts";
 export function unitText(config: Config): string {
   // Tasks stay children there, which inherit all.
   return renderUnit(enforcesSelinux() ? { ...config, taskIsolation: "child" } : config);
+}
+
+/** The unit file for this configuration, and the folder that it has the service write to. */
+export function ownUnit(machine: Machine, config: () => Promise<Config>): Step {
+  return unitFile(machine, async () => {
+    const settings = await config();
+    const folder = dirname(settings.stateFile);
+    // The sandbox of the unit opens what is there, and nothing can be made outside of that.
+    if (!await isThere(folder)) {
+      await must(machine.run, "install", "-d", "-m", "0700", "-o", "root", "-g", "root", folder);
+    }
+    return unitText(settings);
+  });
 }
 
 /** The unit file; systemd is told of it. `render` gives its text when the configuration is there. */

@@ -6,6 +6,12 @@ import { renderUnit, type UnitConfig } from "./unit.ts";
 
 const hasSystemd = (await runTool("systemd-analyze", "--version")).code === 0;
 
+const CONFIG: UnitConfig = {
+  shutdownTimeoutMs: 20_000,
+  taskIsolation: "auto",
+  stateFile: INSTALLED.identity,
+};
+
 /** Of 10; what is left out, and why, is in docs/security.md. */
 const EXPOSURE_LIMITS = { unit: 2.5, child: 9.5 } as const;
 
@@ -17,7 +23,7 @@ async function withUnit(
   const folder = await Deno.makeTempDir({ prefix: "unit_" });
   try {
     const path = join(folder, SERVICE);
-    const text = renderUnit({ shutdownTimeoutMs: 20_000, taskIsolation });
+    const text = renderUnit({ ...CONFIG, taskIsolation });
     await Deno.writeTextFile(path, text.replaceAll(INSTALLED.program, "/bin/true"));
     await body(path);
   } finally {
@@ -54,7 +60,7 @@ for (const taskIsolation of ["unit", "child"] as const) {
 Deno.test("the agent has longer to stop than shutdown_timeout and its reports take", () => {
   const stopSeconds = (shutdownTimeoutMs: number) =>
     Number(
-      /^TimeoutStopSec=(\d+)s$/m.exec(renderUnit({ shutdownTimeoutMs, taskIsolation: "auto" }))
+      /^TimeoutStopSec=(\d+)s$/m.exec(renderUnit({ ...CONFIG, shutdownTimeoutMs }))
         ?.[1],
     );
   assert.equal(stopSeconds(20_000), 600);
@@ -64,7 +70,7 @@ Deno.test("the agent has longer to stop than shutdown_timeout and its reports ta
 /** What a start pauses for: ExecStartPre= as systemd hands it to the shell, its tools stood in for. */
 async function pauseOf(folder: string, restarts: number): Promise<string> {
   const command = /^ExecStartPre=\/bin\/sh -c '(.*?)'$/ms
-    .exec(renderUnit({ shutdownTimeoutMs: 1, taskIsolation: "auto" }))?.[1]?.replaceAll("\\\n", "")
+    .exec(renderUnit(CONFIG))?.[1]?.replaceAll("\\\n", "")
     .replaceAll("%n", "x")
     .replaceAll("$$", () => "$");
   const tools = `systemctl() { echo ${restarts}; }; sleep() { echo "$1"; };`;
@@ -91,8 +97,19 @@ Deno.test("the pause before a restart rises, and begins anew after a good run or
 });
 
 Deno.test("the unit names the places where install puts things", () => {
-  const text = renderUnit({ shutdownTimeoutMs: 20_000, taskIsolation: "auto" });
+  const text = renderUnit(CONFIG);
   for (const place of [INSTALLED.program, INSTALLED.config, INSTALLED.stateFolder]) {
     assert.ok(text.includes(place), place);
   }
+});
+
+Deno.test("a state folder of one's own can be written by a unit that is locked down", () => {
+  const paths = (config: Partial<UnitConfig>) =>
+    [...renderUnit({ ...CONFIG, ...config }).matchAll(/^ReadWritePaths=(.*)$/gm)]
+      .map(([, value]) => value);
+  const usual = `-${INSTALLED.configFolder}`;
+  assert.deepEqual(paths({}), [usual]);
+  const stateFile = "/srv/100% of it/identity.json";
+  assert.deepEqual(paths({ stateFile }), [usual, '"-/srv/100%% of it"']);
+  assert.deepEqual(paths({ stateFile, taskIsolation: "child" }), []);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import type { ControlPlane, FaultSpec } from "../scripts/dev/control_plane.ts";
-import { TaskRecord } from "../src/tasks/journal.ts";
+import { parseRecord, type TaskRecord } from "../src/tasks/task_record.ts";
 import { Fleet } from "./_agent.ts";
 import { eventually, killIfThere, livingWith, textOf } from "./_processes.ts";
 import { together } from "./_together.ts";
@@ -113,12 +113,12 @@ Deno.test("a promise of long ago is reported, if not by this start then by the n
     await cp.waitFor(() => accepting.hits > 0, { what: "the task to be promised" });
   }
   accepting.remove();
-  const { claimed, ...promised } = JSON.parse(await Deno.readTextFile(record));
+  const { claimed, ...promised } = parseRecord(await Deno.readTextFile(record));
   await Deno.writeTextFile(
     record,
     JSON.stringify({
       ...promised,
-      claimed: { ...claimed, ms: claimed.ms - 120_000 },
+      claimed: { ...claimed, ms: (claimed?.ms ?? NaN) - 120_000 },
       // As it looks after the clock has been set back.
       claimedAt: new Date(Date.now() + 60 * 60_000).toISOString(),
     }),
@@ -169,7 +169,7 @@ Deno.test("a promise holds whatever the clock says, but not over a boot", () => 
     }
     accepting.remove();
     const path = join(fleet.tasksFolder, `${id}.json`);
-    const record = TaskRecord.parse(JSON.parse(await Deno.readTextFile(path)));
+    const record = parseRecord(await Deno.readTextFile(path));
     await Deno.writeTextFile(path, JSON.stringify({ ...record, ...Object(change(record)) }));
     await using _next = await fleet.agent();
     assert.equal((await fleet.ended(id)).status, expected);
@@ -248,9 +248,9 @@ Deno.test("an innocent process that has got a task's process id is left alone", 
     }
     for (const pid of await livingWith(id)) killIfThere(pid);
     const file = join(fleet.tasksFolder, `${id}.json`);
-    const record = JSON.parse(await Deno.readTextFile(file));
-    record.process.pid = innocent.pid;
-    await Deno.writeTextFile(file, JSON.stringify(record));
+    const { process, ...record } = parseRecord(await Deno.readTextFile(file));
+    const reused = { ...record, process: { ...process, pid: innocent.pid } };
+    await Deno.writeTextFile(file, JSON.stringify(reused));
     await using _next = await fleet.agent();
     assert.equal((await fleet.ended(id)).completion?.error, RESTARTED);
     assert((await livingWith("PATH=")).includes(innocent.pid), "the innocent lives");

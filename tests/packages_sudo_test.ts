@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
-import { TaskRecord } from "../src/tasks/journal.ts";
+import { parseRecord } from "../src/tasks/task_record.ts";
 import { AgentProcess, Fleet } from "./_agent.ts";
 import { CAN_CHANGE_PACKAGES, HELD, PackageRepository } from "./_packages.ts";
 import { eventually, PATIENCE_MS } from "./_processes.ts";
@@ -31,7 +31,7 @@ async function agentOf(user: SecondUser, fleet: Fleet): Promise<AgentProcess> {
 /** The command line of the process that the journal names for a task. */
 async function journaled(fleet: Fleet, taskId: string): Promise<string> {
   const text = await Deno.readTextFile(join(fleet.tasksFolder, `${taskId}.json`));
-  const { process } = TaskRecord.parse(JSON.parse(text));
+  const { process } = parseRecord(text);
   return await sh('tr "\\0" " " <"/proc/$1/cmdline"', String(process?.pid));
 }
 

@@ -106,9 +106,7 @@ export class HttpTransport implements Network, Disposable {
       waitMs = retryAfterMs(response);
     } catch (error) {
       if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
-      const why = isLate
-        ? `no answer within ${timeoutMs / 1000} s`
-        : whyFetchFailed(error);
+      const why = isLate ? `no answer within ${timeoutMs / 1000} s` : whyFetchFailed(error);
       const Failure = isLate ? TimedOutError : UnreachableError;
       throw new Failure(`${method} ${path}: ${why}`, { cause: error });
     } finally {

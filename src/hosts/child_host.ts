@@ -89,6 +89,10 @@ interface Pipe {
   mayReadBytes: number;
 }
 
+const freeBuffers: ArrayBufferLike[] = [];
+/** So many buffers that nobody reads into are kept for the next child. */
+const KEPT_BUFFERS = 16;
+
 /** What a child prints on both of its streams, as it comes, until their end or until it is drained. */
 class ChildOutput implements AsyncIterable<OutputChunk> {
   readonly #pipes: Pipe[];
@@ -104,7 +108,7 @@ class ChildOutput implements AsyncIterable<OutputChunk> {
     this.#pipes = (["stdout", "stderr"] as const).map((stream) => ({
       stream,
       reader: child[stream].getReader({ mode: "byob" }),
-      buffer: new ArrayBuffer(CHUNK_BYTES),
+      buffer: freeBuffers.pop() ?? new ArrayBuffer(CHUNK_BYTES),
       mayReadBytes: MAX_PIPE_BYTES,
     }));
   }
@@ -155,7 +159,10 @@ class ChildOutput implements AsyncIterable<OutputChunk> {
       this.#wake();
     };
     pipe.reader.read(new Uint8Array(pipe.buffer)).then(
-      ({ done, value }) => note(done ? undefined : value),
+      ({ done, value }) => {
+        if (done && value && freeBuffers.length < KEPT_BUFFERS) freeBuffers.push(value.buffer);
+        note(done ? undefined : value);
+      },
       (error) => note(undefined, error),
     );
   }

@@ -10,6 +10,8 @@ export interface AtomicWriteOptions {
   readonly syncFolder?: boolean;
   /** Whether a symbolic link stays one and its target is replaced; else the link is. */
   readonly followLinks?: boolean;
+  /** Whether this process alone writes the file, with one mode: there is no owner or mode to be kept. */
+  readonly isOwn?: boolean;
 }
 
 /** A file's new content, on disk beside it. */
@@ -54,7 +56,7 @@ export async function writeFileAtomic(
 export async function stageFile(
   path: string,
   data: string | Uint8Array,
-  { mode = 0o600, syncFolder = true, followLinks = false }: AtomicWriteOptions = {},
+  { mode = 0o600, syncFolder = true, followLinks = false, isOwn = false }: AtomicWriteOptions = {},
 ): Promise<StagedFile> {
   const target = await placeOf(path, followLinks);
   const folder = dirname(target);
@@ -64,7 +66,7 @@ export async function stageFile(
   const discard = () => Deno.remove(temp).catch(() => {});
   try {
     using file = await openNew(temp, mode, syncFolder);
-    await setOwnerAndMode(target, { temp, file, mode });
+    if (!isOwn) await setOwnerAndMode(target, { temp, file, mode });
     await writeAll(file, bytes);
     await file.sync();
   } catch (error) {
@@ -117,16 +119,27 @@ export function tempName(path: string): string {
   return `.${basename(path)}.${crypto.randomUUID().slice(0, 8)}.tmp`;
 }
 
+/** How long a folder in which nobody else may write is not looked at again, in milliseconds. */
+const TRUSTED_MS = 1_000;
+/** The last such folder, and where it really is. */
+let trusted: { folder: string; place: string; untilMs: number } | undefined;
+
 /** The file that is to be replaced, which need not exist yet. */
 async function placeOf(path: string, followLinks: boolean): Promise<string> {
   if (!followLinks && !isRoot()) return path;
+  const folder = dirname(path);
+  const isKnown = !followLinks && trusted?.folder === folder && performance.now() < trusted.untilMs;
+  if (isKnown && trusted) return join(trusted.place, basename(path));
   // What is not there cannot be a link.
-  const seen = followLinks ? path : join(dirname(path), tempName(path));
+  const seen = followLinks ? path : join(folder, tempName(path));
   const { place, problem } = await chase(seen, trustedOwners(), lookAhead(seen));
   if (problem !== undefined && isRoot()) {
     throw new Error(`root writes only where nobody else does, and ${problem}`);
   }
-  return followLinks ? place : join(dirname(place), basename(path));
+  if (followLinks) return place;
+  const untilMs = performance.now() + (problem === undefined ? TRUSTED_MS : 0);
+  trusted = { folder, place: dirname(place), untilMs };
+  return join(trusted.place, basename(path));
 }
 
 /** Looks at all that is on the way to `path` together. */

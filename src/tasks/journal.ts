@@ -1,36 +1,19 @@
 import { join } from "@std/path";
-import * as z from "@zod/zod";
-import { Completion, Task } from "../control_plane/schemas.ts";
-import { type StagedFile, stageFile } from "../system/atomic_file.ts";
-import { BootTime } from "../system/boot_time.ts";
+import type { Completion } from "../control_plane/schemas.ts";
+import { type StagedFile, stageFile, writeAll } from "../system/atomic_file.ts";
+import { removeSpool } from "../logs/spool_disk.ts";
 import type { Logger } from "../system/logger.ts";
 import { copyOwn, NotOwnError, readOwn } from "../system/own_file.ts";
 import { messageOf } from "../system/user_error.ts";
 import { EndedTasks } from "./ended_tasks.ts";
-import { sweepJournal } from "./journal_sweep.ts";
-
-/** What the agent has promised about one task. */
-export const TaskRecord = z.object({
-  version: z.literal(1),
-  task: Task,
-  /** For people: whoever decides by it can be deceived by a clock that is set. */
-  claimedAt: z.string(),
-  /** When the promise was made; unknown in records of earlier versions. */
-  claimed: BootTime.optional(),
-  /** The process group, or the unit, written before its program begins. */
-  process: z.object({
-    pid: z.int().positive(),
-    startTicks: z.string(),
-    bootId: z.string(),
-    unit: z.string().optional(),
-  }).optional(),
-  /** When that was. */
-  started: BootTime.optional(),
-  /** How it ended, written before the control plane is told. */
-  outcome: Completion.optional(),
-});
-/** What the agent has promised about one task. */
-export type TaskRecord = z.infer<typeof TaskRecord>;
+import { SPOOL_FILE, sweepJournal } from "./journal_sweep.ts";
+import {
+  additionLine,
+  BEGUN_LINE,
+  parseRecord,
+  recordLine,
+  type TaskRecord,
+} from "./task_record.ts";
 
 /** A journal that could not be read; the file is set aside. */
 export interface DamagedRecord {
@@ -40,7 +23,7 @@ export interface DamagedRecord {
   setAside: string;
 }
 
-/** A record that is on disk, but not in force yet. */
+/** What of a record is on disk, but not in force yet. */
 export interface StagedRecord {
   /**
    * Puts it in force, for whoever comes after a kill; false if the disk refuses, or has before. It is
@@ -62,12 +45,13 @@ export interface Unfinished {
 }
 
 const WARN_EVERY_MS = 60 * 60 * 1_000;
+const BEGUN = new TextEncoder().encode(BEGUN_LINE);
 const RECORD_FILE = /^([A-Za-z0-9_-]{1,128})\.json$/;
 
 /**
- * Keeps in the state folder what must survive the agent's death: one small file a task, written
- * (fsync, rename) before the step it promises and removed once the control plane has the
- * completion. A disk that refuses is warned of, once an hour; tasks go on without it, and what it has
+ * Keeps in the state folder what must survive the agent's death: one small file a task, made (fsync,
+ * rename) before the task is promised, with a line added (fdatasync) before each later step, and
+ * removed once the control plane has the completion. A disk that refuses is warned of, once an hour; tasks go on without it, and what it has
  * refused is kept for when it takes something again.
  */
 export class TaskJournal {
@@ -79,6 +63,10 @@ export class TaskJournal {
   #warnedMs = -Infinity;
   /** The records that the disk has refused, by their tasks: they are in memory alone. */
   readonly #refused = new Map<string, string>();
+  /** The tasks whose file this journal has made, and nothing was refused of: lines can be added. */
+  readonly #growing = new Set<string>();
+  /** The tasks of which an earlier agent has left output; undefined where nobody knows. */
+  #leftOutput: Set<string> | undefined;
   #writing: Promise<void> | undefined;
 
   private constructor(
@@ -109,13 +97,17 @@ export class TaskJournal {
     try {
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
       if (!await journal.ended.load()) await journal.keepDamaged(endedPath);
+      const leftOutput = new Set<string>();
       for await (const { name } of Deno.readDir(folder)) {
         const taskId = RECORD_FILE.exec(name)?.[1];
+        const printed = SPOOL_FILE.exec(name)?.[1];
+        if (printed) leftOutput.add(printed);
         if (taskId) await journal.#read(taskId, unfinished);
         else if (name.endsWith(".tmp")) {
           await journal.#attempt(() => removeIfThere(join(folder, name)));
         }
       }
+      journal.#leftOutput = leftOutput;
     } catch (error) {
       journal.diskFailed(error);
     }
@@ -125,6 +117,12 @@ export class TaskJournal {
   /** Where the files of a task's lines begin. */
   spoolPrefix(taskId: string): string {
     return join(this.#folder, taskId);
+  }
+
+  /** Removes what an earlier agent has left of a task's output, for a task that begins anew. */
+  async removeLeftOutput(taskId: string): Promise<void> {
+    if (this.#leftOutput && !this.#leftOutput.delete(taskId)) return;
+    await removeSpool(this.spoolPrefix(taskId));
   }
 
   /** Writes a record down; it is on disk when this resolves, or false if the disk refuses. */
@@ -138,15 +136,17 @@ export class TaskJournal {
   /** The first step of {@linkcode TaskJournal.write}, which takes most of its time. */
   async stage(record: TaskRecord): Promise<StagedRecord> {
     const { task: { id }, process, outcome } = record;
-    const text = JSON.stringify(record);
-    const staged = await this.#stage(id, text);
+    const text = recordLine(record);
+    const staged = await this.#add(record) ?? await this.#stage(id, text);
     return {
       commit: async () => {
         await this.#supersede(id);
         if (await this.#attempt(async () => await staged?.commit()) && staged) {
+          this.#growing.add(id);
           this.#writeRefusedSoon();
           return true;
         }
+        this.#growing.delete(id);
         // One that does not know of its process would let the next start run the task again.
         if (process && !outcome) await this.#attempt(() => removeIfThere(this.#path(id)));
         this.#refused.set(id, text);
@@ -160,6 +160,7 @@ export class TaskJournal {
   /** Forgets a task that was not run, so that it may come again. */
   async forget(taskId: string): Promise<void> {
     await this.#supersede(taskId);
+    this.#growing.delete(taskId);
     await this.#attempt(() => removeIfThere(this.#path(taskId)));
   }
 
@@ -203,10 +204,33 @@ export class TaskJournal {
     });
   }
 
+  /**
+   * Adds the line that says what has changed last; undefined where the record has no file that lines
+   * can be added to, or the disk refuses: what it has taken in part counts for nothing.
+   */
+  async #add(record: TaskRecord): Promise<StagedFile | undefined> {
+    const { task: { id }, outcome } = record;
+    if (!this.#growing.has(id)) return undefined;
+    let file: Deno.FsFile | undefined;
+    await this.#attempt(async () => {
+      file = await openWith(this.#path(id), additionLine(record));
+    });
+    if (!file) return undefined;
+    const added = file;
+    const close = () => Promise.resolve(added.close());
+    if (outcome) await close();
+    return {
+      // Needs no sync: whoever starts the machine anew takes what was noted for begun.
+      commit: async () => outcome ? undefined : await writeAll(added, BEGUN).finally(close),
+      sync: () => Promise.resolve(),
+      discard: async () => outcome ? undefined : await close(),
+    };
+  }
+
   async #stage(taskId: string, text: string): Promise<StagedFile | undefined> {
     let staged: StagedFile | undefined;
     await this.#attempt(async () => {
-      staged = await stageFile(this.#path(taskId), text);
+      staged = await stageFile(this.#path(taskId), text, { isOwn: true });
     });
     return staged;
   }
@@ -248,7 +272,7 @@ export class TaskJournal {
   async #read(taskId: string, unfinished: Unfinished): Promise<void> {
     const path = this.#path(taskId);
     try {
-      const record = TaskRecord.parse(JSON.parse(await readOwn(path)));
+      const record = parseRecord(await readOwn(path));
       if (record.task.id !== taskId) throw new Error(`it is about task ${record.task.id}`);
       unfinished.records.push(record);
     } catch (error) {
@@ -276,6 +300,19 @@ export class TaskJournal {
 
 function refuse(logger: Logger, { path: file, message }: NotOwnError): void {
   logger.error("state file is not used", { file, problem: message });
+}
+
+/** Opens a file for more lines, the first of which is on disk when this resolves. */
+async function openWith(path: string, line: string): Promise<Deno.FsFile> {
+  const file = await Deno.open(path, { append: true });
+  try {
+    await writeAll(file, new TextEncoder().encode(line));
+    await file.syncData();
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
+import { bootTime } from "../system/boot_time.ts";
 import { Logger } from "../system/logger.ts";
-import { TaskJournal, type TaskRecord } from "./journal.ts";
+import { TaskJournal } from "./journal.ts";
 import { sweepJournal } from "./journal_sweep.ts";
+import { parseRecord, type TaskRecord } from "./task_record.ts";
 
 function recordOf(id: string, more: Partial<TaskRecord> = {}): TaskRecord {
   const task = { id, type: "shell.exec", payload: { command: "true" } };
@@ -181,6 +183,7 @@ Deno.test("a record without its process does not outlive the refusal of that wit
   withFolder(async (folder) => {
     const { journal } = await openIn(folder);
     await journal.write(recordOf("a"));
+    await refuseNext(folder, "a");
     const staged = await journal.stage(
       recordOf("a", { process: { pid: 7, startTicks: "99", bootId: "b" } }),
     );
@@ -191,6 +194,66 @@ Deno.test("a record without its process does not outlive the refusal of that wit
     assert.deepEqual(await filesIn(folder), []);
     await journal.writeRefused();
     assert.match(await Deno.readTextFile(join(folder, "a.json")), /startTicks/);
+  }));
+
+/** A disk that takes nothing more of a record's file, but makes others. */
+async function refuseNext(folder: string, taskId: string): Promise<void> {
+  await Deno.remove(join(folder, `${taskId}.json`));
+  await Deno.symlink("/dev/full", join(folder, `${taskId}.json`));
+}
+
+Deno.test("a line that the disk refuses is written with all that was before it, and of nobody else", () =>
+  withFolder(async (folder) => {
+    const { journal, events } = await openIn(folder);
+    const ids = ["a", "b", "c", "d"];
+    const outcome = { status: "success" as const };
+    await Promise.all(ids.map((id) => journal.write(recordOf(id))));
+    await refuseNext(folder, "b");
+    const written = ids.map((id) => journal.write(recordOf(id, { outcome })));
+    assert.deepEqual(await Promise.all(written), [true, true, true, true]);
+    assert.deepEqual(events.map(({ level }) => level), ["warn"], "it was refused");
+    const { unfinished } = await openIn(folder);
+    const found = unfinished.records.toSorted((a, b) => a.task.id < b.task.id ? -1 : 1);
+    assert.deepEqual(found, ids.map((id) => recordOf(id, { outcome })));
+    assert.equal((await Deno.lstat(join(folder, "b.json"))).isFile, true, "in a file of its own");
+  }));
+
+Deno.test("a record whose file is gone is written anew, whole", () =>
+  withFolder(async (folder) => {
+    const { journal, events } = await openIn(folder);
+    const path = join(folder, "a.json");
+    await journal.write(recordOf("a"));
+    await Deno.remove(path);
+    const ran = recordOf("a", { process: { pid: 7, startTicks: "99", bootId: "b" } });
+    assert.equal(await journal.write(ran), true);
+    assert.deepEqual(parseRecord(await Deno.readTextFile(path)), ran);
+    assert.equal(events.length, 1, "and told");
+  }));
+
+Deno.test("a process that may not run yet is none for whoever comes after a kill", () =>
+  withFolder(async (folder) => {
+    const { journal } = await openIn(folder);
+    const process = { pid: 7, startTicks: "99", bootId: bootTime().bootId };
+    const next = async () => (await openIn(folder)).unfinished.records[0]?.process?.pid;
+    await journal.write(recordOf("a"));
+    const staged = await journal.stage(recordOf("a", { process }));
+    assert.equal(await next(), undefined);
+    await staged.commit();
+    assert.equal(await next(), 7);
+    const second = await journal.stage(recordOf("a", { process: { ...process, pid: 8 } }));
+    assert.equal(await next(), 7, "the one that runs");
+    await second.discard();
+    assert.equal(await next(), 7);
+  }));
+
+Deno.test("output that an earlier agent has left of a task goes when that begins anew", () =>
+  withFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "a.stdout"), "x");
+    await Deno.writeTextFile(join(folder, "a.index"), "x");
+    const { journal } = await openIn(folder);
+    await Deno.writeTextFile(join(folder, "b.stdout"), "this agent's own");
+    for (const id of ["a", "b", "a"]) await journal.removeLeftOutput(id);
+    assert.deepEqual(await filesIn(folder), ["b.stdout"]);
   }));
 
 Deno.test("what is old and belongs to no task is removed, and nothing else", async () => {

@@ -4,7 +4,8 @@ import { bootTime, msSince } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { messageOf } from "../system/user_error.ts";
 import type { EndCause } from "./end_cause.ts";
-import type { TaskRecord, Unfinished } from "./journal.ts";
+import type { Unfinished } from "./journal.ts";
+import type { TaskRecord } from "./task_record.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";
 

@@ -5,7 +5,6 @@ import type { Host, Program, Usage } from "../hosts/host.ts";
 import { storable } from "../logs/log_entries.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import { type LogMemory, Spool } from "../logs/spool.ts";
-import { removeSpool } from "../logs/spool_disk.ts";
 import { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
@@ -16,7 +15,8 @@ import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { CommandOutput, startLine } from "./command_output.ts";
 import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
-import type { StagedRecord, TaskJournal, TaskRecord } from "./journal.ts";
+import type { StagedRecord, TaskJournal } from "./journal.ts";
+import type { TaskRecord } from "./task_record.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { secretsOf } from "./task_secrets.ts";
 import {
@@ -297,7 +297,7 @@ export class TaskRunner {
     const { id, type } = this.#record.task;
     this.#begun.promise.catch(() => {});
     // An earlier agent may have begun, and died before it wrote down what runs.
-    const removed = removeSpool(journal.spoolPrefix(id));
+    const removed = journal.removeLeftOutput(id);
     const promised = this.#writeDown(this.#record);
     await removed;
     if (types.get(type)?.isGated) this.#prepareAhead(promised);

@@ -1,4 +1,5 @@
 import { settlesWithin } from "../system/deadline.ts";
+import { judgeAfter } from "../system/stall.ts";
 import { awaitTaskProcesses, endTaskProcesses, killTaskProcessesNow } from "./end_processes.ts";
 import type { ChildOptions, Host, HostCommand, OutputChunk, Program } from "./host.ts";
 import { type ProcessGroup, processGroupOf, TASK_ID_VARIABLE } from "./process_table.ts";
@@ -6,8 +7,6 @@ import { killGroup } from "./signal_process.ts";
 
 /** How long a background process that keeps the output open may delay the end, in milliseconds. */
 export const LINGER_MS = 2_000;
-/** After a stall of the agent, timers come before what there is to read; in milliseconds. */
-const LAST_LOOK_MS = 50;
 /** The largest pipe that a user may make, in bytes: no more of what was written in time can be left. */
 const MAX_PIPE_BYTES = 1 << 20;
 /** So much of it comes at once, if there is as much. */
@@ -102,7 +101,7 @@ class ChildOutput implements AsyncIterable<OutputChunk> {
   #drainMs = Infinity;
   #isWaiting = false;
   #mayWaitMs = LINGER_MS;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancelLimit: () => void = () => {};
 
   constructor(child: GatedChild) {
     this.#pipes = (["stdout", "stderr"] as const).map((stream) => ({
@@ -178,15 +177,16 @@ class ChildOutput implements AsyncIterable<OutputChunk> {
       if (this.#drainMs < Infinity) this.#limitWait();
       await promise;
       this.#isWaiting = false;
-      clearTimeout(this.#timer);
+      this.#cancelLimit();
       this.#mayWaitMs -= Math.max(0, performance.now() - Math.max(startMs, this.#drainMs));
     }
   }
 
   #limitWait(): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(() => this.#pipes.forEach(cancel), LAST_LOOK_MS);
-    }, Math.max(0, this.#mayWaitMs - LAST_LOOK_MS));
+    this.#cancelLimit = judgeAfter(
+      Math.max(0, this.#mayWaitMs),
+      () => this.#pipes.forEach(cancel),
+    );
   }
 }
 

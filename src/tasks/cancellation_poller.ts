@@ -3,7 +3,7 @@ import type { TaskControl } from "../control_plane/schemas.ts";
 import { pauseUntil } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
-import { causeOf, type EndCause } from "./end_cause.ts";
+import { causeOf, type EndCause } from "./task_end.ts";
 
 /** Operators are impatient with what they have just started by mistake, in milliseconds. */
 const FIRST_LOOK_MS = 250;

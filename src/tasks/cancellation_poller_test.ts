@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { TaskControl } from "../control_plane/schemas.ts";
 import { Logger } from "../system/logger.ts";
 import { quickestMs } from "../system/_quickest.ts";
-import type { EndCause } from "./end_cause.ts";
+import type { EndCause } from "./task_end.ts";
 import { pollCancellation } from "./cancellation_poller.ts";
 
 /** Watches a task whose control answers these, until the first cause. */

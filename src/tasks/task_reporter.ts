@@ -14,7 +14,7 @@ import type { Logger } from "../system/logger.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { pollCancellation } from "./cancellation_poller.ts";
-import { causeOf, type EndCause } from "./end_cause.ts";
+import { causeOf, type EndCause } from "./task_end.ts";
 import { EntryPatience } from "./entry_patience.ts";
 
 /** How long an end that is refused is tried: after that it is not taken any more, in milliseconds. */

@@ -1,11 +1,9 @@
 import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import type { Host, Program, Usage } from "../hosts/host.ts";
-import { storable } from "../logs/log_entries.ts";
+import type { Program } from "../hosts/host.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
-import { type LogMemory, Spool } from "../logs/spool.ts";
-import { TaskLog } from "../logs/task_log.ts";
+import type { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Logger } from "../system/logger.ts";
@@ -14,8 +12,16 @@ import { settlesWithin } from "../system/deadline.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { CommandOutput, startLine } from "./command_output.ts";
-import { describeCause, type EndCause, outcomeOf } from "./end_cause.ts";
-import type { StagedRecord, TaskJournal } from "./journal.ts";
+import type { StagedRecord } from "./journal.ts";
+import { LeftTask, type LeftTaskDeps, openTaskLog } from "./left_task.ts";
+import {
+  completionOf,
+  describeCause,
+  type EndCause,
+  outcomeOf,
+  withOutput,
+  withUsage,
+} from "./task_end.ts";
 import type { TaskRecord } from "./task_record.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { secretsOf } from "./task_secrets.ts";
@@ -31,23 +37,10 @@ import {
 const CANCEL_DRAIN_MS = 3_000;
 /** How long the lines and the end of a task may take when the agent itself stops, in milliseconds. */
 const STOP_REPORT_MS = 10_000;
-/**
- * The longest `error` of a task, in UTF-16 units: the control plane takes 10 000 (contract: Tasks
- * over HTTP), and a sentence about lines that were not delivered may be added.
- */
-const MAX_ERROR_UNITS = 9_900;
 /** Of why a task ended no more stands in the agent's log, in UTF-16 units: it may be another's words. */
 const MAX_LOGGED_UNITS = 1_000;
 /** How long the last call about a task may take when the agent leaves it to the next one, in milliseconds. */
 const HAND_ON_MS = 2_500;
-/** What a task has used is told if it took longer than this, in milliseconds. */
-const ACCOUNTED_MS = 10_000;
-const RESTARTED = "the agent was restarted while the task ran";
-const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
-/** Nobody knows any more which secrets its lines may hold. */
-const WITHHELD =
-  "[the agent's state was damaged: lines that were not delivered yet are left out]\n";
-
 /** In the place of the record of a process that no start has to know of. */
 const UNRECORDED: StagedRecord = {
   commit: () => Promise.resolve(true),
@@ -56,15 +49,9 @@ const UNRECORDED: StagedRecord = {
 };
 
 /** What every task run shares. */
-export interface TaskRunnerDeps {
+export interface TaskRunnerDeps extends LeftTaskDeps {
   /** The control plane. */
   api: AgentApi;
-  /** What survives the agent. */
-  journal: TaskJournal;
-  /** Where programs run. */
-  host: Host;
-  /** The known task types. */
-  types: ReadonlyMap<string, TaskType>;
   /** What no task may show, whatever its type: the agent's token. */
   secrets: readonly string[];
   /** Who runs what. */
@@ -73,8 +60,6 @@ export interface TaskRunnerDeps {
   defaultLimitMs: () => number;
   /** How many tasks may be unfinished before no further one is taken; 0 for any number. */
   maxTasks: () => number;
-  /** What the undelivered lines of all tasks may take. */
-  logMemory: LogMemory;
   /** Hears that there is another task. */
   onTaken?: () => void;
   /** Hears of the outcome of each task that has ended, before it is reported. */
@@ -124,7 +109,7 @@ export class TaskRunner {
   readonly #reporter: TaskReporter;
   readonly #end = new AbortController();
   readonly #mask: SecretMask;
-  readonly #damage: string | undefined;
+  readonly #left: LeftTask;
   #state: State;
   /** Why it has to end before its time; the first cause wins. */
   #cause: EndCause | undefined;
@@ -149,11 +134,11 @@ export class TaskRunner {
   constructor(deps: TaskRunnerDeps, record: TaskRecord, damage?: string) {
     this.#deps = deps;
     this.#record = record;
-    this.#damage = damage;
     const { id: taskId, payload } = record.task;
     this.#logger = deps.logger.with({ taskId });
     this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
     this.#reporter = new TaskReporter(deps.api, taskId, this.#logger);
+    this.#left = new LeftTask({ deps, record, damage, mask: this.#mask, logger: this.#logger });
     this.#state = record.outcome
       ? { phase: "ended", outcome: record.outcome }
       : record.process || damage !== undefined
@@ -174,7 +159,7 @@ export class TaskRunner {
     if (this.#state.phase === "claimed") this.#state = await this.#begin();
     if (this.#state.phase === "reported") return;
     const isNew = this.#state.phase === "running" && !this.#isLeft;
-    const log = this.#log ??= isNew ? this.#newLog() : await this.#leftLog();
+    const log = this.#log ??= isNew ? this.#newLog() : await this.#left.openLog();
     const program = this.#isLeft ? await this.#takeUp(log) : undefined;
     const watch = new AbortController();
     const watching = this.#watch(watch.signal);
@@ -349,55 +334,25 @@ export class TaskRunner {
   }
 
   #newLog(): TaskLog {
-    const { journal, logMemory: memory } = this.#deps;
-    const onDiskError = (error: unknown) => journal.diskFailed(error);
-    const spool = new Spool(journal.spoolPrefix(this.#record.task.id), { memory, onDiskError });
-    return this.#logOf(spool);
+    return openTaskLog(this.#deps, this.#record.task.id, this.#mask);
   }
 
-  #logOf(spool: Spool): TaskLog {
-    return new TaskLog(spool, this.#mask, { hidden: startLine(this.#record.task.id) });
-  }
-
-  /** The log that an earlier agent has left. */
-  async #leftLog(): Promise<TaskLog> {
-    const { journal, logMemory: memory } = this.#deps;
-    let word: string | undefined;
-    const spool = await Spool.recover(journal.spoolPrefix(this.#record.task.id), {
-      memory,
-      onDiskError: (error) => journal.diskFailed(error),
-      onDamaged: async (path) => {
-        word = DAMAGED;
-        await journal.keepDamaged(path);
-      },
-    });
-    let log = this.#logOf(spool);
-    if (this.#damage !== undefined) {
-      if (log.undelivered > 0) word = WITHHELD;
-      await log.discard();
-      log = this.#newLog();
-    }
-    await log.catchUp();
-    if (word !== undefined) await log.write("system", word);
-    return log;
-  }
-
-  /** Finds the program that an earlier agent has left running; the state says what became of it. */
+  /** Goes on with the program that an earlier agent has left running, if there is one. */
   async #takeUp(log: TaskLog): Promise<Program | undefined> {
-    const { host } = this.#deps;
-    const { process, task: { id: taskId, type } } = this.#record;
-    if (!process || this.#damage !== undefined || !this.#mayBeTakenUp) return undefined;
-    const command = { taskId, signal: this.#end.signal, store: log.store };
-    const found = await host.takeUp(command, process).catch((error) => {
-      this.#logger.warn("program of the task cannot be taken up", { error: messageOf(error) });
-      return "gone" as const;
-    });
+    if (!this.#mayBeTakenUp) return undefined;
+    const found = await this.#left.findProgram(log, this.#end.signal);
     if (found === "gone") return undefined;
     this.#state = { phase: "running", how: found === "not begun" ? "here" : "taken up" };
     if (found === "not begun") return undefined;
-    this.#logger.info("task is taken up", { type });
-    this.#program = found;
-    return found;
+    this.#logger.info("task is taken up", { type: this.#record.task.type });
+    return this.#program = found;
+  }
+
+  async #endLeft(log: TaskLog): Promise<Completion> {
+    return await this.#left.end(() => {
+      this.#begun.resolve();
+      return this.#context(log, () => Promise.resolve(UNRECORDED));
+    });
   }
 
   /** What is to be done, and how long it may take. */
@@ -436,8 +391,9 @@ export class TaskRunner {
       this.#endLimit();
     }
     if (this.#cause) outcome = outcomeOf(this.#cause, outcome);
-    outcome = await this.#account(log, outcome, performance.now() - startedMs);
-    return completionOf(outcome, performance.now() - startedMs, this.#mask);
+    const tookMs = performance.now() - startedMs;
+    outcome = await withUsage(outcome, tookMs, log, this.#program);
+    return completionOf(outcome, tookMs, this.#mask);
   }
 
   #context(log: TaskLog, note: (group: ProcessGroup) => Promise<StagedRecord>): TaskContext {
@@ -502,40 +458,6 @@ export class TaskRunner {
         return staged.commit();
       },
     };
-  }
-
-  /** Ends what an earlier agent has left of the task. */
-  async #endLeft(log: TaskLog): Promise<Completion> {
-    const { host, types } = this.#deps;
-    const { process, task: { id, type } } = this.#record;
-    this.#logger.warn("task was running when the agent ended");
-    const { orphanMs = 0 } = types.get(type) ?? {};
-    if (orphanMs > 0) await host.waitFor(id, process, orphanMs);
-    await host.end(id, process);
-    const error = [RESTARTED + (this.#damage ?? ""), await this.#aftermath(log)];
-    return { status: "failed", error: error.filter((each) => each !== undefined).join("; ") };
-  }
-
-  /** What an orphan's task type says has to be mended; a look that fails holds no report up. */
-  async #aftermath(log: TaskLog): Promise<string | undefined> {
-    try {
-      this.#begun.resolve();
-      const type = this.#deps.types.get(this.#record.task.type);
-      return await type?.afterOrphan?.(this.#context(log, () => Promise.resolve(UNRECORDED)));
-    } catch (error) {
-      const fields = { error: messageOf(error) };
-      this.#logger.warn("remains of the task could not be checked", fields);
-      return undefined;
-    }
-  }
-
-  /** Says what the work has used, where somebody has counted, and where it was much. */
-  async #account(log: TaskLog, outcome: TaskOutcome, tookMs: number): Promise<TaskOutcome> {
-    if (tookMs < ACCOUNTED_MS) return outcome;
-    const usage = await this.#program?.usage?.().catch(() => undefined);
-    if (!usage || Object.keys(usage).length === 0) return outcome;
-    await log.write("system", `[${usageText(usage)}]\n`);
-    return outcome.result ? { ...outcome, result: { ...outcome.result, usage } } : outcome;
   }
 
   /** A program that meets a bound of its host ends with the task. */
@@ -637,40 +559,4 @@ async function refuse(program: Program): Promise<void> {
   await program.open();
   for await (const _ of program.output);
   await program.ended;
-}
-
-function completionOf(outcome: TaskOutcome, durationMs: number, mask: SecretMask): Completion {
-  const { error: own, aftermath, ...rest } = outcome;
-  const error = [own, aftermath].filter((sentence) => sentence !== undefined).join("; ");
-  return {
-    ...rest,
-    durationMs: Math.round(durationMs),
-    ...(error === "" ? {} : { error: storable(mask.apply(error).slice(0, MAX_ERROR_UNITS)) }),
-  };
-}
-
-/** What was used, as far as somebody has counted it. */
-function usageText({ cpuMs, memoryBytes, pids }: Usage): string {
-  const parts = [
-    cpuMs === undefined ? undefined : `${(cpuMs / 1_000).toFixed(1)} s of CPU time`,
-    memoryBytes === undefined ? undefined : `at most ${Math.ceil(memoryBytes / 2 ** 20)} MiB`,
-    pids === undefined ? undefined : `at most ${pids} ${pids === 1 ? "process" : "processes"}`,
-  ];
-  return `used: ${parts.filter((part) => part !== undefined).join(", ")}`;
-}
-
-/** Operators must not take what they see for all there was. */
-async function withOutput(
-  outcome: Completion,
-  log: TaskLog,
-  isWhole: boolean,
-): Promise<Completion> {
-  const output = await log.summary();
-  const { error } = outcome;
-  const left = `${error ? `${error}; ` : ""}its last lines were not delivered`;
-  return {
-    ...outcome,
-    ...(output === "" ? {} : { output }),
-    ...(isWhole ? {} : { error: left }),
-  };
 }

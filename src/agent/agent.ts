@@ -33,7 +33,7 @@ import { guardProcess } from "./uncaught_errors.ts";
 import type { RealtimeServices, RealtimeServicesOptions } from "./realtime_services.ts";
 import { locate } from "../identity/location.ts";
 import { LocationReport } from "../identity/location_report.ts";
-import { readIdentity, writeIdentity } from "../identity/identity_file.ts";
+import { restoreIdentity } from "../identity/identity_file.ts";
 import { giveBackMemory } from "../system/give_back.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { type StateLock, watchState } from "./instance_lock.ts";
@@ -120,9 +120,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   );
   options.health.onWritable = () => void journal.writeRefused();
 
-  const agent = new Agent({
-    ...{ ...options, transport, journal, privileges, rootAccess, isolation },
-  });
+  const agent = new Agent(options, { transport, journal, privileges, rootAccess, isolation });
   using _signals = listenToSignals(agent);
   using _guard = guardProcess(logger);
   using _watch = watchState(options.state, (problem) => agent.onStateLost(problem), logger);
@@ -138,28 +136,15 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   await rootAccess.kept();
   if (agent.lost !== undefined) {
     // Whoever starts the agent again finds the machine enrolled.
-    await restoreIdentity(config, identity, logger);
+    await restoreIdentity(config.stateFile, identity, logger);
     throw new UserError(`The agent has stopped, because ${agent.lost}: start it again.`);
   }
   logger.info("agent stopped");
   return 0;
 }
 
-async function restoreIdentity(
-  { stateFile }: Config,
-  identity: Credentials,
-  logger: Logger,
-): Promise<void> {
-  try {
-    if (await readIdentity(stateFile)) return;
-    await writeIdentity(stateFile, { ...identity, registeredAt: new Date().toISOString() });
-    logger.info("identity file was lost and is restored", { file: stateFile });
-  } catch (error) {
-    logger.error("identity file was lost and cannot be restored", { error: messageOf(error) });
-  }
-}
-
-interface AgentParts extends AgentOptions {
+/** What the agent has opened at its start. */
+interface AgentParts {
   transport: HttpTransport;
   journal: TaskJournal;
   privileges: Privileges;
@@ -170,6 +155,7 @@ interface AgentParts extends AgentOptions {
 /** The services of a running agent, and what signals do to them. */
 class Agent implements SignalHandlers {
   readonly tasks: TaskManager;
+  readonly #options: AgentOptions;
   readonly #parts: AgentParts;
   readonly #api: AgentApi;
   readonly #stopping = new AbortController();
@@ -179,18 +165,20 @@ class Agent implements SignalHandlers {
   #isRestart: Promise<boolean> = Promise.resolve(false);
   #realtimeServices: RealtimeServices | undefined;
 
-  constructor(parts: AgentParts) {
+  constructor(options: AgentOptions, parts: AgentParts) {
+    this.#options = options;
     this.#parts = parts;
-    const { identity, transport, health, rootAccess, Api = AgentApi } = parts;
+    const { identity, health, Api = AgentApi } = options;
+    const { transport, rootAccess, isolation } = parts;
     const { enrollmentToken } = this.#config;
     transport.reachability.spreadMs = () => this.#config.reconnectSpreadMs;
     this.#api = new Api(transport, identity, () => this.#config.requestTimeoutMs);
     this.tasks = new TaskManager({
       journal: parts.journal,
       privileges: parts.privileges,
-      logger: parts.logger,
+      logger: options.logger,
       api: this.#api,
-      host: parts.isolation.host,
+      host: isolation.host,
       types: new Map([...TASK_TYPES, ["agent.update", this.#agentUpdate()]]),
       secrets: [identity.agentToken, ...enrollmentToken ? [enrollmentToken] : []],
       defaultLimitMs: () => this.#config.taskTimeoutMs,
@@ -206,14 +194,14 @@ class Agent implements SignalHandlers {
       terminals: () => this.#realtimeServices?.terminals ?? 0,
       rootAccess: () => rootAccess.report?.appliedProfile,
       isolation: {
-        tasks: parts.isolation.outlivesAgent ? "unit" : "child",
-        ...parts.isolation.why === undefined ? {} : { why: parts.isolation.why },
+        tasks: isolation.outlivesAgent ? "unit" : "child",
+        ...isolation.why === undefined ? {} : { why: isolation.why },
       },
     });
   }
 
   #agentUpdate(): TaskType {
-    const { logger } = this.#parts;
+    const { logger } = this.#options;
     return agentUpdate({
       api: this.#api,
       config: () => this.#config,
@@ -225,7 +213,7 @@ class Agent implements SignalHandlers {
   }
 
   async #closeUpdate({ started = false } = {}): Promise<void> {
-    const { logger } = this.#parts;
+    const { logger } = this.#options;
     await closeUpdate({
       api: this.#api,
       stateFolder: dirname(this.#config.stateFile),
@@ -238,8 +226,8 @@ class Agent implements SignalHandlers {
 
   onStop(signal: string): void {
     this.#isRestart = isRestart(signal, this.#parts.isolation.manager);
-    this.#parts.logger.info("stopping", { signal, tasks: this.tasks.count });
-    this.#parts.health.enter("stopping");
+    this.#options.logger.info("stopping", { signal, tasks: this.tasks.count });
+    this.#options.health.enter("stopping");
     this.tasks.dropPushed();
     this.#stopping.abort();
   }
@@ -247,21 +235,21 @@ class Agent implements SignalHandlers {
   /** Nothing that it promises outlives it now: it ends its tasks, reports them and leaves. */
   onStateLost(problem: string): void {
     this.lost = problem;
-    this.#parts.logger.error("state folder is lost", { problem, tasks: this.tasks.count });
+    this.#options.logger.error("state folder is lost", { problem, tasks: this.tasks.count });
     this.onStop("lost state folder");
   }
 
   async onStopNow(): Promise<void> {
-    this.#parts.logger.warn("stopping at once");
+    this.#options.logger.warn("stopping at once");
     // Before the kills: what they end is not to be seen, and reported, by this agent.
-    await this.#parts.logger.flush(LAST_WORDS_MS);
+    await this.#options.logger.flush(LAST_WORDS_MS);
     this.tasks.killAllNow();
     this.#realtimeServices?.killTerminalsNow();
     Deno.exit(1);
   }
 
   async onReload(): Promise<void> {
-    const { config, env, identity, logger } = this.#parts;
+    const { config, env, identity, logger } = this.#options;
     try {
       const warnings = await config.reload(env, identity);
       for (const warning of warnings) logger.debug("configuration warning", { warning });
@@ -274,20 +262,23 @@ class Agent implements SignalHandlers {
   }
 
   get #config(): Config {
-    return this.#parts.config.now;
+    return this.#options.config.now;
   }
 
   /** Runs all services until told to stop, then drains them. */
   async serve(): Promise<void> {
-    const { logger, facts, rootAccess, health } = this.#parts;
+    const { logger, facts, health, onServing } = this.#options;
+    const { rootAccess } = this.#parts;
     const signal = this.#stopping.signal;
     const stopHeartbeats = new AbortController();
-    const shared = { api: this.#api, throttle: new LogThrottle(), logger };
+    const throttle = new LogThrottle();
     const trial = trialEnds({ stateFolder: dirname(this.#config.stateFile), run: runTool, signal });
     const heartbeats = trial.then(async () => {
       if (signal.aborted) return;
       await sendHeartbeats({
-        ...shared,
+        api: this.#api,
+        throttle,
+        logger,
         facts,
         stats: health.heartbeats,
         intervalMs: () => this.#config.heartbeatIntervalMs,
@@ -297,7 +288,9 @@ class Agent implements SignalHandlers {
     void this.#sweepDaily(signal);
     void this.#closeUpdate();
     const claims = claimTasks({
-      ...shared,
+      api: this.#api,
+      throttle,
+      logger,
       stats: health.claims,
       waitMs: () => this.#config.taskPollIntervalMs,
       tasks: this.tasks,
@@ -305,7 +298,7 @@ class Agent implements SignalHandlers {
       rootAccess: () => rootAccess.reportForClaim(),
       signal,
     });
-    await this.#parts.onServing();
+    await onServing();
     await trial;
     if (!this.#config.realtimeEnabled) {
       logger.warn("realtime is disabled", { lost: "terminals, metrics, pushed tasks" });
@@ -324,7 +317,7 @@ class Agent implements SignalHandlers {
       const isAtWork = (taskId: string) => this.tasks.has(taskId);
       await this.#parts.journal.sweep(isAtWork);
       await this.#parts.isolation.host.sweep(isAtWork).catch((error) =>
-        this.#parts.logger.warn("units of tasks cannot be swept", { error: messageOf(error) })
+        this.#options.logger.warn("units of tasks cannot be swept", { error: messageOf(error) })
       );
       await delay(SWEEP_EVERY_MS, { signal }).catch(() => {});
     }
@@ -339,7 +332,8 @@ class Agent implements SignalHandlers {
   /** The realtime part is the larger half of the program: it is loaded when all else is running. */
   async #startRealtimeServices(): Promise<RealtimeServices> {
     const { OpenSessions } = await import("../terminal/open_sessions.ts");
-    const { identity, facts, privileges, rootAccess, transport, logger } = this.#parts;
+    const { identity, facts, logger } = this.#options;
+    const { privileges, rootAccess, transport } = this.#parts;
     const folder = dirname(this.#config.stateFile);
     const options: RealtimeServicesOptions = {
       identity,
@@ -368,7 +362,8 @@ class Agent implements SignalHandlers {
   async #lastingTerminals(
     { hasSessions }: { hasSessions: boolean },
   ): Promise<UnitTerminals | undefined> {
-    const { isolation, env, logger } = this.#parts;
+    const { env, logger } = this.#options;
+    const { isolation } = this.#parts;
     if (!isolation.manager && !env("LISTEN_FDS")) return undefined;
     const { lastingTerminals } = await import("./lasting_terminals.ts");
     return await lastingTerminals({ isolation, env, hasSessions, logger });

@@ -57,7 +57,12 @@ export class RealtimeServices implements AsyncDisposable {
     const { config, privileges, rootAccess, logger } = options;
     this.#openTerminals = options.openTerminals;
     this.#session = new RealtimeSession({
-      ...options,
+      network: options.network,
+      config,
+      identity: options.identity,
+      facts: options.facts,
+      location: options.location,
+      logger,
       rootAccess: () => rootAccess.report,
       isInUse: () => this.#terminals.count > 0,
       handlers: {

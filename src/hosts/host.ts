@@ -8,7 +8,7 @@ export interface ChildOptions {
   /** The program and its arguments. */
   argv: string[];
   /** Additional environment. */
-  env?: Record<string, string>;
+  env?: Record<string, string> | undefined;
 }
 
 /** A user's command as it is, for a host that changes users by itself. */
@@ -24,13 +24,13 @@ export interface HostCommand extends ChildOptions {
   /** Ends the program and all that belongs to it. */
   signal: AbortSignal;
   /** For a program that must not be cut short: once `ask` has asked it to leave, it has `graceMs`. */
-  askFirst?: { ask: (program: ProcessGroup) => Promise<void>; graceMs: number };
+  askFirst?: { ask: (program: ProcessGroup) => Promise<void>; graceMs: number } | undefined;
   /** The same without what makes a child another user's: it may run in a unit. */
-  inUnit?: InUnit;
+  inUnit?: InUnit | undefined;
   /** It only looks at something: no later agent wants to know how it ended. */
   isLook?: boolean;
   /** Where its output may be put byte by byte. */
-  store?: OutputStore;
+  store?: OutputStore | undefined;
 }
 
 /** Bytes that a program has printed; they are the reader's until it pulls the next ones. */

@@ -120,7 +120,8 @@ export class UnitHost implements Host {
     const folder = this.#folderOf(unit);
     await this.#prepare(folder, taskId, inUnit);
     const start = () => this.#start(unit, folder, command, inUnit);
-    return new UnitProgram({ ...command, manager, group, folder, start });
+    const { signal, askFirst, store } = command;
+    return new UnitProgram({ manager, group, folder, signal, askFirst, store, start });
   }
 
   async takeUp(
@@ -142,10 +143,11 @@ export class UnitHost implements Host {
     const count = Number(unit.slice(PREFIX.length, -SUFFIX.length).split(":")[1] ?? 1);
     this.#counts.set(command.taskId, count);
     const program = new UnitProgram({
-      ...command,
       manager,
       group: { ...group, unit },
       folder,
+      signal: command.signal,
+      store: command.store,
       start: undefined,
     });
     await program.open();

@@ -2,6 +2,7 @@ import { resolve } from "@std/path";
 import * as z from "@zod/zod";
 import type { Credentials } from "../control_plane/agent_api.ts";
 import { writeFileAtomic } from "../system/atomic_file.ts";
+import type { Logger } from "../system/logger.ts";
 import { HeaderText } from "../system/text.ts";
 import { NotOwnError, readOwn } from "../system/own_file.ts";
 import { chase, isRoot } from "../system/trust.ts";
@@ -83,6 +84,21 @@ export async function writeIdentity(path: string, identity: Identity): Promise<v
     const message = `The identity file ${resolve(path)} cannot be written (${reason(cause)}): ` +
       "make its folder writable for this account, or set state_file to another place.";
     throw new UserError(message, { cause });
+  }
+}
+
+/** Writes the identity file once more where it was lost; whoever starts next finds it. */
+export async function restoreIdentity(
+  path: string,
+  credentials: Credentials,
+  logger: Logger,
+): Promise<void> {
+  try {
+    if (await readIdentity(path)) return;
+    await writeIdentity(path, { ...credentials, registeredAt: new Date().toISOString() });
+    logger.info("identity file was lost and is restored", { file: path });
+  } catch (error) {
+    logger.error("identity file was lost and cannot be restored", { error: messageOf(error) });
   }
 }
 

@@ -58,8 +58,8 @@ export async function runManager(run: ManagerRun, context: TaskContext): Promise
   const said = { stdout: "", stderr: "" };
   const program = await context.start({
     argv: command.argv,
-    ...(command.env ? { env: command.env } : {}),
-    ...(command.inUnit ? { inUnit: command.inUnit } : {}),
+    env: command.env,
+    inUnit: command.inUnit,
     signal: context.signal,
     askFirst: { ask: (program) => askToStop(program, run, context), graceMs: run.leaveMs },
   });

@@ -84,12 +84,12 @@ async function withPassingShell(
 
 /** Runs the command; `undefined` if it went well, but did not say that it began. */
 async function run(
-  start: Start,
+  { argv, env, inUnit }: Start,
   request: ShellExec,
   context: TaskContext,
 ): Promise<TaskOutcome | undefined> {
   const program = context.takenUp ??
-    await context.start({ ...start, signal: context.signal, isKept: true });
+    await context.start({ argv, env, inUnit, signal: context.signal, isKept: true });
   void program.exited.then(context.endTimeLimit);
   const { hasBegun, stderr } = await context.keep(program.output);
   const { exitCode, signal, unkillable } = await program.ended;
@@ -145,7 +145,14 @@ async function look(
   const decoder = new TextDecoder();
   let stdout = "";
   try {
-    const program = await context.start({ ...launch({ argv, env }), signal, isLook: true });
+    const start = launch({ argv, env });
+    const program = await context.start({
+      argv: start.argv,
+      env: start.env,
+      inUnit: start.inUnit,
+      signal,
+      isLook: true,
+    });
     // From here on: before it runs, the control plane may have to be waited for.
     using limit = new TimeLimit(LOOK_MS);
     limit.signal.addEventListener("abort", () => late.abort(limit.signal.reason), { once: true });

@@ -415,8 +415,19 @@ export class TaskRunner {
       endTimeLimit: () => this.#endLimit(),
       start: async (command): Promise<Program> => {
         const { isLook = false, isKept = false } = command;
-        const store = isKept ? { store: log.store } : {};
-        const program = await host.start({ ...command, ...store, taskId, description });
+        const { argv, env, signal, askFirst, inUnit } = command;
+        const store = isKept ? log.store : undefined;
+        const program = await host.start({
+          taskId,
+          description,
+          argv,
+          env,
+          signal,
+          askFirst,
+          inUnit,
+          isLook,
+          store,
+        });
         const record = isLook && program.group.unit !== undefined
           ? UNRECORDED
           : await note(program.group);

@@ -83,7 +83,8 @@ export async function startShell(
 ): Promise<Shell> {
   const { path, sessionId, mode, launch = asAgent, signal } = options;
   signal.throwIfAborted();
-  const child = spawnGated({ taskId: sessionId, ...launch(shellCommand(path, mode)) });
+  const { argv, env } = launch(shellCommand(path, mode));
+  const child = spawnGated({ taskId: sessionId, argv, env });
   const kills: Promise<unknown>[] = [];
   const kill = () => kills.push(endTaskProcesses(sessionId, child.group, 0).catch(() => {}));
   signal.addEventListener("abort", kill, { once: true });

@@ -1,6 +1,6 @@
 import type { TaskContext } from "../tasks/task_type.ts";
 import { runApt } from "./apt.ts";
-import { installedPackages } from "./apt_list.ts";
+import { listPackages } from "./apt_list.ts";
 import { parseRequest, refuseUnknown } from "./apt_names.ts";
 import { searchPackages } from "./apt_search.ts";
 import {
@@ -19,7 +19,7 @@ export const APT: PackageManager = {
   name: "apt-get",
   leaveMs: 30_000,
   hurry: "use longer or more words",
-  list: installedPackages,
+  list: listPackages,
   search: searchPackages,
   parse: parseRequest,
   change,

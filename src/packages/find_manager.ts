@@ -1,4 +1,4 @@
-import { type RunTool, runTool } from "../system/tool.ts";
+import { type RunTool, toolRunner } from "../system/tool.ts";
 import { UserError } from "../system/user_error.ts";
 import { APT } from "./apt_manager.ts";
 import { dnfManager } from "./dnf_manager.ts";
@@ -19,12 +19,15 @@ done
 [ ! -s ${DPKG_DATABASE} ] || echo "${DPKG_DATABASE}"`;
 const PROGRAMS = ["dpkg-query", "dpkg", "apt-get", "apt", "rpm", ...DNFS, ...OTHERS];
 
+/** What it is run with starts nothing: all of it is in the shell. */
+const lookAround = toolRunner({ isAlone: true });
+
 /**
  * The package manager of this machine, by what it has and not by what it is called.
  *
  * @throws {UserError} with what is supported, if there is none.
  */
-export async function findManager(run: RunTool = runTool): Promise<PackageManager> {
+export async function findManager(run: RunTool = lookAround): Promise<PackageManager> {
   const { stdout } = await run("/bin/sh", "-c", LOOK, "sh", ...PROGRAMS);
   const found = new Set(stdout.split("\n"));
   const has = (program: string) => found.has(program);

@@ -34,10 +34,13 @@ const EMPTY = "must hold at least one word to search for";
 
 /** `packageList`: what is installed (contract: Types). */
 export const packageList: TaskType = {
+  // It only looks, which it may do while the control plane has still to say yes.
+  isGated: true,
   prepare(payload) {
     PackageList.parse(payload);
     return async (context): Promise<TaskOutcome> => {
       const packages = await (await findManager()).list(queriesOf(context));
+      await context.begun;
       await context.onLines("stdout", `${packages.length} packages are installed\n`);
       return { status: "success", exitCode: 0, result: { packages } };
     };

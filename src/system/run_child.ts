@@ -16,6 +16,11 @@ export interface RunChildOptions {
   signal?: AbortSignal | undefined;
   /** How long it may take, in milliseconds; {@linkcode CHILD_LIMIT_MS} by default. */
   limitMs?: number | undefined;
+  /**
+   * Whether it starts nothing itself, and needs no session: to be made the leader of one it would have
+   * to be a copy of the agent, 2 to 10 ms for which all else stands still.
+   */
+  isAlone?: boolean | undefined;
 }
 
 /** What has come of a child. */
@@ -64,7 +69,7 @@ export async function runChild(
 export async function runChildFor(
   maxBytes: number,
   [program = "", ...args]: readonly string[],
-  { env = {}, signal, limitMs = CHILD_LIMIT_MS }: RunChildOptions = {},
+  { env = {}, signal, limitMs = CHILD_LIMIT_MS, isAlone = false }: RunChildOptions = {},
 ): Promise<ChildStart> {
   signal?.throwIfAborted();
   const child = new Deno.Command(program, {
@@ -73,14 +78,14 @@ export async function runChildFor(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    detached: true,
+    detached: !isAlone,
   }).spawn();
   let hasEnded = false;
   const status = child.status.finally(() => hasEnded = true);
   const readers = [child.stdout.getReader(), child.stderr.getReader()] as const;
   const [stdout, stderr] = readers;
   // Of a child that has ended, and only its output is held open, the id may be another's by now.
-  const kill = () => hasEnded || killGroup(child.pid);
+  const kill = () => hasEnded || killIfThere(isAlone ? child.pid : -child.pid);
   const end = Promise.all([
     status,
     startOf(stdout, maxBytes, () => {
@@ -111,10 +116,10 @@ export async function runChildFor(
   }
 }
 
-/** Kills a child with its group. */
-function killGroup(pid: number): void {
+/** Kills a child; with its group, if its id is negative. */
+function killIfThere(pid: number): void {
   try {
-    Deno.kill(-pid, "SIGKILL");
+    Deno.kill(pid, "SIGKILL");
   } catch {
     // It has just left.
   }

@@ -13,7 +13,7 @@ const TOOL_LIMIT_MS = 600_000;
 export const runTool: RunTool = toolRunner({ limitMs: TOOL_LIMIT_MS });
 
 /** {@linkcode runTool} with limits of its own. */
-export function toolRunner(limits: Pick<RunChildOptions, "signal" | "limitMs">): RunTool {
+export function toolRunner(limits: Omit<RunChildOptions, "env">): RunTool {
   return async (program, ...args) => {
     try {
       const env = { LC_ALL: "C.UTF-8", TZ: "UTC" };

@@ -48,8 +48,9 @@ export interface TaskOutcome extends Pick<Completion, "status" | "exitCode" | "e
 /** One kind of task. */
 export interface TaskType {
   /**
-   * Whether nothing happens before its first program runs, or {@linkcode TaskContext.begun}: it may start that while the control plane
-   * has still to say yes, behind a gate that does not open before.
+   * Whether nothing but looks happens before its first program runs, or {@linkcode TaskContext.begun}:
+   * it may start that while the control plane has still to say yes, behind a gate that does not open
+   * before.
    */
   isGated?: boolean;
   /** Whether the work can go on with a program that an earlier agent has started for it. */

@@ -3,8 +3,11 @@ import type { DpkgRecord } from "./dpkg.ts";
 
 /** Where dpkg keeps what it knows of packages. */
 const ADMIN_FOLDER = "/var/lib/dpkg";
-/** A larger one is left to dpkg: it would hold up the agent, in bytes. */
+/** A larger file is left to dpkg: it would hold up the agent, in bytes. */
 const MAX_BYTES = 16 * 1024 * 1024;
+/** So much of it is read at once; a longer line is dpkg's affair, too. */
+const PIECE_BYTES = 64 * 1024;
+const [NEWLINE, COLON, SPACE] = [10, 58, 32];
 
 /** What of a package in dpkg's database a list shows. */
 export type DpkgEntry = Omit<DpkgRecord, "id">;
@@ -15,14 +18,14 @@ export type DpkgEntry = Omit<DpkgRecord, "id">;
  * dpkg is at work, and for whatever it is that cannot be read like this.
  */
 export async function readStatusFile(folder = ADMIN_FOLDER): Promise<DpkgEntry[] | undefined> {
-  const path = join(folder, "status");
   try {
+    using file = await Deno.open(join(folder, "status"));
     const [{ size }, isSettled] = await Promise.all([
-      Deno.stat(path),
+      file.stat(),
       hasNoUpdates(join(folder, "updates")),
     ]);
     if (size === 0 || size > MAX_BYTES || !isSettled) return undefined;
-    return parseStatus(await Deno.readTextFile(path));
+    return await entriesOf(file);
   } catch {
     return undefined;
   }
@@ -34,31 +37,62 @@ async function hasNoUpdates(folder: string): Promise<boolean> {
   return true;
 }
 
-/** Reads the paragraphs of the file; undefined if one of them is not a package's. */
-export function parseStatus(text: string): DpkgEntry[] | undefined {
+/** The fields that are read, by their first letters, of which each has another one. */
+const FIELDS = new Map(
+  ["Package", "Status", "Version", "Architecture", "Description"]
+    .map((name) => [name.charCodeAt(0), { name, bytes: new TextEncoder().encode(name) }]),
+);
+
+/**
+ * Reads each line as bytes, and makes text of those that count: a part of a text would keep all of
+ * that in memory. Undefined if there is a paragraph that is not a package's.
+ */
+async function entriesOf(file: Deno.FsFile): Promise<DpkgEntry[] | undefined> {
   const entries: DpkgEntry[] = [];
-  for (const paragraph of text.split(/\n\n+/)) {
-    if (paragraph.trim() === "") continue;
-    const lines = `\n${paragraph}\n`;
-    const field = (name: string) => fieldOf(lines, name);
-    const [name, words, description] = ["Package", "Status", "Description"].map(field);
-    const status = words?.split(" ")[2];
-    if (!name || !status) return undefined;
-    entries.push({
-      name,
-      status,
-      version: field("Version") ?? "",
-      architecture: field("Architecture") ?? "",
-      description: description ?? "",
-    });
+  const piece = new Uint8Array(PIECE_BYTES);
+  const decoder = new TextDecoder();
+  let fields = new Map<string, string>();
+  for (let held = 0, length; (length = await file.read(piece.subarray(held))) !== null;) {
+    if (length === 0) return undefined;
+    const bytes = piece.subarray(0, held + length);
+    let start = 0;
+    for (let end; (end = bytes.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
+      if (end > start) {
+        readField(bytes.subarray(start, end), fields, decoder);
+      } else if (fields.size > 0) {
+        const entry = entryOf(fields);
+        if (!entry) return undefined;
+        entries.push(entry);
+        fields = new Map();
+      }
+    }
+    held = bytes.length - start;
+    piece.copyWithin(0, start, bytes.length);
   }
-  return entries;
+  const last = entryOf(fields);
+  if (fields.size > 0 && !last) return undefined;
+  return last ? [...entries, last] : entries;
 }
 
-/** The first line of a field; lines that go on with one begin with a space. */
-function fieldOf(lines: string, name: string): string | undefined {
-  const at = lines.indexOf(`\n${name}:`);
-  if (at < 0) return undefined;
-  const start = at + name.length + 2;
-  return lines.slice(start, lines.indexOf("\n", start)).trimStart();
+/** What a field says on its first line; lines that go on with one begin with a space. */
+function readField(line: Uint8Array, fields: Map<string, string>, decoder: TextDecoder): void {
+  const field = FIELDS.get(line[0] ?? 0);
+  if (!field) return;
+  const { name, bytes } = field;
+  if (line[bytes.length] !== COLON || !bytes.every((byte, i) => line[i] === byte)) return;
+  const from = bytes.length + (line[bytes.length + 1] === SPACE ? 2 : 1);
+  fields.set(name, decoder.decode(line.subarray(from)));
+}
+
+function entryOf(fields: Map<string, string>): DpkgEntry | undefined {
+  const name = fields.get("Package");
+  const status = fields.get("Status")?.split(" ")[2];
+  if (!name || !status) return undefined;
+  return {
+    name,
+    status,
+    version: fields.get("Version") ?? "",
+    architecture: fields.get("Architecture") ?? "",
+    description: fields.get("Description") ?? "",
+  };
 }

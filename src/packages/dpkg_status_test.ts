@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { HAS_APT, realQuery } from "./_test_query.ts";
-import { parseStatus, readStatusFile } from "./dpkg_status.ts";
+import { readStatusFile } from "./dpkg_status.ts";
 import { readDpkg } from "./dpkg.ts";
 
 const STATUS = `Package: a
@@ -22,36 +22,41 @@ Conffiles:
 Description:
 `;
 
-Deno.test("of each package the file tells what a list shows", () => {
-  assert.deepEqual(parseStatus(STATUS), [
-    {
-      name: "a",
-      status: "installed",
-      version: "1.0-1",
-      architecture: "all",
-      description: "the first: with a colon",
-    },
-    { name: "b", status: "config-files", version: "2:3", architecture: "amd64", description: "" },
-  ]);
-  assert.deepEqual(parseStatus(""), []);
-  for (const other of ["garbage\n", "Package: a\nVersion: 1\n", "\0\n\nPackage: a\n"]) {
-    assert.equal(parseStatus(other), undefined, other);
-  }
-});
+const ENTRIES = [
+  {
+    name: "a",
+    status: "installed",
+    version: "1.0-1",
+    architecture: "all",
+    description: "the first: with a colon",
+  },
+  { name: "b", status: "config-files", version: "2:3", architecture: "amd64", description: "" },
+];
 
-Deno.test("dpkg is asked where the file alone does not tell", async () => {
+Deno.test("the file tells what a list shows; where it does not, dpkg is asked", async () => {
   const folder = await Deno.makeTempDir({ prefix: "dpkg-" });
+  const path = join(folder, "status");
   try {
     assert.equal(await readStatusFile(folder), undefined, "it is not there");
-    await Deno.writeTextFile(join(folder, "status"), STATUS);
+    await Deno.writeTextFile(path, STATUS);
     assert.equal(await readStatusFile(folder), undefined, "nor is the folder of what is under way");
     await Deno.mkdir(join(folder, "updates"));
-    assert.equal((await readStatusFile(folder))?.length, 2);
+    assert.deepEqual(await readStatusFile(folder), ENTRIES);
+    const many = Array.from({ length: 1_000 }, () => STATUS).join("\n");
+    await Deno.writeTextFile(path, many);
+    assert.deepEqual(
+      await readStatusFile(folder),
+      Array.from({ length: 1_000 }, () => ENTRIES).flat(),
+    );
     await Deno.writeTextFile(join(folder, "updates/0001"), STATUS);
     assert.equal(await readStatusFile(folder), undefined, "dpkg is at work");
     await Deno.remove(join(folder, "updates/0001"));
-    await Deno.truncate(join(folder, "status"));
-    assert.equal(await readStatusFile(folder), undefined, "it is empty");
+    for (
+      const other of ["", "Version: 1\n", "Package: a\nVersion: 1\n", "Status: x\n\nPackage: a\n"]
+    ) {
+      await Deno.writeTextFile(path, other);
+      assert.equal(await readStatusFile(folder), undefined, other);
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -19,8 +19,8 @@ export interface LogEvent {
 export class TestSession implements AsyncDisposable {
   /** The session's own. */
   readonly client: Deno.HttpClient = createClient();
-  /** The session's own. */
-  readonly reachability: Reachability = new Reachability();
+  /** The session's own; a turn lies in the middle of what it is drawn from. */
+  readonly reachability: Reachability = new Reachability(() => 0.5);
   /** What is tested. */
   readonly session: RealtimeSession;
   /** Everything it has logged. */

@@ -128,13 +128,15 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   async #run(): Promise<void> {
     const signal = this.#signal;
-    const pauses = new Pauses(this.#options.network.reachability);
+    const { reachability } = this.#options.network;
+    const pauses = new Pauses(reachability);
     try {
       const [io] = await Promise.all([import("socket.io-client"), this.#preflight()]);
       while (true) {
         const pauseMs = await this.#serve(io);
         // Where HTTP is answered, and this is not, an answer says nothing about this.
-        await pauses.wait(pauseMs, (vain) => vain === 0 ? 0 : pauseMs, signal);
+        const soonestMs = (vain: number) => vain === 0 && reachability.isLost ? 0 : pauseMs;
+        await pauses.wait(pauseMs, soonestMs, signal);
       }
     } catch (error) {
       if (signal.aborted) return;

@@ -1,5 +1,5 @@
 import type { UnitProperty, UnitState } from "../system/service_manager.ts";
-import { BusClosedError } from "../system/sd_bus.ts";
+import { BusClosedError } from "../system/bus_message.ts";
 
 /** systemd with one unit of one process, as far as a host asks it. */
 export class FakeSystemd {

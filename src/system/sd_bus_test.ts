@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { BusClosedError, SdBus } from "./sd_bus.ts";
+import { BusClosedError } from "./bus_message.ts";
+import { SdBus } from "./sd_bus.ts";
 import { ServiceManager } from "./service_manager.ts";
 
 Deno.test("nobody at the address: the message says what cannot be reached", () => {

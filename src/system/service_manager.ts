@@ -1,13 +1,7 @@
 import { delay } from "@std/async";
 import * as z from "@zod/zod";
-import {
-  BusClosedError,
-  BusError,
-  type BusSignal,
-  type BusValue,
-  SdBus,
-  Variant,
-} from "./sd_bus.ts";
+import { BusClosedError, type BusValue, Variant } from "./bus_message.ts";
+import { BusError, type BusSignal, SdBus } from "./sd_bus.ts";
 import { messageOf } from "./user_error.ts";
 
 const SYSTEMD = "org.freedesktop.systemd1";
@@ -205,8 +199,12 @@ export class ServiceManager implements Disposable {
     const args = [`${SYSTEMD}.${face}`, name];
     const [value] = await this.#again(() =>
       this.#connect().call({
-        ...{ destination: SYSTEMD, path, face: PROPERTIES, member: "Get" },
-        ...{ signature: "ss", args },
+        destination: SYSTEMD,
+        path,
+        face: PROPERTIES,
+        member: "Get",
+        signature: "ss",
+        args,
       })
     );
     if (value === undefined) throw new BusError("", `${name} has no value`);

@@ -7,7 +7,7 @@ import { cString, O_CLOEXEC, O_RDWR, openLibc } from "../system/libc.ts";
 import { Logger } from "../system/logger.ts";
 import { readinessClosed } from "../system/readiness.ts";
 import type { UnitProperty } from "../system/service_manager.ts";
-import { Variant } from "../system/sd_bus.ts";
+import { Variant } from "../system/bus_message.ts";
 import { KeptSession } from "./kept_session.ts";
 import { startUnitShell } from "./unit_shell.ts";
 import { UnitTerminals, type UnitTerminalsOptions } from "./unit_terminals.ts";

@@ -1,12 +1,19 @@
 import { Command } from "commander";
 import { EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { nearest } from "./nearest.ts";
+import { PROGRAM } from "./output.ts";
 
 /** A command that answers a usage error with one sentence, which points to the help that fits. */
 export class AgentCommand extends Command {
   /** Its subcommands do the same. */
   override createCommand(name?: string): AgentCommand {
     return new AgentCommand(name);
+  }
+
+  /** Shows command lines, without the program's name, at the end of the help. */
+  examples(...lines: string[]): this {
+    const shown = lines.map((line) => `  $ ${PROGRAM} ${line}`);
+    return this.addHelpText("after", ["\nExamples:", ...shown].join("\n"));
   }
 
   /** Takes the parser's complaint. */

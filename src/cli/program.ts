@@ -59,7 +59,7 @@ export function commandLine(exit: Exit, keys = ""): Command {
     .option("--config <file>", "the configuration, for any command; as NODERAX_CONFIG_FILE")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
-    .addHelpText("after", examples(["enroll", "run", "status", "doctor"]))
+    .examples("enroll", "run", "status", "doctor")
     .addHelpText("afterAll", EXIT_CODES);
   describeEnrollment(program, exit);
   describeInstallation(program, exit);
@@ -69,12 +69,12 @@ export function commandLine(exit: Exit, keys = ""): Command {
   return program;
 }
 
-function describeEnrollment(program: Command, exit: Exit): void {
+function describeEnrollment(program: AgentCommand, exit: Exit): void {
   program.command("enroll")
     .description("enroll this machine: somebody approves it in the Noderax web app")
     .option("--email <address>", "the address whose owner approves it; asked for unless given")
     .option("--again", "re-enroll, when this machine's node was deleted")
-    .addHelpText("after", examples(["enroll", "enroll --email me@example.com"]))
+    .examples("enroll", "enroll --email me@example.com")
     .action(async (options: { email?: string; again?: boolean }) => {
       const { enroll } = await import("./enroll.ts");
       exit(await enroll(options));
@@ -90,24 +90,21 @@ function describeEnrollment(program: Command, exit: Exit): void {
     .option("--state-file <file>", "where the identity is; kept in the configuration")
     .option("--log-level <level>", "debug, info, warn or error; kept in the configuration")
     .option("--non-interactive", "accepted for compatibility: bootstrap never asks")
-    .addHelpText(
-      "after",
-      examples(["bootstrap --api-url https://noderax.example.com --bootstrap-token TOKEN"]),
-    )
+    .examples("bootstrap --api-url https://noderax.example.com --bootstrap-token TOKEN")
     .action(async (options: BootstrapCommandOptions) => {
       const { bootstrap } = await import("./bootstrap_command.ts");
       exit(await bootstrap(options));
     });
   program.command("run")
     .description("run the agent; what happens when no command is given")
-    .addHelpText("after", examples(["run"]))
+    .examples("run")
     .action(async () => {
       const { run } = await import("./run.ts");
       exit(await run());
     });
 }
 
-function describeInstallation(program: Command, exit: Exit): void {
+function describeInstallation(program: AgentCommand, exit: Exit): void {
   const level = new Option("--log-level <level>", "how much the agent logs; is kept");
   // Not by choices(), which would know no other spelling.
   level.argChoices = ["debug", "info", "warn", "error"];
@@ -121,13 +118,10 @@ function describeInstallation(program: Command, exit: Exit): void {
       "enroll with a token created in the web app; also taken from NODERAX_BOOTSTRAP_TOKEN",
     )
     .addOption(level)
-    .addHelpText(
-      "after",
-      examples([
-        "install",
-        "install --api-url https://noderax.example.com --email me@example.com",
-        "install --non-interactive --api-url https://noderax.example.com --bootstrap-token TOKEN",
-      ]),
+    .examples(
+      "install",
+      "install --api-url https://noderax.example.com --email me@example.com",
+      "install --non-interactive --api-url https://noderax.example.com --bootstrap-token TOKEN",
     )
     .action(async (options: InstallCommandOptions) => {
       const { install } = await import("./install_command.ts");
@@ -141,7 +135,7 @@ function describeInstallation(program: Command, exit: Exit): void {
     )
     .option("--rollback", "with --target-version: also an older one than the one that runs")
     .addOption(new Option("--target-id <id>", "the control plane's name of the update").hideHelp())
-    .addHelpText("after", examples(["update", "update --target-version 2.1.0"]))
+    .examples("update", "update --target-version 2.1.0")
     .action(async (options: UpdateCommandOptions) => {
       const { updateAgent } = await import("./update_command.ts");
       exit(await updateAgent(options));
@@ -156,7 +150,7 @@ function describeInstallation(program: Command, exit: Exit): void {
     .description("stop the service and remove what install created")
     .option("--purge", "remove configuration, identity and state as well; asks first")
     .option("--yes", "do not ask")
-    .addHelpText("after", examples(["uninstall", "uninstall --purge --yes"]))
+    .examples("uninstall", "uninstall --purge --yes")
     .action(async (options: UninstallCommandOptions) => {
       const { uninstall } = await import("./uninstall_command.ts");
       exit(await uninstall(options));
@@ -169,11 +163,11 @@ const SERVICE_ACTIONS = {
   restart: "stop the service and start it again",
 } as const;
 
-function describeService(program: Command, exit: Exit): void {
+function describeService(program: AgentCommand, exit: Exit): void {
   for (const action of ["start", "stop", "restart"] as const) {
     const command = program.command(action)
       .description(SERVICE_ACTIONS[action])
-      .addHelpText("after", examples([action]));
+      .examples(action);
     if (action === "restart") {
       command.option("--force", "restart without checking the control plane first");
     }
@@ -191,7 +185,7 @@ function describeService(program: Command, exit: Exit): void {
       new Option("--check", "one line, and exit code 1 unless the agent is healthy: for monitors")
         .conflicts("json"),
     )
-    .addHelpText("after", examples(["status", "status --json", "status --check"]))
+    .examples("status", "status --json", "status --check")
     .action(async (options: { json?: boolean; check?: boolean }) => {
       const { status } = await import("./status.ts");
       exit(await status(options));
@@ -201,22 +195,22 @@ function describeService(program: Command, exit: Exit): void {
     .option("-f, --follow", "keep showing new lines")
     .option("-n, --lines <number>", "how many of the last lines", "100")
     .option("--json", "the agent's own events alone, as JSON, one a line")
-    .addHelpText("after", examples(["logs", "logs -f", "logs -n 20"]))
+    .examples("logs", "logs -f", "logs -n 20")
     .action(async (options: { follow?: boolean; lines: string; json?: boolean }) => {
       const { logs } = await import("./logs.ts");
       exit(await logs(options));
     });
 }
 
-function describeConfig(program: Command, exit: Exit, keys: string): void {
+function describeConfig(program: AgentCommand, exit: Exit, keys: string): void {
   const config = program.command("config")
     .description("show and change the configuration")
-    .addHelpText("after", examples(["config show", "config set log_level debug", "config path"]));
+    .examples("config show", "config set log_level debug", "config path");
   config.command("show")
     .description("show every value and where it comes from")
     .option("--json", "as JSON")
     .option("--reveal", "show secrets too; root only")
-    .addHelpText("after", examples(["config show", "config show --json"]))
+    .examples("config show", "config show --json")
     .action(async (options: { json?: boolean; reveal?: boolean }) => {
       const { configShow } = await import("./config.ts");
       exit(await configShow(options));
@@ -225,12 +219,12 @@ function describeConfig(program: Command, exit: Exit, keys: string): void {
     .description("print the value of a key that is in use, whoever has set it")
     .argument("<key>", "such as log_level")
     .option("--reveal", "print a secret too; root only")
-    .addHelpText("after", examples(["config get api_url"]))
+    .examples("config get api_url")
     .action(async (key: string, options: { reveal?: boolean }) => {
       const { configGet } = await import("./config.ts");
       exit(await configGet(key, options));
     });
-  const restarting = (command: Command): Command =>
+  const restarting = (command: AgentCommand): AgentCommand =>
     command
       .option("--restart", "restart the service where the key needs it")
       .option("--no-restart", "do not restart it, and do not ask")
@@ -243,12 +237,9 @@ function describeConfig(program: Command, exit: Exit, keys: string): void {
     .argument("<value>", 'the new value; "" removes the key')
     // A value may begin with a dash.
     .allowUnknownOption()
-    .addHelpText(
-      "after",
-      examples([
-        "config set heartbeat_interval 20s",
-        "config set api_url https://api.example.com --restart",
-      ]),
+    .examples(
+      "config set heartbeat_interval 20s",
+      "config set api_url https://api.example.com --restart",
     )
     .addHelpText("after", keys)
     .action(async (key: string, value: string, options: ConfigSetOptions) => {
@@ -258,25 +249,25 @@ function describeConfig(program: Command, exit: Exit, keys: string): void {
   restarting(config.command("unset"))
     .description("remove a key from the configuration file, which brings its default back")
     .argument("<key>", "such as log_level")
-    .addHelpText("after", examples(["config unset run_as_user"]))
+    .examples("config unset run_as_user")
     .action(async (key: string, options: ConfigSetOptions) => {
       const { configSet } = await import("./config_set.ts");
       exit(await configSet(key, "", options));
     });
   config.command("path")
     .description("print the path of the configuration file")
-    .addHelpText("after", examples(["config path"]))
+    .examples("config path")
     .action(async () => {
       const { configPath } = await import("./config.ts");
       exit(await configPath());
     });
 }
 
-function describeTools(program: Command, exit: Exit): void {
+function describeTools(program: AgentCommand, exit: Exit): void {
   program.command("doctor")
     .description("check all that the agent needs, and say how to fix what fails")
     .option("--json", "as JSON")
-    .addHelpText("after", examples(["doctor", "doctor --json"]))
+    .examples("doctor", "doctor --json")
     .action(async (options: { json?: boolean }) => {
       const { doctor } = await import("./doctor.ts");
       exit(await doctor(options));
@@ -285,7 +276,7 @@ function describeTools(program: Command, exit: Exit): void {
     .description("list what runs in units of tasks, also after their end, or end all of one task's")
     .argument("[action]", "kill, to end what is left of a task")
     .argument("[task]", "its id")
-    .addHelpText("after", examples(["tasks", "tasks kill 0b7c2f"]))
+    .examples("tasks", "tasks kill 0b7c2f")
     .action(async (action: string | undefined, task: string | undefined) => {
       const { tasks } = await import("./tasks_command.ts");
       exit(await tasks(action, task));
@@ -293,7 +284,7 @@ function describeTools(program: Command, exit: Exit): void {
   program.command("log-scan")
     .description("read the end of a log of this machine as a log.scan task does; prints JSON")
     .requiredOption("--request <file>", "the task's payload, as JSON")
-    .addHelpText("after", examples(["log-scan --request request.json"]))
+    .examples("log-scan --request request.json")
     .action(async (options: { request: string }) => {
       const { logScanCommand } = await import("./log_scan_command.ts");
       exit(await logScanCommand(options));
@@ -301,7 +292,7 @@ function describeTools(program: Command, exit: Exit): void {
   program.command("version")
     .description("print name, version and build")
     .option("--json", "as JSON")
-    .addHelpText("after", examples(["version", "version --json"]))
+    .examples("version", "version --json")
     .action(async (options: { json?: boolean }) => {
       const { version } = await import("./version_command.ts");
       exit(version(options));
@@ -309,16 +300,9 @@ function describeTools(program: Command, exit: Exit): void {
   program.command("completions")
     .description("print a script that completes this command line in a shell")
     .addArgument(new Argument("<shell>", "which").choices(["bash", "zsh", "fish"]))
-    .addHelpText(
-      "after",
-      examples(["completions bash > /usr/share/bash-completion/completions/noderax-agent"]),
-    )
+    .examples("completions bash > /usr/share/bash-completion/completions/noderax-agent")
     .action(async (shell: "bash" | "zsh" | "fish") => {
       const { completions } = await import("./completions.ts");
       exit(completions(shell, program));
     });
-}
-
-function examples(commands: readonly string[]): string {
-  return ["\nExamples:", ...commands.map((command) => `  $ ${PROGRAM} ${command}`)].join("\n");
 }

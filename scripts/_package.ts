@@ -1,7 +1,7 @@
 import { dirname, join } from "@std/path";
 import project from "../deno.json" with { type: "json" };
 import { configSchema } from "../src/config/mod.ts";
-import { renderUnit } from "../src/install/unit.ts";
+import { LOCK_DOWN_DROP_IN, packagedDropIn, renderUnit } from "../src/install/unit.ts";
 import { INSTALLED, NAME, SERVICE, SERVICE_USER } from "../src/system/paths.ts";
 import { UserError } from "../src/system/user_error.ts";
 import { runTool } from "../src/system/tool.ts";
@@ -29,6 +29,9 @@ export interface PackageParts extends PackageOptions {
 
 /** Where a package has the unit file: an administrator's own, in /etc, goes before it. */
 export const PACKAGED_UNIT = `/usr/lib/systemd/system/${SERVICE}`;
+
+/** What locks that unit down. */
+export const PACKAGED_LOCK_DOWN = `${PACKAGED_UNIT}.d/${LOCK_DOWN_DROP_IN}`;
 
 /** xz's own 6 takes six times as long, for a package that is a tenth smaller. */
 export const XZ_LEVEL = 1;
@@ -64,9 +67,11 @@ export async function layOut(root: string, kind: PackageKind, parts: PackagePart
   await Deno.mkdir(dirname(at(INSTALLED.programFolder)), { recursive: true });
   await mustRun("cp", "-a", parts.tree.folder, at(INSTALLED.programFolder));
   await write(INSTALLED.packageMark, `${kind}\n`);
-  // It is for every configuration: tasks may be children of the agent, which inherit what binds it.
+  // Tasks may be children of the agent, which inherit what binds it: for them it goes without the
+  // drop-in.
   const unit = { ...configSchema.parse({}), taskIsolation: "child" } as const;
   await write(PACKAGED_UNIT, renderUnit(unit, `the package ${NAME}`));
+  await write(PACKAGED_LOCK_DOWN, packagedDropIn(INSTALLED.identity));
   await write(`/usr/lib/sysusers.d/${NAME}.conf`, SYSUSERS);
   await write(INSTALLED.config, `${JSON.stringify(CONFIG, null, 2)}\n`, 0o600);
   await Deno.mkdir(at(INSTALLED.stateFolder), { recursive: true });

@@ -3,6 +3,7 @@ import { INSTALLED, NAME } from "../src/system/paths.ts";
 import {
   DESCRIPTION,
   layOut,
+  PACKAGED_LOCK_DOWN,
   PACKAGED_UNIT,
   type PackageParts,
   packageScript,
@@ -85,6 +86,8 @@ ${await script("postun")}
 %defattr(-,root,root,-)
 ${programFolder}
 ${PACKAGED_UNIT}
+%dir ${PACKAGED_UNIT}.d
+${PACKAGED_LOCK_DOWN}
 /usr/lib/sysusers.d/${NAME}.conf
 %dir ${configFolder}
 %config(noreplace) %attr(0600,root,root) ${config}

@@ -1,9 +1,9 @@
 import { join } from "@std/path";
 import assert from "node:assert/strict";
-import { layOut, PACKAGED_UNIT } from "./_package.ts";
+import { layOut, PACKAGED_LOCK_DOWN, PACKAGED_UNIT } from "./_package.ts";
 import { targetOf } from "./_target.ts";
 
-Deno.test("the unit of a package binds no task that is a child of the agent, whatever is configured", async () => {
+Deno.test("the unit of a package is locked down by a drop-in, which can be taken away where tasks are children", async () => {
   const root = await Deno.makeTempDir({ prefix: "nodt-" });
   try {
     const folder = join(root, "tree");
@@ -17,6 +17,9 @@ Deno.test("the unit of a package binds no task that is a child of the agent, wha
       const unit = await Deno.readTextFile(join(laidOut, PACKAGED_UNIT));
       assert.match(unit, /^SystemCallFilter=~@obsolete$/m, kind);
       assert.doesNotMatch(unit, /^(ProtectSystem|NoNewPrivileges|CapabilityBoundingSet)=/m, kind);
+      const dropIn = await Deno.readTextFile(join(laidOut, PACKAGED_LOCK_DOWN));
+      assert.match(dropIn, /^\[Service\]\n(#.*\n)*SystemCallFilter=\n/, kind);
+      assert.match(dropIn, /^NoNewPrivileges=yes$/m, kind);
     }
   } finally {
     await Deno.remove(root, { recursive: true });

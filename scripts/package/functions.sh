@@ -9,6 +9,8 @@ service=noderax-agent.service
 unit=/usr/lib/systemd/system/$service
 # Made by `noderax-agent install`; it would hide the package's unit.
 installed_unit=/etc/systemd/system/$service
+# A file here goes before what locks the package's unit down.
+mask=$installed_unit.d/locked-down.conf
 # What has the service start with the machine.
 enabled=/etc/systemd/system/multi-user.target.wants/$service
 # How the service was when the package was removed, for when it is back.
@@ -18,8 +20,11 @@ complain() { echo "noderax-agent: $*" >&2; }
 
 systemd_runs() { [ -d /run/systemd/system ]; }
 
-# Whether this is a part of the service, as in a task or a terminal of the agent.
+# Whether this is a part of the service, as in a task or a terminal that is the agent's child.
 inside_service() { grep -q '/noderax-agent\.service' /proc/self/cgroup 2>/dev/null; }
+
+# Whether this is in a unit of a task's or a terminal's, which a stop of the service ends.
+inside_unit() { grep -Eq '/noderax-(task|terminal)-' /proc/self/cgroup 2>/dev/null; }
 
 # Debian's way for an administrator, or whoever makes an image, to forbid starts.
 is_allowed() {
@@ -55,13 +60,15 @@ restart_service() {
 # Before the program goes; the argument is the command that removes it.
 stop_service() {
   systemd_runs || return 0
-  if inside_service; then
+  if inside_service || inside_unit; then
     complain "this belongs to the agent's service and ends with it: run \`systemd-run --pipe --wait $1\`"
     exit 1
   fi
   mkdir -p "$state_folder"
   { systemctl is-active "$service" || true; systemctl is-enabled "$service" || true; } >"$before_removal"
   systemctl stop "$service" || ! systemctl is-active --quiet "$service" || exit 1
+  # With what tasks have left in the background.
+  systemctl stop noderax.slice || true
 }
 
 # As it was when the package was removed, or was about to be.
@@ -79,6 +86,16 @@ bring_service_back() {
 reload_systemd() {
   systemd_runs || return 0
   systemctl daemon-reload || true
+}
+
+# Tasks that are the agent's children would inherit what locks its unit down, so that goes then; it
+# is `noderax-agent install` that looks again.
+fit_unit() {
+  grep -Eq '"task_isolation": *"child"' "$config" 2>/dev/null ||
+    [ "$(cat /sys/fs/selinux/enforce 2>/dev/null)" = 1 ] || return 0
+  [ ! -e "$mask" ] || return 0
+  mkdir -p "${mask%/*}"
+  echo "# Tasks would inherit what locks the agent's unit down." >"$mask"
 }
 
 make_user() {
@@ -145,6 +162,10 @@ forget_old() {
 # After the program is gone.
 forget_service() {
   remove_link
+  if grep -q '^# Tasks would' "$mask" 2>/dev/null; then
+    rm -f "$mask"
+    rmdir "${mask%/*}" 2>/dev/null || true
+  fi
   rm -rf /var/cache/noderax-agent /run/noderax-agent
   rm -f "$enabled"
 }

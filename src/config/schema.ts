@@ -157,11 +157,11 @@ export const configSchema = z.object({
     env: ["NODERAX_MAX_TASKS", "MAX_TASKS"],
     doc: "How many tasks may be unfinished before no further one is claimed; 0 for no limit.",
   }),
-  taskIsolation: key(oneOf("auto", "unit", "child"), "child", {
+  taskIsolation: key(oneOf("auto", "unit", "child"), "auto", {
     key: "task_isolation",
     needsRestart: true,
     doc:
-      'Where tasks and terminals run: as children of the agent ("child", the default), each in a unit of systemd\'s ("unit"), or in units where systemd runs the machine and the agent as root ("auto"). Units have to be chosen; after that `sudo noderax-agent install` locks the agent\'s own unit down.',
+      'Where tasks and terminals run: each in a unit of systemd\'s where systemd runs the machine and the agent as root, else as children of the agent ("auto"); in units or not at all ("unit"); or as children ("child"). After a change to or from "child" `sudo noderax-agent install` makes the agent\'s own unit fit, which is locked down unless tasks are its children.',
   }),
   taskPidsMax: key(whole(1, 4_000_000), 4096, {
     key: "task_pids_max",

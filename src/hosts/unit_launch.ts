@@ -1,9 +1,7 @@
-import { SERVICE } from "../system/paths.ts";
+import { SERVICE, SLICE } from "../system/paths.ts";
 import { type UnitProperty, unitProperty } from "../system/service_manager.ts";
 import { exportsOf, quoted } from "./shell_text.ts";
 
-/** Where all units of work are: `systemctl status noderax.slice` shows them. */
-export const SLICE = "noderax.slice";
 /** What a unit may take from TERM to KILL when somebody else stops it, in microseconds. */
 const STOP_US = 5_000_000;
 /** As many files as a task could have open as a child of the agent. */

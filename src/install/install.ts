@@ -55,7 +55,7 @@ async function install(machine: Machine, options: InstallOptions): Promise<void>
   await using _lock = await lockInstallation(machine.places);
   const config = async () => (await loadConfig({ env: options.env })).config;
   const unit = await findPackage(machine.places)
-    ? packagedUnit(config, options.warn)
+    ? packagedUnit(machine, config, options.warn)
     : ownUnit(machine, config);
   const steps: Step[] = [
     preflight(machine, options.release),

@@ -43,13 +43,23 @@ export async function removeAll(path: string): Promise<boolean> {
   return true;
 }
 
+/** Who is a part of the service: a terminal or a task that is the agent's child. */
+const IN_SERVICE = /\/noderax-agent\.service(\/|$)/m;
+/** Who outlives a restart of the service, but not its stop: in units of their own. */
+const IN_UNIT = /\/noderax-(task|terminal)-/;
+
 /**
- * Throws a {@linkcode UserError} when this process is a part of the service, as in a terminal or a
- * task of the agent: it would end with the service, half way through. `commandLine` is what is to be
- * run elsewhere.
+ * Throws a {@linkcode UserError} when this process would end with the service, half way through: a
+ * terminal or a task of the agent, when the service is restarted or, with `stops`, is stopped.
+ * `commandLine` is what is to be run elsewhere.
  */
-export function requireOwnLife({ cgroups = ownCgroups }: Machine, commandLine: string): void {
-  if (!/\/noderax-agent\.service(\/|$)/m.test(cgroups())) return;
+export function requireOwnLife(
+  { cgroups = ownCgroups }: Machine,
+  commandLine: string,
+  { stops = false } = {},
+): void {
+  const groups = cgroups();
+  if (!IN_SERVICE.test(groups) && !(stops && IN_UNIT.test(groups))) return;
   throw new UserError(
     "This shell belongs to the agent's service and ends with it: run " +
       `\`systemd-run --pipe --wait ${commandLine}\`.`,

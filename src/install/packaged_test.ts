@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
-import { makeBundle, TestMachine } from "./_test_machine.ts";
+import { requireOwnLife } from "./machine.ts";
+import { FAILS, makeBundle, TestMachine } from "./_test_machine.ts";
 import { findRelease, refuseOverPackage, refuseToRemovePackage } from "./release.ts";
 import { uninstallAgent } from "./uninstall.ts";
+import { LOCK_DOWN_DROP_IN } from "./unit.ts";
 import { packagedUnit } from "./unit_file.ts";
 import { configSchema } from "../config/mod.ts";
 
@@ -57,11 +59,54 @@ Deno.test("the unit of a package stays, and says so when it does not wait long e
     const said: string[] = [];
     const config = () =>
       Promise.resolve(configSchema.parse({ shutdownTimeoutMs: shutdown_timeout }));
-    const { shown } = await machine.take(packagedUnit(config, (text) => said.push(text)));
+    const { shown } = await machine.take(packagedUnit(machine, config, (text) => said.push(text)));
     assert.equal(shown, "Unit: the package's, unchanged\n");
     assert.equal(said.length, warnings);
     assert.match(said[0] ?? "TimeoutStopSec=3720s", /TimeoutStopSec=3720s/);
   }
   await assert.rejects(Deno.lstat(machine.places.unit));
+  await assert.rejects(Deno.lstat(`${machine.places.unit}.d`));
   await assert.rejects(Deno.lstat(dirname(machine.places.program)));
+});
+
+Deno.test("what locks the unit of a package down goes where tasks are children, and comes back", async () => {
+  await using machine = await TestMachine.make();
+  const mask = `${machine.places.unit}.d/${LOCK_DOWN_DROP_IN}`;
+  const dropIn = () => Deno.readTextFile(mask).catch(() => undefined);
+  const unit = (taskIsolation: string, stateFile?: string) => {
+    const config = () => Promise.resolve(configSchema.parse({ taskIsolation, stateFile }));
+    return packagedUnit(machine, config, assert.fail);
+  };
+  const own = "/srv/agent/identity.json";
+  const with_ = "the package's, with /etc/systemd/system/noderax-agent.service.d/locked-down.conf";
+  for (
+    const [taskIsolation, stateFile, expected, words] of [
+      ["unit", undefined, /^$/, "the package's, unchanged"],
+      ["child", undefined, /^# Tasks would inherit/, with_],
+      ["child", undefined, /^# Tasks would inherit/, "the package's, unchanged"],
+      ["unit", own, /^NoNewPrivileges=yes$[^]*^ReadWritePaths="-\/srv\/agent"$/m, with_],
+      ["unit", undefined, /^$/, "the package's"],
+    ] as const
+  ) {
+    const { shown } = await machine.take(unit(taskIsolation, stateFile));
+    assert.equal(shown, `Unit: ${words}\n`);
+    assert.match(await dropIn() ?? "", expected);
+    const reloads = machine.calls.splice(0).filter((call) => call.includes("daemon-reload"));
+    assert.equal(reloads.length, words.includes("unchanged") ? 0 : 1);
+  }
+  await machine.take(unit("child"), FAILS);
+  assert.equal(await dropIn(), undefined);
+});
+
+Deno.test("a task or a terminal in a unit does not remove the agent from under itself", async () => {
+  await using machine = await TestMachine.make();
+  const options = { purge: false, print: () => {}, warn: () => {} };
+  for (const kind of ["task", "terminal"]) {
+    machine.cgroups = () => `0::/noderax.slice/noderax-${kind}-1.service`;
+    await assert.rejects(
+      uninstallAgent(machine, options),
+      /systemd-run --pipe --wait noderax-agent/,
+    );
+    requireOwnLife(machine, "noderax-agent install");
+  }
 });

@@ -1,4 +1,4 @@
-import { NAME, SERVICE, SERVICE_USER } from "../system/paths.ts";
+import { NAME, SERVICE, SERVICE_USER, SLICE } from "../system/paths.ts";
 import { serviceState } from "../system/systemd.ts";
 import { messageOf } from "../system/user_error.ts";
 import { findAccount, removeAccount } from "./account.ts";
@@ -37,7 +37,7 @@ export async function uninstallAgent(
   const { places } = machine;
   const { purge, print, warn } = options;
   await refuseToRemovePackage(places);
-  requireOwnLife(machine, `${NAME} uninstall`);
+  requireOwnLife(machine, `${NAME} uninstall`, { stops: true });
   await using _lock = await lockInstallation(places);
   let failed = false;
   const remove = async (what: string, body: () => Promise<boolean>) => {
@@ -105,6 +105,8 @@ async function removeService({ places, run }: Machine): Promise<boolean> {
   }
   const wasThere = await removeAll(places.unit);
   if (state) {
+    // What tasks have left in the background ends too, if there ever was a task.
+    await run("systemctl", "stop", SLICE);
     await must(run, "systemctl", "daemon-reload");
     // It says so when there is nothing to reset.
     await run("systemctl", "reset-failed", SERVICE);

@@ -51,6 +51,24 @@ SystemCallErrorNumber=ENOSYS
 UMask=0077
 `;
 
+/**
+ * The name of a drop-in that locks the unit of a package down. The unit without it is for tasks that
+ * are the agent's children, so that the machine chooses: the same name in /etc goes before it.
+ */
+export const LOCK_DOWN_DROP_IN = "locked-down.conf";
+
+/** The text of {@linkcode LOCK_DOWN_DROP_IN}; undefined for the one that the package brings. */
+export function lockDownDropIn({ taskIsolation, stateFile }: UnitConfig): string | undefined {
+  if (taskIsolation === "child") return "# Tasks would inherit what locks the agent's unit down.\n";
+  return ownState(stateFile) === "" ? undefined : packagedDropIn(stateFile);
+}
+
+/** The text of {@linkcode LOCK_DOWN_DROP_IN} of a package. */
+export function packagedDropIn(stateFile: string): string {
+  const others = "# In the place of a list of what is refused.\nSystemCallFilter=\n";
+  return `[Service]\n${others}${lockedDown(stateFile).trimStart()}`;
+}
+
 /** The same where tasks are the agent's children, which inherit it all. */
 const OPEN = `
 # Tasks inherit these, and all above.

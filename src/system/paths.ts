@@ -4,6 +4,9 @@ export const NAME = "noderax-agent";
 /** The systemd unit. */
 export const SERVICE = `${NAME}.service`;
 
+/** Where all units of work are: `systemctl status noderax.slice` shows them. */
+export const SLICE = "noderax.slice";
+
 /** The user that the installer makes and has tasks run as. */
 export const SERVICE_USER = "noderax";
 

@@ -5,7 +5,7 @@ import { tell } from "../_together.ts";
 import { answer } from "./_install_steps.ts";
 import type { Ran } from "./_machine.ts";
 import { assertShown } from "./_sample.ts";
-import { BUNDLES, type Scene, type Steps } from "./_scene.ts";
+import { BUNDLES, type EndlessTask, type Scene, type Steps } from "./_scene.ts";
 import { Session } from "./_session.ts";
 import { filesOf, newFilesOf } from "./_unattended_steps.ts";
 
@@ -90,7 +90,9 @@ export function debSteps(): Steps {
       await scene.well();
     },
 
-    "an upgrade under a running task asks nothing, keeps all, and restarts": async (scene) => {
+    "an upgrade under a running task asks nothing, keeps all, restarts, and ends nothing": async (
+      scene,
+    ) => {
       const { machine, bundles } = scene;
       await scene.tells("config", "set", "shutdown_timeout", "4s");
       await scene.well();
@@ -101,23 +103,66 @@ export function debSteps(): Steps {
       tell(`\n# apt-get install next.deb     (an upgrade)\n${shown(upgraded)}`);
       assert.equal(upgraded.code, 0);
       assert.doesNotMatch(shown(upgraded), /To enroll|Configuration file/);
-      assert.equal((await scene.ended(task.taskId)).status, "failed");
-      assert.equal(await task.living(), 0);
       assert.equal(await machine.output(...kept), before);
       await runs(scene, bundles.nextVersion);
+      await endsWhole(scene, task);
     },
 
-    "a task can install it: it is done, then the agent restarts": async (scene) => {
-      const command =
-        `apt-get install -y --allow-downgrades ${BUNDLES}/first.deb && sleep 1 && echo over`;
-      const { completion, status } = await scene.ended(
+    "a task that installs another version outlives the agent, and tells all of it": async (
+      scene,
+    ) => {
+      const pid = await scene.property("MainPID");
+      const waits =
+        `until [ "$(systemctl show --value -p MainPID ${SERVICE})" != ${pid} ]; do sleep 0.1; done`;
+      const command = `apt-get install -y -q -o Dpkg::Use-Pty=0 --allow-downgrades ` +
+        `${BUNDLES}/first.deb && ${waits}; for i in 1 2 3; do echo over $i; sleep 1; done`;
+      const { id, completion, status, logs } = await scene.ended(
         scene.shell(command, { runAsRoot: true, rootScope: "task" }),
       );
+      const lines = logs.map(({ stream, line }) => `${stream}: ${line}`).join("\n");
+      tell(`\n# a task: ${command}\n${lines}\n${status}, exit code ${completion?.exitCode}`);
       assert.equal(status, "success", `${completion?.error} ${completion?.output}`);
-      assert.match(completion?.output ?? "", /Setting up noderax-agent .*over/s);
+      const stdout = scene.controlPlane.streamText(id, "stdout");
+      assert.match(
+        stdout,
+        /^Reading package lists.*Setting up noderax-agent .*over 1\nover 2\nover 3$/s,
+      );
+      assert.equal(stdout.split("Setting up noderax-agent").length, 2);
       await runs(scene, VERSION);
       assert.equal(await scene.machine.output("dpkg", "--audit"), "");
     },
+
+    "with tasks as children `install` takes the lock-down of the package's unit away, and back":
+      async (scene) => {
+        const rights = { runAsRoot: true, rootScope: "task" };
+        const look = "grep NoNewPrivs /proc/self/status";
+        for (
+          const [change, bound] of [[["set", "task_isolation", "child"], "no"], [[
+            "unset",
+            "task_isolation",
+          ], "yes"]] as const
+        ) {
+          await scene.tells("config", ...change, "--no-restart");
+          const installed = await scene.agent("install", "--non-interactive");
+          tell(
+            `\n# noderax-agent config ${change.join(" ")}; noderax-agent install\n${
+              shown(installed)
+            }`,
+          );
+          assert.equal(installed.code, 0);
+          await scene.well();
+          assert.equal(await scene.property("NoNewPrivileges"), bound);
+          assert.match(await scene.output(look, rights), /NoNewPrivs:\s*0/);
+          const exposure = await scene.machine.output(
+            "systemd-analyze",
+            "security",
+            "--no-pager",
+            SERVICE,
+          );
+          const [, level] = /exposure level for .*: ([0-9.]+)/.exec(exposure) ?? [];
+          assert.equal(Number(level) <= 2.5, bound === "yes", exposure);
+        }
+      },
 
     "a task cannot remove it from under itself": async (scene) => {
       const { completion } = await scene.ended(
@@ -173,6 +218,14 @@ export function debSteps(): Steps {
       assert.equal(await scene.property("LoadState"), "not-found");
     },
   };
+}
+
+/** Requires that a task is untouched, and ends it. */
+export async function endsWhole(scene: Scene, { taskId, living }: EndlessTask): Promise<void> {
+  assert.equal(await living(), 2);
+  scene.controlPlane.cancelTask(taskId, "enough");
+  assert.equal((await scene.ended(taskId)).status, "cancelled");
+  assert.equal(await living(), 0);
 }
 
 const DONE: Ran = { code: 0, stdout: "", stderr: "" };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
 import { tell } from "../_together.ts";
 import type { JournalEntry } from "./_machine.ts";
-import type { Steps } from "./_scene.ts";
+import type { Scene, Steps } from "./_scene.ts";
 
 /** What happens to an agent that runs as a service. */
 export const SERVICE_STEPS: Steps = {
@@ -33,7 +33,23 @@ export const SERVICE_STEPS: Steps = {
     assert.equal(await scene.property("MainPID"), pid);
   },
 
-  "a restart under a running task: the task is reported, and nothing of it is left": async (
+  "with `task_isolation` child, and its unit made anew, tasks are the agent's children": async (
+    scene,
+  ) => {
+    await scene.tells("config", "set", "task_isolation", "child", "--restart");
+    const bound = await scene.agent("status");
+    tell(
+      `\n# noderax-agent status     (children of a service that is locked down)\n${bound.stdout}`,
+    );
+    assert.match(bound.stdout, /degraded: the sandbox of the service binds tasks and terminals/);
+    await scene.tells("install");
+    await scene.well();
+    assert.equal(await scene.property("NoNewPrivileges"), "no");
+    assert.match(await scene.output("cat /proc/self/cgroup"), new RegExp(SERVICE));
+    assert.match((await scene.agent("doctor")).stdout, /tasks as its children \(task_isolation/);
+  },
+
+  "a restart under a child: the task is reported, and nothing of it is left": async (
     scene,
   ) => {
     const quick = scene.shell("sleep 1.5; echo to the end");
@@ -47,7 +63,7 @@ export const SERVICE_STEPS: Steps = {
     await scene.well();
   },
 
-  "kill -9 under a running task: the agent comes back and reports it, and nothing is left": async (
+  "kill -9 under a child: the agent comes back and reports it, and nothing is left": async (
     scene,
   ) => {
     const task = await scene.endlessTask();
@@ -59,6 +75,17 @@ export const SERVICE_STEPS: Steps = {
     assert.equal(await task.living(), 0);
     assert.equal(Number(await scene.property("NRestarts")), restarts + 1);
     await scene.well();
+  },
+
+  "what children write to the journal passes for nothing of the agent's": (scene) =>
+    passesForNothing(scene, { isShown: true }),
+
+  "by default tasks are in units, and the service is locked down": async (scene) => {
+    await scene.tells("config", "unset", "task_isolation", "--no-restart");
+    await scene.tells("install");
+    await scene.well();
+    assert.equal(await scene.property("NoNewPrivileges"), "yes");
+    assert.match(await scene.output("cat /proc/self/cgroup"), /noderax\.slice\/noderax-task-/);
   },
 
   "an agent that does not answer its watchdog is started again": async (scene) => {
@@ -155,31 +182,35 @@ export const SERVICE_STEPS: Steps = {
     }
   },
 
-  "what tasks write to the journal passes for nothing of the agent's": async (scene) => {
-    const mark = `forged-${crypto.randomUUID()}`;
-    const event = JSON.stringify({ time: new Date().toISOString(), level: "info", msg: mark });
-    const command = `echo '${event}' | systemd-cat; echo '${event}' | logger`;
-    for (const payload of [{}, { runAsRoot: true, rootScope: "task" }]) {
-      await scene.output(command, payload);
-    }
-    await scene.machine.output("journalctl", "--sync");
-    const count = (text: string, part: string) => text.split(part).length - 1;
-    const started = '"msg":"agent started"';
-    const starts = startsIn(await scene.journal()).length;
-    // As the service that runs, and as one that ran before.
-    for (const more of [0, 1]) {
-      const [json, plain] = [
-        await scene.tells("logs", "--json", "-n", "100000"),
-        await scene.tells("logs", "-n", "100000"),
-      ];
-      assert.equal(count(json, mark), 0, "a task's line passes for the agent's");
-      assert.equal(count(json, started), starts + more, "an event of the agent is missing");
-      assert.ok(count(plain, `]: ${event}`) > 0, "a task's line is not shown");
-      if (more === 0) await scene.machine.output("systemctl", "restart", SERVICE);
-      await scene.well();
-    }
-  },
+  "what tasks in units write to the journal passes for nothing of the agent's": (scene) =>
+    passesForNothing(scene, { isShown: false }),
 };
+
+/** Has tasks forge events of the agent's, which `logs` shows as what they are if they are children. */
+async function passesForNothing(scene: Scene, { isShown }: { isShown: boolean }): Promise<void> {
+  const mark = `forged-${crypto.randomUUID()}`;
+  const event = JSON.stringify({ time: new Date().toISOString(), level: "info", msg: mark });
+  const command = `echo '${event}' | systemd-cat; echo '${event}' | logger`;
+  for (const payload of [{}, { runAsRoot: true, rootScope: "task" }]) {
+    await scene.output(command, payload);
+  }
+  await scene.machine.output("journalctl", "--sync");
+  const count = (text: string, part: string) => text.split(part).length - 1;
+  const started = '"msg":"agent started"';
+  const starts = startsIn(await scene.journal()).length;
+  // As the service that runs, and as one that ran before.
+  for (const more of [0, 1]) {
+    const [json, plain] = [
+      await scene.tells("logs", "--json", "-n", "100000"),
+      await scene.tells("logs", "-n", "100000"),
+    ];
+    assert.equal(count(json, mark), 0, "a task's line passes for the agent's");
+    assert.equal(count(json, started), starts + more, "an event of the agent is missing");
+    assert.equal(count(plain, `]: ${event}`) > 0, isShown, "a task's line in the log");
+    if (more === 0) await scene.machine.output("systemctl", "restart", SERVICE);
+    await scene.well();
+  }
+}
 
 function startsIn(entries: JournalEntry[]): JournalEntry[] {
   return entries.filter(({ message }) => message.includes('"msg":"agent started"'));

@@ -10,12 +10,9 @@ const UNITS = "noderax-task-*.service";
 
 /** Tasks in units of systemd's, which outlive the agent. */
 export const UNIT_STEPS: Steps = {
-  "`task_isolation` puts tasks into units, and the log, status and doctor say so": async (
+  "that tasks are in units is chosen at the start: the log, status and doctor say so": async (
     scene,
   ) => {
-    await scene.tells("config", "set", "task_isolation", "unit");
-    await scene.machine.output("systemctl", "restart", SERVICE);
-    await scene.well();
     const log = await scene.journal();
     assert.ok(log.some(({ message }) => message.includes("tasks run in units of systemd's")));
     assert.match(await scene.tells("status"), /each in a unit of systemd's/);
@@ -128,9 +125,7 @@ export const UNIT_STEPS: Steps = {
     await scene.well();
   },
 
-  "`stop` ends the tasks in units and reports them; then they are children again": async (
-    scene,
-  ) => {
+  "`stop` ends the tasks in units and reports them": async (scene) => {
     const id = scene.shell("sleep 4000");
     await scene.controlPlane.waitForTask(id, ["running"]);
     const from = performance.now();
@@ -141,7 +136,6 @@ export const UNIT_STEPS: Steps = {
     const { status, completion } = await scene.ended(id);
     assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);
     await nothingLeft(scene);
-    await scene.tells("config", "unset", "task_isolation");
     await scene.tells("start");
     await scene.well();
   },

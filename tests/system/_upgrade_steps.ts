@@ -2,28 +2,55 @@ import assert from "node:assert/strict";
 import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
 import { VERSION } from "../../src/system/version.ts";
 import { tell } from "../_together.ts";
+import { endsWhole } from "./_deb_steps.ts";
 import { BUNDLES, type Steps } from "./_scene.ts";
 
 /** Other versions on top of the first one, and the way out. */
 export const UPGRADE_STEPS: Steps = {
-  "an upgrade keeps identity and configuration, and reports what ran": async (scene) => {
-    const { machine, bundles } = scene;
-    const kept = ["sha256sum", INSTALLED.identity, INSTALLED.config];
-    const before = await machine.output(...kept);
+  "an upgrade from an agent of children keeps identity and configuration, and reports what ran":
+    async (scene) => {
+      const { machine, bundles } = scene;
+      // As an agent that knew no units has left the machine.
+      await scene.tells("config", "set", "task_isolation", "child", "--no-restart");
+      await scene.tells("install");
+      await scene.well();
+      assert.equal(await scene.property("NoNewPrivileges"), "no");
+      await scene.tells("config", "unset", "task_isolation", "--no-restart");
+      const kept = ["sha256sum", INSTALLED.identity, INSTALLED.config];
+      const before = await machine.output(...kept);
+      const task = await scene.endlessTask();
+      const installed = await machine.run(`${BUNDLES}/next/noderax-agent`, "install");
+      tell(`\n# noderax-agent install     (an upgrade)\n${installed.stdout}${installed.stderr}`);
+      assert.equal(installed.code, 0);
+      const { status, completion } = await scene.ended(task.taskId);
+      assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);
+      assert.equal(await task.living(), 0);
+      assert.equal(await machine.output(...kept), before);
+      await scene.well();
+      assert.equal(
+        JSON.parse(await scene.tells("status", "--json")).agent.version,
+        bundles.nextVersion,
+      );
+      assert.equal(scene.node.agentVersion, bundles.nextVersion);
+      assert.equal(await scene.property("NoNewPrivileges"), "yes");
+      assert.match(await scene.output("cat /proc/self/cgroup"), /noderax\.slice/);
+    },
+
+  "an upgrade of an agent of units ends no task, although it is a task that upgrades": async (
+    scene,
+  ) => {
     const task = await scene.endlessTask();
-    const installed = await machine.run(`${BUNDLES}/next/noderax-agent`, "install");
-    tell(`\n# noderax-agent install     (an upgrade)\n${installed.stdout}${installed.stderr}`);
-    assert.equal(installed.code, 0);
-    const { status, completion } = await scene.ended(task.taskId);
-    assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);
-    assert.equal(await task.living(), 0);
-    assert.equal(await machine.output(...kept), before);
-    await scene.well();
-    assert.equal(
-      JSON.parse(await scene.tells("status", "--json")).agent.version,
-      bundles.nextVersion,
-    );
-    assert.equal(scene.node.agentVersion, bundles.nextVersion);
+    for (const [bundle, version] of [["first", VERSION], ["next", scene.bundles.nextVersion]]) {
+      const pid = await scene.property("MainPID");
+      const command = `${BUNDLES}/${bundle}/noderax-agent install && echo over`;
+      const output = await scene.output(command, { runAsRoot: true, rootScope: "task" });
+      tell(`\n# noderax-agent install     (of ${version}, as a task)\n${output}`);
+      assert.match(output, /over$/);
+      await scene.well();
+      assert.notEqual(await scene.property("MainPID"), pid);
+      assert.equal(scene.node.agentVersion, version);
+    }
+    await endsWhole(scene, task);
   },
 
   "a second run of the same changes nothing, and the agent runs on": async (scene) => {
@@ -58,14 +85,12 @@ export const UPGRADE_STEPS: Steps = {
     assert.equal(await scene.output("echo back"), "back");
   },
 
-  "from inside of a task it can be neither installed anew nor removed": async (scene) => {
-    for (const command of ["install", "uninstall"]) {
-      const { completion } = await scene.ended(
-        scene.shell(`noderax-agent ${command}`, { runAsRoot: true, rootScope: "task" }),
-      );
-      assert.deepEqual([command, completion?.exitCode], [command, 1]);
-      assert.match(completion?.output ?? "", /This shell belongs to the agent's service/);
-    }
+  "from inside of a task it cannot be removed": async (scene) => {
+    const { completion } = await scene.ended(
+      scene.shell("noderax-agent uninstall", { runAsRoot: true, rootScope: "task" }),
+    );
+    assert.equal(completion?.exitCode, 1);
+    assert.match(completion?.output ?? "", /This shell belongs to the agent's service/);
   },
 
   "uninstall stops it, keeps configuration and state, and lists what it did": async (scene) => {

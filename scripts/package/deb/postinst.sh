@@ -4,6 +4,7 @@ case $1 in
     make_link
     if [ -e "$config.kept" ]; then mv "$config.kept" "$config"; fi
     forget_old
+    fit_unit
     reload_systemd
     restart_service
     bring_service_back

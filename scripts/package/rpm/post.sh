@@ -5,6 +5,7 @@ if [ "$1" = 1 ] && [ -e "$config.rpmsave" ] && ! grep -q '"api_url"' "$config"; 
   mv "$config.rpmsave" "$config"
 fi
 forget_old
+fit_unit
 reload_systemd
 restart_service
 bring_service_back

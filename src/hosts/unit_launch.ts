@@ -84,7 +84,10 @@ export const LAUNCH: readonly string[] = [
   'eval "$(cat)"\nexec "$@" </dev/null >/dev/stdout 2>/dev/stderr',
 ];
 
+/** What systemd tells a unit of itself: who finds it takes itself for a service. */
+const OF_UNIT = ["INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"];
+
 /** The text for {@linkcode LAUNCH}: arguments and environment are secret, and properties are not. */
 export function launchText(argv: readonly string[], env: Record<string, string>): string {
-  return `${exportsOf(env)}\nset -- ${argv.map(quoted).join(" ")}\n`;
+  return `unset ${OF_UNIT.join(" ")}\n${exportsOf(env)}\nset -- ${argv.map(quoted).join(" ")}\n`;
 }

@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { execStart, LAUNCH, launchText, unitProperties } from "./unit_launch.ts";
 
 /** Runs a launch text as a unit would, with an environment of its own. */
-async function launched(argv: string[], env: Record<string, string> = {}): Promise<string> {
+async function launched(
+  argv: string[],
+  env: Record<string, string> = {},
+  own: Record<string, string> = {},
+): Promise<string> {
   const [program = "", ...args] = LAUNCH;
-  const options = { args, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const options = { args, env: own, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   const child = new Deno.Command(program, options).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(launchText(argv, env)));
@@ -21,6 +25,13 @@ Deno.test("arguments and variables arrive as they are, whatever is in them", asy
 
 Deno.test("what a command reads is nothing, and not what it was launched with", async () => {
   assert.equal(await launched(["cat"]), "");
+});
+
+Deno.test("nothing tells a command that it is a service of systemd's", async () => {
+  const names = ["INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"];
+  const own = Object.fromEntries(names.map((name) => [name, "the unit's"]));
+  assert.equal(await launched(["env"], {}, own).then((env) => env.match(/the unit's/)), null);
+  assert.match(await launched(["env"], { INVOCATION_ID: "a task's" }, own), /=a task's/);
 });
 
 Deno.test("no shell is asked to set what it cannot", async () => {

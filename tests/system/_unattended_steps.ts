@@ -200,7 +200,9 @@ export function install(
 
 /** The end of the tree that it was installed from may come a moment after that of its command. */
 async function cleanedUp({ machine, until }: Scene): Promise<void> {
-  const find = ["find", "/var/cache", "/tmp", "-maxdepth", "1", "-name", "*noderax-agent*-*"];
+  // systemd makes a /tmp of its own for the service.
+  const name = ["-name", "*noderax-agent*-*", "!", "-name", "systemd-private-*"];
+  const find = ["find", "/var/cache", "/tmp", "-maxdepth", "1", ...name];
   await until("the end of what was unpacked", async () => await machine.output(...find) === "");
 }
 

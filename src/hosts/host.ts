@@ -101,7 +101,7 @@ export interface Host {
   start(command: HostCommand): Promise<Program>;
   /** Takes up a program that an earlier agent has left running. */
   takeUp(
-    command: Pick<HostCommand, "taskId" | "signal" | "store">,
+    command: Pick<HostCommand, "taskId" | "signal" | "store" | "askFirst">,
     group: ProcessGroup,
   ): Promise<Found>;
   /** The end of a task is written down: what is kept of its program goes. */

@@ -14,6 +14,8 @@ import { UnitProgram } from "./unit_program.ts";
 /** Each unit of a task begins with it; `noderax-task-<id>:2.service` is a task's second program. */
 const PREFIX = "noderax-task-";
 const SUFFIX = ".service";
+/** Begins what names a unit that only looks. */
+const LOOK = "look-";
 const SIGKILL = 9;
 /** How long a machine may take to start one unit, however much else it does, in milliseconds. */
 const PROBE_MS = 25_000;
@@ -59,6 +61,8 @@ export function taskOfUnit(unit: string): string | undefined {
 /** Runs the programs of tasks in transient units of systemd's, which outlive the agent. */
 export class UnitHost implements Host {
   readonly #options: UnitHostOptions;
+  /** The units that only look, and whose programs have not ended. */
+  readonly #looks = new Set<string>();
   /** How many units a task has had for its work. */
   readonly #counts = new Map<string, number>();
   readonly #leftovers: UnitLeftovers;
@@ -101,7 +105,12 @@ export class UnitHost implements Host {
     if (!startsUnits || !command.inUnit) return await children.start(command);
     const program = await this.#program(command, command.inUnit);
     if (command.isLook) {
-      void program.ended.then(() => this.#leftovers.removeSoon(program.group.unit), () => {});
+      const { group: { unit } } = program;
+      this.#looks.add(unit);
+      void program.ended.catch(() => {}).then(() => {
+        this.#looks.delete(unit);
+        this.#leftovers.removeSoon(unit);
+      });
     }
     return program;
   }
@@ -113,7 +122,7 @@ export class UnitHost implements Host {
     if (!isLook && count > 0) this.#leftovers.removeSoon(unitName(taskId, count));
     if (!isLook) this.#counts.set(taskId, count + 1);
     // An earlier agent may have left a look of its own.
-    const nth = isLook ? `look-${crypto.randomUUID().slice(0, 8)}` : count + 1;
+    const nth = isLook ? `${LOOK}${crypto.randomUUID().slice(0, 8)}` : count + 1;
     const unit = unitName(taskId, nth);
     const group = { pid: 1, startTicks: "", bootId: bootTime().bootId, unit };
     const { manager } = this.#options;
@@ -125,7 +134,7 @@ export class UnitHost implements Host {
   }
 
   async takeUp(
-    command: Pick<HostCommand, "taskId" | "signal" | "store">,
+    command: Pick<HostCommand, "taskId" | "signal" | "store" | "askFirst">,
     group: ProcessGroup,
   ): Promise<Found> {
     const { unit } = group;
@@ -162,7 +171,9 @@ export class UnitHost implements Host {
   /** Removes the units, and the folders of units, that nobody needs any more. */
   async sweep(isAtWork: (taskId: string) => boolean): Promise<void> {
     const { manager, folder } = this.#options;
-    const isFree = (unit: string) => !isAtWork(taskOfUnit(unit) ?? "");
+    // What an earlier agent has looked for is not taken up.
+    const isFree = (unit: string) =>
+      unit.includes(LOOK) ? !this.#looks.has(unit) : !isAtWork(taskOfUnit(unit) ?? "");
     const units = (await manager.units(TASK_UNITS)).map(({ name }) => name);
     for (const unit of units) if (isFree(unit)) await this.#leftovers.remove(unit);
     const folders = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);

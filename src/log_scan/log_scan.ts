@@ -15,6 +15,7 @@ export const logScan: TaskType = logScanIn(LOG_FOLDER);
 /** {@linkcode logScan} of the files of another folder. */
 export function logScanIn(folder: string): TaskType {
   return {
+    mayBeginAnew: true,
     prepare: (payload) => async (context) => {
       try {
         const result = await permitted(parseRequest(payload), folder, context);

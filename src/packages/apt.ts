@@ -1,9 +1,10 @@
 import type { TaskContext } from "../tasks/task_type.ts";
+import { quoted } from "../hosts/shell_text.ts";
 import { asArgument } from "./apt_names.ts";
 import type { ChangeRequest } from "./package_manager.ts";
 import { DPKG_FORMAT, type DpkgRecord, parseDpkg } from "./dpkg.ts";
 import { needsApt, NO_SUCH_PROGRAM, PLAIN } from "./query.ts";
-import { type ManagerEnd, runManager } from "./run_manager.ts";
+import { type Leaving, type ManagerEnd, runManager } from "./run_manager.ts";
 
 /** Nobody is there to answer. A pattern in place of a name would be more than was asked for. */
 const APT_GET = [
@@ -39,6 +40,11 @@ export interface AptEnd extends ManagerEnd {
   before: DpkgRecord[] | undefined;
 }
 
+/** How apt-get leaves. */
+export function aptLeaves(leaveMs: number): Leaving {
+  return { name: "apt-get", backend: "dpkg", leaveMs };
+}
+
 /**
  * Runs apt-get. When the task is to end, it leaves as soon as dpkg has finished what it is at, and
  * has `leaveMs` to do so.
@@ -50,21 +56,19 @@ export async function runApt(
   context: TaskContext,
   leaveMs: number,
 ): Promise<AptEnd> {
-  const look = new DpkgSnapshot();
+  const look = context.note("before");
+  if (!context.takenUp) await Deno.remove(look).catch(() => {});
   // Whoever names a version or a suite wants that one, even if it is older.
   const downgrades = names.some((name) => /[=/]/.test(name)) ? ["--allow-downgrades"] : [];
-  const options = [...downgrades, "-o", look.aptOption];
+  const options = [...downgrades, "-o", lookBefore(look)];
   const end = await runManager({
     argv: [...APT_GET, ...options, operation, "--", ...names.map(asArgument)],
-    name: "apt-get",
+    ...aptLeaves(leaveMs),
     env: UNATTENDED,
-    backend: "dpkg",
-    leaveMs,
-    take: (lines) => look.take(lines),
     reasons: reasonsIn,
   }, context);
   if (end.exitCode === NO_SUCH_PROGRAM) throw needsApt();
-  const before = look.records;
+  const before = await readLook(look);
   const locked = end.exitCode !== 0 && before === undefined && LOCKED.test(end.stderr);
   return { ...end, locked, before };
 }
@@ -78,38 +82,24 @@ export function reasonsIn(stdout: string, stderr: string): string {
 }
 
 /**
- * What dpkg's database held when apt's turn had come: apt itself prints it, holding dpkg's lock,
- * before it lets dpkg change anything. A look by the agent could come too late, or before another
- * program's change that apt has waited for.
+ * The option of apt-get that has the contents of dpkg's database written to a file when apt's turn has
+ * come: apt itself does it, holding dpkg's lock, before it lets dpkg change anything. A look by the
+ * agent could come too late, or before another program's change that apt has waited for. Only the
+ * first look counts: between two runs of dpkg apt looks again, and then at its own changes. A look that
+ * fails must not stop apt.
  */
-export class DpkgSnapshot {
-  readonly #mark: string = crypto.randomUUID();
-  #looks = 0;
-  #text = "";
+export function lookBefore(path: string): string {
+  const [file, part] = [quoted(path), quoted(`${path}.part`)];
+  const look = `dpkg-query -W -f '${DPKG_FORMAT}' >${part} || : >${part}`;
+  return `DPkg::Pre-Invoke::=[ -e ${file} ] || { { ${look}; }; mv -f ${part} ${file}; } || true`;
+}
 
-  /** The option of apt-get that has the look taken; a look that fails must not stop apt. */
-  get aptOption(): string {
-    const look = `dpkg-query -W -f '${this.#mark}\\t${DPKG_FORMAT}' || true`;
-    return `DPkg::Pre-Invoke::=echo ${this.#mark}; ${look}`;
-  }
-
-  /** Gives back apt's lines without those of the look. */
-  take(lines: string): string {
-    if (!lines.includes(this.#mark)) return lines;
-    return lines.split(/(?<=\n)/).filter((line) => !this.#takeLine(line)).join("");
-  }
-
-  /** What there was; undefined if apt has never let dpkg do anything. */
-  get records(): DpkgRecord[] | undefined {
-    return this.#looks === 0 ? undefined : parseDpkg(this.#text);
-  }
-
-  #takeLine(line: string): boolean {
-    if (!line.startsWith(this.#mark)) return false;
-    const record = line.slice(this.#mark.length + 1);
-    if (record === "") this.#looks++;
-    // Between two runs of dpkg apt looks again, and then at its own changes.
-    else if (this.#looks === 1) this.#text += record;
-    return true;
+/** What {@linkcode lookBefore} has written; undefined if apt has never let dpkg do anything. */
+export async function readLook(path: string): Promise<DpkgRecord[] | undefined> {
+  try {
+    return parseDpkg(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }

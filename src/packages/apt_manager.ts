@@ -1,5 +1,5 @@
 import type { TaskContext } from "../tasks/task_type.ts";
-import { runApt } from "./apt.ts";
+import { aptLeaves, runApt } from "./apt.ts";
 import { listPackages } from "./apt_list.ts";
 import { parseRequest, refuseUnknown } from "./apt_names.ts";
 import { searchPackages } from "./apt_search.ts";
@@ -13,6 +13,8 @@ import { auditDpkg, presentIn, readDpkg } from "./dpkg.ts";
 import { type Locks, whenUnlocked } from "./lock_patience.ts";
 import { needsApt, queriesOf, type Query } from "./query.ts";
 import { join } from "@std/path";
+import { UserError } from "../system/user_error.ts";
+import { contextsOf } from "./run_manager.ts";
 
 /** dpkg and apt. What is cut short here can be completed: `dpkg --configure -a`. */
 export const APT: PackageManager = {
@@ -22,6 +24,7 @@ export const APT: PackageManager = {
   list: listPackages,
   search: searchPackages,
   parse: parseRequest,
+  leaving: (_, leaveMs) => Promise.resolve(aptLeaves(leaveMs)),
   change,
   locks: aptLocks,
   audit: async (query, onLines) => await auditDpkg(await readDpkg(query) ?? [], query, onLines),
@@ -33,15 +36,19 @@ async function change(
   leaveMs: number,
 ): Promise<ChangeEnd> {
   const query = queriesOf(context);
-  if (!await readDpkg(query)) throw needsApt();
-  await refuseUnknown(request.names, query);
-  const attempt = () => runApt(request, context, leaveMs);
+  if (!context.takenUp) {
+    if (!await readDpkg(query)) throw needsApt();
+    await refuseUnknown(request.names, query);
+  }
+  const next = contextsOf(context);
+  const attempt = () => runApt(request, next(), leaveMs);
   const { exitCode, error, before } = await whenUnlocked(await aptLocks(query), context, attempt);
   return {
     exitCode,
     error,
     changed: async (query) => {
       if (!before) return [];
+      if (before.length === 0) throw new UserError("there is no look from before");
       return changesBetween(presentIn(before), presentIn(await readDpkg(query) ?? before));
     },
   };

@@ -3,7 +3,7 @@ import type { TaskContext } from "../tasks/task_type.ts";
 import { holderAmong } from "./lock_patience.ts";
 import { PLAIN, queriesOf, type Query } from "./query.ts";
 import { failedScripts, rpmLocks, transactionLock } from "./rpm_database.ts";
-import { runManager } from "./run_manager.ts";
+import { type Leaving, runManager } from "./run_manager.ts";
 import { UserError } from "../system/user_error.ts";
 import { type Found, MAX_RESULTS, type Package, rankOf } from "./package_manager.ts";
 
@@ -40,6 +40,26 @@ export interface DnfEnd {
   locked: "yes" | "perhaps" | "no";
 }
 
+/** How dnf leaves: a transaction of rpm that has begun is left to finish. */
+export async function dnfLeaves(
+  name: string,
+  context: TaskContext,
+  leaveMs: number,
+): Promise<Leaving> {
+  const lock = await transactionLock(queriesOf(context));
+  return {
+    name,
+    backend: "rpm",
+    leaveMs,
+    isAtWork: async (program) => {
+      const holder = lock === undefined ? undefined : holderAmong([lock]);
+      if (!holder) return false;
+      const { processes } = await findTaskProcesses(context.taskId, program);
+      return processes.some(({ pid }) => pid === holder.pid);
+    },
+  };
+}
+
 /**
  * Runs dnf. When the task is to end, a transaction of rpm that has begun is left to finish; else dnf
  * leaves at once.
@@ -51,20 +71,12 @@ export async function runDnf(
   context: TaskContext,
   leaveMs: number,
 ): Promise<DnfEnd> {
-  const query = queriesOf(context);
-  const [lock, locks] = [await transactionLock(query), await rpmLocks(query)];
+  const leaves = await dnfLeaves(dnf, context, leaveMs);
+  const locks = await rpmLocks(queriesOf(context));
   const end = await runManager({
     argv: [...LIMITED, dnf, ...UNATTENDED, ...args],
-    name: dnf,
+    ...leaves,
     env: { ...PLAIN, TERM: "dumb" },
-    backend: "rpm",
-    leaveMs,
-    isAtWork: async (program) => {
-      const holder = lock === undefined ? undefined : holderAmong([lock]);
-      if (!holder) return false;
-      const { processes } = await findTaskProcesses(context.taskId, program);
-      return processes.some(({ pid }) => pid === holder.pid);
-    },
     reasons: reasonsOf,
   }, context);
   const { exitCode, error } = end;

@@ -1,3 +1,4 @@
+import * as z from "@zod/zod";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import {
@@ -6,10 +7,11 @@ import {
   changesBetween,
   type PackageManager,
 } from "./package_manager.ts";
-import { runDnf, searchDnf } from "./dnf.ts";
+import { dnfLeaves, runDnf, searchDnf } from "./dnf.ts";
+import { contextsOf } from "./run_manager.ts";
 import { whenUnlocked } from "./lock_patience.ts";
 import { queriesOf } from "./query.ts";
-import { auditRpm, readRpm, rpmLocks, type RpmRecord, scriptsSentence } from "./rpm_database.ts";
+import { auditRpm, readRpm, rpmLocks, RpmRecord, scriptsSentence } from "./rpm_database.ts";
 import { installedAs, parseRpmRequest } from "./rpm_names.ts";
 
 /** How long dnf may take behind a transaction, or to leave before one: for its own records, plugins. */
@@ -26,6 +28,7 @@ export function dnfManager(dnf: string | undefined): PackageManager {
         .sort((a, b) => a.name < b.name ? -1 : Number(a.name > b.name)),
     search: (words, query) => searchDnf(words, query, needed(dnf)),
     parse: parseRpmRequest,
+    leaving: (context, leaveMs) => dnfLeaves(needed(dnf), context, leaveMs),
     change: (request, context, leaveMs) => change(request, context, leaveMs, needed(dnf)),
     locks: rpmLocks,
     audit: (query, onLines, changed) => auditRpm(query, onLines, dnf, changed),
@@ -47,11 +50,15 @@ async function change(
   dnf: string,
 ): Promise<ChangeEnd> {
   const query = queriesOf(context);
+  const next = contextsOf(context);
   const attempt = async () => {
-    const before = await readRpm(query);
-    const args = await argumentsFor(request, before, context);
+    const now = next();
+    const { takenUp } = now;
+    const before = takenUp ? await readNote(now) : await readRpm(query);
+    const args = takenUp ? [] : await argumentsFor(request, before, now);
+    if (args && !takenUp) await Deno.writeTextFile(now.note("before"), JSON.stringify(before));
     const nothing = { exitCode: 0, error: undefined, scripts: [], locked: "no" as const };
-    const end = args ? await runDnf([dnf, ...args], context, leaveMs) : nothing;
+    const end = args ? await runDnf([dnf, ...args], now, leaveMs) : nothing;
     const isUnchanged = async () => {
       const after = await readRpm(query).catch(() => undefined);
       return after !== undefined && changesBetween(before, after).length === 0;
@@ -67,7 +74,10 @@ async function change(
   return {
     exitCode,
     error,
-    changed: async (query) => changesBetween(before, await readRpm(query)),
+    changed: async (query) => {
+      if (before.length === 0) throw new UserError("there is no look from before");
+      return changesBetween(before, await readRpm(query));
+    },
     broken: async (query) => {
       if (scripts.length === 0) return undefined;
       // Where it cannot be seen whether they are there it is told how they would be repaired.
@@ -78,6 +88,15 @@ async function change(
       return scriptsSentence(request.operation, scripts, there, dnf);
     },
   };
+}
+
+/** What there was before an earlier agent has started dnf; nothing if it could not write that down. */
+async function readNote({ note }: TaskContext): Promise<RpmRecord[]> {
+  try {
+    return z.array(RpmRecord).parse(JSON.parse(await Deno.readTextFile(note("before"))));
+  } catch {
+    return [];
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { TaskContext } from "../tasks/task_type.ts";
 import type { Locks } from "./lock_patience.ts";
 import type { Query } from "./query.ts";
+import type { Leaving } from "./run_manager.ts";
 import * as z from "@zod/zod";
 
 /** A package as the control plane shows it (contract: Types). */
@@ -62,7 +63,9 @@ export interface PackageManager {
   search(words: string[], query: Query): Promise<Found>;
   /** Reads the payload of a change; zod throws for a name that the family does not know. */
   parse(operation: Operation, payload: unknown): ChangeRequest;
-  /** Changes packages as root; when the task is to end, it has `leaveMs` to leave. */
+  /** How a change leaves that has `leaveMs` for it. */
+  leaving(context: TaskContext, leaveMs: number): Promise<Leaving>;
+  /** Changes packages as root, or goes on with a program that was taken up; when the task is to end, it has `leaveMs` to leave. */
   change(request: ChangeRequest, context: TaskContext, leaveMs: number): Promise<ChangeEnd>;
   /** The locks of whoever changes packages. */
   locks(query: Query): Promise<Locks>;

@@ -13,6 +13,7 @@ import type {
   Operation,
   PackageManager,
 } from "./package_manager.ts";
+import { asksFirst } from "./run_manager.ts";
 import { findManager } from "./find_manager.ts";
 
 /** How long a search may take, in milliseconds; package managers have no limit of their own. */
@@ -36,6 +37,7 @@ const EMPTY = "must hold at least one word to search for";
 export const packageList: TaskType = {
   // It only looks, which it may do while the control plane has still to say yes.
   isGated: true,
+  mayBeginAnew: true,
   prepare(payload) {
     PackageList.parse(payload);
     return async (context): Promise<TaskOutcome> => {
@@ -53,6 +55,7 @@ export const packageSearch: TaskType = packageSearchWithin(LIMIT_MS);
 /** {@linkcode packageSearch} with a limit of its own. */
 export function packageSearchWithin(limitMs: number): TaskType {
   return {
+    mayBeginAnew: true,
     prepare(payload) {
       const words = PackageSearch.parse(payload);
       return async (context): Promise<TaskOutcome> => {
@@ -91,13 +94,22 @@ const ORPHAN_MS = 600_000;
  */
 export function packageChange(operation: Operation, mutex: Mutex, leaveMs?: number): TaskType {
   return {
+    mayBeginAnew: true,
+    mayBeTakenUp: true,
+    askFirst: async (context) => {
+      const manager = await findManager();
+      return asksFirst(await manager.leaving(context, leaveMs ?? manager.leaveMs), context);
+    },
     orphanMs: leaveMs ?? ORPHAN_MS,
     afterOrphan: async (context) => await audit(await findManager(), context),
     prepare: (payload) => async (context) => {
       const manager = await findManager();
       const request = manager.parse(operation, payload);
+      const work = () => change(manager, request, context, leaveMs ?? manager.leaveMs);
+      // It has had its turn under an earlier agent; the others wait for it.
+      if (context.takenUp) return await mutex.join(work);
       return await mutex.take(
-        () => change(manager, request, context, leaveMs ?? manager.leaveMs),
+        work,
         context.signal,
         () => context.onLines("system", "[waiting for another package change of this agent]\n"),
       );

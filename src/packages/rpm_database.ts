@@ -1,3 +1,4 @@
+import * as z from "@zod/zod";
 import { messageOf, UserError } from "../system/user_error.ts";
 import type { Change, Operation, Package } from "./package_manager.ts";
 import { NO_SUCH_PROGRAM, type Query } from "./query.ts";
@@ -5,12 +6,18 @@ import type { TaskContext } from "../tasks/task_type.ts";
 import type { Locks } from "./lock_patience.ts";
 
 /** A package in rpm's database. */
-export interface RpmRecord extends Package {
+export const RpmRecord = z.object({
+  name: z.string(),
+  version: z.string(),
+  architecture: z.string(),
+  description: z.string(),
   /** Its name with its architecture; there may be more than one version of it. */
-  id: string;
+  id: z.string(),
   /** name-epoch:version-release.architecture, which dnf takes for this one package. */
-  nevra: string;
-}
+  nevra: z.string(),
+}) satisfies z.ZodType<Package>;
+/** A package in rpm's database. */
+export type RpmRecord = z.infer<typeof RpmRecord>;
 
 const FIELDS = ["NAME", "EPOCHNUM", "VERSION", "RELEASE", "ARCH", "SUMMARY"];
 /** The query format that {@linkcode parseRpm} reads; the summary comes last, as it might hold a tab. */

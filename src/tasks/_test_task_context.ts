@@ -27,6 +27,7 @@ export function contextOf(own: Partial<TaskContext> = {}): TaskContext {
       for await (const chunk of output) seen.see(chunk);
       return seen;
     },
+    note: (name) => `/nowhere/${name}`,
     onLines: () => Promise.resolve(),
     ...own,
   };

@@ -133,6 +133,12 @@ export class TaskJournal {
     return isWritten;
   }
 
+  /** Writes all of a record anew; nothing that was noted before counts. */
+  async rewrite(record: TaskRecord): Promise<void> {
+    this.#growing.delete(record.task.id);
+    await this.write(record);
+  }
+
   /** The first step of {@linkcode TaskJournal.write}, which takes most of its time. */
   async stage(record: TaskRecord): Promise<StagedRecord> {
     const { task: { id }, process, outcome } = record;

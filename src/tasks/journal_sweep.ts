@@ -5,7 +5,8 @@ export const SWEEP_EVERY_MS = 24 * 60 * 60 * 1_000;
 /** How long what nobody needs any more is kept for a look at it. */
 const KEPT_MS = 7 * SWEEP_EVERY_MS;
 /** A task's output and how far its delivery has come. */
-export const SPOOL_FILE: RegExp = /^([A-Za-z0-9_-]{1,128})\.(?:stdout|stderr|system|index)$/;
+export const SPOOL_FILE: RegExp =
+  /^([A-Za-z0-9_-]{1,128})\.(?:stdout|stderr|system|index|note-\w+(?:\.part)?)$/;
 
 /**
  * Removes from the folder of the journal what is older than seven days and belongs to nobody: copies

@@ -1,5 +1,5 @@
 import type { Completion } from "../control_plane/schemas.ts";
-import type { Found, Host } from "../hosts/host.ts";
+import type { Found, Host, HostCommand } from "../hosts/host.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import { type LogMemory, Spool } from "../logs/spool.ts";
 import { TaskLog } from "../logs/task_log.ts";
@@ -87,12 +87,17 @@ export class LeftTask {
     return log;
   }
 
-  /** Its program, if that still runs, or has not begun. */
-  async findProgram(log: TaskLog, signal: AbortSignal): Promise<Found> {
+  /** Its program, if that still runs, or has not begun; `leaving` is how it is asked to leave. */
+  async findProgram(
+    log: TaskLog,
+    signal: AbortSignal,
+    leaving: () => Promise<HostCommand["askFirst"]>,
+  ): Promise<Found> {
     const { deps: { host }, record: { process, task: { id: taskId } }, damage } = this.#options;
     if (!process || damage !== undefined) return "gone";
     try {
-      return await host.takeUp({ taskId, signal, store: log.store }, process);
+      const askFirst = await leaving();
+      return await host.takeUp({ taskId, signal, store: log.store, askFirst }, process);
     } catch (error) {
       const fields = { error: messageOf(error) };
       this.#options.logger.warn("program of the task cannot be taken up", fields);

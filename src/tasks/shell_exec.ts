@@ -23,6 +23,7 @@ const MAX_LOOK_UNITS = 4_096;
 /** `shell.exec`: runs a command in a login shell (contract: Types). */
 export const shellExec: TaskType = {
   isGated: true,
+  mayBeginAnew: true,
   mayBeTakenUp: true,
   prepare(payload) {
     const request = ShellExec.parse(payload);

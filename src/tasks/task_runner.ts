@@ -1,7 +1,7 @@
 import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import type { Program } from "../hosts/host.ts";
+import type { HostCommand, Program } from "../hosts/host.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import type { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
@@ -24,6 +24,7 @@ import {
 } from "./task_end.ts";
 import type { TaskRecord } from "./task_record.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
+import { notePath, removeNotes } from "./notes.ts";
 import { secretsOf } from "./task_secrets.ts";
 import {
   describeBadPayload,
@@ -126,6 +127,10 @@ export class TaskRunner {
   /** The program that does its work, while one does. */
   #program: Program | undefined;
   readonly #handedOn = Promise.withResolvers<State>();
+  /** Whether no program of its may begin here any more. */
+  #isHandedBack = false;
+  /** Whether something is kept for a later agent. */
+  #hasNotes: boolean;
 
   /**
    * Begins where the record is: it may be an earlier agent's. `damage` is what became of that one's
@@ -134,6 +139,7 @@ export class TaskRunner {
   constructor(deps: TaskRunnerDeps, record: TaskRecord, damage?: string) {
     this.#deps = deps;
     this.#record = record;
+    this.#hasNotes = record.process !== undefined;
     const { id: taskId, payload } = record.task;
     this.#logger = deps.logger.with({ taskId });
     this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
@@ -244,6 +250,7 @@ export class TaskRunner {
         return false;
       case "running":
         if (this.#state.how === "left") return false;
+        if (this.#mayBeginAnew) return this.#handBack();
         if (!this.#mayBeTakenUp) return true;
         this.#program?.leave?.();
         this.#handedOn.resolve({ phase: "handed on" });
@@ -266,6 +273,20 @@ export class TaskRunner {
   get #mayBeTakenUp(): boolean {
     const { process, task: { type } } = this.#record;
     return process?.unit !== undefined && !!this.#deps.types.get(type)?.mayBeTakenUp;
+  }
+
+  /** Whether nothing has happened yet that the next agent must know of. */
+  get #mayBeginAnew(): boolean {
+    const { process, task: { type } } = this.#record;
+    return process === undefined && !!this.#deps.types.get(type)?.mayBeginAnew;
+  }
+
+  /** Ends its looks, and has the next agent begin it once more. */
+  #handBack(): false {
+    this.#isHandedBack = true;
+    this.#end.abort(new Error("the next agent begins it"));
+    this.#handedOn.resolve({ phase: "handed on" });
+    return false;
   }
 
   /** Whether it runs, but not by this agent. */
@@ -340,7 +361,7 @@ export class TaskRunner {
   /** Goes on with the program that an earlier agent has left running, if there is one. */
   async #takeUp(log: TaskLog): Promise<Program | undefined> {
     if (!this.#mayBeTakenUp) return undefined;
-    const found = await this.#left.findProgram(log, this.#end.signal);
+    const found = await this.#left.findProgram(log, this.#end.signal, () => this.#leaving(log));
     if (found === "gone") return undefined;
     this.#state = { phase: "running", how: found === "not begun" ? "here" : "taken up" };
     if (found === "not begun") return undefined;
@@ -353,6 +374,13 @@ export class TaskRunner {
       this.#begun.resolve();
       return this.#context(log, () => Promise.resolve(UNRECORDED));
     });
+  }
+
+  /** How the program of an earlier agent's is asked to leave. */
+  async #leaving(log: TaskLog): Promise<HostCommand["askFirst"]> {
+    this.#begun.resolve();
+    const type = this.#deps.types.get(this.#record.task.type);
+    return await type?.askFirst?.(this.#context(log, () => Promise.resolve(UNRECORDED)));
   }
 
   /** What is to be done, and how long it may take. */
@@ -428,11 +456,14 @@ export class TaskRunner {
           isLook,
           store,
         });
-        const record = isLook && program.group.unit !== undefined
+        // A query ends with whoever asks.
+        const isQuery = isLook && !inUnit;
+        const record = isLook && program.group.unit !== undefined || isQuery
           ? UNRECORDED
           : await note(program.group);
         try {
           await this.#begun.promise;
+          if (this.#isHandedBack) throw signal.reason;
         } catch (error) {
           await record.discard();
           await refuse(program);
@@ -454,6 +485,10 @@ export class TaskRunner {
         }
         // An earlier agent may have read how it began: then that is in the log.
         return { hasBegun: seen.hasBegun || log.hasHidden, stderr: seen.stderr };
+      },
+      note: (name) => {
+        this.#hasNotes = true;
+        return notePath(this.#deps.journal.spoolPrefix(taskId), name);
       },
       onLines: (stream, lines) => log.write(stream, lines),
     };
@@ -479,10 +514,17 @@ export class TaskRunner {
   /** Lets go of a task whose program goes on; what is being told is told to its end, for some time. */
   async #handOn(log: TaskLog): Promise<void> {
     this.#reporter.giveUp();
+    // It is not stale, however long it has waited here.
+    const anew = { ...this.#record, claimed: bootTime() };
+    if (this.#isHandedBack) await this.#deps.journal.rewrite(anew);
     log.stop();
     await settlesWithin(this.#deliver(log), HAND_ON_MS);
     await log.close();
-    this.#logger.info("task goes on without the agent");
+    this.#logger.info(
+      this.#isHandedBack
+        ? "task begins anew with the next agent"
+        : "task goes on without the agent",
+    );
   }
 
   #deliver(log: TaskLog): Promise<boolean> {
@@ -549,7 +591,10 @@ export class TaskRunner {
 
   async #close(log: TaskLog, outcome: Completion): Promise<void> {
     await log.discard();
-    await this.#deps.journal.close(this.#record.task.id, outcome);
+    const { journal } = this.#deps;
+    const { id } = this.#record.task;
+    if (this.#hasNotes) await removeNotes(journal.spoolPrefix(id));
+    await journal.close(id, outcome);
   }
 
   #limitDrain(): void {

@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import type { Completion, LogStream } from "../control_plane/schemas.ts";
 import { parseDuration } from "../config/mod.ts";
+import type { Note } from "./notes.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { HostCommand, OutputChunk, Program } from "../hosts/host.ts";
@@ -35,6 +36,8 @@ export interface TaskContext {
   start: (command: TaskCommand) => Promise<Program>;
   /** Puts what a program prints into the task's log, as it comes, until its end; what it tells of it. */
   keep: (output: AsyncIterable<OutputChunk>) => Promise<Pick<CommandOutput, "hasBegun" | "stderr">>;
+  /** The path of a file that is kept for a later agent until the task is over. */
+  note: (name: Note) => string;
   /** Logs whole lines, each with its newline. */
   onLines: (stream: LogStream, lines: string) => Promise<void>;
 }
@@ -53,8 +56,12 @@ export interface TaskType {
    * before.
    */
   isGated?: boolean;
+  /** Whether it may begin once more as long as it has only looked at things. */
+  mayBeginAnew?: boolean;
   /** Whether the work can go on with a program that an earlier agent has started for it. */
   mayBeTakenUp?: boolean;
+  /** How a program of its that was taken up is asked to leave, where it must not be cut short. */
+  askFirst?(context: TaskContext): Promise<NonNullable<HostCommand["askFirst"]>>;
   /** How long processes that outlived the agent may go on, in milliseconds; no time if not given. */
   orphanMs?: number;
   /** Looks at what processes that outlived the agent have left; says what has to be mended. */

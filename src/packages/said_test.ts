@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { join } from "@std/path";
+import { childHost } from "../hosts/child_host.ts";
+import type { OutputChunk } from "../hosts/host.ts";
+import { contextOf } from "../tasks/_test_task_context.ts";
+import { Said } from "./said.ts";
+
+async function* printed(text: string): AsyncGenerator<OutputChunk, void> {
+  yield { stream: "stderr", bytes: new TextEncoder().encode(text) };
+}
+
+/** Hears a text; gives what is known to have been said. */
+async function hear(said: Said, text: string): Promise<string> {
+  for await (const _ of said.of(printed(text)));
+  return said.stderr;
+}
+
+Deno.test("what an earlier agent has heard of a package manager is known to the next one", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "said_" });
+  try {
+    const context = contextOf({ note: (name) => join(folder, name) });
+    assert.equal(await hear(await Said.open(context), "E: one\n"), "E: one\n");
+    const takenUp = await childHost.start({
+      ...{ taskId: context.taskId, argv: ["true"], signal: context.signal },
+    });
+    await takenUp.open();
+    for await (const _ of takenUp.output);
+    await takenUp.ended;
+    const next = await Said.open({ ...context, takenUp });
+    assert.equal(await hear(next, "E: two\n"), "E: one\nE: two\n");
+    // A further attempt of the same task says everything itself.
+    assert.equal(await hear(await Said.open(context), "E: three\n"), "E: three\n");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("what is written down of it does not grow without end", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "said_" });
+  try {
+    const said = await Said.open(contextOf({ note: (name) => join(folder, name) }));
+    const line = `${"x".repeat(99)}\n`;
+    for (let i = 0; i < 30; i++) await hear(said, line.repeat(1_000));
+    assert.ok((await Deno.stat(join(folder, "stderr"))).size <= 1 << 20);
+    assert.ok(said.stderr.endsWith(line));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,3 +1,4 @@
+import { join } from "@std/path";
 import * as z from "@zod/zod";
 import type { Task } from "../scripts/dev/control_plane.ts";
 import { asAgent, type Launch } from "../src/privileges/launch.ts";
@@ -144,16 +145,18 @@ export async function install(
 ): Promise<TaskOutcome & { system: string }> {
   const { root, sudo = false, refusal, signal = new AbortController().signal, leaveMs } = options;
   let system = "";
+  const notes = await Deno.makeTempDir({ prefix: "notes_" });
   const outcome = await packageChange("install", new Mutex(), leaveMs).prepare({ names: [name] })(
     contextOf({
       privileges: { unprivileged: asAgent, root, sudo, allows: () => Promise.resolve(refusal) },
       signal,
+      note: (name) => join(notes, name),
       onLines: (stream, lines) => {
         if (stream === "system") system += lines;
         return Promise.resolve();
       },
     }),
-  );
+  ).finally(() => Deno.remove(notes, { recursive: true }));
   return { ...outcome, system };
 }
 

@@ -29,6 +29,8 @@ const UNATTENDED = {
 };
 /** How apt says that it has met a lock. */
 const LOCKED = /^E: (?:Could not get lock|Unable to (?:acquire|lock)) /m;
+/** How dpkg tells what it does. */
+const HAS_CHANGED = /^(?:Unpacking|Setting up|Removing|Purging configuration files for) /m;
 /** What apt tells of the packages whose dependencies cannot be met, one a paragraph. */
 const UNMET = /^The following packages have unmet dependencies:\n((?: .*\n)+)/m;
 
@@ -36,7 +38,10 @@ const UNMET = /^The following packages have unmet dependencies:\n((?: .*\n)+)/m;
 export interface AptEnd extends ManagerEnd {
   /** Whether it met somebody else's lock, and has done nothing. */
   locked: boolean;
-  /** What dpkg's database held when apt began to change it; undefined if it never did. */
+  /**
+   * What dpkg's database held when apt began to change it, nothing where nobody could look; undefined
+   * if it never did.
+   */
   before: DpkgRecord[] | undefined;
 }
 
@@ -68,7 +73,7 @@ export async function runApt(
     reasons: reasonsIn,
   }, context);
   if (end.exitCode === NO_SUCH_PROGRAM) throw needsApt();
-  const before = await readLook(look);
+  const before = await readLook(look) ?? (HAS_CHANGED.test(end.stdout) ? [] : undefined);
   const locked = end.exitCode !== 0 && before === undefined && LOCKED.test(end.stderr);
   return { ...end, locked, before };
 }
@@ -90,11 +95,15 @@ export function reasonsIn(stdout: string, stderr: string): string {
  */
 export function lookBefore(path: string): string {
   const [file, part] = [quoted(path), quoted(`${path}.part`)];
-  const look = `dpkg-query -W -f '${DPKG_FORMAT}' >${part} || : >${part}`;
-  return `DPkg::Pre-Invoke::=[ -e ${file} ] || { { ${look}; }; mv -f ${part} ${file}; } || true`;
+  const look = `dpkg-query -W -f '${DPKG_FORMAT}' >${part} || echo failed >${part}`;
+  // A shell ends over a place that it cannot write to: that must not be the one that apt asks.
+  return `DPkg::Pre-Invoke::=[ -e ${file} ] || ({ ${look}; }; mv -f ${part} ${file}) 2>/dev/null || true`;
 }
 
-/** What {@linkcode lookBefore} has written; undefined if apt has never let dpkg do anything. */
+/**
+ * What {@linkcode lookBefore} has written, which is nothing if the look has failed; undefined if apt has
+ * never let dpkg do anything.
+ */
 export async function readLook(path: string): Promise<DpkgRecord[] | undefined> {
   try {
     return parseDpkg(await Deno.readTextFile(path));

@@ -55,13 +55,14 @@ async function change(
     const now = next();
     const { takenUp } = now;
     const before = takenUp ? await readNote(now) : await readRpm(query);
-    const args = takenUp ? [] : await argumentsFor(request, before, now);
-    if (args && !takenUp) await Deno.writeTextFile(now.note("before"), JSON.stringify(before));
+    const args = takenUp ? [] : await argumentsFor(request, before ?? [], now);
+    if (args && !takenUp) await writeNote(now, before);
     const nothing = { exitCode: 0, error: undefined, scripts: [], locked: "no" as const };
     const end = args ? await runDnf([dnf, ...args], now, leaveMs) : nothing;
     const isUnchanged = async () => {
       const after = await readRpm(query).catch(() => undefined);
-      return after !== undefined && changesBetween(before, after).length === 0;
+      return before !== undefined && after !== undefined &&
+        changesBetween(before, after).length === 0;
     };
     const locked = end.locked === "yes" || end.locked === "perhaps" && await isUnchanged();
     return { ...end, locked, before };
@@ -75,7 +76,7 @@ async function change(
     exitCode,
     error,
     changed: async (query) => {
-      if (before.length === 0) throw new UserError("there is no look from before");
+      if (!before) throw new UserError("there is no look from before");
       return changesBetween(before, await readRpm(query));
     },
     broken: async (query) => {
@@ -90,12 +91,18 @@ async function change(
   };
 }
 
-/** What there was before an earlier agent has started dnf; nothing if it could not write that down. */
-async function readNote({ note }: TaskContext): Promise<RpmRecord[]> {
+/** Writes down for a later agent what there is; without room it will not know what has changed. */
+async function writeNote({ note }: TaskContext, before: RpmRecord[] | undefined): Promise<void> {
+  const text = JSON.stringify(before);
+  await Deno.writeTextFile(note("before"), text, { mode: 0o600 }).catch(() => {});
+}
+
+/** What there was before an earlier agent has started dnf; undefined if it could not say. */
+async function readNote({ note }: TaskContext): Promise<RpmRecord[] | undefined> {
   try {
     return z.array(RpmRecord).parse(JSON.parse(await Deno.readTextFile(note("before"))));
   } catch {
-    return [];
+    return undefined;
   }
 }
 

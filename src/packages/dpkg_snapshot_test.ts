@@ -36,4 +36,7 @@ Deno.test("a look that fails does not stop apt, and nothing that it shows is bel
   withFolder(async (folder, path) => {
     await hook(folder, path, "1.0", 1);
     assert.deepEqual(await readLook(path), []);
+    const nowhere = join(folder, "nowhere", "note");
+    await hook(folder, nowhere, "1.0");
+    assert.equal(await readLook(nowhere), undefined);
   }));

@@ -116,6 +116,54 @@ export const UNIT_STEPS: Steps = {
     await scene.tells("config", "unset", "max_tasks");
   },
 
+  "a change of packages goes on through a restart and a kill, and so does one that waits": async (
+    scene,
+  ) => {
+    const { machine, controlPlane } = scene;
+    await machine.output("sh", "-c", ARCHIVE, "sh");
+    const install = (name: string) =>
+      controlPlane.queueTask({ type: "packageInstall", payload: { names: [name] } });
+    const begun = (id: string) =>
+      scene.until(
+        "its script",
+        () => Promise.resolve(controlPlane.streamText(id, "stdout").includes("slow begins")),
+      );
+    const slow = install("slow-one");
+    await begun(slow);
+    const waits = install("slow-two");
+    await controlPlane.waitForTask(waits, ["running"]);
+    await machine.output("systemctl", "restart", SERVICE);
+    await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+    for (const [id, name] of [[slow, "slow-one"], [waits, "slow-two"]] as const) {
+      const { status, completion, result } = await scene.ended(id);
+      assert.equal(status, "success", String(completion?.error));
+      assert.deepEqual(result?.changed, [{ name, to: "1.0" }]);
+      const lines = controlPlane.streamText(id, "stdout").split("\n");
+      for (const line of ["slow begins", "slow ends"]) {
+        assert.equal(lines.filter((each) => each === line).length, 1, lines.join("\n"));
+      }
+    }
+
+    const fails = install("slow-bad");
+    await begun(fails);
+    await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+    const { completion, result } = await scene.ended(fails);
+    assert.equal(result?.exitCode, 100);
+    assert.match(completion?.error ?? "", /slow-bad.*dpkg has left slow-bad half done: run "dpkg/s);
+    assert.deepEqual(result?.changed, [{ name: "slow-bad", to: "1.0" }]);
+    await machine.output("dpkg", "--purge", "--force-all", "slow-bad");
+
+    const cancelled = install("slow-three");
+    await begun(cancelled);
+    await machine.output("systemctl", "restart", SERVICE);
+    controlPlane.cancelTask(cancelled, "enough");
+    assert.equal((await scene.ended(cancelled)).status, "cancelled");
+    const shown = controlPlane.streamText(cancelled, "system");
+    assert.match(shown, /apt-get is asked to stop, dpkg may finish what it is at/);
+    assert.equal(await machine.output("dpkg", "--audit"), "");
+    await nothingLeft(scene);
+  },
+
   "a task that restarts the agent ends as a success": async (scene) => {
     const command = `systemctl restart ${SERVICE} && echo restarted`;
     const payload = { runAsRoot: true, rootScope: "task" };
@@ -180,3 +228,24 @@ async function nothingLeft(scene: Scene): Promise<void> {
     return (await scene.machine.run("ls", folder)).stdout.trim() === "";
   });
 }
+
+/** Adds packages whose scripts take their time, one of which fails, to the archive of the machine. */
+const ARCHIVE = `set -e
+cd /srv/archive
+for name in one two three bad; do
+  package=$(mktemp -d)
+  mkdir "$package/DEBIAN"
+  printf 'Package: slow-%s\\nVersion: 1.0\\nArchitecture: all\\nMaintainer: nobody\\nDescription: slow\\n' \
+    "$name" >"$package/DEBIAN/control"
+  code=0
+  [ "$name" != bad ] || code=3
+  printf '#!/bin/sh\\necho slow begins\\nsleep 4\\necho slow ends\\nexit %s\\n' "$code" >"$package/DEBIAN/postinst"
+  chmod 755 "$package" "$package/DEBIAN/postinst"
+  dpkg-deb --build "$package" "slow-$name.deb" >/dev/null
+  { dpkg-deb -f "slow-$name.deb"; printf 'Filename: %s\\nSize: %s\\nSHA256: %s\\n\\n' "slow-$name.deb" \
+    "$(stat -c %s "slow-$name.deb")" "$(sha256sum "slow-$name.deb" | cut -d' ' -f1)"; } >>Packages.new
+  rm -r "$package"
+done
+{ cat Packages; echo; cat Packages.new; } >Packages.all
+mv Packages.all Packages
+apt-get update -qq`;

@@ -4,7 +4,8 @@ case $1 in
     reload_systemd
     ;;
   purge)
-    rm -rf "$state_folder" "${config%/*}" /var/cache/noderax-agent "$program_folder"
+    rm -rf "$mask" "$state_folder" "${config%/*}" /var/cache/noderax-agent "$program_folder"
+    rmdir "${mask%/*}" 2>/dev/null || true
     reload_systemd
     if getent passwd noderax >/dev/null; then
       echo "The user noderax stays, and what it owns: userdel --remove noderax removes it."

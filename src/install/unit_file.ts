@@ -81,8 +81,11 @@ export function packagedUnit(
       if (before === text) return { told: "the package's", changed: false };
       undos.add("systemd's view of the unit", reload);
       await keepFile(undos, dropIn);
-      if (text === undefined) await Deno.remove(dropIn);
-      else {
+      if (text === undefined) {
+        await Deno.remove(dropIn);
+        // It stays if somebody has put more there.
+        await Deno.remove(dirname(dropIn)).catch(() => {});
+      } else {
         await makeStateFolder(run, settings);
         await Deno.mkdir(dirname(dropIn), { recursive: true });
         await writeFileAtomic(dropIn, text, { mode: 0o644, followLinks: true });

@@ -50,8 +50,8 @@ export class SpoolDisk {
   readonly #index: IndexFile;
   /** What is open to be read alone: a disk that takes nothing any more, an earlier agent's files. */
   readonly #readers = new Map<LogStream, Deno.FsFile>();
-  /** Whether files may be there: a full disk takes files, and nothing of what is in them. */
-  #isMade = false;
+  /** The files that may be there: a full disk takes files, and nothing of what is in them. */
+  readonly #made = new Set<SpoolFile>();
   #indexEnd = HEADER_BYTES;
   readonly #ends: Record<LogStream, number> = { stdout: 0, stderr: 0, system: 0 };
   /** The record that is read next, and how much of its bytes was read. */
@@ -104,7 +104,7 @@ export class SpoolDisk {
   async recover(onDamaged: (path: string) => Promise<void>): Promise<Cursor> {
     const left = await findSpool(this.#prefix, this.#stepBytes, this.#onError);
     const cursor = left.cursor ?? newCursor();
-    this.#isMade = left.isMade;
+    if (left.isMade) SPOOL_FILES.forEach((name) => this.#made.add(name));
     this.#indexEnd = left.indexEnd;
     for (const record of left.records.values()) {
       const { stream, start, length } = record;
@@ -123,14 +123,14 @@ export class SpoolDisk {
   placeOf(stream: LogStream): { path: string; offset: number } | undefined {
     const offset = this.#ends[stream];
     if (this.#isGrowing && offset > MAX_GROWN_BYTES) return undefined;
-    this.#isMade = true;
+    this.#made.add(stream).add("index");
     return { path: this.#path(stream), offset };
   }
 
   /** Adds bytes, or notes those that are in their place already; false if the disk refuses. */
   async write(record: ChunkRecord, bytes: Uint8Array, areThere = false): Promise<boolean> {
     const { stream, start } = record;
-    this.#isMade = true;
+    this.#made.add(stream).add("index");
     try {
       if (this.#isGrowing && start > MAX_GROWN_BYTES) {
         throw new Error("the file system takes nothing back of a file that is written");
@@ -271,7 +271,7 @@ export class SpoolDisk {
   /** Removes the files. */
   async remove(): Promise<void> {
     this.close();
-    if (this.#isMade) await removeSpool(this.#prefix);
+    await removeSpool(this.#prefix, this.#made);
   }
 
   /** Closes what is open; the files stay. */
@@ -379,11 +379,16 @@ export class SpoolDisk {
   }
 }
 
-/** Removes the files of a spool that nobody has open, those that are there. */
-export async function removeSpool(prefix: string): Promise<void> {
-  const names = [...LogStream.options, "index"];
-  // As a rule it is not there.
-  await Promise.all(names.map((name) => Deno.remove(`${prefix}.${name}`).catch(() => {})));
+type SpoolFile = LogStream | "index";
+const SPOOL_FILES: readonly SpoolFile[] = [...LogStream.options, "index"];
+
+/** Removes the files of a spool that nobody has open, those that are there; all of them, unless told. */
+export async function removeSpool(
+  prefix: string,
+  names: Iterable<string> = SPOOL_FILES,
+): Promise<void> {
+  const removals = Array.from(names, (name) => Deno.remove(`${prefix}.${name}`).catch(() => {}));
+  await Promise.all(removals);
 }
 
 function seek(file: Deno.FsFile, at: number): void {

@@ -60,9 +60,9 @@ async function firstCall(deno: string, server: CountingServer): Promise<number> 
 }
 
 /** A Deno that runs a file, without any cache or configuration. */
-export function bareDeno(deno: string, file: string): Deno.ChildProcess {
+export function bareDeno(deno: string, file: string, args: string[] = []): Deno.ChildProcess {
   return new Deno.Command(deno, {
-    args: ["run", "--no-config", "--allow-net", "--no-prompt", file],
+    args: ["run", "--no-config", "--allow-all", "--no-prompt", file, ...args],
     env: { DENO_DIR: "/dev/null", DENO_NO_UPDATE_CHECK: "1" },
     stdin: "null",
     stdout: "null",

@@ -5,10 +5,13 @@ import { onFleet, type Variant } from "./_agents.ts";
 import { memoryOf } from "./_process.ts";
 import type { Report } from "./_report.ts";
 
-const SINGLE = 50;
+/** So many single tasks are run. */
+export const SINGLE = 50;
 const LISTS = 10;
-const QUEUES = 3;
-const LINES = 300_000;
+/** So many times 100 are queued. */
+export const QUEUES = 3;
+/** So many lines are a log flood. */
+export const LINES = 300_000;
 const CALL_MS = 5;
 const LIMIT_MS = 600_000;
 
@@ -23,7 +26,7 @@ export async function benchTasks(report: Report, variant: Variant): Promise<void
     report.line("hundred", spread(times).median);
   });
   await onFleet(variant, async (fleet, agent) => {
-    fleet.controlPlane.fault({ method: "POST", path: "/logs", latencyMs: CALL_MS });
+    slowLogs(fleet);
     const startedMs = performance.now();
     const id = fleet.shell(`seq 1 ${LINES}`);
     await fleet.ended(id, LIMIT_MS);
@@ -59,6 +62,16 @@ export async function growTasks(report: Report, variant: Variant): Promise<void>
   }
 }
 
+/** Has the control plane take its time with each log entry. */
+export function slowLogs(fleet: Fleet): void {
+  fleet.controlPlane.fault({ method: "POST", path: "/logs", latencyMs: CALL_MS });
+}
+
+/** What one task takes, from its claim to its end: the median, in milliseconds. */
+export async function taskMs(fleet: Fleet, count: number): Promise<number> {
+  return spread((await inTurn(fleet, count, () => fleet.shell("true"))).map(tookMs)).median;
+}
+
 /** Runs so many tasks, each when the one before has ended. */
 async function inTurn(fleet: Fleet, count: number, queue: () => string): Promise<Task[]> {
   const tasks: Task[] = [];
@@ -67,7 +80,7 @@ async function inTurn(fleet: Fleet, count: number, queue: () => string): Promise
 }
 
 /** Queues so many at once; how long it takes until the last has ended, in milliseconds. */
-async function queued(fleet: Fleet, count: number): Promise<number> {
+export async function queued(fleet: Fleet, count: number): Promise<number> {
   const startedMs = performance.now();
   const ids = Array.from({ length: count }, () => fleet.shell("true"));
   for (const id of ids) await fleet.ended(id, LIMIT_MS);

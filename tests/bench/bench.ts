@@ -16,6 +16,7 @@ import { floors } from "./_floors.ts";
 import { Report } from "./_report.ts";
 import { benchRest } from "./_rest.ts";
 import { benchStart } from "./_start.ts";
+import { taskFloors } from "./_task_floors.ts";
 import { benchPackages, benchTasks, growTasks } from "./_tasks.ts";
 import { benchTerminals, growTerminals } from "./_terminals.ts";
 
@@ -35,7 +36,10 @@ interface Bench {
 
 const PARTS: Record<string, (bench: Bench) => Promise<void>> = {
   start: ({ report, all }) => benchStart(report, all),
-  tasks: ({ report, one }) => benchTasks(report, one),
+  tasks: async ({ report, one, deno }) => {
+    await taskFloors(report, deno);
+    await benchTasks(report, one);
+  },
   rest: ({ report, all, deno, idleMs }) => benchRest(report, all, deno, idleMs),
   terminals: ({ report, one }) => benchTerminals(report, one),
   packages: ({ report, one }) => benchPackages(report, one),

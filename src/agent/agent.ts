@@ -34,7 +34,7 @@ import type { RealtimeServices, RealtimeServicesOptions } from "./realtime_servi
 import { locate } from "../identity/location.ts";
 import { LocationReport } from "../identity/location_report.ts";
 import { restoreIdentity } from "../identity/identity_file.ts";
-import { giveBackMemory } from "../system/give_back.ts";
+import { giveBackMemory } from "../system/give_back_memory.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { type StateLock, watchState } from "./instance_lock.ts";
 import { isRestart } from "./is_restart.ts";

@@ -1,11 +1,10 @@
 import { join } from "@std/path";
-import { msToBeat } from "../system/beat.ts";
+import { msToBeat, repeat } from "../system/periodic.ts";
 import { HeldError, whileHeld } from "../system/kernel_locks.ts";
 import type { Logger } from "../system/logger.ts";
 import { openOwn } from "../system/own_file.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { delay } from "@std/async";
-import { repeat } from "../system/repeat.ts";
 
 /** A lock that is held for longer is an agent's, in milliseconds; others only look who has it. */
 const LOOK_MS = 1_000;

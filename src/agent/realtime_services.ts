@@ -7,7 +7,7 @@ import type { Task } from "../control_plane/schemas.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { RootAccess } from "../privileges/root_access.ts";
 import { RealtimeSession } from "../realtime/realtime_session.ts";
-import type { RealtimeSnapshot } from "../realtime/link.ts";
+import type { RealtimeSnapshot } from "../realtime/realtime_link.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { TelemetrySampler } from "../telemetry/sampler.ts";

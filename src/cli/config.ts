@@ -14,8 +14,8 @@ import {
   parseValue,
 } from "../config/mod.ts";
 import { nearest } from "./nearest.ts";
-import { complain, print, PROGRAM, quoted } from "./output.ts";
-import { requireRoot } from "./root.ts";
+import { complain, inLine, print, PROGRAM } from "./output.ts";
+import { requireRoot } from "./require_root.ts";
 
 /** What is shown of one key. */
 interface Shown {
@@ -61,7 +61,7 @@ export async function configGet(
     complain(`${key} is not set.`);
     return EXIT_FAILED;
   }
-  print(`${quoted(reveal ? value : masked(row, value))}\n`);
+  print(`${inLine(reveal ? value : masked(row, value))}\n`);
   return 0;
 }
 
@@ -156,7 +156,7 @@ function printTable(
 function textOf({ value, problem }: Shown): string {
   if (problem) return "(bad)";
   if (value === null) return "(unset)";
-  return quoted(value);
+  return inLine(value);
 }
 
 function sourceText(source: ConfigSource): string {

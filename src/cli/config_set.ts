@@ -21,7 +21,7 @@ import { type RunTool, runTool } from "../system/tool.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { askYesNo } from "./ask.ts";
 import { findKey, givenValue } from "./config.ts";
-import { complain, print, PROGRAM, quoted } from "./output.ts";
+import { complain, inLine, print, PROGRAM } from "./output.ts";
 import { changeService, type ServiceOutcome, tell } from "./service_commands.ts";
 import { networkAs, serviceEnvironment } from "./environment.ts";
 
@@ -58,7 +58,7 @@ export async function configSet(
   const { warnings } = await saveConfig(path, { [key]: value });
   const what = value === null
     ? `Removed ${key} from`
-    : `Saved ${key} = ${quoted(masked(row, value))} in`;
+    : `Saved ${key} = ${inLine(masked(row, value))} in`;
   print(`${what} ${path}.\n`);
   warnings.forEach(complain);
   if (key === "state_file" && path === INSTALLED.config) {
@@ -120,7 +120,7 @@ export function protectAddress(row: ConfigKey, value: ConfigValue | null, env: R
 }
 
 /** The world that {@linkcode applyIfInUse} sees. */
-export interface RestartOptions {
+export interface ApplyOptions {
   /** Runs systemd's tools. */
   run?: RunTool;
   /** The configuration that the service reads. */
@@ -144,7 +144,7 @@ export async function applyIfInUse(
     installedConfig = INSTALLED.config,
     named = namedConfig() !== undefined,
     confirm = confirmRestart,
-  }: RestartOptions = {},
+  }: ApplyOptions = {},
 ): Promise<ServiceOutcome | undefined> {
   const isOther = path !== installedConfig;
   if (isOther && named) return undefined;

@@ -18,7 +18,7 @@ import { givenText } from "./config.ts";
 import { Interruption } from "./interruption.ts";
 import { formatEvent } from "./service_journal.ts";
 import { complain, print, PROGRAM } from "./output.ts";
-import { requireRoot } from "./root.ts";
+import { requireRoot } from "./require_root.ts";
 
 const TOKEN_VARIABLE = "NODERAX_BOOTSTRAP_TOKEN";
 /** The file that this program was unpacked from. */

@@ -1,5 +1,5 @@
 import { parseRequest, scan } from "../log_scan/log_scan.ts";
-import { readAs } from "../log_scan/read.ts";
+import { readAs } from "../log_scan/read_as.ts";
 import { asAgent } from "../privileges/launch.ts";
 import { jsonOf } from "../system/text.ts";
 import { messageOf, UserError } from "../system/user_error.ts";

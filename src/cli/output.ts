@@ -35,7 +35,7 @@ export function complain(sentence: string): void {
 }
 
 /** A value inside a line: with control characters in it, it is quoted. */
-export function quoted(value: string | number | boolean): string {
+export function inLine(value: string | number | boolean): string {
   const text = String(value);
   return /\p{Cc}/u.test(text) ? JSON.stringify(text) : text;
 }

@@ -8,7 +8,7 @@ import { EXIT_FAILED, messageOf, UserError } from "../system/user_error.ts";
 import { ENTRY_OPTIONS, type JournalEntry, MainProcesses, parseEntry } from "./service_journal.ts";
 import { complain, print, PROGRAM } from "./output.ts";
 import { clock, Progress } from "./progress.ts";
-import { requireRoot } from "./root.ts";
+import { requireRoot } from "./require_root.ts";
 import { networkAs, serviceEnvironment } from "./environment.ts";
 
 /** What can be done to the service. */

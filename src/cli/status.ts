@@ -10,7 +10,7 @@ import { knownIdentity } from "../identity/known_identity.ts";
 import { AgentStatus } from "../health/agent_status.ts";
 import { askAgent, type Asked, socketPaths } from "../health/status_client.ts";
 import type { Page } from "../health/http_listener.ts";
-import { preflight } from "../realtime/probe.ts";
+import { probeSocket } from "../realtime/probe_socket.ts";
 import { jsonOf, showsColors } from "../system/text.ts";
 import { INSTALLED } from "../system/paths.ts";
 import { type Health, healthLine } from "../health/verdict.ts";
@@ -159,7 +159,7 @@ async function lookAround(loaded: LoadedConfig | undefined): Promise<Known | und
 async function controlPlaneProblem(loaded: LoadedConfig): Promise<string | undefined> {
   try {
     using transport = await connect(loaded);
-    return await preflight(transport, loaded.config.realtimePath, new AbortController().signal);
+    return await probeSocket(transport, loaded.config.realtimePath, new AbortController().signal);
   } catch (error) {
     return messageOf(error);
   }

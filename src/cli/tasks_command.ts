@@ -4,7 +4,7 @@ import { INSTALLED } from "../system/paths.ts";
 import { ServiceManager } from "../system/service_manager.ts";
 import { EXIT_FAILED, EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { complain, print, PROGRAM } from "./output.ts";
-import { requireRoot } from "./root.ts";
+import { requireRoot } from "./require_root.ts";
 
 const RUNNING_TASKS = `${INSTALLED.runtimeFolder}/tasks`;
 

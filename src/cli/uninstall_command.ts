@@ -4,7 +4,7 @@ import { runTool } from "../system/tool.ts";
 import { EXIT_FAILED, EXIT_USAGE, UserError } from "../system/user_error.ts";
 import { askYesNo } from "./ask.ts";
 import { complain, print, PROGRAM } from "./output.ts";
-import { requireRoot } from "./root.ts";
+import { requireRoot } from "./require_root.ts";
 
 /** What the command line says. */
 export interface UninstallCommandOptions {

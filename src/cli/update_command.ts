@@ -22,7 +22,7 @@ import { UpdateSource } from "../update/update_source.ts";
 import { takeEnvironment } from "./environment.ts";
 import { Interruption } from "./interruption.ts";
 import { complain, print, PROGRAM } from "./output.ts";
-import { requireRoot } from "./root.ts";
+import { requireRoot } from "./require_root.ts";
 
 /** What the command line says. */
 export interface UpdateCommandOptions {

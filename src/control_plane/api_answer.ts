@@ -5,7 +5,7 @@ import { TimeLimit } from "../system/stall.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { connect } from "./connect.ts";
 import { type HttpTransport, whyNotReached } from "./http.ts";
-import { readStart } from "./read_start.ts";
+import { readStart } from "./answer_text.ts";
 import { OwnErrorBody } from "./schemas.ts";
 
 /** How long the answer may take, in milliseconds. */
@@ -30,16 +30,16 @@ export interface Answer {
 }
 
 /** No answer came; the message is the reason. */
-export class NoAnswerError extends Error {
+export class UnansweredError extends Error {
   static {
-    this.prototype.name = "NoAnswerError";
+    this.prototype.name = "UnansweredError";
   }
 }
 
 /**
  * Asks for an enrollment that nobody has: the API answers 404, in its own way (contract: Base path).
  *
- * @throws {NoAnswerError} when nothing answers within 6 s, or nothing that is trusted.
+ * @throws {UnansweredError} when nothing answers within 6 s, or nothing that is trusted.
  */
 export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer> {
   using limit = new TimeLimit(ANSWER_LIMIT_MS);
@@ -70,7 +70,7 @@ export async function askApi({ apiUrl, client }: HttpTransport): Promise<Answer>
     const reason = limit.signal.aborted
       ? `no answer within ${ANSWER_LIMIT_MS / 1_000} s`
       : whyNotReached(cause);
-    throw new NoAnswerError(reason, { cause });
+    throw new UnansweredError(reason, { cause });
   }
 }
 

@@ -3,7 +3,7 @@ import { jsonOf, oneLine } from "../system/text.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { RefusedError, TimedOutError, UnreachableError, UnusableAnswerError } from "./errors.ts";
-import { jsonExcess } from "./json_excess.ts";
+import { jsonExcess } from "./answer_text.ts";
 import { createClient, type Network } from "./network.ts";
 import { Reachability } from "./reachability.ts";
 import { retryAfterMs } from "./retry_after.ts";

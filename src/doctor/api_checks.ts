@@ -9,7 +9,7 @@ import type { CheckContext } from "./check_context.ts";
 import { proxyFix } from "./tls_check.ts";
 import { endpointOf, nativeTransport } from "../realtime/transport.ts";
 import { dialFailure, RealtimeFailure } from "../realtime/failures.ts";
-import { preflight } from "../realtime/probe.ts";
+import { probeSocket } from "../realtime/probe_socket.ts";
 import { isTimeout, within } from "../system/deadline.ts";
 
 const CALL_LIMIT_MS = 4_500;
@@ -81,7 +81,7 @@ function words(ms: number): string {
   return ms < 120_000 ? `${Math.round(ms / 1_000)} s` : `${Math.round(ms / 60_000)} min`;
 }
 
-/** How long WebSocket and namespace may take, in milliseconds; the preflight has a limit itself. */
+/** How long WebSocket and namespace may take, in milliseconds; the probe has a limit itself. */
 const JOIN_LIMIT_MS = 3_000;
 
 /** Whether a realtime session could begin. */
@@ -102,7 +102,7 @@ async function checkSocket(context: CheckContext, signal: AbortSignal): Promise<
   const { config } = await context.loaded();
   if (!config.realtimeEnabled) return skip("realtime_enabled is false");
   const transport = await context.transport();
-  const problem = await preflight(transport, config.realtimePath, signal);
+  const problem = await probeSocket(transport, config.realtimePath, signal);
   if (problem) {
     return fail(
       `no handshake at ${config.realtimePath}: ${problem}`,

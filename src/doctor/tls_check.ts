@@ -1,7 +1,7 @@
 import { NAME } from "../system/paths.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
-import { ANSWER_LIMIT_MS, NoAnswerError } from "../control_plane/api_answer.ts";
+import { ANSWER_LIMIT_MS, UnansweredError } from "../control_plane/api_answer.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import { type Peer, ProxyRefusal, readPeer } from "./peer_certificate.ts";
 import type { CheckContext } from "./check_context.ts";
@@ -31,7 +31,7 @@ async function checkTls({ route, answer }: CheckContext): Promise<Finding> {
   const [asked, read] = await Promise.allSettled([answer(), readPeer(there, limit.signal)]);
   const peer = read.status === "fulfilled" ? read.value : undefined;
   if (asked.status === "rejected") {
-    if (!(asked.reason instanceof NoAnswerError)) throw asked.reason;
+    if (!(asked.reason instanceof UnansweredError)) throw asked.reason;
     const reason = asked.reason.message;
     if (read.status === "rejected" && read.reason instanceof ProxyRefusal) {
       return fail(read.reason.message, proxyFix(there.proxy?.variable));

@@ -1,8 +1,7 @@
 import { delay } from "@std/async";
 import { join } from "@std/path";
 import { writeFileAtomic } from "../system/atomic_file.ts";
-import { msToBeat } from "../system/beat.ts";
-import { repeat } from "../system/repeat.ts";
+import { msToBeat, repeat } from "../system/periodic.ts";
 import { statfs } from "../system/statfs.ts";
 import { isRoot } from "../system/trust.ts";
 import { messageOf } from "../system/user_error.ts";

@@ -4,7 +4,7 @@ import { MAX_CLAIM_WAIT_MS } from "../control_plane/agent_api.ts";
 import { CallStats } from "../control_plane/call_stats.ts";
 import { ASKED_CHANCE, LONGEST_TURN } from "../control_plane/reachability.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import type { RealtimeSnapshot } from "../realtime/link.ts";
+import type { RealtimeSnapshot } from "../realtime/realtime_link.ts";
 import { oneLine } from "../system/text.ts";
 import { VERSION } from "../system/version.ts";
 import type { TasksSnapshot } from "../tasks/task_manager.ts";

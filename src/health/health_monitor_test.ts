@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RefusedError, UnusableAnswerError } from "../control_plane/errors.ts";
 import { loadConfig, RunningConfig } from "../config/mod.ts";
-import type { RealtimeSnapshot } from "../realtime/link.ts";
+import type { RealtimeSnapshot } from "../realtime/realtime_link.ts";
 import { AgentStatus } from "./agent_status.ts";
 import { watchDisk } from "./disk_watch.ts";
 import { HealthMonitor, type Sources } from "./health_monitor.ts";

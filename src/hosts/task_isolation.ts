@@ -1,8 +1,7 @@
 import { join } from "@std/path";
 import { bytesOfBound } from "../config/mod.ts";
 import type { Logger } from "../system/logger.ts";
-import { isLockedDown } from "../system/sandbox.ts";
-import { enforcesSelinux } from "../system/selinux.ts";
+import { enforcesSelinux, isLockedDown } from "../system/sandbox.ts";
 import { runtimeFolderOf } from "../system/paths.ts";
 import { ServiceManager } from "../system/service_manager.ts";
 import { UserError } from "../system/user_error.ts";

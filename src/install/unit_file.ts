@@ -6,7 +6,7 @@ import type { RunTool } from "../system/tool.ts";
 import { isThere, type Machine, must } from "./machine.ts";
 import { keepFile } from "./kept_file.ts";
 import type { Step } from "./steps.ts";
-import { enforcesSelinux } from "../system/selinux.ts";
+import { enforcesSelinux } from "../system/sandbox.ts";
 import { LOCK_DOWN_DROP_IN, lockDownDropIn, renderUnit, stopSeconds } from "./unit.ts";
 
 /** The text of the unit file for this machine. */

@@ -1,7 +1,7 @@
 import { storable } from "../logs/log_entries.ts";
 import { messageOf, UserError } from "../system/user_error.ts";
 import { describeBadPayload, type TaskContext, type TaskType } from "../tasks/task_type.ts";
-import { NotPermittedError, type Read, readAs } from "./read.ts";
+import { NotPermittedError, type Read, readAs } from "./read_as.ts";
 import { LogScanRequest, type LogScanResult, PRESETS } from "./scan_request.ts";
 import { scanFile } from "./scan_file.ts";
 import { scanJournal } from "./scan_journal.ts";

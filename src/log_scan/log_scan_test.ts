@@ -5,7 +5,7 @@ import { SecretMask } from "../logs/secret_mask.ts";
 import { contextOf } from "../tasks/_test_task_context.ts";
 import type { TaskOutcome } from "../tasks/task_type.ts";
 import { logScanIn, scan } from "./log_scan.ts";
-import { NotPermittedError, type Read, readAs } from "./read.ts";
+import { NotPermittedError, type Read, readAs } from "./read_as.ts";
 import { LogScanRequest, type LogScanResult } from "./scan_request.ts";
 
 const SMALL = { maxLines: 4, maxBytes: 1_000, backfillLines: 3 };

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
 import type { Cursor, LogScanRequest, Scanned } from "./scan_request.ts";
-import { NotPermittedError, type Read } from "./read.ts";
+import { NotPermittedError, type Read } from "./read_as.ts";
 
 const NEWLINE = 0x0a;
 

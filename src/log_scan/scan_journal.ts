@@ -2,7 +2,7 @@ import * as z from "@zod/zod";
 import { jsonOf } from "../system/text.ts";
 import { UserError } from "../system/user_error.ts";
 import type { LogScanRequest, ScanEntry, Scanned } from "./scan_request.ts";
-import { NotPermittedError, type Read } from "./read.ts";
+import { NotPermittedError, type Read } from "./read_as.ts";
 
 /** What the journal says of entries is more than their text; no more of it is read. */
 const MAX_JSON_BYTES = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import type { TaskContext } from "../tasks/task_type.ts";
 import { aptLeaves, runApt } from "./apt.ts";
 import { listPackages } from "./apt_list.ts";
-import { parseRequest, refuseUnknown } from "./apt_names.ts";
+import { parseAptRequest, refuseUnknown } from "./apt_names.ts";
 import { searchPackages } from "./apt_search.ts";
 import {
   type ChangeEnd,
@@ -23,7 +23,7 @@ export const APT: PackageManager = {
   hurry: "use longer or more words",
   list: listPackages,
   search: searchPackages,
-  parse: parseRequest,
+  parse: parseAptRequest,
   leaving: (_, leaveMs) => Promise.resolve(aptLeaves(leaveMs)),
   change,
   locks: aptLocks,

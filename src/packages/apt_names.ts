@@ -31,7 +31,7 @@ const Payloads = {
  *
  * @throws {z.ZodError} for a name that Debian does not allow, and if there is none.
  */
-export function parseRequest(operation: Operation, payload: unknown): ChangeRequest {
+export function parseAptRequest(operation: Operation, payload: unknown): ChangeRequest {
   return requestOf(operation, Payloads[operation].parse(payload));
 }
 

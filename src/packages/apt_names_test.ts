@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import { describeBadPayload } from "../tasks/task_type.ts";
 import { answer } from "./_test_query.ts";
-import { asArgument, parseRequest, refuseUnknown } from "./apt_names.ts";
+import { asArgument, parseAptRequest, refuseUnknown } from "./apt_names.ts";
 import type { Operation } from "./package_manager.ts";
 
 const OPERATIONS: Operation[] = ["install", "remove", "purge"];
 
 function refusal(operation: Operation, payload: unknown): string {
   try {
-    return `accepted: ${JSON.stringify(parseRequest(operation, payload))}`;
+    return `accepted: ${JSON.stringify(parseAptRequest(operation, payload))}`;
   } catch (error) {
     assert(error instanceof z.ZodError);
     return describeBadPayload(error);
@@ -24,14 +24,14 @@ Deno.test("names come from all three fields, each once, in their order", () => {
     extra: 1,
   };
   const names = ["zsh", "a1", "g++"];
-  assert.deepEqual(parseRequest("install", payload), { operation: "install", names });
-  assert.deepEqual(parseRequest("remove", { package: "zsh" }).names, ["zsh"]);
-  assert.deepEqual(parseRequest("remove", { names: ["zsh"], package: "" }).names, ["zsh"]);
+  assert.deepEqual(parseAptRequest("install", payload), { operation: "install", names });
+  assert.deepEqual(parseAptRequest("remove", { package: "zsh" }).names, ["zsh"]);
+  assert.deepEqual(parseAptRequest("remove", { names: ["zsh"], package: "" }).names, ["zsh"]);
 });
 
 Deno.test("purge in a remove task makes it a purge", () => {
   const operation = (given: Operation, purge: boolean | null) =>
-    parseRequest(given, { names: ["zsh"], purge }).operation;
+    parseAptRequest(given, { names: ["zsh"], purge }).operation;
   assert.equal(operation("remove", true), "purge");
   assert.equal(operation("remove", false), "remove");
   assert.equal(operation("remove", null), "remove");
@@ -53,11 +53,11 @@ Deno.test("what Debian allows is allowed", () => {
   ];
   for (const name of bare) {
     for (const operation of OPERATIONS) {
-      assert.deepEqual(parseRequest(operation, { names: [name] }).names, [name]);
+      assert.deepEqual(parseAptRequest(operation, { names: [name] }).names, [name]);
     }
   }
   for (const name of exact) {
-    assert.deepEqual(parseRequest("install", { names: [name] }).names, [name]);
+    assert.deepEqual(parseAptRequest("install", { names: [name] }).names, [name]);
     assert.match(refusal("remove", { names: [name] }), /names\.0: is no package name/);
     assert.match(refusal("purge", { package: name }), /payload\.package: /);
   }

@@ -123,7 +123,7 @@ async function change(
   context: TaskContext,
   leaveMs: number,
 ): Promise<TaskOutcome> {
-  return await outcomeOf(
+  return await outcomeOfChange(
     manager,
     request,
     await manager.change(request, context, leaveMs),
@@ -132,7 +132,7 @@ async function change(
 }
 
 /** What a change has come to; what cannot be looked at any more is left out. */
-export async function outcomeOf(
+export async function outcomeOfChange(
   manager: PackageManager,
   request: ChangeRequest,
   end: ChangeEnd,

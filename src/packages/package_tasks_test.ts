@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { contextOf } from "../tasks/_test_task_context.ts";
 import { APT } from "./apt_manager.ts";
-import { outcomeOf } from "./package_tasks.ts";
+import { outcomeOfChange } from "./package_tasks.ts";
 import type { ChangeEnd } from "./package_manager.ts";
 
 const tooLong = () => Promise.reject(new DOMException("Signal timed out.", "TimeoutError"));
@@ -15,7 +15,7 @@ async function outcome(own: Partial<ChangeEnd>) {
   const request = { operation: "install", names: ["base"] } as const;
   const end = { exitCode: 0, error: undefined, changed, ...own };
   return {
-    ...await outcomeOf(MANAGER, { ...request, names: [...request.names] }, end, context),
+    ...await outcomeOfChange(MANAGER, { ...request, names: [...request.names] }, end, context),
     log,
   };
 }

@@ -1,4 +1,4 @@
-import { NoAnswerError, runChild, type RunChildOptions } from "../system/run_child.ts";
+import { ChildLateError, runChild, type RunChildOptions } from "../system/run_child.ts";
 import { UserError } from "../system/user_error.ts";
 
 /** An account of this machine, as its user database has it. */
@@ -50,7 +50,7 @@ export async function lookUpAccounts(
   try {
     ({ stdout } = await runChild(["/bin/sh", "-c", LOOK, "sh", name], { signal, limitMs }));
   } catch (cause) {
-    if (!(cause instanceof NoAnswerError)) throw cause;
+    if (!(cause instanceof ChildLateError)) throw cause;
     const message = "The user database of this machine does not answer: " +
       `\`getent passwd ${name}\` shows how long it takes, /etc/nsswitch.conf whom it asks.`;
     throw new UserError(message, { cause });

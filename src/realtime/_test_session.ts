@@ -1,7 +1,7 @@
 import { Reachability } from "../control_plane/reachability.ts";
 import { createClient } from "../control_plane/network.ts";
 import { Logger } from "../system/logger.ts";
-import type { RealtimeOptions } from "./options.ts";
+import type { RealtimeOptions } from "./realtime_options.ts";
 import { RealtimeSession } from "./realtime_session.ts";
 import { IDENTITY } from "./_test_server.ts";
 

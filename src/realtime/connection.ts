@@ -4,7 +4,7 @@ import { messageOf } from "../system/user_error.ts";
 import { type Endpoint, nativeTransport } from "./transport.ts";
 import { AuthAck, EventAck, Refusal } from "./events.ts";
 import { dialFailure, RealtimeFailure } from "./failures.ts";
-import { type Ack, LinkDroppedError, NoAckError } from "./link.ts";
+import { type Ack, LinkDroppedError, NoAckError } from "./realtime_link.ts";
 
 /** The client's module: imported when it is needed, since commands that talk no realtime start quicker without. */
 export type SocketIo = typeof import("socket.io-client");

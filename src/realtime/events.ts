@@ -1,6 +1,6 @@
 import * as z from "@zod/zod";
 import { DesiredRootAccess, Task, Words } from "../control_plane/schemas.ts";
-import type { Ack } from "./link.ts";
+import type { Ack } from "./realtime_link.ts";
 import { parseDuration } from "../config/kinds.ts";
 
 const text = Words.optional().catch(undefined);

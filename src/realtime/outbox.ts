@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { LinkDroppedError, NoAckError } from "./link.ts";
+import { LinkDroppedError, NoAckError } from "./realtime_link.ts";
 
 /** An acknowledgement is waited for so long; then it is enough that something later is answered. */
 const ACK_LIMIT_MS = 10_000;

@@ -1,8 +1,8 @@
 import { delay } from "@std/async";
 import type { Logger } from "../system/logger.ts";
 import type { Connection } from "./connection.ts";
-import { NoAckError } from "./link.ts";
-import { msToBeat } from "../system/beat.ts";
+import { NoAckError } from "./realtime_link.ts";
+import { msToBeat } from "../system/periodic.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
 import { STALL_MS, taken } from "../system/stall.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async";
 import { Logger } from "../system/logger.ts";
-import { LinkDroppedError, NoAckError } from "./link.ts";
+import { LinkDroppedError, NoAckError } from "./realtime_link.ts";
 import { keepAlive } from "./ping.ts";
 import { TestServer } from "./_test_server.ts";
 import { TestSession } from "./_test_session.ts";

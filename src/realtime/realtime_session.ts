@@ -7,12 +7,17 @@ import { endpointOf } from "./transport.ts";
 import type { AuthAck } from "./events.ts";
 import { dialFailure, RealtimeFailure } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
-import { type Ack, LinkDroppedError, type RealtimeLink, type RealtimeSnapshot } from "./link.ts";
+import {
+  type Ack,
+  LinkDroppedError,
+  type RealtimeLink,
+  type RealtimeSnapshot,
+} from "./realtime_link.ts";
 import { LogThrottle } from "../system/log_throttle.ts";
-import type { RealtimeOptions } from "./options.ts";
+import type { RealtimeOptions } from "./realtime_options.ts";
 import { isPressed, Outbox } from "./outbox.ts";
 import { keepAlive } from "./ping.ts";
-import { preflight } from "./probe.ts";
+import { probeSocket } from "./probe_socket.ts";
 import { SHARED_IDENTITY, SHARED_IDENTITY_FIX, Takeovers } from "./takeovers.ts";
 
 const FIRST_PAUSE_MS = 1_000;
@@ -131,7 +136,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
     const { reachability } = this.#options.network;
     const pauses = new Pauses(reachability);
     try {
-      const [io] = await Promise.all([import("socket.io-client"), this.#preflight()]);
+      const [io] = await Promise.all([import("socket.io-client"), this.#probe()]);
       while (true) {
         const pauseMs = await this.#serve(io);
         // Where HTTP is answered, and this is not, an answer says nothing about this.
@@ -150,7 +155,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
   }
 
   /** Only warns: what is in between may treat the two requests differently. */
-  async #preflight(): Promise<void> {
+  async #probe(): Promise<void> {
     const { network, config, logger } = this.#options;
     const problem = await this.#whatAilsHttp();
     if (!problem || this.#signal.aborted) return;
@@ -163,7 +168,7 @@ export class RealtimeSession implements RealtimeLink, AsyncDisposable {
 
   #whatAilsHttp(): Promise<string | undefined> {
     const { network, config } = this.#options;
-    return preflight(network, config().realtimePath, this.#signal);
+    return probeSocket(network, config().realtimePath, this.#signal);
   }
 
   /** One connection from its dialling to its end; gives the pause after it, in milliseconds. */

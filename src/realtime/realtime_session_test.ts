@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async";
 import { settlesWithin } from "../system/deadline.ts";
-import { LinkDroppedError, NoAckError } from "./link.ts";
+import { LinkDroppedError, NoAckError } from "./realtime_link.ts";
 import { IDENTITY, TestServer } from "./_test_server.ts";
 import { TestSession } from "./_test_session.ts";
 

@@ -46,7 +46,7 @@ export interface ChildStart {
 }
 
 /** A child that took too long. */
-export class NoAnswerError extends UserError {}
+export class ChildLateError extends UserError {}
 
 /** {@linkcode runChildFor} all of its standard output, as text. */
 export async function runChild(
@@ -64,7 +64,7 @@ export async function runChild(
  * nothing to read, and is killed with its group when it is not wanted any more; it is not waited for
  * then, as not even SIGKILL ends what a dead disk holds.
  *
- * @throws the signal's reason; {@linkcode NoAnswerError} at the limit; what the spawn throws.
+ * @throws the signal's reason; {@linkcode ChildLateError} at the limit; what the spawn throws.
  */
 export async function runChildFor(
   maxBytes: number,
@@ -112,7 +112,7 @@ export async function runChildFor(
     child.unref();
     if (signal?.aborted || !isTimeout(error)) throw error;
     const seconds = Math.ceil(limitMs / 100) / 10;
-    throw new NoAnswerError(`\`${program}\` has not ended after ${seconds} s.`);
+    throw new ChildLateError(`\`${program}\` has not ended after ${seconds} s.`);
   }
 }
 

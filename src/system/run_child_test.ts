@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NoAnswerError, runChild, runChildFor } from "./run_child.ts";
+import { ChildLateError, runChild, runChildFor } from "./run_child.ts";
 import { runTool } from "./tool.ts";
 
 /** A script and its children; `$1` is a file that tells the id of the last one. */
@@ -38,7 +38,7 @@ Deno.test("an abort kills a child with all of its group, and gives its reason", 
 
 Deno.test("a child that takes too long is killed with all of its group", async () => {
   const thrown = await hang(() => {}, { limitMs: 300 });
-  assert(thrown instanceof NoAnswerError);
+  assert(thrown instanceof ChildLateError);
   assert.equal(thrown.message, "`/bin/sh` has not ended after 0.3 s.");
 });
 
@@ -46,7 +46,7 @@ Deno.test("output that is held open by what a child has left behind is not waite
   const file = await Deno.makeTempFile();
   const leave = 'setsid sleep 1000 & echo $! >"$1"';
   const running = runChild(["/bin/sh", "-c", leave, "sh", file], { limitMs: 300 });
-  await assert.rejects(running, NoAnswerError);
+  await assert.rejects(running, ChildLateError);
   // It has left the group, and with it the reach of a program that is no task's.
   Deno.kill(Number(await Deno.readTextFile(file)), "SIGKILL");
   await Deno.remove(file);

@@ -192,7 +192,7 @@ export class TaskReporter {
   #call(
     what: ReportCall,
     call: (patience: number) => Promise<void>,
-    how: Pick<RetryOptions, "giveUp" | "isFinal">,
+    how: Pick<ReportOptions, "giveUp" | "isFinal">,
   ): Promise<void> {
     const { reachability } = this.#api;
     return untilAnswered(what, call, { ...how, logger: this.#logger, reachability });
@@ -223,7 +223,7 @@ export class GivenUpError extends Error {
 }
 
 /** How a call about a task is made. */
-export interface RetryOptions {
+export interface ReportOptions {
   /** Ends the tries. */
   giveUp: AbortSignal;
   /** The agent's log. */
@@ -250,7 +250,7 @@ export interface RetryOptions {
 export async function untilAnswered(
   what: ReportCall,
   call: (patience: number) => Promise<void>,
-  { giveUp, logger, reachability, isFinal = () => Promise.resolve(false) }: RetryOptions,
+  { giveUp, logger, reachability, isFinal = () => Promise.resolve(false) }: ReportOptions,
 ): Promise<void> {
   const pacer = new RetryPacer({ reachability, firstMs: FIRST_PAUSE_MS });
   let patience = 1;

@@ -1,4 +1,4 @@
-import { msToBeat } from "../system/beat.ts";
+import { msToBeat } from "../system/periodic.ts";
 import { pauseUntil } from "../system/deadline.ts";
 import type { MetricsSnapshot } from "./snapshot.ts";
 

@@ -1,5 +1,10 @@
 import { delay } from "@std/async";
-import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
+import {
+  type Ack,
+  LinkDroppedError,
+  NoAckError,
+  type RealtimeLink,
+} from "../realtime/realtime_link.ts";
 
 /** What a session looks like on the server's side. */
 export interface ServerSession {

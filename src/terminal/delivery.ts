@@ -1,5 +1,10 @@
 import { delay } from "@std/async";
-import { type Ack, LinkDroppedError, NoAckError, type RealtimeLink } from "../realtime/link.ts";
+import {
+  type Ack,
+  LinkDroppedError,
+  NoAckError,
+  type RealtimeLink,
+} from "../realtime/realtime_link.ts";
 import { isTimeout, within } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";

@@ -1,7 +1,7 @@
 import * as z from "@zod/zod";
 import type { Launch } from "../privileges/launch.ts";
 import type { TerminalEvent } from "../realtime/inbox.ts";
-import type { RealtimeLink } from "../realtime/link.ts";
+import type { RealtimeLink } from "../realtime/realtime_link.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { LogThrottle } from "../system/log_throttle.ts";

@@ -1,5 +1,5 @@
 import type { Launch } from "../privileges/launch.ts";
-import type { RealtimeLink } from "../realtime/link.ts";
+import type { RealtimeLink } from "../realtime/realtime_link.ts";
 import { isTimeout } from "../system/deadline.ts";
 import type { Logger } from "../system/logger.ts";
 import { judgeAfter, TimeLimit } from "../system/stall.ts";

@@ -1,6 +1,6 @@
 import { delay } from "@std/async";
 import { openLibc, readKernelFile } from "./libc.ts";
-import { repeat } from "./repeat.ts";
+import { repeat } from "./periodic.ts";
 
 /** The work of a start is done by then, in milliseconds. */
 const START_MS = 10_000;

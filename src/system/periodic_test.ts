@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { msToBeat } from "./beat.ts";
+import { msToBeat } from "./periodic.ts";
 
 Deno.test("what has one interval falls together, whenever it began and however long it took", () => {
   const wakes = (startMs: number, takesMs: number) => {

@@ -1,7 +1,19 @@
+/** No answer that is looked at in this way needs to be longer. */
+const MAX_CHARACTERS = 10_000;
 /** No answer of anybody's is nested so deep. */
 const MAX_DEPTH = 10_000;
 /** Nor has it so many values: each can take thirty times the room that its text takes. */
 const MAX_VALUES = 2_000_000;
+
+/** The beginning of an answer's text: what answers may be anything, and is not read to its end. */
+export async function readStart({ body }: Response): Promise<string> {
+  let text = "";
+  for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length > MAX_CHARACTERS) break;
+  }
+  return text;
+}
 
 /** Says of a text why it is not to be parsed as JSON; undefined if it may be. */
 export function jsonExcess(text: string): string | undefined {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { giveBackMemory } from "./give_back.ts";
+import { giveBackMemory } from "./give_back_memory.ts";
 
 Deno.test("a program goes on when its code and what was freed have been given back", async () => {
   const resident = () => Deno.memoryUsage().rss;

@@ -1,6 +1,6 @@
 import { whyNotReached } from "../control_plane/http.ts";
 import type { Network } from "../control_plane/network.ts";
-import { readStart } from "../control_plane/read_start.ts";
+import { readStart } from "../control_plane/answer_text.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { endpointOf } from "./transport.ts";
 
@@ -12,7 +12,7 @@ const ANSWER_LIMIT_MS = 5_000;
  *
  * @returns what is wrong, or `undefined` when the answer holds a session id.
  */
-export async function preflight(
+export async function probeSocket(
   { apiUrl, client }: Network,
   realtimePath: string,
   signal: AbortSignal,

@@ -252,7 +252,7 @@ export async function untilAnswered(
   call: (patience: number) => Promise<void>,
   { giveUp, logger, reachability, isFinal = () => Promise.resolve(false) }: ReportOptions,
 ): Promise<void> {
-  const pacer = new RetryPacer({ reachability, firstMs: FIRST_PAUSE_MS });
+  let pacer: RetryPacer | undefined;
   let patience = 1;
   for (let tries = 1;; tries++) {
     if (giveUp.aborted) throw new GivenUpError(`${what}: given up`);
@@ -264,6 +264,7 @@ export async function untilAnswered(
       if (error instanceof RefusedError && !isTransient(error) && await isFinal(error)) throw error;
       const level = tries === 2 ? "warn" : "debug";
       logger[level]("report is tried again", { report: what, tries, error: messageOf(error) });
+      pacer ??= new RetryPacer({ reachability, firstMs: FIRST_PAUSE_MS });
       await pacer.failed(error, giveUp).catch(() => {});
     }
   }

@@ -190,6 +190,7 @@ class Agent implements SignalHandlers {
     health.ask({
       nodeId: identity.nodeId,
       tasks: () => this.tasks.now,
+      taskUsage: () => this.tasks.usage(),
       realtime: () => this.#realtimeServices?.realtime,
       terminals: () => this.#realtimeServices?.terminals ?? 0,
       rootAccess: () => rootAccess.report?.appliedProfile,

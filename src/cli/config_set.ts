@@ -157,7 +157,7 @@ export async function applyIfInUse(
     if (code === 0) return { done: true, text: "The running agent reloads it." };
     return { done: false, text: `the value is saved, but the reload failed: ${stderr}` };
   }
-  const cost = "running tasks have shutdown_timeout to finish";
+  const cost = "tasks in units go on, others have shutdown_timeout";
   const question = `${row.key} takes effect at a restart (${cost}). Restart now?`;
   if (!(restart ?? await confirm(question))) {
     const text = `${row.key} takes effect at the next restart: run \`sudo ${PROGRAM} restart\` ` +

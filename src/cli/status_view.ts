@@ -1,6 +1,7 @@
 import { formatDuration } from "../config/mod.ts";
 import type { AgentStatus } from "../health/agent_status.ts";
 import type { Health } from "../health/verdict.ts";
+import { usageText } from "../hosts/usage.ts";
 import type { ServiceState } from "../system/systemd.ts";
 import { colored, localTime, oneLine } from "../system/text.ts";
 import { PROGRAM } from "./output.ts";
@@ -140,8 +141,11 @@ function agentRows(status: AgentStatus, now: Date): Row[] {
     ...connectionRows(status, now),
     ["Tasks", `${tasks.running.length} running, ${tasks.reporting} reporting`],
     ...tasks.running.slice(0, SHOWN_TASKS).map((
-      { id, type, since },
-    ): Row => ["", `${oneLine(`${id} ${type}`)}, ${span(since, now)}`]),
+      { id, type, since, used },
+    ): Row => {
+      const text = used ? usageText(used) : "";
+      return ["", `${oneLine(`${id} ${type}`)}, ${span(since, now)}${text && `: ${text}`}`];
+    }),
     ...hidden > 0 ? [["", `and ${hidden} more, which --json lists`] satisfies Row] : [],
     ["", `since the start: ${success} succeeded, ${unsuccessful} did not`],
     ["Terminals", `${terminals} open`],

@@ -30,7 +30,12 @@ const STATUS: AgentStatus = {
   claims: { answers: 9, failures: 0, failing: false, answeredAt: "2026-01-01T01:59:57.000Z" },
   realtime: { enabled: true, connected: true, since: "2026-01-01T00:00:01.000Z" },
   tasks: {
-    running: [{ id: "task-1", type: "shell.exec", since: "2026-01-01T01:59:30.000Z" }],
+    running: [{
+      id: "task-1",
+      type: "shell.exec",
+      since: "2026-01-01T01:59:30.000Z",
+      used: { cpuMs: 1_234, memoryBytes: 3 * 2 ** 20, pids: 1 },
+    }],
     reporting: 1,
     ended: { success: 12, failed: 1, cancelled: 1, timeout: 0 },
     backlogBytes: 512,
@@ -77,7 +82,7 @@ Control plane  https://cp.example.com answers
                last claim 3s ago
 Realtime       up for 1h59m59s
 Tasks          1 running, 1 reporting
-               task-1 shell.exec, 30s
+               task-1 shell.exec, 30s: 1.2 s of CPU time, at most 3 MiB, at most 1 process
                since the start: 12 succeeded, 2 did not
 Terminals      2 open
 Backlog        512 bytes of output not delivered yet

@@ -15,7 +15,12 @@ export const STATUS: AgentStatus = {
   claims: calls,
   realtime: { enabled: true, connected: false },
   tasks: {
-    running: [],
+    running: [1, 2].map((id) => ({
+      id: String(id),
+      type: "shell.exec",
+      since: "2026-01-01T00:00:00.500Z",
+      used: { cpuMs: id * 1_500, pids: id },
+    })),
     reporting: 1,
     ended: { success: 3, failed: 4, cancelled: 5, timeout: 6 },
     backlogBytes: 99,

@@ -3,6 +3,18 @@ import { Health } from "./verdict.ts";
 
 const Time = z.iso.datetime();
 
+/** What a task has used so far; what the machine does not count is left out. */
+export const TaskUsage = z.object({
+  /** Time of processors, in milliseconds. */
+  cpuMs: z.number().optional(),
+  /** The most memory at a time that was seen, in bytes. */
+  memoryBytes: z.number().optional(),
+  /** The most processes and threads at a time that were seen. */
+  pids: z.number().optional(),
+});
+/** What a task has used so far. */
+export type TaskUsage = z.infer<typeof TaskUsage>;
+
 const Calls = z.object({
   /** How many were answered. */
   answers: z.int(),
@@ -51,7 +63,13 @@ export const AgentStatus = z.object({
   }),
   /** Tasks. */
   tasks: z.object({
-    running: z.array(z.object({ id: z.string(), type: z.string(), since: z.string() })),
+    running: z.array(z.object({
+      id: z.string(),
+      type: z.string(),
+      since: z.string(),
+      /** What it has used so far, where tasks run in units. */
+      used: TaskUsage.optional(),
+    })),
     /** How many have ended, but are not all reported yet. */
     reporting: z.int(),
     /** How many have ended since the start, by outcome. */

@@ -5,10 +5,11 @@ import { CallStats } from "../control_plane/call_stats.ts";
 import { ASKED_CHANCE, LONGEST_TURN } from "../control_plane/reachability.ts";
 import type { Completion } from "../control_plane/schemas.ts";
 import type { RealtimeSnapshot } from "../realtime/realtime_link.ts";
+import { settlesWithin } from "../system/deadline.ts";
 import { oneLine } from "../system/text.ts";
 import { VERSION } from "../system/version.ts";
 import type { TasksSnapshot } from "../tasks/task_manager.ts";
-import type { AgentStatus } from "./agent_status.ts";
+import type { AgentStatus, TaskUsage } from "./agent_status.ts";
 import { type Health, type HealthFacts, judge, type Judgement } from "./verdict.ts";
 
 /** The longest pause between two calls, where the credentials are refused, in milliseconds. */
@@ -24,6 +25,8 @@ export interface Sources {
   nodeId: string;
   /** The tasks; those that ended are told by {@linkcode HealthMonitor.taskEnded}. */
   tasks: () => TasksSnapshot;
+  /** What those that run have used so far, by their ids. */
+  taskUsage?: () => Promise<Map<string, TaskUsage>>;
   /** The realtime session, once there is one. */
   realtime: () => RealtimeSnapshot | undefined;
   /** How many terminals are open. */
@@ -34,6 +37,8 @@ export interface Sources {
   isolation?: AgentStatus["isolation"];
 }
 
+/** How long whoever asks waits for what tasks have used, in milliseconds. */
+const USAGE_MS = 1_000;
 const NO_TASKS = { running: [], reporting: 0, backlogBytes: 0 };
 
 /** How the agent is: its loops tell what happens, and whoever asks gets a picture of it. */
@@ -198,7 +203,22 @@ export class HealthMonitor {
     return `${what === undefined ? state : `${state} (${what})`}, ${tasks}`;
   }
 
-  /** The picture that `/status` gives. */
+  /**
+   * The picture that `/status` gives, with what the running tasks have used: that is looked up for
+   * whoever asks, and left out where it cannot be had soon.
+   */
+  async measured(): Promise<AgentStatus> {
+    const asked = this.#sources?.taskUsage?.().catch(() => undefined);
+    const usage = asked && await settlesWithin(asked, USAGE_MS) ? await asked : undefined;
+    const report = this.report();
+    const running = report.tasks.running.map((task) => {
+      const used = usage?.get(task.id);
+      return used ? { ...task, used } : task;
+    });
+    return { ...report, tasks: { ...report.tasks, running } };
+  }
+
+  /** The same without what it takes time to look up. */
   report(): AgentStatus {
     const config = this.#config;
     const { health } = this;

@@ -41,7 +41,7 @@ export interface Answer {
  */
 export function serveOn(
   listener: Deno.Listener<Deno.Conn>,
-  answer: (asked: Asked) => Answer,
+  answer: (asked: Asked) => Answer | Promise<Answer>,
 ): Disposable {
   const clients = new Set<Deno.Conn>();
   const stop = new AbortController();
@@ -80,10 +80,13 @@ export function serveOn(
   };
 }
 
-async function converse(client: Deno.Conn, answer: (asked: Asked) => Answer): Promise<void> {
+async function converse(
+  client: Deno.Conn,
+  answer: (asked: Asked) => Answer | Promise<Answer>,
+): Promise<void> {
   const asked = await readHead(client);
   if (!asked) return;
-  const { status, type, text } = answer(asked);
+  const { status, type, text } = await answer(asked);
   const encoder = new TextEncoder();
   const body = encoder.encode(text);
   const head = `HTTP/1.1 ${status} \r\nContent-Type: ${type}\r\n` +
@@ -118,25 +121,25 @@ export type Page = "/status" | "/healthz" | "/readyz" | "/metrics";
 
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
-const PAGES: Record<Page, (health: HealthMonitor) => Answer> = {
-  "/status": (health) => found("application/json", JSON.stringify(health.report())),
+const PAGES: Record<Page, (health: HealthMonitor) => Answer | Promise<Answer>> = {
+  "/status": async (health) => found("application/json", JSON.stringify(await health.measured())),
   "/healthz": ({ health, notAlive }) =>
     plain(notAlive === undefined ? 200 : 503, healthLine(health)),
   "/readyz": ({ health }) => plain(health.state === "healthy" ? 200 : 503, healthLine(health)),
-  "/metrics": (health) => found(PROMETHEUS, renderMetrics(health.report())),
+  "/metrics": async (health) => found(PROMETHEUS, renderMetrics(await health.measured())),
 };
 
 /** Answers a request for one of `pages`. */
-export function answer(
+export async function answer(
   { method, path }: Asked,
   health: HealthMonitor,
   pages: readonly Page[],
-): Answer {
+): Promise<Answer> {
   const page = pages.find((page) => page === path);
   if (page === undefined) return plain(404, `There are ${pages.join(", ")}.`);
   if (method !== "GET" && method !== "HEAD") return plain(405, "Use GET.");
   try {
-    return PAGES[page](health);
+    return await PAGES[page](health);
   } catch {
     return plain(500, "That went wrong.");
   }

@@ -1,5 +1,5 @@
 import { openLibc, readKernelFile } from "../system/libc.ts";
-import type { AgentStatus } from "./agent_status.ts";
+import type { AgentStatus, TaskUsage } from "./agent_status.ts";
 import { HEALTH_STATES } from "./verdict.ts";
 
 /** What the kernel counts times in. */
@@ -92,6 +92,24 @@ export const METRICS: readonly Metric[] = [
     samples: ({ tasks }) => [[tasks.running.length]],
   },
   {
+    name: "noderax_agent_tasks_running_cpu_seconds",
+    type: "gauge",
+    help: "Time of processors that the tasks in units that run have used so far, by type.",
+    samples: (status) => used(status, ({ cpuMs }) => cpuMs === undefined ? cpuMs : cpuMs / 1_000),
+  },
+  {
+    name: "noderax_agent_tasks_running_memory_bytes",
+    type: "gauge",
+    help: "The most memory that was seen of each task in a unit that runs, in sum, by type.",
+    samples: (status) => used(status, ({ memoryBytes }) => memoryBytes),
+  },
+  {
+    name: "noderax_agent_tasks_running_processes",
+    type: "gauge",
+    help: "The most processes that were seen of each task in a unit that runs, in sum, by type.",
+    samples: (status) => used(status, ({ pids }) => pids),
+  },
+  {
     name: "noderax_agent_tasks_reporting",
     type: "gauge",
     help: "Tasks that have ended, but are not all reported yet.",
@@ -164,6 +182,19 @@ function labelled(labels: Labels): string {
 
 function escaped(value: string): string {
   return value.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n");
+}
+
+/** The sum over the tasks that run, for each type of them; whoever may ask learns no task's name. */
+function used(
+  { tasks }: AgentStatus,
+  amount: (used: TaskUsage) => number | undefined,
+): Sample[] {
+  const sums = new Map<string, number>();
+  for (const { type, used } of tasks.running) {
+    const value = used && amount(used);
+    if (value !== undefined) sums.set(type, (sums.get(type) ?? 0) + value);
+  }
+  return [...sums].map(([type, sum]) => [sum, { type }]);
 }
 
 function results({ answers, failures }: AgentStatus["claims"]): Sample[] {

@@ -15,6 +15,9 @@ Deno.test("metrics are Prometheus text with one HELP and one TYPE for each name"
       'noderax_agent_heartbeats_total{result="failed"} 2',
       "noderax_agent_last_heartbeat_timestamp_seconds 1767225610",
       'noderax_agent_tasks_total{status="timeout"} 6',
+      "noderax_agent_tasks_running 2",
+      'noderax_agent_tasks_running_cpu_seconds{type="shell.exec"} 4.5',
+      'noderax_agent_tasks_running_processes{type="shell.exec"} 3',
       "noderax_agent_log_backlog_bytes 99",
       "noderax_agent_realtime_connected 0",
       "noderax_agent_config_keys_pending_restart 2",
@@ -23,7 +26,9 @@ Deno.test("metrics are Prometheus text with one HELP and one TYPE for each name"
       'noderax_agent_health{state="degraded"} 1',
     ]
   ) assert(text.includes(`\n${line}\n`), line);
-  assert(!text.includes("last_claim"), "what is not known has no sample");
+  for (const unknown of ["last_claim", "memory_bytes{"]) {
+    assert(!text.includes(unknown), "what is not known has no sample");
+  }
   const helped = [...text.matchAll(/^# HELP (\S+) \S/gm)].map(([, name]) => name);
   const typed = [...text.matchAll(/^# TYPE (\S+) (counter|gauge)$/gm)].map(([, name]) => name);
   assert.deepEqual(helped, typed);

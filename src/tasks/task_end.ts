@@ -1,5 +1,6 @@
 import type { Completion, TaskControl } from "../control_plane/schemas.ts";
-import type { Program, Usage } from "../hosts/host.ts";
+import type { Program } from "../hosts/host.ts";
+import { usageText } from "../hosts/usage.ts";
 import { storable } from "../logs/log_entries.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import type { TaskLog } from "../logs/task_log.ts";
@@ -81,19 +82,10 @@ export async function withUsage(
 ): Promise<TaskOutcome> {
   if (tookMs < ACCOUNTED_MS) return outcome;
   const usage = await program?.usage?.().catch(() => undefined);
-  if (!usage || Object.keys(usage).length === 0) return outcome;
-  await log.write("system", `[${usageText(usage)}]\n`);
+  const text = usage && usageText(usage);
+  if (!usage || !text) return outcome;
+  await log.write("system", `[used: ${text}]\n`);
   return outcome.result ? { ...outcome, result: { ...outcome.result, usage } } : outcome;
-}
-
-/** What was used, as far as somebody has counted it. */
-function usageText({ cpuMs, memoryBytes, pids }: Usage): string {
-  const parts = [
-    cpuMs === undefined ? undefined : `${(cpuMs / 1_000).toFixed(1)} s of CPU time`,
-    memoryBytes === undefined ? undefined : `at most ${Math.ceil(memoryBytes / 2 ** 20)} MiB`,
-    pids === undefined ? undefined : `at most ${pids} ${pids === 1 ? "process" : "processes"}`,
-  ];
-  return `used: ${parts.filter((part) => part !== undefined).join(", ")}`;
 }
 
 /** Adds the output: operators must not take what they see for all there was. */

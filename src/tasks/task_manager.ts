@@ -1,5 +1,6 @@
 import { RefusedError } from "../control_plane/errors.ts";
 import type { Completion, Task } from "../control_plane/schemas.ts";
+import type { Usage } from "../hosts/host.ts";
 import { bootTime, msSince } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -50,6 +51,13 @@ export class TaskManager {
       reporting: this.count - running.length,
       backlogBytes: runs.reduce((sum, { backlog }) => sum + backlog, 0),
     };
+  }
+
+  /** What the tasks that run have used so far, by their ids; those that nobody counts are left out. */
+  async usage(): Promise<Map<string, Usage>> {
+    const runs = Array.from(this.#runs, async ([id, run]) => [id, await run.usage()] as const);
+    const all = await Promise.all(runs);
+    return new Map(all.flatMap(([id, usage]) => usage ? [[id, usage]] : []));
   }
 
   /** Whether a task is run or reported. */

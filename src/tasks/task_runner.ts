@@ -1,7 +1,7 @@
 import * as z from "@zod/zod";
 import type { AgentApi } from "../control_plane/agent_api.ts";
 import type { Completion } from "../control_plane/schemas.ts";
-import type { HostCommand, Program } from "../hosts/host.ts";
+import type { HostCommand, Program, Usage } from "../hosts/host.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import type { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
@@ -158,6 +158,11 @@ export class TaskRunner {
     const { phase } = this.#state;
     const reporting = phase === "ended" || phase === "reported" || this.#isLeft;
     return { id, type, since: claimedAt, reporting, backlog: this.#log?.undelivered ?? 0 };
+  }
+
+  /** What its work has used so far; undefined where nobody counts. */
+  async usage(): Promise<Usage | undefined> {
+    return await this.#program?.usage?.().catch(() => undefined);
   }
 
   /** Brings the task to its end, and resolves when nothing is left to be done for it now. */

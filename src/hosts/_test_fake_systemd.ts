@@ -54,7 +54,9 @@ export class FakeSystemd {
 
   property(_unit: string, _face: string, name: string): Promise<number | string> {
     const [code = 0, status = 0] = this.#end;
-    const all = { ExecMainCode: code, ExecMainStatus: status, ActiveState: this.#state };
+    // Some process that is there.
+    const main = { ExecMainPID: Deno.pid, ExecMainCode: code, ExecMainStatus: status };
+    const all = { ...main, ActiveState: this.#state };
     return Promise.resolve(new Map<string, number | string>(Object.entries(all)).get(name) ?? "");
   }
 

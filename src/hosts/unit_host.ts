@@ -156,6 +156,7 @@ export class UnitHost implements Host {
       group: { ...group, unit },
       folder,
       signal: command.signal,
+      askFirst: command.askFirst,
       store: command.store,
       start: undefined,
     });

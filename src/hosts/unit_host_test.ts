@@ -86,3 +86,33 @@ Deno.test("what an earlier agent has left goes on while it is waited for, howeve
     assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
   });
 });
+
+Deno.test("a program that was taken up is asked to leave before it is ended", async () => {
+  await withHost(async (host, systemd) => {
+    const before = await start(host, "t-1");
+    const left = Array.fromAsync(before.output);
+    before.leave?.();
+    await left;
+    const cancel = new AbortController();
+    const asked = Promise.withResolvers<void>();
+    const askFirst = {
+      ask: () => {
+        assert.deepEqual(systemd.signals, []);
+        systemd.end({ code: 100 });
+        return Promise.resolve(asked.resolve());
+      },
+      graceMs: 60_000,
+    };
+    const found = await host.takeUp(
+      { taskId: "t-1", signal: cancel.signal, askFirst },
+      before.group,
+    );
+    assert.ok(typeof found === "object");
+    const reading = Array.fromAsync(found.output);
+    cancel.abort();
+    await asked.promise;
+    await reading;
+    assert.equal((await found.ended).exitCode, 100);
+    await host.release("t-1", before.group);
+  });
+});

@@ -112,6 +112,71 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     await scene.until("no units of terminals", async () => await units(scene) === "");
   },
 
+  "what a shell prints while there is no agent waits for the next one": async (scene) => {
+    const { machine, controlPlane } = scene;
+    controlPlane.options.transcriptBytes = 1e9;
+    const terminal = await openShell(scene);
+    const pid = await scene.property("MainPID");
+    terminal.input("until [ -e /go ]; do sleep 0.1; done; seq 1300000 | sed s/^/n/; exit 5\n");
+    await terminal.waitForText("exit 5\r\n");
+    await machine.output("rm", "-f", "/go");
+    await machine.output("kill", "-STOP", pid);
+    await machine.output("touch", "/go");
+    // Whoever writes to a full terminal, or pipe, sleeps.
+    await scene.until("ten megabytes that wait", async () => {
+      return (await machine.run("ps", "-o", "state=", "-C", "seq,sed")).stdout === "S\nS\n";
+    });
+    await machine.output("kill", "-KILL", pid);
+    await terminal.waitFor((t) => t.ended);
+    assert.equal(terminal.exited?.exitCode, 5);
+    const seen = numbers(terminal);
+    assert.equal(seen.length, 1_300_000);
+    assert.ok(seen.every((number, at) => number === at + 1));
+    await another(scene, pid);
+  },
+
+  "a terminal goes on under an agent that starts no units, and ends under one without sessions":
+    async (scene) => {
+      const terminal = await openShell(scene);
+      terminal.input("echo shell''=$$\n");
+      const shell = await shows(terminal, /shell=(\d+)\r/);
+      const change = async (key: string, value: string) => {
+        await scene.tells("config", "set", key, value);
+        // It makes the unit anew where it has to, and restarts the service then.
+        await scene.tells("install");
+        await scene.machine.output("systemctl", "restart", SERVICE);
+        await scene.well();
+      };
+      await change("task_isolation", "child");
+      terminal.input("echo a''live=$$\n");
+      assert.equal(await shows(terminal, /alive=(\d+)\r/), shell);
+      await change("realtime_enabled", "false");
+      await scene.until("no units of terminals", async () => await units(scene) === "");
+      assert.notEqual((await scene.machine.run("kill", "-0", shell)).code, 0);
+      await scene.tells("config", "set", "task_isolation", "auto");
+      await change("realtime_enabled", "true");
+      await terminal.waitFor((t) => t.ended);
+      assert.match(terminal.error ?? "", /the agent was restarted, and this terminal has ended/);
+    },
+
+  "a state folder of one's own is written by a service that is locked down": async (scene) => {
+    const { machine } = scene;
+    const folder = "/root/its own state";
+    const file = INSTALLED.identity.slice(INSTALLED.stateFolder.length);
+    await machine.output("mkdir", "-m", "0700", folder);
+    await machine.output("cp", "-a", INSTALLED.identity, folder + file);
+    const warned = await scene.agent("config", "set", "state_file", folder + file);
+    assert.match(warned.stderr, /only where its unit says: run `sudo noderax-agent install`/);
+    await scene.tells("install");
+    await scene.well();
+    assert.equal(await scene.output("echo over"), "over");
+    assert.match(await machine.output("ls", folder), /^agent.lock\n[^]*\ntasks$/m);
+    await scene.tells("config", "set", "state_file", INSTALLED.identity);
+    await scene.tells("install");
+    await machine.output("rm", "-r", folder);
+    await scene.well();
+  },
+
   "a stop of the service ends terminals, and nothing of them is left": async (scene) => {
     const terminal = await openShell(scene);
     await scene.machine.output("systemctl", "stop", SERVICE);

@@ -78,16 +78,20 @@ export async function openTerminal(options: OpenTerminalOptions): Promise<Termin
  */
 async function openLasting(options: OpenTerminalOptions): Promise<Terminal | undefined> {
   const { lasting, unitsOnly, logger, signal } = options;
+  const isLeft = Boolean(lasting?.kept.progress.shell);
   let problem: string | undefined;
   try {
     const terminal = await lasting?.place.open(lasting.kept, options);
-    if (terminal) logger.info("terminal opened", { mode: "unit", shell: terminal.shell.path });
-    if (terminal) return terminal;
+    if (terminal) {
+      const fields = { mode: "unit", shell: terminal.shell.path };
+      logger.info(isLeft ? "terminal is taken up" : "terminal opened", fields);
+      return terminal;
+    }
   } catch (error) {
     signal.throwIfAborted();
     problem = messageOf(error);
     // Another shell is not what its operator has left in it.
-    if (lasting?.kept.progress.shell) throw new Error(`it cannot be taken up again: ${problem}`);
+    if (isLeft) throw new Error(`it cannot be taken up again: ${problem}`);
   }
   if (unitsOnly) {
     throw new Error(

@@ -167,8 +167,8 @@ export class UnitTerminals implements Disposable {
     try {
       // Before there is a shell: else it could be left without its terminal.
       const [master, pipe] = namesOf(sessionId);
-      await this.#options.store.keep(master, fds.master);
-      await this.#options.store.keep(pipe, fds.pipe);
+      const { store } = this.#options;
+      await Promise.all([store.keep(master, fds.master), store.keep(pipe, fds.pipe)]);
       return fds;
     } catch (error) {
       closeKept(fds);

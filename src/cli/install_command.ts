@@ -12,7 +12,7 @@ import { lookAt } from "../system/trust.ts";
 import { EXIT_USAGE, messageOf, UserError } from "../system/user_error.ts";
 import { VERSION } from "../system/version.ts";
 import { ask, readLines } from "./ask.ts";
-import { askForEmail, checkEmail, converse } from "./enroll.ts";
+import { askForEmail, checkEmail, converse } from "./enrollment_dialog.ts";
 import { takeEnvironment } from "./environment.ts";
 import { givenText } from "./config.ts";
 import { Interruption } from "./interruption.ts";

@@ -11,7 +11,7 @@ import { type Holder, lockHolder } from "../system/kernel_locks.ts";
 import { Logger } from "../system/logger.ts";
 import { type RunTool, toolRunner } from "../system/tool.ts";
 import { type Answer, askApi } from "../control_plane/api_answer.ts";
-import { type Proxy, proxyFor } from "./route_checks.ts";
+import { type Proxy, proxyFor } from "./proxy.ts";
 
 /** The way to the control plane. */
 export interface Route {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { maskProxy, proxyFor } from "./route_checks.ts";
+import { maskProxy, proxyFor } from "./proxy.ts";
 
 /** The proxy of `target`, as `variable -> address`. */
 function chosen(target: string, env: Record<string, string>): string {

@@ -63,8 +63,11 @@ export class TaskJournal {
   #warnedMs = -Infinity;
   /** The records that the disk has refused, by their tasks: they are in memory alone. */
   readonly #refused = new Map<string, string>();
-  /** The tasks whose file this journal has made, and nothing was refused of: lines can be added. */
-  readonly #growing = new Set<string>();
+  /**
+   * The tasks whose file this journal has made, and nothing was refused of: lines can be added. It is
+   * open from the first of them on.
+   */
+  readonly #growing = new Map<string, Deno.FsFile | undefined>();
   /** The tasks of which an earlier agent has left output; undefined where nobody knows. */
   #leftOutput: Set<string> | undefined;
   #writing: Promise<void> | undefined;
@@ -135,8 +138,13 @@ export class TaskJournal {
 
   /** Writes all of a record anew; nothing that was noted before counts. */
   async rewrite(record: TaskRecord): Promise<void> {
-    this.#growing.delete(record.task.id);
+    this.#stopGrowing(record.task.id);
     await this.write(record);
+  }
+
+  /** Lets go of a task's file in the end: it is open for the lines to come while the task runs. */
+  holding(taskId: string): Disposable {
+    return { [Symbol.dispose]: () => this.#closeFile(taskId) };
   }
 
   /** The first step of {@linkcode TaskJournal.write}, which takes most of its time. */
@@ -148,11 +156,11 @@ export class TaskJournal {
       commit: async () => {
         await this.#supersede(id);
         if (await this.#attempt(async () => await staged?.commit()) && staged) {
-          this.#growing.add(id);
+          if (!this.#growing.has(id)) this.#growing.set(id, undefined);
           this.#writeRefusedSoon();
           return true;
         }
-        this.#growing.delete(id);
+        this.#stopGrowing(id);
         // One that does not know of its process would let the next start run the task again.
         if (process && !outcome) await this.#attempt(() => removeIfThere(this.#path(id)));
         this.#refused.set(id, text);
@@ -166,7 +174,7 @@ export class TaskJournal {
   /** Forgets a task that was not run, so that it may come again. */
   async forget(taskId: string): Promise<void> {
     await this.#supersede(taskId);
-    this.#growing.delete(taskId);
+    this.#stopGrowing(taskId);
     await this.#attempt(() => removeIfThere(this.#path(taskId)));
   }
 
@@ -215,22 +223,42 @@ export class TaskJournal {
    * can be added to, or the disk refuses: what it has taken in part counts for nothing.
    */
   async #add(record: TaskRecord): Promise<StagedFile | undefined> {
-    const { task: { id }, outcome } = record;
+    const { task: { id } } = record;
     if (!this.#growing.has(id)) return undefined;
-    let file: Deno.FsFile | undefined;
-    await this.#attempt(async () => {
-      file = await openWith(this.#path(id), additionLine(record));
+    const isAdded = await this.#attempt(async () => {
+      const file = await this.#openToAdd(id);
+      await writeAll(file, new TextEncoder().encode(additionLine(record)));
+      await file.syncData();
     });
-    if (!file) return undefined;
-    const added = file;
-    const close = () => Promise.resolve(added.close());
-    if (outcome) await close();
+    if (!isAdded) {
+      this.#stopGrowing(id);
+      return undefined;
+    }
+    const isEnd = record.outcome !== undefined;
     return {
       // Needs no sync: whoever starts the machine anew takes what was noted for begun.
-      commit: async () => outcome ? undefined : await writeAll(added, BEGUN).finally(close),
+      commit: async () =>
+        isEnd ? this.#closeFile(id) : await writeAll(await this.#openToAdd(id), BEGUN),
       sync: () => Promise.resolve(),
-      discard: async () => outcome ? undefined : await close(),
+      discard: () => Promise.resolve(),
     };
+  }
+
+  async #openToAdd(taskId: string): Promise<Deno.FsFile> {
+    const file = this.#growing.get(taskId) ??
+      await Deno.open(this.#path(taskId), { append: true });
+    this.#growing.set(taskId, file);
+    return file;
+  }
+
+  #stopGrowing(taskId: string): void {
+    this.#closeFile(taskId);
+    this.#growing.delete(taskId);
+  }
+
+  #closeFile(taskId: string): void {
+    this.#growing.get(taskId)?.close();
+    if (this.#growing.has(taskId)) this.#growing.set(taskId, undefined);
   }
 
   async #stage(taskId: string, text: string): Promise<StagedFile | undefined> {
@@ -306,19 +334,6 @@ export class TaskJournal {
 
 function refuse(logger: Logger, { path: file, message }: NotOwnError): void {
   logger.error("state file is not used", { file, problem: message });
-}
-
-/** Opens a file for more lines, the first of which is on disk when this resolves. */
-async function openWith(path: string, line: string): Promise<Deno.FsFile> {
-  const file = await Deno.open(path, { append: true });
-  try {
-    await writeAll(file, new TextEncoder().encode(line));
-    await file.syncData();
-    return file;
-  } catch (error) {
-    file.close();
-    throw error;
-  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -233,6 +233,7 @@ Deno.test("a record whose file is gone is written anew, whole", () =>
 Deno.test("a process that may not run yet is none for whoever comes after a kill", () =>
   withFolder(async (folder) => {
     const { journal } = await openIn(folder);
+    using _file = journal.holding("a");
     const process = { pid: 7, startTicks: "99", bootId: bootTime().bootId };
     const next = async () => (await openIn(folder)).unfinished.records[0]?.process?.pid;
     await journal.write(recordOf("a"));

@@ -167,6 +167,7 @@ export class TaskRunner {
 
   /** Brings the task to its end, and resolves when nothing is left to be done for it now. */
   async run(): Promise<void> {
+    using _file = this.#deps.journal.holding(this.#record.task.id);
     if (this.#state.phase === "claimed") this.#state = await this.#begin();
     if (this.#state.phase === "reported") return;
     const isNew = this.#state.phase === "running" && !this.#isLeft;

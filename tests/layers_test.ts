@@ -70,3 +70,16 @@ Deno.test("no two files of src have one name", async () => {
   const names = (await filesIn(SRC)).map((file) => file.split("/").at(-1) ?? "");
   assert.deepEqual(names.filter((name, at) => names.indexOf(name) !== at), []);
 });
+
+Deno.test("docs/architecture.md names every room, in the order of the layers, and no file that is not there", async () => {
+  const text = await Deno.readTextFile(join(SRC, "..", "docs", "architecture.md"));
+  const files = await filesIn(SRC);
+  const named = [...text.matchAll(/`((?!tests)[a-z_]+\/[a-z_]+\.ts)`/g)].map(([, file = ""]) =>
+    file
+  );
+  assert(named.length > 30);
+  assert.deepEqual(named.filter((file) => !files.includes(file)), []);
+  const rows = [...text.matchAll(/^\| (`[a-z_]+`(?:, `[a-z_]+`)*) +\|/gm)].slice(0, LAYERS.length);
+  const shown = rows.map(([, cell = ""]) => cell.replaceAll("`", "").split(", ").toSorted());
+  assert.deepEqual(shown, LAYERS.toReversed().map((rooms) => rooms.toSorted()));
+});

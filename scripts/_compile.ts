@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 import { NAME } from "../src/system/paths.ts";
 import { runTool } from "../src/system/tool.ts";
 import { UserError } from "../src/system/user_error.ts";
-import { RUNTIME_FLAGS, StagedProgram } from "./_program.ts";
+import { RUNTIME_FLAGS, StagedProgram, V8_FLAGS } from "./_program.ts";
 import type { Target } from "./_target.ts";
 import { mustRun } from "./_tool.ts";
 
@@ -20,7 +20,11 @@ export async function compile(target: Target, outputFolder: string): Promise<str
   // A compiled program holds the times of its files.
   await mustRun("find", lib, "-exec", "touch", `--date=${program.revision.date}`, "{}", "+");
   const made = join(program.folder, NAME);
-  const flags = ["-P", ...RUNTIME_FLAGS, "--include", join(lib, "node_modules")];
+  const files = await Array.fromAsync(Deno.readDir(lib), ({ name }) => name);
+  // Deno does not see what is loaded late.
+  const included = files.filter((name) => name === "node_modules" || name.endsWith(".js")).sort();
+  const includes = included.flatMap((name) => ["--include", join(lib, name)]);
+  const flags = ["-P", ...RUNTIME_FLAGS, `--v8-flags=${V8_FLAGS}`, ...includes];
   const { code, stderr } = await runTool(
     Deno.execPath(),
     "compile",

@@ -1,11 +1,12 @@
-import { INSTALLED } from "../src/system/paths.ts";
-import { RUNTIME_FLAGS } from "./_program.ts";
+import { INSTALLED, PREPARE } from "../src/system/paths.ts";
+import { RUNTIME_FLAGS, V8_FLAGS } from "./_program.ts";
 
 /** The script that is the bundle's program: it starts the agent on the Deno beside it. */
 export function launcher(): string {
   return `#!/bin/sh
 # The Noderax agent: starts lib/agent.js on lib/deno, with the permissions that lib/deno.json states.
-program=$(readlink -f "$0") || exit
+program=$0
+if [ -L "$0" ] || [ "\${0#/}" = "$0" ]; then program=$(readlink -f "$0") || exit; fi
 # Deno ends with a panic where it cannot find out what program it is.
 [ -e /proc/self/exe ] || {
   echo "noderax-agent: there is no /proc here, without which the agent cannot run (fix: mount -t proc proc /proc)" >&2
@@ -13,10 +14,12 @@ program=$(readlink -f "$0") || exit
 }
 folder=\${program%/*}/lib
 # Deno does not start in a folder that has been removed.
-[ -n "$(pwd -P 2>/dev/null)" ] || cd /
+[ . -ef "$PWD" ] || cd /
 # With what Deno keeps of the program it starts quicker and stays smaller: beside it, else where the
 # service has a folder. Nothing is written to anybody's home, or to what belongs to somebody else.
-if [ -O "\${program%/*}" ] && [ -w "\${program%/*}" ]; then
+if [ "\${1-}" = ${PREPARE} ] && [ -n "\${2-}" ]; then
+  DENO_DIR=$2
+elif [ -O "\${program%/*}" ] && [ -w "\${program%/*}" ]; then
   DENO_DIR=\${program%/*}/cache
 elif [ -w ${INSTALLED.cacheFolder} ]; then
   DENO_DIR=${INSTALLED.cacheFolder}
@@ -27,6 +30,8 @@ fi
 export DENO_DIR DENO_LOG=error,deno::cache::cache_db=off
 # Nor is Deno to pass for Node where there is none.
 export DENO_DISABLE_NODE_SHIM=1 DENO_NO_UPDATE_CHECK=1
+# In a process list they would fill a row.
+export DENO_V8_FLAGS=${V8_FLAGS}
 # Traces are for a running agent, if OTEL_DENO asks for them. Nothing else is exported, and values that
 # Deno does not start with end the traces alone.
 case \${OTEL_DENO-}/\${1-run}/\${3-} in

@@ -5,6 +5,7 @@ import type { CachedPackage } from "./_licenses.ts";
 import { readRevision, type Revision } from "./_revision.ts";
 import { type NpmPackage, unpackNpmPackage } from "./_npm_package.ts";
 import type { Target } from "./_target.ts";
+import { PREPARE } from "../src/system/paths.ts";
 import { UserError } from "../src/system/user_error.ts";
 import { mustRun } from "./_tool.ts";
 
@@ -40,12 +41,18 @@ function ownConfig(): string {
   return `${JSON.stringify({ workspace: [], lock: false, permissions }, null, 2)}\n`;
 }
 
+const FLAGS = project.tasks.agent.command.split(" ").filter((arg) => arg.startsWith("--"));
+const OF_V8 = "--v8-flags=";
+
+/** The flags, besides those of its permissions and V8's, that Deno runs the agent with: as `deno task agent`. */
+export const RUNTIME_FLAGS: readonly string[] = FLAGS.filter((flag) => !flag.startsWith(OF_V8));
+
 /**
- * The flags, besides those of its permissions, that Deno runs the agent with: as `deno task agent`
- * states them.
+ * Those of V8: as `deno task agent` states them; and all of what is one file is compiled at once, for
+ * what is compiled later is not kept.
  */
-export const RUNTIME_FLAGS: readonly string[] = project.tasks.agent.command.split(" ")
-  .filter((arg) => arg.startsWith("--"));
+export const V8_FLAGS: string = FLAGS.filter((flag) => flag.startsWith(OF_V8))
+  .map((flag) => flag.slice(OF_V8.length)).concat("--no-lazy").join(",");
 
 /** What a bundle has for those of its modules that are CommonJS: there for all, it loads Node's loader at once. */
 const REQUIRE = `import { createRequire as __deno_internal_createRequire } from "node:module";
@@ -72,6 +79,36 @@ export async function requireLate(folder: string): Promise<void> {
   }
   if (!isFound) throw new Error("the bundle has no require() in the form that is known");
 }
+
+/**
+ * Has the files of a bundle be loaded when they are imported. What Deno sees that a file may import, it
+ * reads and parses with that file, at every start.
+ */
+async function importLate(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".js")) continue;
+    const file = join(folder, name);
+    const code = await Deno.readTextFile(file);
+    const late = code.replaceAll(/\bimport\(("\.\/[\w.-]+\.js")\)/g, "import([$1][0])");
+    if (late !== code) await Deno.writeTextFile(file, late);
+  }
+}
+
+/**
+ * The first file of a bundle: it loads the one for the agent itself, or those for the other commands.
+ * An installation has both loaded once: what Deno compiles of them is kept for the first start.
+ */
+const FIRST = `import { isRun } from "./src/cli/is_run.ts";
+if (Deno.args[0] === "${PREPARE}") {
+  await Promise.all([import("./daemon.js"), import("./commands.js")]);
+  Deno.exit(0);
+}
+const main = isRun(Deno.args)
+  ? (await import("./daemon.js")).daemon
+  : (await import("./commands.js")).main;
+Deno.exit(await main(Deno.args));
+`;
+const COMMANDS = `export { main } from "./src/cli/main.ts";\n`;
 
 /**
  * A copy of what the agent is made of and of nothing else, in a folder of its own: what a release
@@ -128,14 +165,19 @@ export class StagedProgram implements AsyncDisposable {
    * @throws {UserError} when something that it consists of cannot be had.
    */
   async bundle(target: Target, folder: string): Promise<void> {
-    // The modules stay apart where the program loads them late: a quick start, less memory. Their
-    // names depend on where all that is bundled lies, as seen from the current folder: it lies there.
+    // The agent itself is one file, of which each module runs when it is imported: with all of it apart,
+    // a start reads seventy. For the other commands the modules stay apart where they are loaded late.
+    // Their names depend on where all that is bundled lies, as seen from the current folder: it lies there.
     // Not minified: that inlines what is read once, which then is never disposed of. And with
     // --keep-names, node-pty's calls of require() would be left without one.
-    const flags = ["--platform=deno", "--code-splitting", "--node-modules-dir=auto"];
-    const bundle = [Deno.execPath(), "bundle", ...flags, "--outdir", folder, "mod.ts"];
-    await mustRun("env", `--chdir=${this.folder}`, ...bundle);
-    await Deno.rename(join(folder, "mod.js"), join(folder, "agent.js"));
+    const bundle = [Deno.execPath(), "bundle", "--platform=deno", "--node-modules-dir=auto"];
+    const make = (...args: string[]) => mustRun("env", `--chdir=${this.folder}`, ...bundle, ...args);
+    await this.#write("agent.ts", FIRST);
+    await this.#write("commands.ts", COMMANDS);
+    await make("--code-splitting", "--outdir", folder, "commands.ts");
+    await make("--output", join(folder, "daemon.js"), "src/cli/daemon.ts");
+    await make("--external", "./daemon.js", "--external", "./commands.js", "--output", join(folder, "agent.js"), "agent.ts");
+    await importLate(folder);
     await requireLate(folder);
     const addon = await this.#addonFor(target);
     await unpackNpmPackage(addon, join(folder, "node_modules", addon.name));

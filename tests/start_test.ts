@@ -5,6 +5,7 @@ const SRC = join(import.meta.dirname ?? "", "..", "src");
 /** What every agent has loaded when its session is up; they are loaded late, one after the other. */
 const LOADED = [
   "cli/main.ts",
+  "cli/daemon.ts",
   "cli/run.ts",
   "agent/agent.ts",
   "agent/realtime_services.ts",

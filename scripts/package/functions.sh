@@ -152,6 +152,14 @@ put_back() {
 # What Deno keeps of the program, beside it.
 forget_cache() { rm -rf "$program_folder/cache"; }
 
+# That of root's commands and of the service: the first start is as quick as any other.
+make_cache() {
+  mkdir -p -m 0700 /var/cache/noderax-agent || return 0
+  for folder in "$program_folder/cache" /var/cache/noderax-agent; do
+    "$program" prepare-cache "$folder" >/dev/null 2>&1 || true
+  done
+}
+
 forget_old() {
   rm -rf "$program_folder.old" "$program_folder.new" "$installed_unit.old"
   forget_cache

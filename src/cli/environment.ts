@@ -12,6 +12,7 @@ const OWN_NAMES = [
   "DENO_DISABLE_NODE_SHIM",
   "DENO_LOG",
   "DENO_NO_UPDATE_CHECK",
+  "DENO_V8_FLAGS",
   // Set by systemd for the service alone: a task must not speak in its name.
   "CACHE_DIRECTORY",
   "INVOCATION_ID",

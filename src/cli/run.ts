@@ -14,6 +14,7 @@ import { connect } from "../control_plane/connect.ts";
 import { awaitApproval, completeEnrollment, type WaitingReport } from "../identity/enrollment.ts";
 import { knownIdentity, requireOwnState } from "../identity/known_identity.ts";
 import { HealthMonitor } from "../health/health_monitor.ts";
+import { useBareTimers } from "../system/use_bare_timers.ts";
 import { shieldDescriptors } from "../system/inherited_descriptors.ts";
 import { readHostFacts } from "../system/host_facts.ts";
 import { Logger } from "../system/logger.ts";
@@ -35,6 +36,7 @@ const EXPORT_LIMIT_MS = 2_000;
 export async function run(): Promise<number> {
   const reaperless = runUnderReaper();
   const env = takeEnvironment();
+  if (!isTraced(env)) useBareTimers();
   const loaded = await loadConfig({ env });
   const { config } = loaded;
   const logger = openLog(config.logLevel, env);
@@ -101,9 +103,14 @@ async function runLogged(env: ReadEnv, loaded: LoadedConfig, logger: Logger): Pr
   }
 }
 
+/** Whether Deno has been told to export traces. */
+function isTraced(env: ReadEnv): boolean {
+  return /^(1|true)$/i.test(env("OTEL_DENO") ?? "");
+}
+
 /** How tasks are traced, where Deno has been told to export traces; what it costs is loaded only then. */
 async function tracing(env: ReadEnv) {
-  if (!/^(1|true)$/i.test(env("OTEL_DENO") ?? "")) return undefined;
+  if (!isTraced(env)) return undefined;
   boundExit(EXPORT_LIMIT_MS);
   return await import("../control_plane/traced_agent_api.ts");
 }

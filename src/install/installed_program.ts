@@ -1,7 +1,8 @@
 import { dirname, join } from "@std/path";
 import { isThere, type Machine, must, type Places, removeAll } from "./machine.ts";
 import type { Release } from "./release.ts";
-import type { Step } from "./steps.ts";
+import { PREPARE } from "../system/paths.ts";
+import type { Step, Undos } from "./steps.ts";
 import { UserError } from "../system/user_error.ts";
 import { lookAt } from "../system/trust.ts";
 
@@ -60,10 +61,26 @@ export function program(machine: Machine, release: Release, version: string): St
       if (!first) await Deno.rename(folder, old);
       await Deno.rename(fresh, folder);
       await must(run, "sync", "-f", dirname(folder));
+      await prepareCache(machine, undos);
       const did = first ? "copied to" : "replaces the one in";
       return { told: `${version} ${did} ${folder}`, changed: true };
     },
   };
+}
+
+/**
+ * Has Deno keep what it makes of the program: where root's commands and where the service looks for it.
+ * Without it a first start is slower, which is no reason not to install.
+ */
+async function prepareCache({ places, run }: Machine, undos: Undos): Promise<void> {
+  const { program, programFolder, cacheFolder } = places;
+  if (!await isThere(cacheFolder)) {
+    undos.add(`cache in ${cacheFolder}`, () => removeAll(cacheFolder));
+    await must(run, "mkdir", "-p", "-m", "0700", cacheFolder);
+  }
+  for (const folder of [join(programFolder, "cache"), cacheFolder]) {
+    await run(program, PREPARE, folder);
+  }
 }
 
 async function isInstalled({ places, run }: Machine, release: Release): Promise<boolean> {

@@ -12,15 +12,19 @@ const CODE = /^([0-9a-f]+)-([0-9a-f]+) r-xp [0-9a-f]+ [0-9a-f:]+ [1-9]\d* +(\/.*
 
 /**
  * Gives back, a while after the start and now and then, the memory that is not needed any more: what the
- * C library keeps of what was freed, and the pages of Deno's own code that only a start runs. Those
- * that are run again come from the kernel's cache. Disposed of, it stops.
+ * C library keeps of what was freed, and what only a start runs, of the agent's code as V8 has compiled
+ * it and of Deno's own. Pages of that which are run again come from the kernel's cache. Disposed of, it
+ * stops.
  */
 export function giveBackMemory(program: string, startMs = START_MS): Disposable {
   let first = true;
   return repeat(async (signal) => {
     await delay(first ? startMs : AGAIN_MS, { signal });
     try {
-      if (first) dropCode(program);
+      if (first) {
+        collect();
+        dropCode(program);
+      }
       first = false;
       trim();
       return true;
@@ -29,6 +33,12 @@ export function giveBackMemory(program: string, startMs = START_MS): Disposable 
       return false;
     }
   });
+}
+
+/** What only a start has run is compiled anew should it ever run again: V8 lets go of it when it collects. */
+function collect(): void {
+  const collector: unknown = Reflect.get(globalThis, "gc");
+  if (typeof collector === "function") collector({ type: "major", flavor: "last-resort" });
 }
 
 function trim(): void {

@@ -47,3 +47,6 @@ export const INSTALLED = {
   /** Where a package has installed the agent: the package's kind, `deb` or `rpm`. */
   packageMark: "/opt/noderax-agent/package",
 } as const;
+
+/** What an installation calls its program with, and a cache folder: what Deno keeps of it is made there. */
+export const PREPARE = "prepare-cache";

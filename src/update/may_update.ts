@@ -41,7 +41,7 @@ export async function updateOrigin(
         "key that the releases of update_source are signed with.",
     );
   }
-  publicKeys(keys);
+  await publicKeys(keys);
   if (!isRoot() || !await serviceState(machine.run)) {
     throw new UserError(
       "An agent updates itself only as root and as a service of systemd: upgrade it the way it " +

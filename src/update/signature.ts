@@ -1,5 +1,4 @@
-import { Buffer } from "node:buffer";
-import { createPublicKey, type KeyObject, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { UserError } from "../system/user_error.ts";
 
 /** What stands before the 32 bytes of an Ed25519 key in the form that OpenSSL writes. */
@@ -11,7 +10,9 @@ const ED25519_PREFIX = "302a300506032b6570032100";
  *
  * @throws {UserError} when one of them is no Ed25519 public key.
  */
-export function publicKeys(text: string): KeyObject[] {
+export async function publicKeys(text: string): Promise<KeyObject[]> {
+  const { createPublicKey } = await import("node:crypto");
+  const { Buffer } = await import("node:buffer");
   return text.split(/[\s,]+/).filter(Boolean).map((word) => {
     const der = bytesOf(word);
     if (der?.length === 44 && der.toHex().startsWith(ED25519_PREFIX)) {
@@ -28,12 +29,13 @@ export function publicKeys(text: string): KeyObject[] {
  *
  * @throws {UserError} when none has; `what` names the signed file.
  */
-export function requireSignature(
+export async function requireSignature(
   what: string,
   signed: Uint8Array,
   signature: Uint8Array,
   keys: readonly KeyObject[],
-): void {
+): Promise<void> {
+  const { verify } = await import("node:crypto");
   if (keys.some((key) => verify(null, signed, key, signature))) return;
   throw new UserError(
     `${what} is not signed by a key of update_public_key: nothing of it is used. Sign the release ` +

@@ -42,10 +42,10 @@ export interface StageOptions {
  */
 export async function stageRelease(options: StageOptions): Promise<Release> {
   const { source, version, folder, signal } = options;
-  const keys = publicKeys(options.keys);
+  const keys = await publicKeys(options.keys);
   const sums = await source.read(`${version}/${SUMS}`, MAX_SUMS_BYTES, signal);
   const signature = await source.read(`${version}/${SUMS}.sig`, SIGNATURE_BYTES, signal);
-  requireSignature(`${version}/${SUMS}`, sums, signature, keys);
+  await requireSignature(`${version}/${SUMS}`, sums, signature, keys);
   const name = `${NAME}-${version}-linux-${ARCHITECTURE}`;
   const expected = checksumOf(new TextDecoder().decode(sums), `${name}.tar.gz`);
   const archive = join(folder, "archive");

@@ -1,6 +1,5 @@
 import { abortable } from "@std/async";
 import { join } from "@std/path";
-import { createHash } from "node:crypto";
 import { whyNotReached } from "../control_plane/http.ts";
 import { TimeLimit } from "../system/stall.ts";
 import { UserError } from "../system/user_error.ts";
@@ -52,6 +51,7 @@ export class UpdateSource {
    * @throws {UserError} when it is not there, or larger than any release.
    */
   async download(name: string, path: string, signal: AbortSignal): Promise<string> {
+    const { createHash } = await import("node:crypto");
     const hash = createHash("sha256");
     using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
     await this.#stream(name, this.#maxArtefactBytes, signal, async (bytes) => {

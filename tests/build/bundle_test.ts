@@ -18,6 +18,8 @@ const ADDON = `lib/node_modules/@lydell/node-pty-linux-${ARCH === "arm64" ? "arm
 const FILES = new RegExp(
   `^(LICENSE|LICENSES-OF-OTHERS|noderax-agent|lib/(deno|deno\\.json|[\\w.-]+\\.js)|${ADDON}/(README.md|package.json|pty.node))$`,
 );
+/** The one file for the agent itself. */
+const DAEMON = "daemon.js";
 const DEVELOPMENT = /node:assert|startControlPlane|playwright|@xterm|@david\/dax|Deno\.test/;
 
 /** The bundle, built twice and unpacked once, readable for everybody and writable for nobody. */
@@ -92,11 +94,32 @@ Deno.test("the portable bundle", async (t) => {
   });
 
   await t.step("what the program declares to be disposed of is so in the bundle", async () => {
-    const modules = await modulesOf("mod.ts");
-    assert.deepEqual(
-      await disposals(join(folder, "lib"), await namesIn(join(folder, "lib"), ".js")),
-      await disposals(ROOT, modules),
-    );
+    const lib = join(folder, "lib");
+    const files = (await namesIn(lib, ".js")).filter((name) => name !== DAEMON);
+    assert.deepEqual(await disposals(lib, files), await disposals(ROOT, await modulesOf("mod.ts")));
+    // Of the one file for the agent functions are left out that it does not use.
+    const one = await Deno.readTextFile(join(lib, DAEMON));
+    const declared = await disposals(ROOT, await modulesOf("src/cli/daemon.ts"), one);
+    assert.deepEqual(await disposals(lib, [DAEMON]), declared);
+  });
+
+  await t.step("the agent is one file, and loads nothing of Node at its start", async () => {
+    const files = ["agent.js", "daemon.js"].map((name) => join(folder, "lib", name));
+    for (const code of await Promise.all(files.map((file) => Deno.readTextFile(file)))) {
+      assert.doesNotMatch(code, /^import\b/m);
+      assert.doesNotMatch(code, /\bimport\("\.\//);
+    }
+  });
+
+  await t.step("an installation has the first start prepared, where it says", async () => {
+    const cache = join(scratch, "prepared");
+    await sh('"$1" prepare-cache "$2"', program, cache);
+    const kept = async () => (await Deno.stat(join(cache, "v8_code_cache_v2-wal"))).size;
+    const size = await kept();
+    assert(size > 1e6, `${size} bytes are kept`);
+    // The first start finds it: what it would add is a part of that.
+    await sh('"$1" prepare-cache "$2"', program, cache);
+    assert(await kept() < 1.1 * size, `${await kept()} bytes instead of ${size}`);
   });
 
   await t.step("tasks leave no descriptor open", () => closesAll(bundle));
@@ -167,10 +190,17 @@ async function namesIn(folder: string, ending: string): Promise<string[]> {
   return names.filter((name) => name.endsWith(ending));
 }
 
-/** Every declaration with `using`; a bundler may have put a number behind the name. */
-async function disposals(folder: string, files: string[]): Promise<string[]> {
+/**
+ * Every declaration with `using`, of all functions and classes or of those that are in `used`; a bundler
+ * may have put a number behind the name.
+ */
+async function disposals(folder: string, files: string[], used?: string): Promise<string[]> {
   const texts = await Promise.all(files.map((file) => Deno.readTextFile(join(folder, file))));
-  return texts.flatMap((text) => text.match(/^ *(await )?using [A-Za-z_]+(?=\d* = )/gm) ?? [])
+  const parts = texts.flatMap((text) => text.split(/^(?=\S)/m)).filter((part) => {
+    const [, name] = /^(?:export )?(?:async )?function\*? (\w+)/.exec(part) ?? [];
+    return !name || !used || new RegExp(`function\\*? ${name}\\d*\\(`).test(used);
+  });
+  return parts.flatMap((text) => text.match(/^ *(await )?using [A-Za-z_]+(?=\d* = )/gm) ?? [])
     .map((declaration) => declaration.trim()).sort();
 }
 

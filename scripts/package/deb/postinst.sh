@@ -5,6 +5,7 @@ case $1 in
     if [ -e "$config.kept" ]; then mv "$config.kept" "$config"; fi
     forget_old
     fit_unit
+    make_cache
     reload_systemd
     restart_service
     bring_service_back

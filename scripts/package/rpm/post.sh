@@ -6,6 +6,7 @@ if [ "$1" = 1 ] && [ -e "$config.rpmsave" ] && ! grep -q '"api_url"' "$config"; 
 fi
 forget_old
 fit_unit
+make_cache
 reload_systemd
 restart_service
 bring_service_back

@@ -170,18 +170,22 @@ export class StagedProgram implements AsyncDisposable {
     // Their names depend on where all that is bundled lies, as seen from the current folder: it lies there.
     // Not minified: that inlines what is read once, which then is never disposed of. And with
     // --keep-names, node-pty's calls of require() would be left without one.
-    const bundle = [Deno.execPath(), "bundle", "--platform=deno", "--node-modules-dir=auto"];
-    const make = (...args: string[]) => mustRun("env", `--chdir=${this.folder}`, ...bundle, ...args);
+    const own = ["--external", "./daemon.js", "--external", "./commands.js"];
     await this.#write("agent.ts", FIRST);
     await this.#write("commands.ts", COMMANDS);
-    await make("--code-splitting", "--outdir", folder, "commands.ts");
-    await make("--output", join(folder, "daemon.js"), "src/cli/daemon.ts");
-    await make("--external", "./daemon.js", "--external", "./commands.js", "--output", join(folder, "agent.js"), "agent.ts");
+    await this.#bundle("commands.ts", "--code-splitting", "--outdir", folder);
+    await this.#bundle("src/cli/daemon.ts", "--output", join(folder, "daemon.js"));
+    await this.#bundle("agent.ts", ...own, "--output", join(folder, "agent.js"));
     await importLate(folder);
     await requireLate(folder);
     const addon = await this.#addonFor(target);
     await unpackNpmPackage(addon, join(folder, "node_modules", addon.name));
     await Deno.writeTextFile(join(folder, "deno.json"), ownConfig());
+  }
+
+  async #bundle(main: string, ...flags: string[]): Promise<void> {
+    const bundle = [Deno.execPath(), "bundle", "--platform=deno", "--node-modules-dir=auto"];
+    await mustRun("env", `--chdir=${this.folder}`, ...bundle, ...flags, main);
   }
 
   async #addonFor(target: Target): Promise<NpmPackage> {

@@ -191,15 +191,26 @@ async function namesIn(folder: string, ending: string): Promise<string[]> {
 }
 
 /**
- * Every declaration with `using`, of all functions and classes or of those that are in `used`; a bundler
- * may have put a number behind the name.
+ * Every declaration with `using`, of all functions or of those that are in the one file `bundle`; a
+ * bundler may have put a number behind the name.
  */
-async function disposals(folder: string, files: string[], used?: string): Promise<string[]> {
-  const texts = await Promise.all(files.map((file) => Deno.readTextFile(join(folder, file))));
-  const parts = texts.flatMap((text) => text.split(/^(?=\S)/m)).filter((part) => {
-    const [, name] = /^(?:export )?(?:async )?function\*? (\w+)/.exec(part) ?? [];
-    return !name || !used || new RegExp(`function\\*? ${name}\\d*\\(`).test(used);
+async function disposals(folder: string, files: string[], bundle?: string): Promise<string[]> {
+  const modules = new Map<string, string>();
+  for (
+    const [, file = "", code = ""]
+      of bundle?.matchAll(/^\/\/ (\S+\.ts)\n([^]*?)(?=^\/\/ \S+$)/gm) ?? []
+  ) {
+    modules.set(file, code);
+  }
+  const texts = files.map(async (file) => {
+    const text = await Deno.readTextFile(join(folder, file));
+    return text.split(/^(?=\S)/m).filter((part) => {
+      const [, name] = /^(?:export )?(?:async )?function\*? (\w+)/.exec(part) ?? [];
+      if (!name || bundle === undefined) return true;
+      return new RegExp(`function\\*? ${name}\\d*\\(`).test(modules.get(file) ?? "");
+    });
   });
+  const parts = (await Promise.all(texts)).flat();
   return parts.flatMap((text) => text.match(/^ *(await )?using [A-Za-z_]+(?=\d* = )/gm) ?? [])
     .map((declaration) => declaration.trim()).sort();
 }

@@ -66,6 +66,29 @@ Deno.test("an import upwards is found however it is written", () => {
   assert.equal(upward("system/x.ts", 'import "../../tests/_agent.ts";').length, 1);
 });
 
+Deno.test("no files of src import each other in a circle, those of one room and types too", async () => {
+  const imports = new Map<string, string[]>();
+  for (const file of (await filesIn(SRC)).filter((name) => /\.ts$/.test(name))) {
+    if (/_test\.ts$|(^|\/)_/.test(file)) continue;
+    const text = await Deno.readTextFile(join(SRC, file));
+    const targets = [...text.matchAll(IMPORT)].map(([, path = ""]) =>
+      normalize(join(file, "..", path))
+    );
+    imports.set(file, targets);
+  }
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(" -> "));
+    else if (!done.has(file)) {
+      for (const each of imports.get(file) ?? []) visit(each, [...way, file]);
+      done.add(file);
+    }
+  };
+  for (const file of imports.keys()) visit(file, []);
+  assert.deepEqual(circles, []);
+});
+
 Deno.test("no two files of src have one name", async () => {
   const names = (await filesIn(SRC)).map((file) => file.split("/").at(-1) ?? "");
   assert.deepEqual(names.filter((name, at) => names.indexOf(name) !== at), []);

@@ -4,9 +4,8 @@ import { keptFolders, KeptSession } from "./kept_session.ts";
 import type { TerminalManagerOptions } from "./manager.ts";
 import { PTY_MODES } from "./modes.ts";
 import { type Shell, startShell } from "./shell.ts";
-import type { Terminal } from "./terminal.ts";
+import type { OpenLastingOptions, Terminal } from "./terminal.ts";
 import { openUnitPty, UnitPty } from "./unit_pty.ts";
-import type { OpenLastingOptions } from "./unit_terminals.ts";
 
 const F_DUPFD_CLOEXEC = 1030;
 

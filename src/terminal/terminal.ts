@@ -6,7 +6,6 @@ import { messageOf } from "../system/user_error.ts";
 import { PTY_MODES, type PtyMode } from "./modes.ts";
 import { Pty, type Size, type TerminalPty } from "./pty.ts";
 import { type Shell, startShell } from "./shell.ts";
-import type { UnitTerminals } from "./unit_terminals.ts";
 
 /** A shell and the pseudo terminal it runs on. */
 export interface Terminal {
@@ -18,6 +17,24 @@ export interface Terminal {
   outlives: boolean;
 }
 
+/** How to open a terminal that lasts. */
+export interface OpenLastingOptions {
+  /** The size to begin with. */
+  size: Size;
+  /** Called when there is more output in what is kept. */
+  onGrown?: (() => void) | undefined;
+  /** Makes the shell another user's than the agent's. */
+  launch?: Launch | undefined;
+  /** Gives up and ends what was started. */
+  signal: AbortSignal;
+}
+
+/** Where a terminal can outlive the agent. */
+export interface TerminalPlace {
+  /** Opens the terminal of a session, or takes up the one that an earlier agent has opened. */
+  open(kept: KeptSession, options: OpenLastingOptions): Promise<Terminal>;
+}
+
 /** What to open. */
 export interface OpenTerminalOptions {
   /** Marks the processes. */
@@ -27,7 +44,7 @@ export interface OpenTerminalOptions {
   /** Takes the output, from before the promise is kept. */
   onData: (bytes: Uint8Array<ArrayBuffer>) => void;
   /** Where it is to outlive the agent, and what is kept of it. */
-  lasting?: { place: Pick<UnitTerminals, "open">; kept: KeptSession } | undefined;
+  lasting?: { place: TerminalPlace; kept: KeptSession } | undefined;
   /** Whether it is refused where it has no unit: the sandbox of the service would bind its shell. */
   unitsOnly?: boolean | undefined;
   /** Called when there is more output in what is kept. */

@@ -7,11 +7,9 @@ import { messageOf } from "../system/user_error.ts";
 import { endUnit } from "../hosts/end_unit.ts";
 import { mainEndOf } from "../hosts/main_end.ts";
 import { UnitLeftovers } from "../hosts/unit_leftovers.ts";
-import type { Launch } from "../privileges/launch.ts";
 import { keptFolders, KeptSession } from "./kept_session.ts";
 import type { TerminalStart } from "./payloads.ts";
-import type { Size } from "./pty.ts";
-import type { Terminal } from "./terminal.ts";
+import type { OpenLastingOptions, Terminal, TerminalPlace } from "./terminal.ts";
 import { closeKept, type KeptDescriptors, openUnitPty, UnitPty } from "./unit_pty.ts";
 import type { Shell } from "./shell.ts";
 import { startUnitShell, unitOf, unitShell } from "./unit_shell.ts";
@@ -19,18 +17,6 @@ import { startUnitShell, unitOf, unitShell } from "./unit_shell.ts";
 const SIGHUP = 1;
 /** How long what runs in a terminal that nobody can have any more may take to leave, in milliseconds. */
 const ORPHAN_GRACE_MS = 2_000;
-
-/** How to open a terminal that lasts. */
-export interface OpenLastingOptions {
-  /** The size to begin with. */
-  size: Size;
-  /** Called when there is more output in what is kept. */
-  onGrown?: (() => void) | undefined;
-  /** Makes the shell another user's than the agent's. */
-  launch?: Launch | undefined;
-  /** Gives up and ends what was started. */
-  signal: AbortSignal;
-}
 
 /** What of systemd terminals need. */
 export type UnitManager = Pick<
@@ -62,7 +48,7 @@ export interface UnitTerminalsOptions {
  * Terminals that outlive the agent: the shell is in a unit of its own, the service manager holds the
  * pseudo terminal, and a folder says how far the session is.
  */
-export class UnitTerminals implements Disposable {
+export class UnitTerminals implements TerminalPlace, Disposable {
   /** The sessions that an earlier agent has left, and that go on. */
   readonly left: readonly KeptSession[];
   readonly #options: UnitTerminalsOptions;

@@ -44,7 +44,8 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   const processEnv = takeEnvironment();
   checkEmail(options.email);
   const given = {
-    ...options,
+    email: options.email,
+    nonInteractive: options.nonInteractive,
     apiUrl: options.apiUrl && givenText("api_url", options.apiUrl),
     logLevel: options.logLevel && givenText("log_level", options.logLevel),
     token: options.bootstrapToken ?? processEnv(TOKEN_VARIABLE),

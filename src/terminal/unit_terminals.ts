@@ -121,7 +121,8 @@ export class UnitTerminals implements TerminalPlace, Disposable {
     if (isNew) {
       pty.resize(options.size);
       const { path } = pty;
-      shell = await startUnitShell({ manager, path, sessionId, environment, ...options });
+      const { launch, signal } = options;
+      shell = await startUnitShell({ manager, path, sessionId, environment, launch, signal });
       opened.defer(() => shell.killNow());
       kept.note({ shell: shell.path });
     } else shell = unitShell(manager, sessionId, progress.shell);

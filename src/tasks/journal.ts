@@ -1,19 +1,14 @@
 import { join } from "@std/path";
 import type { Completion } from "../control_plane/schemas.ts";
-import { type StagedFile, stageFile, writeAll } from "../system/atomic_file.ts";
+import { type StagedFile, stageFile } from "../system/atomic_file.ts";
 import { removeSpool } from "../logs/spool_disk.ts";
 import type { Logger } from "../system/logger.ts";
 import { copyOwn, NotOwnError, readOwn } from "../system/own_file.ts";
 import { messageOf } from "../system/user_error.ts";
 import { EndedTasks } from "./ended_tasks.ts";
 import { SPOOL_FILE, sweepJournal } from "./journal_sweep.ts";
-import {
-  additionLine,
-  BEGUN_LINE,
-  parseRecord,
-  recordLine,
-  type TaskRecord,
-} from "./task_record.ts";
+import { RecordFiles } from "./record_files.ts";
+import { parseRecord, recordLine, type TaskRecord } from "./task_record.ts";
 
 /** A journal that could not be read; the file is set aside. */
 export interface DamagedRecord {
@@ -45,7 +40,6 @@ export interface Unfinished {
 }
 
 const WARN_EVERY_MS = 60 * 60 * 1_000;
-const BEGUN = new TextEncoder().encode(BEGUN_LINE);
 const RECORD_FILE = /^([A-Za-z0-9_-]{1,128})\.json$/;
 
 /**
@@ -63,11 +57,7 @@ export class TaskJournal {
   #warnedMs = -Infinity;
   /** The records that the disk has refused, by their tasks: they are in memory alone. */
   readonly #refused = new Map<string, string>();
-  /**
-   * The tasks whose file this journal has made, and nothing was refused of: lines can be added. It is
-   * open from the first of them on.
-   */
-  readonly #growing = new Map<string, Deno.FsFile | undefined>();
+  readonly #files = new RecordFiles((taskId) => this.#path(taskId));
   /** The tasks of which an earlier agent has left output; undefined where nobody knows. */
   #leftOutput: Set<string> | undefined;
   #writing: Promise<void> | undefined;
@@ -138,13 +128,13 @@ export class TaskJournal {
 
   /** Writes all of a record anew; nothing that was noted before counts. */
   async rewrite(record: TaskRecord): Promise<void> {
-    this.#stopGrowing(record.task.id);
+    this.#files.drop(record.task.id);
     await this.write(record);
   }
 
   /** Lets go of a task's file in the end: it is open for the lines to come while the task runs. */
   holding(taskId: string): Disposable {
-    return { [Symbol.dispose]: () => this.#closeFile(taskId) };
+    return { [Symbol.dispose]: () => this.#files.close(taskId) };
   }
 
   /** The first step of {@linkcode TaskJournal.write}, which takes most of its time. */
@@ -156,11 +146,11 @@ export class TaskJournal {
       commit: async () => {
         await this.#supersede(id);
         if (await this.#attempt(async () => await staged?.commit()) && staged) {
-          if (!this.#growing.has(id)) this.#growing.set(id, undefined);
+          this.#files.take(id);
           this.#writeRefusedSoon();
           return true;
         }
-        this.#stopGrowing(id);
+        this.#files.drop(id);
         // One that does not know of its process would let the next start run the task again.
         if (process && !outcome) await this.#attempt(() => removeIfThere(this.#path(id)));
         this.#refused.set(id, text);
@@ -174,7 +164,7 @@ export class TaskJournal {
   /** Forgets a task that was not run, so that it may come again. */
   async forget(taskId: string): Promise<void> {
     await this.#supersede(taskId);
-    this.#stopGrowing(taskId);
+    this.#files.drop(taskId);
     await this.#attempt(() => removeIfThere(this.#path(taskId)));
   }
 
@@ -218,47 +208,16 @@ export class TaskJournal {
     });
   }
 
-  /**
-   * Adds the line that says what has changed last; undefined where the record has no file that lines
-   * can be added to, or the disk refuses: what it has taken in part counts for nothing.
-   */
+  /** Undefined where lines cannot be added to the record's file. */
   async #add(record: TaskRecord): Promise<StagedFile | undefined> {
     const { task: { id } } = record;
-    if (!this.#growing.has(id)) return undefined;
-    const isAdded = await this.#attempt(async () => {
-      const file = await this.#openToAdd(id);
-      await writeAll(file, new TextEncoder().encode(additionLine(record)));
-      await file.syncData();
+    if (!this.#files.has(id)) return undefined;
+    let added: StagedFile | undefined;
+    await this.#attempt(async () => {
+      added = await this.#files.add(record);
     });
-    if (!isAdded) {
-      this.#stopGrowing(id);
-      return undefined;
-    }
-    const isEnd = record.outcome !== undefined;
-    return {
-      // Needs no sync: whoever starts the machine anew takes what was noted for begun.
-      commit: async () =>
-        isEnd ? this.#closeFile(id) : await writeAll(await this.#openToAdd(id), BEGUN),
-      sync: () => Promise.resolve(),
-      discard: () => Promise.resolve(),
-    };
-  }
-
-  async #openToAdd(taskId: string): Promise<Deno.FsFile> {
-    const file = this.#growing.get(taskId) ??
-      await Deno.open(this.#path(taskId), { append: true });
-    this.#growing.set(taskId, file);
-    return file;
-  }
-
-  #stopGrowing(taskId: string): void {
-    this.#closeFile(taskId);
-    this.#growing.delete(taskId);
-  }
-
-  #closeFile(taskId: string): void {
-    this.#growing.get(taskId)?.close();
-    if (this.#growing.has(taskId)) this.#growing.set(taskId, undefined);
+    if (!added) this.#files.drop(id);
+    return added;
   }
 
   async #stage(taskId: string, text: string): Promise<StagedFile | undefined> {

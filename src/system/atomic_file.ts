@@ -12,6 +12,8 @@ export interface AtomicWriteOptions {
   readonly followLinks?: boolean;
   /** Whether this process alone writes the file, with one mode: there is no owner or mode to be kept. */
   readonly isOwn?: boolean;
+  /** Called when all of it is written and the disk is waited for: time for what takes a while. */
+  readonly onWaiting?: (() => void) | undefined;
 }
 
 /** A file's new content, on disk beside it. */
@@ -56,8 +58,9 @@ export async function writeFileAtomic(
 export async function stageFile(
   path: string,
   data: string | Uint8Array,
-  { mode = 0o600, syncFolder = true, followLinks = false, isOwn = false }: AtomicWriteOptions = {},
+  options: AtomicWriteOptions = {},
 ): Promise<StagedFile> {
+  const { mode = 0o600, syncFolder = true, followLinks = false, isOwn = false } = options;
   const target = await placeOf(path, followLinks);
   const folder = dirname(target);
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
@@ -68,7 +71,9 @@ export async function stageFile(
     using file = await openNew(temp, mode, syncFolder);
     if (!isOwn) await setOwnerAndMode(target, { temp, file, mode });
     await writeAll(file, bytes);
-    await file.sync();
+    const synced = file.sync();
+    options.onWaiting?.();
+    await synced;
   } catch (error) {
     await discard();
     throw error;

@@ -137,11 +137,14 @@ export class TaskJournal {
     return { [Symbol.dispose]: () => this.#files.close(taskId) };
   }
 
-  /** The first step of {@linkcode TaskJournal.write}, which takes most of its time. */
-  async stage(record: TaskRecord): Promise<StagedRecord> {
+  /**
+   * The first step of {@linkcode TaskJournal.write}, which takes most of its time; `onWaiting` is
+   * called when nothing but the disk is waited for, unless that refuses.
+   */
+  async stage(record: TaskRecord, onWaiting?: () => void): Promise<StagedRecord> {
     const { task: { id }, process, outcome } = record;
     const text = recordLine(record);
-    const staged = await this.#add(record) ?? await this.#stage(id, text);
+    const staged = await this.#add(record) ?? await this.#stage(id, text, onWaiting);
     return {
       commit: async () => {
         await this.#supersede(id);
@@ -220,10 +223,14 @@ export class TaskJournal {
     return added;
   }
 
-  async #stage(taskId: string, text: string): Promise<StagedFile | undefined> {
+  async #stage(
+    taskId: string,
+    text: string,
+    onWaiting?: () => void,
+  ): Promise<StagedFile | undefined> {
     let staged: StagedFile | undefined;
     await this.#attempt(async () => {
-      staged = await stageFile(this.#path(taskId), text, { isOwn: true });
+      staged = await stageFile(this.#path(taskId), text, { isOwn: true, onWaiting });
     });
     return staged;
   }

@@ -310,8 +310,10 @@ export class TaskRunner {
     this.#begun.promise.catch(() => {});
     // An earlier agent may have begun, and died before it wrote down what runs.
     const removed = journal.removeLeftOutput(id);
-    const promised = this.#writeDown(this.#record);
-    await removed;
+    const written = Promise.withResolvers<void>();
+    const promised = this.#writeDown(this.#record, written.resolve);
+    // The start of a child holds up all else for a moment: the disk is to have its work before.
+    await Promise.all([removed, Promise.race([written.promise, promised])]);
     if (types.get(type)?.isGated) this.#prepareAhead(promised);
     await (await promised).lasting;
     try {
@@ -329,8 +331,11 @@ export class TaskRunner {
   }
 
   /** Resolves when a kill of the agent cannot undo it any more, and `lasting` when no loss of power can. */
-  async #writeDown(record: TaskRecord): Promise<{ lasting: Promise<void> }> {
-    const staged = await this.#deps.journal.stage(record);
+  async #writeDown(
+    record: TaskRecord,
+    onWaiting?: () => void,
+  ): Promise<{ lasting: Promise<void> }> {
+    const staged = await this.#deps.journal.stage(record, onWaiting);
     return { lasting: await staged.commit() ? staged.sync() : Promise.resolve() };
   }
 

@@ -180,29 +180,34 @@ export class UnitPty implements TerminalPty {
 
   /** Moves what the terminal has into the pipe; whether there was something. */
   #move(): boolean {
-    const { symbols, check } = this.#libc;
-    const { master, pipe } = this.#fds;
     try {
-      return check(symbols.splice(master, null, pipe, null, BigInt(CHUNK_BYTES), NO_WAIT), "") > 0;
+      return this.#splice() > 0;
     } catch (error) {
-      const errno = error instanceof LibcError ? error.errno : 0;
-      if (errno === EAGAIN) return false;
-      // Before Linux 5.11 terminals cannot be spliced.
-      if (errno === EINVAL) return this.#copy();
-      // An error is how Linux reports that nobody has the terminal open any more.
-      this.#close();
+      const isEmpty = error instanceof LibcError && error.errno === EAGAIN;
+      // Any other error is how Linux reports that nobody has the terminal open any more.
+      if (!isEmpty) this.#close();
       return false;
     }
   }
 
-  /** As {@linkcode UnitPty.#move}, but for a kill between reading and writing, which loses that. */
-  #copy(): boolean {
-    const { symbols } = this.#libc;
+  #splice(): number {
+    const { symbols, check } = this.#libc;
+    const { master, pipe } = this.#fds;
+    try {
+      return check(symbols.splice(master, null, pipe, null, BigInt(CHUNK_BYTES), NO_WAIT), "");
+    } catch (error) {
+      // Before Linux 5.11 terminals cannot be spliced.
+      if (error instanceof LibcError && error.errno === EINVAL) return this.#copy();
+      throw error;
+    }
+  }
+
+  /** As {@linkcode UnitPty.#splice}, but for a kill between reading and writing, which loses that. */
+  #copy(): number {
+    const { symbols, check } = this.#libc;
     const bytes = new Uint8Array(COPY_BYTES);
-    const read = Number(symbols.read(this.#fds.master, bytes, BigInt(bytes.length)));
-    if (read <= 0) return false;
-    symbols.write(this.#fds.pipe, bytes, BigInt(read));
-    return true;
+    const read = check(symbols.read(this.#fds.master, bytes, BigInt(bytes.length)), "");
+    return check(symbols.write(this.#fds.pipe, bytes, BigInt(read)), "");
   }
 
   /** Moves what is in the pipe to the disk, for as long as that takes. */

@@ -82,6 +82,10 @@ export const UNIT_TERMINAL_STEPS: Steps = {
       terminal.input(`echo '${name}': a''live=$$\n`);
       assert.equal(await shows(terminal, new RegExp(`${name}: alive=(\\d+)\\r`)), shell);
     }
+    // Its operator may do it, and sees how it goes.
+    terminal.input(`systemctl restart ${SERVICE}; echo r''c=$?\n`);
+    assert.equal(await shows(terminal, /rc=(\d+)\r/), "0");
+    await scene.well();
     await scene.machine.output("touch", "/stop");
     await loop.waitForText("over\r\n");
     const seen = numbers(loop);

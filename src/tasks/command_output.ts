@@ -41,7 +41,7 @@ export class CommandOutput {
     all.set(bytes, before.length);
     const hadBegun = this.hasBegun;
     // What ends in what came before was looked at then.
-    this.hasBegun ||= this.#isIn(all, Math.max(0, before.length - this.#line.length + 1));
+    this.hasBegun ||= this.#isIn(all, before.length);
     this.#ends[stream] = all.slice(stream === "stderr" ? -MAX_STDERR_BYTES : -this.#line.length);
     return !hadBegun && this.hasBegun && bytes.length === this.#line.length && before.length === 0;
   }

@@ -40,12 +40,16 @@ export class UnitWatch implements Disposable {
   #timer: ReturnType<typeof setTimeout>;
   #isOver = false;
 
+  readonly #root: string;
+
   /** `onBound` hears which bound it is, once one was met: "the process limit of 4096". */
   constructor(
     manager: Pick<ServiceManager, "property">,
     unit: string,
     onBound: (which: string) => void,
+    root: string = ROOT,
   ) {
+    this.#root = root;
     this.#manager = manager;
     this.#unit = unit;
     this.#onBound = onBound;
@@ -100,7 +104,10 @@ export class UnitWatch implements Disposable {
     const group = await this.#manager.property(this.#unit, "Service", "ControlGroup");
     for (const { file, counter, property, name } of BOUNDS) {
       const controller = file.slice(0, file.indexOf("."));
-      const paths = [`${ROOT}${group}/${file}`, `${ROOT}/${controller}${group}/${file}`];
+      const paths = [
+        `${this.#root}${group}/${file}`,
+        `${this.#root}/${controller}${group}/${file}`,
+      ];
       if (this.#isOver) return;
       const fd = paths.map((path) => this.#libc.symbols.open(cString(path), O_CLOEXEC, 0))
         .find((fd) => fd >= 0);

@@ -24,6 +24,14 @@ export function msSince(then: BootTime, now: BootTime = bootTime()): number | un
   return then.bootId === now.bootId && then.ms <= now.ms ? now.ms - then.ms : undefined;
 }
 
+/**
+ * How long ago a moment was that is known to be of this boot, in milliseconds: a service that is locked
+ * down in a container sees another boot id than the one before it, which was not.
+ */
+export function msSinceInBoot({ ms }: BootTime, now: BootTime = bootTime()): number {
+  return Math.max(0, now.ms - ms);
+}
+
 /** It stays the same for as long as a process can live. */
 let bootId: string | undefined;
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bootTime, msSince } from "./boot_time.ts";
+import { bootTime, msSince, msSinceInBoot } from "./boot_time.ts";
 
 Deno.test("a moment is counted from the boot of this machine", async () => {
   const { bootId, ms } = bootTime();
@@ -16,5 +16,7 @@ Deno.test("only what lies before the present moment of the same boot has an age"
   assert.equal(msSince({ bootId: "a", ms: 2_000 }, now), 3_000);
   assert.equal(msSince({ bootId: "a", ms: 6_000 }, now), undefined);
   assert.equal(msSince({ bootId: "b", ms: 2_000 }, now), undefined);
+  assert.equal(msSinceInBoot({ bootId: "b", ms: 2_000 }, now), 3_000);
+  assert.equal(msSinceInBoot({ bootId: "a", ms: 6_000 }, now), 0);
   assert((msSince(bootTime()) ?? NaN) < 60_000);
 });

@@ -7,7 +7,7 @@ import type { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Logger } from "../system/logger.ts";
-import { bootTime, msSince } from "../system/boot_time.ts";
+import { bootTime, msSinceInBoot } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -407,7 +407,8 @@ export class TaskRunner {
   async #execute(log: TaskLog, takenUp: Program | undefined): Promise<Completion> {
     this.#deliver(log);
     const { started } = this.#record;
-    const elapsedMs = (takenUp && started && msSince(started)) ?? 0;
+    // What runs was not started before a boot.
+    const elapsedMs = takenUp && started ? msSinceInBoot(started) : 0;
     const startedMs = performance.now() - elapsedMs;
     let outcome: TaskOutcome;
     try {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
+import { spread } from "../_figures.ts";
+import { prompt } from "../_realtime.ts";
 import { tell } from "../_together.ts";
 import type { Scene, Steps } from "./_scene.ts";
 
@@ -63,14 +65,85 @@ export const UNIT_STEPS: Steps = {
     assert.match(await scene.tells("tasks"), /No task runs in a unit/);
   },
 
-  "a fork bomb ends its task, with the bound in the error": async (scene) => {
-    await scene.tells("config", "set", "task_pids_max", "64");
-    const id = scene.shell("for i in $(seq 200); do sleep 60 & done; wait");
-    const { status, completion } = await scene.ended(id);
+  "a fork bomb ends its task, with the bound in the error, and all else goes on beside it": async (
+    scene,
+  ) => {
+    const { machine, controlPlane } = scene;
+    await scene.tells("config", "set", "task_pids_max", "256");
+    await scene.tells("config", "set", "task_memory_max", "512MiB");
+    await scene.tells("config", "set", "task_cpu_weight", "50");
+    const beside = scene.shell("for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done");
+    await controlPlane.waitForTask(beside, ["running"]);
+    const names = "TasksMax,MemoryMax,CPUWeight,OOMPolicy,OOMScoreAdjust";
+    const unit = `noderax-task-${beside}.service`;
+    const bounds = await machine.output("systemctl", "show", "-p", names, unit);
+    tell(`\n# systemctl show -p ${names} ${unit}\n${bounds}`);
+    for (const bound of ["TasksMax=256", "MemoryMax=536870912", "CPUWeight=50"]) {
+      assert.ok(bounds.includes(bound), bounds);
+    }
+    const terminal = controlPlane.realtime.openTerminal({ cols: 100, rows: 30, runAsRoot: true });
+    await prompt(terminal);
+    const heartbeats = () =>
+      controlPlane.requests.filter(({ path }) => path.endsWith("/heartbeat")).length;
+    const before = heartbeats();
+    // It has a last moment before it is seen.
+    const bomb = scene.shell('trap "" TERM; b() { b | b & }; b; while :; do b; done');
+    await controlPlane.waitForTask(bomb, ["running"]);
+    const echoes: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const [length, from] = [terminal.text.length, performance.now()];
+      terminal.input("#");
+      await terminal.waitFor(({ text }) => text.length > length);
+      echoes.push(performance.now() - from);
+    }
+    const { status, completion } = await scene.ended(bomb);
     assert.equal(status, "failed");
-    assert.match(completion?.error ?? "", /ended by the process limit of 64/);
-    await scene.tells("config", "unset", "task_pids_max");
+    assert.match(completion?.error ?? "", /ended by the process limit of 256 \(task_pids_max\)/);
+    assert.equal((await scene.ended(beside)).status, "success");
+    await scene.until("a heartbeat", () => Promise.resolve(heartbeats() > before));
+    const { median, worst } = spread(echoes);
+    tell(
+      `a key's echo beside a fork bomb of ${completion?.durationMs} ms: median ` +
+        `${median.toFixed(1)} ms, worst ${worst.toFixed(1)} ms; ${completion?.error}`,
+    );
+    assert.ok(median < 50, `a key's echo took ${median} ms`);
+    terminal.input("\u0015exit\n");
+    await terminal.waitFor((t) => t.ended);
+    for (const key of ["task_pids_max", "task_memory_max", "task_cpu_weight"]) {
+      await scene.tells("config", "unset", key);
+    }
     await nothingLeft(scene);
+  },
+
+  "status and the metrics show what running tasks use, and the end of a long one says it": async (
+    scene,
+  ) => {
+    const { machine, controlPlane } = scene;
+    await scene.tells("config", "set", "metrics_listen", "127.0.0.1:19100", "--restart");
+    await scene.well();
+    const id = scene.shell("end=$(($(date +%s) + 12)); while [ $(date +%s) -lt $end ]; do :; done");
+    await controlPlane.waitForTask(id, ["running"]);
+    const shown = await scene.until("its use of processors", async () => {
+      const text = await scene.tells("status");
+      return new RegExp(`${id} shell\\.exec, .*: [1-9]\\d*\\.\\d s of CPU time.*process`).exec(text)
+        ?.[0];
+    });
+    const scrape =
+      'exec 3<>/dev/tcp/127.0.0.1/19100; printf "GET /metrics HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3';
+    const metrics = await machine.output("bash", "-c", scrape);
+    const sums = metrics.split("\n").filter((line) =>
+      line.startsWith("noderax_agent_tasks_running_")
+    );
+    tell(
+      `\n# noderax-agent status\n${shown}\n# curl -s 127.0.0.1:19100/metrics\n${sums.join("\n")}`,
+    );
+    assert.ok(sums.some((line) => line.includes('_cpu_seconds{type="shell.exec"}')), metrics);
+    assert.equal((await scene.ended(id)).status, "success");
+    const used = controlPlane.streamText(id, "system");
+    tell(used);
+    assert.match(used, /^\[used: \d+\.\d s of CPU time.*processes?\]$/);
+    await scene.tells("config", "unset", "metrics_listen", "--restart");
+    await scene.well();
   },
 
   "restarts and kills of the agent end no task, lose no line and leave nothing": async (scene) => {

@@ -10,6 +10,9 @@ import { UnitWatch } from "./unit_watch.ts";
 /** How long a background process may delay the end, in milliseconds. */
 const LINGER_MS = 2_000;
 
+/** Of so short a program nobody wants to know what it has used, in milliseconds. */
+const QUICK_MS = 1_000;
+
 /** How a program ended. */
 type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
 
@@ -39,6 +42,7 @@ export class UnitProgram implements Program {
   readonly #watches = new DisposableStack();
   #watch: UnitWatch | undefined;
   #ending: Promise<number> | undefined;
+  #openedMs = -Infinity;
   #isLeft = false;
   #isLooking = false;
   #looksAgain = false;
@@ -70,6 +74,7 @@ export class UnitProgram implements Program {
     }
     await this.#start();
     this.#output.resolve(new UnitOutput(folder, store));
+    if (start) this.#openedMs = performance.now();
     const { manager, group: { unit } } = this.#options;
     this.#watches.use(manager.watch(unit, () => void this.#look()));
     this.#watch = this.#watches.use(new UnitWatch(manager, unit, this.#bounded.resolve));
@@ -148,7 +153,9 @@ export class UnitProgram implements Program {
     const { exitCode, signal: endedBy } = await this.exited;
     const output = await this.#output.promise;
     if (output) {
-      await this.#watch?.usage();
+      // One that was over at once, and went well, has met no bound.
+      const wasQuick = performance.now() - this.#openedMs < QUICK_MS && exitCode === 0;
+      if (!wasQuick) await this.#watch?.usage();
       // How it ended is known: that systemd is out of reach now takes nothing of that away.
       await areGone(manager, unit, LINGER_MS).catch(() => false);
       output.drain();

@@ -129,7 +129,7 @@ export const UNIT_STEPS: Steps = {
       return new RegExp(`${id} shell\\.exec, .*: .*at most \\d+ process.*`).exec(text)?.[0];
     });
     const scrape =
-      'exec 3<>/dev/tcp/127.0.0.1/19100; printf "GET /metrics HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3';
+      'exec 3<>/dev/tcp/127.0.0.1/19100; printf "GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" >&3; cat <&3';
     const metrics = await machine.output("bash", "-c", scrape);
     const sums = metrics.split("\n").filter((line) =>
       line.startsWith("noderax_agent_tasks_running_")
@@ -280,12 +280,18 @@ function linesAgain(entries: readonly string[], count: number): number {
     }
     began = next;
     for (const number of numbers) {
-      assert.equal(number, next++, "a line is missing, or out of place");
+      assert.equal(number, next++, `a line is missing, or out of place: ${entries.map(shortly)}`);
     }
   }
   assert.equal(next, count + 1, "the last lines are missing");
   assert.ok(returns <= ROUNDS, `entries came again ${returns} times after ${ROUNDS} kills`);
   return again;
+}
+
+/** The lines of an entry, as their first and last number. */
+function shortly(entry: string): string {
+  const numbers = [...entry.matchAll(/^line (\d+)$/gm)].map(([, number]) => number);
+  return `${numbers.at(0)}-${numbers.at(-1)}`;
 }
 
 async function unitsOf({ machine }: Scene): Promise<string[]> {

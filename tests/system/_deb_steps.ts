@@ -27,6 +27,8 @@ export function debSteps(): Steps {
       assert.match(session.text, /To enroll this machine and start it: sudo noderax-agent enroll/);
       assert.equal(await scene.property("ActiveState"), "inactive");
       assert.equal(await scene.property("UnitFileState"), "disabled");
+      // The first start is as quick as any other.
+      assert.match(await machine.output("ls", INSTALLED.cacheFolder), /^v8_code_cache/m);
       assert.match(await scene.tells("version"), new RegExp(VERSION));
       await session.types("noderax-agent enroll");
       await answer(session, controlPlane);

@@ -51,8 +51,8 @@ class HeldLock implements StateLock {
   readonly #folder: string;
   readonly #path: string;
   readonly #logger: Logger;
-  #held: Deno.FsFile | undefined;
-  #file: Deno.FsFile | undefined;
+  #held: Opened | undefined;
+  #file: Opened | undefined;
 
   constructor(folder: string, logger: Logger) {
     this.#folder = folder;
@@ -62,9 +62,9 @@ class HeldLock implements StateLock {
 
   /** False if another agent has either. */
   async take(): Promise<boolean> {
-    this.#held = await Deno.open(this.#folder);
+    this.#held = await opened(await Deno.open(this.#folder));
     // Some file systems lock no folders.
-    if (!await tryForAWhile(this.#held).catch(() => true)) return false;
+    if (!await tryForAWhile(this.#held.file).catch(() => true)) return false;
     return await this.#takeFile();
   }
 
@@ -73,7 +73,7 @@ class HeldLock implements StateLock {
       return `the state folder ${this.#folder} was removed or replaced while the agent ran`;
     }
     if (await isAt(this.#path, this.#file)) return undefined;
-    this.#file?.close();
+    this.#file?.file.close();
     this.#file = undefined;
     if (!await this.#takeFile()) {
       return `another agent has locked the state folder ${this.#folder} after its lock was removed`;
@@ -85,22 +85,37 @@ class HeldLock implements StateLock {
   }
 
   [Symbol.dispose](): void {
-    this.#held?.close();
-    this.#file?.close();
+    this.#held?.file.close();
+    this.#file?.file.close();
     this.#held = this.#file = undefined;
   }
 
   async #takeFile(): Promise<boolean> {
-    this.#file = await openOwn(this.#path, { write: true, create: true });
-    return await tryForAWhile(this.#file);
+    this.#file = await opened(await openOwn(this.#path, { write: true, create: true }));
+    return await tryForAWhile(this.#file.file);
+  }
+}
+
+/** What is held open, and which it is on its disk: that stays, and is not asked for again and again. */
+interface Opened {
+  file: Deno.FsFile;
+  info: Pick<Deno.FileInfo, "dev" | "ino">;
+}
+
+async function opened(file: Deno.FsFile): Promise<Opened> {
+  try {
+    return { file, info: await file.stat() };
+  } catch (error) {
+    file.close();
+    throw error;
   }
 }
 
 /** Whether what is at `path` is what was opened. */
-async function isAt(path: string, opened: Deno.FsFile | undefined): Promise<boolean> {
+async function isAt(path: string, opened: Opened | undefined): Promise<boolean> {
   try {
-    const [there, held] = await Promise.all([Deno.stat(path), opened?.stat()]);
-    return there.dev === held?.dev && there.ino === held.ino;
+    const { dev, ino } = await Deno.stat(path);
+    return dev === opened?.info.dev && ino === opened.info.ino;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

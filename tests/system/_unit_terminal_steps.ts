@@ -19,6 +19,25 @@ async function shows(terminal: Terminal, pattern: RegExp): Promise<string> {
   return pattern.exec(terminal.text)?.[1] ?? "";
 }
 
+/** What a shell finds that it could be used to. */
+const LOOK = "env | grep -v '^AGENT_TASK_ID=' | sort; pwd; id; echo $- $SHLVL; umask; ulimit -a; " +
+  "stty -a; ls -l /proc/$$/fd | sed -n 's/.*-> //p' | sed 's/[0-9]*$//'; : </dev/tty && ps -o stat= $$; " +
+  "grep -E '^(SigBlk|SigCgt|Cap|NoNewPrivs|Groups)' /proc/self/status";
+
+/** What shells of root and of the user find. */
+async function looks(scene: Scene): Promise<string> {
+  const file = "/var/tmp/found";
+  const found: string[] = [];
+  for (const runAsRoot of [true, false]) {
+    const terminal = await openShell(scene, runAsRoot);
+    terminal.input(`{ ${LOOK}; } >${file}; exit\n`);
+    await terminal.waitFor((t) => t.ended);
+    found.push(await scene.machine.output("cat", file));
+    await scene.machine.output("rm", file);
+  }
+  return found.join("\n");
+}
+
 /** The units of terminals. */
 function units({ machine }: Scene): Promise<string> {
   return machine.output("systemctl", "list-units", "--all", "--plain", "--no-legend", UNITS);
@@ -144,6 +163,7 @@ export const UNIT_TERMINAL_STEPS: Steps = {
       const terminal = await openShell(scene);
       terminal.input("echo shell''=$$\n");
       const shell = await shows(terminal, /shell=(\d+)\r/);
+      const inUnits = await looks(scene);
       const change = async (key: string, value: string) => {
         await scene.tells("config", "set", key, value);
         // It makes the unit anew where it has to, and restarts the service then.
@@ -154,6 +174,8 @@ export const UNIT_TERMINAL_STEPS: Steps = {
       await change("task_isolation", "child");
       terminal.input("echo a''live=$$\n");
       assert.equal(await shows(terminal, /alive=(\d+)\r/), shell);
+      assert.equal(inUnits, await looks(scene));
+      assert.match(inUnits, /^TERM=xterm-256color$/m);
       await change("realtime_enabled", "false");
       await scene.until("no units of terminals", async () => await units(scene) === "");
       assert.notEqual((await scene.machine.run("kill", "-0", shell)).code, 0);

@@ -27,6 +27,8 @@ interface Pipe {
   /** The file of the store, once it is open. */
   file?: number;
   isWaitedFor: boolean;
+  /** Whether there is something in it for certain. */
+  isReady: boolean;
   mayReadBytes: number;
 }
 
@@ -56,7 +58,7 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
       const fd = check(symbols.open(cString(path), flags, 0), path);
       // Not all that the kernel would give: then the program waits a little sooner.
       symbols.fcntl(fd, SET_PIPE_SIZE, PIPE_BYTES);
-      return { stream, fd, isWaitedFor: false, mayReadBytes: PIPE_BYTES };
+      return { stream, fd, isWaitedFor: false, isReady: false, mayReadBytes: PIPE_BYTES };
     });
   }
 
@@ -85,7 +87,7 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
         let isDry = true;
         for (const pipe of this.#pipes) {
           if (this.#isLeft) return;
-          const chunk = pipe.mayReadBytes > 0 ? await this.#take(pipe) : undefined;
+          const chunk = pipe.mayReadBytes > 0 ? await this.#take(pipe, isLast) : undefined;
           if (!chunk) continue;
           isDry = false;
           if (isLast) pipe.mayReadBytes -= chunk.bytes.length;
@@ -101,13 +103,17 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
     }
   }
 
-  async #take(pipe: Pipe): Promise<OutputChunk | undefined> {
+  async #take(pipe: Pipe, isLast: boolean): Promise<OutputChunk | undefined> {
     const { stream } = pipe;
     const stored = this.#store && this.#splice(pipe, this.#store);
     if (stored) {
+      pipe.isReady = false;
       await this.#store?.note(stream, stored);
       return { stream, bytes: stored, isKept: true };
     }
+    // What comes at this very moment is for the store as well: a read would be undone by a kill.
+    if (this.#store && !pipe.isReady && !isLast) return undefined;
+    pipe.isReady = false;
     const { symbols } = this.#libc;
     const length = Number(symbols.read(pipe.fd, this.#buffer, BigInt(CHUNK_BYTES)));
     return length > 0 ? { stream, bytes: this.#buffer.subarray(0, length) } : undefined;
@@ -142,6 +148,7 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
       pipe.isWaitedFor = true;
       void this.#readiness.wait(pipe.fd).then(() => {
         pipe.isWaitedFor = false;
+        pipe.isReady = true;
         this.#wake();
       });
     }

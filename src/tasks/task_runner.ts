@@ -129,6 +129,8 @@ export class TaskRunner {
   readonly #handedOn = Promise.withResolvers<State>();
   /** Whether no program of its may begin here any more. */
   #isHandedBack = false;
+  /** Whether the next agent is to come while it is taken up here. */
+  #isLeaving = false;
   /** Whether something is kept for a later agent. */
   #hasNotes: boolean;
 
@@ -173,6 +175,7 @@ export class TaskRunner {
     const isNew = this.#state.phase === "running" && !this.#isLeft;
     const log = this.#log ??= isNew ? this.#newLog() : await this.#left.openLog();
     const program = this.#isLeft ? await this.#takeUp(log) : undefined;
+    if (program && this.#isLeaving) this.leave();
     const watch = new AbortController();
     const watching = this.#watch(watch.signal);
     try {
@@ -255,7 +258,7 @@ export class TaskRunner {
         this.#reporter.doNotBegin();
         return false;
       case "running":
-        if (this.#state.how === "left") return false;
+        if (this.#state.how === "left") return this.#leavesLater();
         if (this.#mayBeginAnew) return this.#handBack();
         if (!this.#mayBeTakenUp) return true;
         this.#program?.leave?.();
@@ -285,6 +288,12 @@ export class TaskRunner {
   get #mayBeginAnew(): boolean {
     const { process, task: { type } } = this.#record;
     return process === undefined && !!this.#deps.types.get(type)?.mayBeginAnew;
+  }
+
+  /** Leaves a program as soon as it is taken up. */
+  #leavesLater(): false {
+    this.#isLeaving = true;
+    return false;
   }
 
   /** Ends its looks, and has the next agent begin it once more. */

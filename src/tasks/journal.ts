@@ -8,7 +8,7 @@ import { messageOf } from "../system/user_error.ts";
 import { EndedTasks } from "./ended_tasks.ts";
 import { SPOOL_FILE, sweepJournal } from "./journal_sweep.ts";
 import { RecordFiles } from "./record_files.ts";
-import { parseRecord, recordLine, type TaskRecord } from "./task_record.ts";
+import { parseRecord, recordLine, type StagedRecord, type TaskRecord } from "./task_record.ts";
 
 /** A journal that could not be read; the file is set aside. */
 export interface DamagedRecord {
@@ -16,19 +16,6 @@ export interface DamagedRecord {
   taskId: string;
   /** Where the file is now. */
   setAside: string;
-}
-
-/** What of a record is on disk, but not in force yet. */
-export interface StagedRecord {
-  /**
-   * Puts it in force, for whoever comes after a kill; false if the disk refuses, or has before. It is
-   * written as soon as the disk takes something again.
-   */
-  commit(): Promise<boolean>;
-  /** Resolves when it is in force after a loss of power as well. */
-  sync(): Promise<void>;
-  /** Removes it. */
-  discard(): Promise<void>;
 }
 
 /** What an earlier run of the agent left unfinished. */

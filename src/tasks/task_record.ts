@@ -25,6 +25,19 @@ export const TaskRecord = z.object({
 /** What the agent has promised about one task. */
 export type TaskRecord = z.infer<typeof TaskRecord>;
 
+/** What of a record is on disk, but not in force yet. */
+export interface StagedRecord {
+  /**
+   * Puts it in force, for whoever comes after a kill; false if the disk refuses, or has before. It is
+   * written as soon as the disk takes something again.
+   */
+  commit(): Promise<boolean>;
+  /** Resolves when it is in force after a loss of power as well. */
+  sync(): Promise<void>;
+  /** Removes it. */
+  discard(): Promise<void>;
+}
+
 /** What a later line of a record's file adds to it. */
 const Addition = TaskRecord.pick({ process: true, started: true, outcome: true }).extend({
   /** Whether the process that was noted last may run. */

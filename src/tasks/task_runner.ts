@@ -12,7 +12,6 @@ import { settlesWithin } from "../system/deadline.ts";
 import { judgeAfter } from "../system/stall.ts";
 import { messageOf } from "../system/user_error.ts";
 import { CommandOutput, startLine } from "./command_output.ts";
-import type { StagedRecord } from "./journal.ts";
 import { LeftTask, type LeftTaskDeps, openTaskLog } from "./left_task.ts";
 import {
   completionOf,
@@ -22,7 +21,7 @@ import {
   withOutput,
   withUsage,
 } from "./task_end.ts";
-import type { TaskRecord } from "./task_record.ts";
+import type { StagedRecord, TaskRecord } from "./task_record.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { notePath, removeNotes } from "./notes.ts";
 import { secretsOf } from "./task_secrets.ts";

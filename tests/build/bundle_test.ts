@@ -286,7 +286,7 @@ async function outlives({ scratch, archives: [archive = ""] }: Bundle): Promise<
   await using fleet = await realtimeFleet();
   const file = join(scratch, "one.run");
   await Deno.copyFile(archive.replace(/tar\.gz$/, "run"), file);
-  const env = { NODERAX_UNPACK_FOLDER: join(scratch, "unpacked") };
+  const env = { NODERAX_UNPACK_FOLDER: join(scratch, "unpacked"), HOME: fleet.folder };
   await using agent = new AgentProcess(fleet.configFile, { env, command: [file] });
   await agent.waitForLog("realtime session is up");
   await Deno.remove(file);

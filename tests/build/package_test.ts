@@ -22,6 +22,7 @@ const PATHS = [
   "opt/noderax-agent/package",
   "etc/noderax-agent/config.json",
   "usr/lib/systemd/system/noderax-agent.service",
+  "usr/lib/systemd/system/noderax-agent.service.d/locked-down.conf",
   "usr/lib/sysusers.d/noderax-agent.conf",
 ];
 /** Checksums of the conffiles in every version: with another, each changed one would be asked about. */

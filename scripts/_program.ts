@@ -47,12 +47,9 @@ const OF_V8 = "--v8-flags=";
 /** The flags, besides those of its permissions and V8's, that Deno runs the agent with: as `deno task agent`. */
 export const RUNTIME_FLAGS: readonly string[] = FLAGS.filter((flag) => !flag.startsWith(OF_V8));
 
-/**
- * Those of V8: as `deno task agent` states them; and all of what is one file is compiled at once, for
- * what is compiled later is not kept.
- */
+/** Those of V8: as `deno task agent` states them. */
 export const V8_FLAGS: string = FLAGS.filter((flag) => flag.startsWith(OF_V8))
-  .map((flag) => flag.slice(OF_V8.length)).concat("--no-lazy").join(",");
+  .map((flag) => flag.slice(OF_V8.length)).join(",");
 
 /** What a bundle has for those of its modules that are CommonJS: there for all, it loads Node's loader at once. */
 const REQUIRE = `import { createRequire as __deno_internal_createRequire } from "node:module";

@@ -31,6 +31,7 @@ export class TaskManager {
   /** Tasks that were pushed and wait for a place. */
   readonly #pushed = new Map<string, Task>();
   readonly #giveUp = new AbortController();
+  #isLeft = false;
 
   /** Nothing runs before a task is taken. */
   constructor(deps: TaskRunnerDeps) {
@@ -60,9 +61,9 @@ export class TaskManager {
     return new Map(all.flatMap(([id, usage]) => usage ? [[id, usage]] : []));
   }
 
-  /** Whether a task is run or reported. */
+  /** Whether a task is run or reported here; any may be the next agent's once they are left to it. */
   has(taskId: string): boolean {
-    return this.#work.has(taskId);
+    return this.#isLeft || this.#work.has(taskId);
   }
 
   /** Whether as many tasks are unfinished as there may be. */
@@ -131,6 +132,7 @@ export class TaskManager {
    * this one are ended when they have had `graceMs`. Resolves when no more can be done for any.
    */
   async leaveAll(graceMs: number): Promise<void> {
+    this.#isLeft = true;
     this.#giveUp.abort();
     const stay = [...this.#runs.values()].filter((run) => run.leave());
     if (stay.length === 0 || await settlesWithin(this.idle(), graceMs)) return;

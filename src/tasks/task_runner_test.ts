@@ -10,6 +10,7 @@ import { Logger } from "../system/logger.ts";
 import { contextOf } from "./_test_task_context.ts";
 import { TaskJournal } from "./journal.ts";
 import { shellExec } from "./shell_exec.ts";
+import { TaskManager } from "./task_manager.ts";
 import { TaskRunner } from "./task_runner.ts";
 
 /** A control plane that says yes to all, and notes what it is told. */
@@ -140,5 +141,44 @@ Deno.test("a task whose work nobody can take up is not handed on, wherever its p
   }
   // Whether its work has to be ended here.
   assert.deepEqual(leaves, [true, false]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("what is left to the next agent is taken for nobody's no more, though it is not at work here", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "manager_" });
+  const logger = new Logger({ write: () => {} });
+  const { journal } = await TaskJournal.open(folder, logger);
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const inUnit: Host = {
+    ...childHost,
+    async start(command) {
+      const program = await childHost.start(command);
+      const group = { ...program.group, unit: "noderax-task-a.service" };
+      return { ...program, group, leave: () => {} };
+    },
+  };
+  const api = new Willing(transport, []);
+  const started = Promise.withResolvers<void>();
+  api.started = () => Promise.resolve(started.resolve());
+  const manager = new TaskManager({
+    api,
+    journal,
+    host: inUnit,
+    types: new Map([["shell.exec", shellExec]]),
+    secrets: [],
+    privileges: contextOf().privileges,
+    defaultLimitMs: () => 60_000,
+    maxTasks: () => 0,
+    logMemory: new LogMemory(() => 1 << 20),
+    logger,
+  });
+  assert.equal(manager.has("a"), false);
+  manager.take({ id: "a", type: "shell.exec", payload: { command: "sleep 0.2" } });
+  await started.promise;
+  assert.equal(manager.has("a"), true);
+  await manager.leaveAll(10_000);
+  await manager.idle();
+  assert.equal(manager.count, 0);
+  assert.equal(manager.has("a"), true, "a sweep would take what it prints, and its unit");
   await Deno.remove(folder, { recursive: true });
 });

@@ -1,5 +1,6 @@
 import { closeOnExec, type Libc, O_CLOEXEC, openLibc } from "./libc.ts";
 import type { Logger } from "./logger.ts";
+import { Mutex } from "./mutex.ts";
 import { type Notifier, openNotifier } from "./notify.ts";
 import { openReadiness, type Readiness } from "./readiness.ts";
 import { within } from "./deadline.ts";
@@ -18,6 +19,8 @@ export class DescriptorStore implements Disposable {
   readonly #readiness: Readiness = openReadiness();
   readonly #notifier: Notifier;
   readonly #inherited: Map<string, number>;
+  /** One at a time: as few as ten messages may wait for the service manager. */
+  readonly #turns = new Mutex();
 
   private constructor(notifier: Notifier, inherited: Map<string, number>) {
     this.#notifier = notifier;
@@ -52,27 +55,38 @@ export class DescriptorStore implements Disposable {
    * @throws when it does not take it, or takes too long.
    */
   async keep(name: string, fd: number): Promise<void> {
-    // Without a word it would drop a terminal that nobody has open, or a pipe without a writer.
-    this.#send(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, fd);
-    await this.#barrier();
+    await this.#turns.take(async () => {
+      // Without a word it would drop a terminal that nobody has open, or a pipe without a writer.
+      this.#send(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, [fd]);
+      await this.#barrier();
+    });
   }
 
   /** Has the copy of that name forgotten. */
   forget(name: string): void {
     const fd = this.take(name);
     if (fd !== undefined) this.#libc.symbols.close(fd);
-    this.#notifier.tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+    const work = async () => {
+      this.#send(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+      await this.#barrier();
+    };
+    // What is kept in vain the next process forgets.
+    this.#turns.take(work).catch(() => {});
   }
 
-  /** Closes the way to the service manager; what is kept stays kept. */
+  /** Closes the way to the service manager, once it has heard all; what is kept stays kept. */
   [Symbol.dispose](): void {
-    this.#notifier[Symbol.dispose]();
-    this.#readiness[Symbol.dispose]();
-    this.#libc[Symbol.dispose]();
+    void this.#turns.idle().then(() => {
+      this.#notifier[Symbol.dispose]();
+      this.#readiness[Symbol.dispose]();
+      this.#libc[Symbol.dispose]();
+    });
   }
 
-  #send(state: string, fd: number): void {
-    if (!this.#notifier.tell(state, [fd])) throw new Error("the service manager is out of reach");
+  #send(state: string, descriptors: readonly number[] = []): void {
+    if (!this.#notifier.tell(state, descriptors)) {
+      throw new Error("the service manager is out of reach");
+    }
   }
 
   /** The service manager closes what it gets with BARRIER when all before it has been handled. */
@@ -83,7 +97,7 @@ export class DescriptorStore implements Disposable {
     const [near = -1, far = -1] = ends;
     try {
       try {
-        this.#send("BARRIER=1", far);
+        this.#send("BARRIER=1", [far]);
       } finally {
         symbols.close(far);
       }

@@ -51,7 +51,12 @@ Deno.test({
       libc.symbols.close(fd);
       await hears("FDSTORE=1 FDNAME=pty-1 FDPOLL=0 1 /dev/null\nBARRIER=1 1 pipe\n");
       store.forget("pty-1");
-      await hears("FDSTOREREMOVE=1 FDNAME=pty-1 0");
+      await hears("FDSTOREREMOVE=1 FDNAME=pty-1 0 \nBARRIER=1 1 pipe\n");
+      // More at once than may wait for it.
+      const names = Array.from({ length: 64 }, (_, at) => `pty-${at}`);
+      await Promise.all(names.map((name) => store.keep(name, 0)));
+      for (const name of names) store.forget(name);
+      await hears("FDSTOREREMOVE=1 FDNAME=pty-63 0 \nBARRIER=1 1 pipe\n");
     } finally {
       manager.kill("SIGKILL");
       await manager.status;

@@ -26,6 +26,8 @@ elif [ -w ${INSTALLED.cacheFolder} ]; then
 else
   DENO_DIR=/dev/null
 fi
+# Whatever the umask says: who can write there has what is run from it.
+[ -e "$DENO_DIR" ] || mkdir -p -m 0700 "$DENO_DIR" 2>/dev/null
 # Deno warns that permissions in a file are new to it, and complains at a terminal of a missing cache.
 export DENO_DIR DENO_LOG=error,deno::cache::cache_db=off
 # Nor is Deno to pass for Node where there is none.

@@ -55,3 +55,20 @@ Deno.test("what Deno keeps lies beside a program of one's own, and in no folder 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("whatever the umask says, nobody else can write into the folder of what Deno keeps", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const program = join(folder, "noderax-agent");
+    await Deno.mkdir(join(folder, "lib"));
+    await Deno.writeTextFile(program, launcher(), { mode: 0o755 });
+    const deno = '#!/bin/sh\nstat -c %a "$DENO_DIR"; umask\n';
+    await Deno.writeTextFile(join(folder, "lib/deno"), deno, { mode: 0o755 });
+    const script = 'umask 000; "$0" version; "$0" prepare-cache "$1/prepared"';
+    const args = ["-c", script, program, folder];
+    const { stdout } = await new Deno.Command("/bin/sh", { args }).output();
+    assert.equal(new TextDecoder().decode(stdout), "700\n0000\n700\n0000\n");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

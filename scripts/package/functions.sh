@@ -91,7 +91,7 @@ reload_systemd() {
 # Tasks that are the agent's children would inherit what locks its unit down, so that goes then; it
 # is `noderax-agent install` that looks again.
 fit_unit() {
-  grep -Eq '"task_isolation": *"child"' "$config" 2>/dev/null ||
+  grep -Eq '"task_isolation"[[:space:]]*:[[:space:]]*"child"' "$config" 2>/dev/null ||
     [ "$(cat /sys/fs/selinux/enforce 2>/dev/null)" = 1 ] || return 0
   [ ! -e "$mask" ] || return 0
   mkdir -p "${mask%/*}"
@@ -156,7 +156,7 @@ forget_cache() { rm -rf "$program_folder/cache"; }
 make_cache() {
   mkdir -p -m 0700 /var/cache/noderax-agent || return 0
   for folder in "$program_folder/cache" /var/cache/noderax-agent; do
-    "$program" prepare-cache "$folder" >/dev/null 2>&1 || true
+    timeout 60s "$program" prepare-cache "$folder" </dev/null >/dev/null 2>&1 || true
   done
 }
 

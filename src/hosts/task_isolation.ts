@@ -50,7 +50,8 @@ export async function isolateTasks(options: IsolationOptions): Promise<TaskIsola
       wanted === "unit"
         ? `task_isolation is "unit", but tasks cannot run in units: ${problem}. Set it to "auto".`
         : `tasks cannot run in units: ${problem}. The service is locked down, so they need them: ` +
-          'see what systemd does, or set task_isolation to "child" and run `repair`.',
+          'see what systemd does, or set task_isolation to "child" and run ' +
+          "`sudo noderax-agent install`.",
     );
   }
   const outlivesAgent = problem === undefined;

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { account } from "./account.ts";
 import { FAILS, makeBundle, TestMachine } from "./_test_machine.ts";
 import { link, oldProgram, program, refuseForeignLink } from "./installed_program.ts";
+import type { RunTool } from "../system/tool.ts";
 import { findRelease } from "./release.ts";
 import { settings } from "./settings.ts";
 import { stateFolder } from "./state_folder.ts";
@@ -54,6 +55,24 @@ Deno.test("an upgrade that fails puts back what was there, of a 1.x agent too", 
   assert.equal(((await Deno.stat(places.identity)).mode ?? 0) & 0o777, 0o600);
   assert.match(shown, /^Program: 2 replaces the one in \/opt\/noderax-agent$/m);
   assert.doesNotMatch(shown, /Not undone/);
+});
+
+Deno.test("a program whose cache cannot be made is installed all the same", async () => {
+  await using machine = await TestMachine.make();
+  const { places, root } = machine;
+  const release = await findRelease(await makeBundle(join(root, "run/1"), "1"));
+  const run: RunTool = async (tool, ...args) => {
+    const asked = await machine.run(tool, ...args);
+    if (tool === "timeout") throw new Error("it hangs");
+    return asked;
+  };
+  const { shown, thrown } = await machine.take(program({ places, run }, release, "1"));
+  assert.equal(thrown, undefined);
+  assert.match(shown, /^Program: 1 copied to/m);
+  const asked = (folder: string) =>
+    `timeout 60s /opt/noderax-agent/noderax-agent prepare-cache ${folder}`;
+  const wanted = [asked("/opt/noderax-agent/cache"), asked("/var/cache/noderax-agent")];
+  assert.deepEqual(machine.calls.filter((call) => call.includes("prepare-cache")), wanted);
 });
 
 Deno.test("what is a link stays one when an installation fails, and its target as it was", async () => {

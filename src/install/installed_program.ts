@@ -68,6 +68,9 @@ export function program(machine: Machine, release: Release, version: string): St
   };
 }
 
+/** It takes a part of a second; where it hangs, it is not waited for: as `timeout` says it. */
+const PREPARE_LIMIT = "60s";
+
 /**
  * Has Deno keep what it makes of the program: where root's commands and where the service looks for it.
  * Without it a first start is slower, which is no reason not to install.
@@ -79,7 +82,7 @@ async function prepareCache({ places, run }: Machine, undos: Undos): Promise<voi
     await must(run, "mkdir", "-p", "-m", "0700", cacheFolder);
   }
   for (const folder of [join(programFolder, "cache"), cacheFolder]) {
-    await run(program, PREPARE, folder);
+    await run("timeout", PREPARE_LIMIT, program, PREPARE, folder).catch(() => {});
   }
 }
 

@@ -81,3 +81,24 @@ Deno.test("output on its way while a terminal is handed on arrives once", async 
   const numbers = [...link.text(sessionId).matchAll(/^n(\d+)\r$/gm)].map(([, n]) => Number(n));
   assert.deepEqual(numbers, Array.from({ length: 30_000 }, (_, i) => i + 1));
 });
+
+Deno.test("a terminal that is just being taken up is left to the next agent as well", async () => {
+  await using kept = new TestPlace();
+  await using first = new Harness({}, { place: kept.place() });
+  const sessionId = await first.open();
+  first.manager.leaveAll();
+  first.manager.haltLeft();
+  first.manager.letGo();
+  await using second = new Harness({}, { place: kept.place(), link: first.link });
+  second.manager.leaveAll();
+  await second.manager.stopAll("the agent is stopping");
+  second.manager.haltLeft();
+  second.manager.letGo();
+  assert.deepEqual([second.manager.count, kept.closed], [0, []]);
+
+  await using third = new Harness({}, { place: kept.place(), link: first.link });
+  third.type(sessionId, "exit 3\n");
+  assert.equal((await first.event(sessionId, "terminal.exited")).exitCode, 3);
+  await third.manager.stopAll("the test is over");
+  await readinessClosed();
+});

@@ -111,8 +111,14 @@ export class TerminalSession {
    * this one ends nothing of it. It is served until {@linkcode TerminalSession.letGo}.
    */
   leave(): void {
-    if (!this.#terminal?.outlives || this.#closed || this.#reason !== undefined) return;
+    if (!this.#outlives || this.#closed || this.#reason !== undefined) return;
     this.#isLeft = true;
+  }
+
+  /** Whether its terminal outlives the agent, also one that an earlier agent has left, and is not taken up yet. */
+  get #outlives(): boolean {
+    const known = this.#terminal?.outlives;
+    return known ?? Boolean(this.#options.lasting?.kept.progress.shell);
   }
 
   /** Sends no more output of a terminal that was left; it can still be typed into. */

@@ -26,6 +26,11 @@ import { changeService, type ServiceOutcome, tell } from "./service_commands.ts"
 import { networkAs, serviceEnvironment } from "./environment.ts";
 
 const FILES = new Set(["api_tls_ca_file", "state_file"]);
+/** What has to be said of keys that the unit of the service goes by. */
+const BOUND_BY_UNIT: Record<string, string> = {
+  state_file: "the service may write only where its unit says",
+  task_isolation: "tasks that are children of the service inherit what its unit says",
+};
 
 /** What the command line says of how a value is set. */
 export interface ConfigSetOptions {
@@ -61,10 +66,9 @@ export async function configSet(
     : `Saved ${key} = ${inLine(masked(row, value))} in`;
   print(`${what} ${path}.\n`);
   warnings.forEach(complain);
-  if (key === "state_file" && path === INSTALLED.config) {
-    complain(
-      `the service may write only where its unit says: run \`sudo ${PROGRAM} install\` too.`,
-    );
+  const bound = BOUND_BY_UNIT[key];
+  if (bound !== undefined && path === INSTALLED.config) {
+    complain(`${bound}: run \`sudo ${PROGRAM} install\` too.`);
   }
 
   const source = (await inspectConfig(serviceEnv && { env: serviceEnv })).sources[key];

@@ -36,7 +36,8 @@ export const SERVICE_STEPS: Steps = {
   "with `task_isolation` child, and its unit made anew, tasks are the agent's children": async (
     scene,
   ) => {
-    await scene.tells("config", "set", "task_isolation", "child", "--restart");
+    const warned = await scene.agent("config", "set", "task_isolation", "child", "--restart");
+    assert.match(warned.stderr, /inherit what its unit says: run `sudo noderax-agent install`/);
     const bound = await scene.agent("status");
     tell(
       `\n# noderax-agent status     (children of a service that is locked down)\n${bound.stdout}`,

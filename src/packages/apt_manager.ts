@@ -11,7 +11,7 @@ import {
 } from "./package_manager.ts";
 import { auditDpkg, presentIn, readDpkg } from "./dpkg.ts";
 import { type Locks, whenUnlocked } from "./lock_patience.ts";
-import { needsApt, queriesOf, type Query } from "./query.ts";
+import { needsApt, queriesOfChange, type Query } from "./query.ts";
 import { join } from "@std/path";
 import { UserError } from "../system/user_error.ts";
 import { contextsOf } from "./run_manager.ts";
@@ -35,7 +35,7 @@ async function change(
   context: TaskContext,
   leaveMs: number,
 ): Promise<ChangeEnd> {
-  const query = queriesOf(context);
+  const query = queriesOfChange(context);
   if (!context.takenUp) {
     if (!await readDpkg(query)) throw needsApt();
     await refuseUnknown(request.names, query);

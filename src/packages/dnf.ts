@@ -1,7 +1,7 @@
 import { findTaskProcesses } from "../hosts/process_table.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import { holderAmong } from "./lock_patience.ts";
-import { PLAIN, queriesOf, type Query } from "./query.ts";
+import { PLAIN, queriesOfChange, type Query } from "./query.ts";
 import { failedScripts, rpmLocks, transactionLock } from "./rpm_database.ts";
 import { type Leaving, runManager } from "./run_manager.ts";
 import { UserError } from "../system/user_error.ts";
@@ -46,7 +46,7 @@ export async function dnfLeaves(
   context: TaskContext,
   leaveMs: number,
 ): Promise<Leaving> {
-  const lock = await transactionLock(queriesOf(context));
+  const lock = await transactionLock(queriesOfChange(context));
   return {
     name,
     backend: "rpm",
@@ -72,7 +72,7 @@ export async function runDnf(
   leaveMs: number,
 ): Promise<DnfEnd> {
   const leaves = await dnfLeaves(dnf, context, leaveMs);
-  const locks = await rpmLocks(queriesOf(context));
+  const locks = await rpmLocks(queriesOfChange(context));
   const end = await runManager({
     argv: [...LIMITED, dnf, ...UNATTENDED, ...args],
     ...leaves,

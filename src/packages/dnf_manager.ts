@@ -10,7 +10,7 @@ import {
 import { dnfLeaves, runDnf, searchDnf } from "./dnf.ts";
 import { contextsOf } from "./run_manager.ts";
 import { whenUnlocked } from "./lock_patience.ts";
-import { queriesOf } from "./query.ts";
+import { queriesOfChange } from "./query.ts";
 import { auditRpm, readRpm, rpmLocks, RpmRecord, scriptsSentence } from "./rpm_database.ts";
 import { installedAs, parseRpmRequest } from "./rpm_names.ts";
 
@@ -49,7 +49,7 @@ async function change(
   leaveMs: number,
   dnf: string,
 ): Promise<ChangeEnd> {
-  const query = queriesOf(context);
+  const query = queriesOfChange(context);
   const next = contextsOf(context);
   const attempt = async () => {
     const now = next();

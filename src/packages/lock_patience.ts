@@ -42,7 +42,7 @@ type LookAtLock = (path: string) => Holder | undefined;
  */
 export async function whenUnlocked<T extends { locked: boolean }>(
   locks: Locks,
-  { onLines, signal }: Pick<TaskContext, "onLines" | "signal">,
+  { onLines, signal, takenUp }: Pick<TaskContext, "onLines" | "signal" | "takenUp">,
   attempt: () => Promise<T>,
   { limitS = LOCK_WAIT_S, look = lockHolder }: { limitS?: number; look?: LookAtLock } = {},
 ): Promise<T> {
@@ -62,8 +62,9 @@ export async function whenUnlocked<T extends { locked: boolean }>(
     }
     await delay(pauseMs, { signal });
   };
-  for (;;) {
-    for (let holder = holderNow(); holder?.certain; holder = holderNow()) {
+  for (let goesOn = takenUp !== undefined;; goesOn = false) {
+    // What goes on holds them itself.
+    for (let holder = holderNow(); holder?.certain && !goesOn; holder = holderNow()) {
       await waitFor(holder, LOOK_EVERY_MS);
     }
     const end = await attempt();

@@ -36,6 +36,18 @@ export function queriesOf(context: TaskContext): Query {
   };
 }
 
+/**
+ * The same for a change that may be going on without having been begun here: what that needs to know
+ * of a program that was taken up has a limit of its own. Whatever its task is told, its end is waited for.
+ */
+export function queriesOfChange(context: TaskContext): Query {
+  if (!context.takenUp) return queriesOf(context);
+  return async (...argv) => {
+    using limit = new TimeLimit(LOOK_MS);
+    return await queriesOf({ ...context, signal: limit.signal })(...argv);
+  };
+}
+
 /** What is told where there is no dpkg or no apt. */
 export function needsApt(): UserError {
   return new UserError("package tasks need dpkg and apt, or rpm and dnf");

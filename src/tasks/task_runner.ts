@@ -420,8 +420,8 @@ export class TaskRunner {
     const startedMs = performance.now() - elapsedMs;
     let outcome: TaskOutcome;
     try {
-      // A program that waits at its gate looks itself.
-      if (!this.#outcome) this.#end.signal.throwIfAborted();
+      // A program that waits at its gate looks itself, and the end of one that goes on is waited for.
+      if (!this.#outcome && !takenUp) this.#end.signal.throwIfAborted();
       const { run, limitMs } = this.#work ?? this.#prepare();
       const leftMs = Math.max(0, limitMs - elapsedMs);
       this.#endLimit = judgeAfter(leftMs, () => this.end({ kind: "time limit", limitMs }));

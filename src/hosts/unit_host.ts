@@ -174,7 +174,7 @@ export class UnitHost implements Host {
     const { manager, folder } = this.#options;
     // What an earlier agent has looked for is not taken up.
     const isFree = (unit: string) =>
-      unit.includes(LOOK) ? !this.#looks.has(unit) : !isAtWork(taskOfUnit(unit) ?? "");
+      unit.includes(`:${LOOK}`) ? !this.#looks.has(unit) : !isAtWork(taskOfUnit(unit) ?? "");
     const units = (await manager.units(TASK_UNITS)).map(({ name }) => name);
     for (const unit of units) if (isFree(unit)) await this.#leftovers.remove(unit);
     const folders = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);

@@ -116,3 +116,12 @@ Deno.test("a program that was taken up is asked to leave before it is ended", as
     await host.release("t-1", before.group);
   });
 });
+
+Deno.test("a task is swept by whether it is at work, whatever it is called", async () => {
+  await withHost(async (host, systemd) => {
+    const [busy, over] = ["noderax-task-look-1.service", "noderax-task-look-2.service"];
+    systemd.listed = [busy, over, "noderax-task-look-1:look-3.service"];
+    await host.sweep((taskId) => taskId === "look-1");
+    assert.deepEqual(systemd.stopped, [over, "noderax-task-look-1:look-3.service"]);
+  });
+});

@@ -37,7 +37,7 @@ interface Pipe {
  * from the other side. Bytes go into the store in one act of the kernel's, so that no death of the
  * agent can part their leaving the one from their being in the other.
  */
-export class UnitOutput implements AsyncIterable<OutputChunk> {
+export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
   readonly #libc: Libc = openLibc();
   readonly #readiness: Readiness = openReadiness();
   readonly #store: OutputStore | undefined;
@@ -51,15 +51,20 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
   /** Opens the FIFOs `stdout` and `stderr` of a folder. @throws {LibcError} where they are not. */
   constructor(folder: string, store: OutputStore | undefined) {
     this.#store = store;
+    using opened = new DisposableStack();
+    opened.use(this.#libc);
+    opened.use(this.#readiness);
     const { symbols, check } = this.#libc;
     this.#pipes = (["stdout", "stderr"] as const).map((stream) => {
       const path = `${folder}/${stream}`;
       const flags = O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
       const fd = check(symbols.open(cString(path), flags, 0), path);
+      opened.defer(() => void symbols.close(fd));
       // Not all that the kernel would give: then the program waits a little sooner.
       symbols.fcntl(fd, SET_PIPE_SIZE, PIPE_BYTES);
       return { stream, fd, isWaitedFor: false, isReady: false, mayReadBytes: PIPE_BYTES };
     });
+    opened.move();
   }
 
   /** Resolves when nothing is read any more. */
@@ -99,7 +104,7 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
         if (isDry) await this.#news();
       }
     } finally {
-      this.#close();
+      this[Symbol.dispose]();
     }
   }
 
@@ -155,7 +160,8 @@ export class UnitOutput implements AsyncIterable<OutputChunk> {
     if (!this.#isDrained && !this.#isLeft) await promise;
   }
 
-  #close(): void {
+  /** Closes the FIFOs; for one that nobody reads. */
+  [Symbol.dispose](): void {
     for (const { fd, file } of this.#pipes) {
       this.#readiness.forget(fd);
       this.#libc.symbols.close(fd);

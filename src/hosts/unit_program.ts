@@ -72,8 +72,12 @@ export class UnitProgram implements Program {
       this.#output.resolve(undefined);
       return this.#exited.resolve({ exitCode: 125, signal: undefined });
     }
+    // What cannot be read is not to run.
+    using opening = new DisposableStack();
+    const output = opening.use(new UnitOutput(folder, store));
     await this.#start();
-    this.#output.resolve(new UnitOutput(folder, store));
+    opening.move();
+    this.#output.resolve(output);
     if (start) this.#openedMs = performance.now();
     const { manager, group: { unit } } = this.#options;
     this.#watches.use(manager.watch(unit, () => void this.#look()));

@@ -5,7 +5,12 @@ import { UnitProgram } from "./unit_program.ts";
 
 /** A program in a fake unit, and the way to cancel it. */
 async function withProgram(
-  test: (program: UnitProgram, unit: FakeSystemd, cancel: AbortController) => Promise<void>,
+  test: (
+    program: UnitProgram,
+    unit: FakeSystemd,
+    cancel: AbortController,
+    folder: string,
+  ) => Promise<void>,
   start: (unit: FakeSystemd, cancel: AbortController) => Promise<void> = (unit) => {
     unit.begin();
     return Promise.resolve();
@@ -19,7 +24,7 @@ async function withProgram(
       ...{ manager: unit, group, folder, signal: cancel.signal },
       start: () => start(unit, cancel),
     });
-    await test(program, unit, cancel);
+    await test(program, unit, cancel, folder);
   });
 }
 
@@ -70,5 +75,13 @@ Deno.test("a start that waits for its turn is taken back by a cancel", async () 
     unit.onStop = () => reject(new Error("canceled"));
     cancel.abort();
     await promise;
+  });
+});
+
+Deno.test("a program whose output cannot be read does not begin", async () => {
+  await withProgram(async (program, unit, _, folder) => {
+    await Deno.remove(`${folder}/stderr`);
+    await assert.rejects(program.open(), /stderr/);
+    assert.equal(unit.isRunning, false);
   });
 });

@@ -175,6 +175,8 @@ export class TaskRunner {
     const log = this.#log ??= isNew ? this.#newLog() : await this.#left.openLog();
     const program = this.#isLeft ? await this.#takeUp(log) : undefined;
     if (program && this.#isLeaving) this.leave();
+    // What is not begun is begun by the next agent.
+    else if (this.#isLeaving && !this.#isLeft) this.#state = { phase: "handed on" };
     const watch = new AbortController();
     const watching = this.#watch(watch.signal);
     try {

@@ -11,7 +11,8 @@ import { contextOf } from "./_test_task_context.ts";
 import { TaskJournal } from "./journal.ts";
 import { shellExec } from "./shell_exec.ts";
 import { TaskManager } from "./task_manager.ts";
-import { TaskRunner } from "./task_runner.ts";
+import type { TaskRecord } from "./task_record.ts";
+import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";
 
 /** A control plane that says yes to all, and notes what it is told. */
 class Willing extends AgentApi {
@@ -181,4 +182,54 @@ Deno.test("what is left to the next agent is taken for nobody's no more, though 
   assert.equal(manager.count, 0);
   assert.equal(manager.has("a"), true, "a sweep would take what it prints, and its unit");
   await Deno.remove(folder, { recursive: true });
+});
+
+/** A runner of the task `a`, for what it is given; and its journal, for as long as `test` takes. */
+async function withRunner(
+  own: Pick<TaskRunnerDeps, "host" | "types">,
+  record: Pick<TaskRecord, "process"> & Pick<TaskRecord["task"], "type" | "payload">,
+  test: (runner: TaskRunner, journal: TaskJournal) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "runner_" });
+  const logger = new Logger({ write: () => {} });
+  const { journal } = await TaskJournal.open(folder, logger);
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const { type, payload, ...more } = record;
+  const runner = new TaskRunner({
+    ...own,
+    ...{ api: new Willing(transport, []), journal, logger, secrets: [] },
+    privileges: contextOf().privileges,
+    defaultLimitMs: () => 60_000,
+    maxTasks: () => 0,
+    logMemory: new LogMemory(() => 1 << 20),
+  }, {
+    ...{ version: 1, task: { id: "a", type, payload }, claimedAt: new Date().toISOString() },
+    ...more,
+  });
+  await test(runner, journal);
+  await Deno.remove(folder, { recursive: true });
+}
+
+Deno.test("what has not begun when its agent leaves begins with the next one", async () => {
+  let begun = 0;
+  const taking = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<"not begun">();
+  const takeUp = () => {
+    taking.resolve();
+    return left.promise;
+  };
+  const prepare = () => () => Promise.resolve({ status: "failed" as const, exitCode: ++begun });
+  const process = { pid: 1, startTicks: "", bootId: "", unit: "noderax-task-a.service" };
+  await withRunner(
+    { host: { ...childHost, takeUp }, types: new Map([["own", { mayBeTakenUp: true, prepare }]]) },
+    { type: "own", payload: {}, process },
+    async (runner) => {
+      const run = runner.run();
+      await taking.promise;
+      assert.equal(runner.leave(), false);
+      left.resolve("not begun");
+      await run;
+      assert.equal(begun, 0);
+    },
+  );
 });

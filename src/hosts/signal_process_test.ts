@@ -7,8 +7,12 @@ import { killGroup, signalProcess, signalThroughSudo } from "./signal_process.ts
 /** A process that is nobody's task, and its true identity. */
 async function withProcess(test: (child: GatedChild) => Promise<void>): Promise<void> {
   const taskId = crypto.randomUUID();
-  const child = await spawnGated({ taskId, argv: ["sleep", "1000"] });
+  const child = await spawnGated({ taskId, argv: ["sh", "-c", "echo begun; exec sleep 1000"] });
   await child.open();
+  // It leads its group when its program has begun, and not before.
+  const begun = child.stdout.getReader();
+  await begun.read();
+  begun.releaseLock();
   try {
     await test(child);
   } finally {

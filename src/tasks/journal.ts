@@ -115,6 +115,7 @@ export class TaskJournal {
 
   /** Writes all of a record anew; nothing that was noted before counts. */
   async rewrite(record: TaskRecord): Promise<void> {
+    await this.#files.added(record.task.id);
     this.#files.drop(record.task.id);
     await this.write(record);
   }

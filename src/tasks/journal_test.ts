@@ -247,6 +247,27 @@ Deno.test("a process that may not run yet is none for whoever comes after a kill
     assert.equal(await next(), 7);
   }));
 
+Deno.test("what is written anew comes behind a line that is being added", () =>
+  withFolder(async (folder) => {
+    const { journal, events } = await openIn(folder);
+    const process = { pid: 7, startTicks: "99", bootId: bootTime().bootId };
+    const outcome = { status: "success" as const };
+    const ids = Array.from({ length: 20 }, (_, i) => `t${i}`);
+    await Promise.all(ids.map(async (id, i) => {
+      await journal.write(recordOf(id));
+      const staged = journal.stage(recordOf(id, { process }));
+      for (let turns = 0; turns < i % 7; turns++) await Promise.resolve();
+      await journal.rewrite(recordOf(id, { claimedAt: "now" }));
+      await (await staged).discard();
+      await journal.write(recordOf(id, { outcome }));
+      const { claimedAt, ...read } = parseRecord(
+        await Deno.readTextFile(join(folder, `${id}.json`)),
+      );
+      assert.deepEqual([claimedAt, read.process, read.outcome], ["now", undefined, outcome]);
+    }));
+    assert.deepEqual(events, [], "nothing was refused");
+  }));
+
 Deno.test("output that an earlier agent has left of a task goes when that begins anew", () =>
   withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "a.stdout"), "x");

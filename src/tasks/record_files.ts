@@ -9,6 +9,8 @@ import { additionLine, BEGUN_LINE, type TaskRecord } from "./task_record.ts";
 export class RecordFiles {
   readonly #pathOf: (taskId: string) => string;
   readonly #files = new Map<string, Deno.FsFile | undefined>();
+  /** The lines that are being added. */
+  readonly #adding = new Map<string, Promise<StagedFile>>();
 
   /** `pathOf` tells where the record of a task is. */
   constructor(pathOf: (taskId: string) => string) {
@@ -43,7 +45,19 @@ export class RecordFiles {
    *
    * @throws what the disk answers: what it has taken in part counts for nothing.
    */
-  async add(record: TaskRecord): Promise<StagedFile> {
+  add(record: TaskRecord): Promise<StagedFile> {
+    const { task: { id } } = record;
+    const adding = this.#add(record).finally(() => this.#adding.delete(id));
+    this.#adding.set(id, adding);
+    return adding;
+  }
+
+  /** Resolves when no line is being added to a task's file. */
+  async added(taskId: string): Promise<void> {
+    await this.#adding.get(taskId)?.catch(() => {});
+  }
+
+  async #add(record: TaskRecord): Promise<StagedFile> {
     const { task: { id }, outcome } = record;
     const file = await this.#open(id);
     await write(file, additionLine(record));

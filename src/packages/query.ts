@@ -20,6 +20,9 @@ export type Query = (...argv: string[]) => Promise<Answer>;
 /** The exit code of a program that is not on the PATH. */
 export const NO_SUCH_PROGRAM = 127;
 
+/** The exit code of a look that was cut short, as timeout(1) has it. */
+const TOO_LATE = 124;
+
 /** The words and the columns that the parsers know, whatever the agent's own language is. */
 export const PLAIN = { LC_ALL: "C.UTF-8", LANGUAGE: "", COLUMNS: "100000" };
 
@@ -44,7 +47,13 @@ export function queriesOfChange(context: TaskContext): Query {
   if (!context.takenUp) return queriesOf(context);
   return async (...argv) => {
     using limit = new TimeLimit(LOOK_MS);
-    return await queriesOf({ ...context, signal: limit.signal })(...argv);
+    try {
+      return await queriesOf({ ...context, signal: limit.signal })(...argv);
+    } catch (error) {
+      // It must not be ended for a look that takes too long.
+      if (isTimeout(error)) return { exitCode: TOO_LATE, stdout: "", stderr: "" };
+      throw error;
+    }
   };
 }
 

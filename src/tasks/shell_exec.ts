@@ -51,7 +51,7 @@ export const shellExec: TaskType = {
         const outcome = await run(launch(command), passing, context);
         return outcome ?? await withoutMark(launch, passing, context);
       } catch (error) {
-        return { status: "failed", error: `the command cannot be started: ${messageOf(error)}` };
+        throw new Error(`the command cannot be started: ${messageOf(error)}`, { cause: error });
       }
     };
   },

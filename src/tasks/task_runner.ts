@@ -437,6 +437,8 @@ export class TaskRunner {
     } catch (error) {
       const sentence = error instanceof z.ZodError ? describeBadPayload(error) : messageOf(error);
       outcome = { status: "failed", error: sentence };
+      // Nobody waits for its program any more.
+      this.#end.abort(error);
     } finally {
       this.#endLimit();
     }

@@ -4,7 +4,7 @@ import { AgentApi } from "../control_plane/agent_api.ts";
 import { HttpTransport } from "../control_plane/http.ts";
 import type { TaskControl } from "../control_plane/schemas.ts";
 import { childHost } from "../hosts/child_host.ts";
-import type { Host } from "../hosts/host.ts";
+import type { Host, Program } from "../hosts/host.ts";
 import { LogMemory } from "../logs/spool.ts";
 import { Logger } from "../system/logger.ts";
 import { contextOf } from "./_test_task_context.ts";
@@ -230,6 +230,33 @@ Deno.test("what has not begun when its agent leaves begins with the next one", a
       left.resolve("not begun");
       await run;
       assert.equal(begun, 0);
+    },
+  );
+});
+
+Deno.test("a program does not outlive work that has failed before its end", async () => {
+  const programs: Program[] = [];
+  const host: Host = {
+    ...childHost,
+    async start(command) {
+      const program = await childHost.start(command);
+      programs.push(program);
+      const output = async function* () {
+        for await (const chunk of program.output) {
+          yield chunk;
+          throw new Error("it cannot be read");
+        }
+      };
+      return { ...program, output: output() };
+    },
+  };
+  await withRunner(
+    { host, types: new Map([["shell.exec", shellExec]]) },
+    { type: "shell.exec", payload: { command: "sleep 20" } },
+    async (runner, journal) => {
+      await runner.run();
+      assert.match(journal.ended.get("a")?.error ?? "", /it cannot be read/);
+      assert.equal((await programs[0]?.ended)?.signal, "SIGTERM");
     },
   );
 });

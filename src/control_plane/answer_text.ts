@@ -15,23 +15,33 @@ export async function readStart({ body }: Response): Promise<string> {
   return text;
 }
 
-/** Says of a text why it is not to be parsed as JSON; undefined if it may be. */
+/**
+ * Says of a text why it is not to be parsed as JSON; undefined if it may be, or is none at all. What is
+ * to be looked at is searched for: a loop over the characters of a long one would hold all else up.
+ */
 export function jsonExcess(text: string): string | undefined {
+  const mark = /["[\]{},]/g;
   let depth = 0;
   let values = 0;
-  for (let at = 0; at < text.length; at++) {
+  let strings = 0;
+  while (mark.test(text)) {
+    const at = mark.lastIndex - 1;
     const char = text[at];
     if (char === '"') {
-      at = endOfString(text, at);
+      strings++;
+      mark.lastIndex = endOfString(text, at) + 1;
     } else if (char === "[" || char === "{") {
       values++;
       if (++depth > MAX_DEPTH) return `it is nested deeper than ${MAX_DEPTH}`;
-    } else if (char === "]" || char === "}") {
-      depth--;
     } else if (char === ",") {
       values++;
+    } else if (depth-- === 0) {
+      return undefined;
     }
-    if (values > MAX_VALUES) return `it has more than ${MAX_VALUES} values`;
+    // Each value is one string at most, and has one more for its name.
+    if (values > MAX_VALUES || strings > 2 * MAX_VALUES) {
+      return `it has more than ${MAX_VALUES} values`;
+    }
   }
   return undefined;
 }

@@ -226,6 +226,9 @@ Deno.test("an answer too deep, or of too many values, is none", async () => {
   const answers: [string, RegExp][] = [
     [deep, /it is nested deeper than 10000/],
     [`{"ok":true,"more":${deep}}`, /it is nested deeper than 10000/],
+    [`${'""'.repeat(4_000_001)}`, /it has more than 2000000 values/],
+    ["]".repeat(1_000), /body: /],
+    [`{"ok":true,"more":"\\"${"[".repeat(20_000)}`, /body: /],
     [`{"ok":true,"more":[${"{},".repeat(2_000_000)}0]}`, /it has more than 2000000 values/],
   ];
   for (const [answer, words] of answers) {

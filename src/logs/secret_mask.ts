@@ -127,9 +127,22 @@ function formsOf(value: string): string[] {
 
 type Heads = Map<string, Needle[]>;
 
+/** So few beginnings are searched for by the engine itself: a loop over the characters is slow. */
+const MAX_SEARCHED = 128;
+
+/** Finds the beginnings of secrets; undefined where there are none, or too many for that. */
+function searchFor(secrets: readonly string[]): RegExp | undefined {
+  const heads = new Set(secrets.map((secret) => secret.slice(0, MIN_SECRET_UNITS)));
+  if (heads.size === 0 || heads.size > MAX_SEARCHED) return undefined;
+  const escaped = [...heads].map((head) =>
+    head.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")
+  );
+  return new RegExp(escaped.join("|"), "g");
+}
+
 /**
- * Finds secrets in text. Nearly all other places are ruled out by their first characters in tables
- * of hashes, whatever the number of secrets is.
+ * Finds secrets in text. Nearly all other places are ruled out by their first characters: of few
+ * secrets by a search for those, of many in tables of hashes, whatever their number is.
  */
 class SecretIndex {
   /** The length of the longest one; 0 if there is none. */
@@ -139,6 +152,8 @@ class SecretIndex {
   /** By the hash of the four after those: whether a long secret may go on with them. */
   readonly #second: Uint8Array;
   readonly #shift: number;
+  /** Where a secret may begin, where there are few of them. */
+  readonly #search: RegExp | undefined;
   /** By the longest level that a secret fills: its beginning. */
   readonly #whole = new Map<number, Heads>();
   /** By each level that is shorter than a secret: its beginning. */
@@ -155,10 +170,23 @@ class SecretIndex {
     this.#first = new Uint8Array(2 ** (4 * this.#shift));
     this.#second = new Uint8Array(this.#first.length);
     for (const secret of sorted) this.#add(new Needle(secret));
+    this.#search = searchFor(secrets);
   }
 
   /** The first place from `from` on where a secret may begin; `Infinity` if there is none. */
   candidate(text: string, from: number): number {
+    const search = this.#search;
+    if (!search) return this.#candidateByHash(text, from);
+    search.lastIndex = from;
+    while (search.test(text)) {
+      const place = search.lastIndex - MIN_SECRET_UNITS;
+      if (this.#mayBegin(text, place, this.#first[this.#hash(text, place)])) return place;
+      search.lastIndex = place + 1;
+    }
+    return Infinity;
+  }
+
+  #candidateByHash(text: string, from: number): number {
     const first = this.#first;
     const shift = this.#shift;
     const mask = first.length - 1;
@@ -169,14 +197,16 @@ class SecretIndex {
       const kind = first[hash];
       if (kind === NONE || at < from + MIN_SECRET_UNITS - 1) continue;
       const place = at - MIN_SECRET_UNITS + 1;
-      // At the end of the text it may be the beginning of a secret.
-      if (kind === SHORT || place + LONG_UNITS > units || this.#goesOn(text, at + 1)) return place;
+      if (this.#mayBegin(text, place, kind)) return place;
     }
     return Infinity;
   }
 
-  #goesOn(text: string, at: number): boolean {
-    return this.#second[this.#hash(text, at)] === 1;
+  /** Whether a secret may begin at a place whose first characters are of this kind. */
+  #mayBegin(text: string, place: number, kind: number | undefined): boolean {
+    // At the end of the text it may be the beginning of a secret.
+    if (kind === SHORT || place + LONG_UNITS > text.length) return true;
+    return this.#second[this.#hash(text, place + MIN_SECRET_UNITS)] === 1;
   }
 
   #hash(text: string, from: number): number {

@@ -216,6 +216,8 @@ export const UNIT_STEPS: Steps = {
         assert.equal(lines.filter((each) => each === line).length, 1, lines.join("\n"));
       }
     }
+    const said = controlPlane.streamText(slow, "system");
+    assert.doesNotMatch(said, /dpkg is busy/, "it waited for its own lock");
 
     const fails = install("slow-bad");
     await begun(fails);

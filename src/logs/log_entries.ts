@@ -251,8 +251,13 @@ export function cutLongLines(text: string): string {
   return kept === 0 ? text : result + text.slice(kept);
 }
 
+const SURROGATE = /[\ud800-\udfff]/;
+
 /** The index behind the `count`th code point from `start`; pairs of surrogates are not split. */
 function endOfCodePoints(text: string, start: number, count: number): number {
+  const part = text.slice(start, start + count);
+  // Hardly any text has pairs, and the engine sees that much sooner than a loop does.
+  if (!SURROGATE.test(part)) return start + part.length;
   let at = start;
   for (let left = count; left > 0 && at < text.length; left--) {
     at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;

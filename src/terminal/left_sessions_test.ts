@@ -102,3 +102,25 @@ Deno.test("a terminal that is just being taken up is left to the next agent as w
   await third.manager.stopAll("the test is over");
   await readinessClosed();
 });
+
+Deno.test("an end that is being told when the terminals are left is told once", async () => {
+  await using kept = new TestPlace();
+  await using agents = new AsyncDisposableStack();
+  const answer = ({ type }: Record<string, unknown>) => {
+    if (type === "terminal.exited") first.manager.leaveAll();
+    return undefined;
+  };
+  const first: Harness = agents.use(new Harness({ answer }, { place: kept.place() }));
+  const { link } = first;
+  const sessionId = await first.open();
+  first.type(sessionId, "exit 5\n");
+  assert.equal((await first.event(sessionId, "terminal.exited")).exitCode, 5);
+  while (first.manager.count > 0) await delay(1);
+  first.manager.haltLeft();
+  first.manager.letGo();
+  assert.deepEqual(kept.closed, [sessionId]);
+  assert.deepEqual(kept.place().left, []);
+  const ends = link.session(sessionId).events.filter(({ event }) => event === "terminal.exited");
+  assert.equal(ends.length, 1);
+  await readinessClosed();
+});

@@ -149,8 +149,8 @@ export class TerminalSession {
       end = { reason: this.#reason };
     }
     this.#reading = false;
-    if (!this.#isLeft) await this.#tellEnd(end);
-    if (this.#isLeft) await new Promise(() => {});
+    const isTold = !this.#isLeft && await this.#tellEnd(end);
+    if (!isTold) await new Promise(() => {});
     this.#closed = true;
     await this.#ending;
     this.#cancelGiveUp();
@@ -309,8 +309,11 @@ export class TerminalSession {
     this.#cancelGiveUp = judgeAfter(STOP_DELIVERY_MS, () => this.#giveUp.abort());
   }
 
-  /** Tells the server the end; what cannot be told now is left to the link. */
-  async #tellEnd({ exitCode, reason }: SessionEnd): Promise<void> {
+  /**
+   * Tells the server the end; what cannot be told now is left to the link, or to the next agent: then
+   * it gives false.
+   */
+  async #tellEnd({ exitCode, reason }: SessionEnd): Promise<boolean> {
     const fields = { ...(exitCode === undefined ? {} : { exitCode }), reason };
     try {
       const ack = await this.#delivery.tell("terminal.exited", fields, this.#giveUp.signal);
@@ -318,10 +321,11 @@ export class TerminalSession {
         this.#logger.warn("control plane refuses the end of the terminal", { error: ack.message });
       }
     } catch {
-      if (this.#isLeft) return;
+      if (this.#isLeft) return false;
       const { link, sessionId } = this.#options;
       link.emit("terminal.exited", { type: "terminal.exited", sessionId, ...fields });
     }
+    return true;
   }
 
   #throttle(full: boolean): void {

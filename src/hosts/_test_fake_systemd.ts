@@ -1,5 +1,6 @@
 import type { UnitProperty, UnitState } from "../system/service_manager.ts";
 import { BusClosedError } from "../system/bus_message.ts";
+import { BusError } from "../system/sd_bus.ts";
 
 /** systemd with one unit of one process, as far as a host asks it. */
 export class FakeSystemd {
@@ -17,11 +18,15 @@ export class FakeSystemd {
   isRunning = false;
   /** Whether systemd can be reached. */
   isInReach = true;
+  /** Whether there is a unit of that name already. */
+  exists = false;
+  /** Hears when a unit was started. */
+  onStart = () => {};
   /** Hears when a stop is asked for. */
   onStop = () => {};
   #state = "inactive";
   #end = [0, 0];
-  #tell = () => {};
+  readonly #watchers = new Set<() => void>();
 
   /** Lets the unit run. */
   begin(): void {
@@ -33,12 +38,16 @@ export class FakeSystemd {
   end({ code = 0, signal = 0 }: { code?: number; signal?: number }): void {
     this.isRunning = false;
     this.#end = signal > 0 ? [2, signal] : [1, code];
-    this.#tell();
+    for (const tell of this.#watchers) tell();
   }
 
   startTransient(_unit: string, properties: readonly UnitProperty[]): Promise<string> {
+    if (this.exists) {
+      return Promise.reject(new BusError("org.freedesktop.systemd1.UnitExists", "it exists"));
+    }
     this.properties = properties;
     this.begin();
+    this.onStart();
     return Promise.resolve("done");
   }
 
@@ -48,6 +57,7 @@ export class FakeSystemd {
 
   queueStop(unit: string): Promise<void> {
     this.stopped.push(unit);
+    this.exists = false;
     this.onStop();
     return Promise.resolve();
   }
@@ -82,7 +92,7 @@ export class FakeSystemd {
   }
 
   watch(_unit: string, onChange: () => void): Disposable {
-    this.#tell = onChange;
-    return { [Symbol.dispose]: () => {} };
+    this.#watchers.add(onChange);
+    return { [Symbol.dispose]: () => void this.#watchers.delete(onChange) };
   }
 }

@@ -12,6 +12,13 @@ export interface MainEnd {
   signal: string | undefined;
 }
 
+/** How a main process has ended, by the properties `ExecMainCode` and `ExecMainStatus`. */
+export function mainEndBy(code: number, status: number): MainEnd | undefined {
+  if (code === 0) return undefined;
+  if (code === EXITED) return { code: status, signal: undefined };
+  return { code: 128 + status, signal: signalOf(status) };
+}
+
 /** How the main process of a unit has ended; undefined while it runs. */
 export async function mainEndOf(
   manager: Pick<ServiceManager, "property">,
@@ -24,10 +31,8 @@ export async function mainEndOf(
       of("ExecMainStatus"),
       manager.property(unit, "Unit", "ActiveState"),
     ]);
-    if (code === EXITED) return { code: status, signal: undefined };
-    if (code !== 0) return { code: 128 + status, signal: signalOf(status) };
     const isGone = active === "inactive" || active === "failed";
-    return isGone ? { code: undefined, signal: undefined } : undefined;
+    return mainEndBy(code, status) ?? (isGone ? { code: undefined, signal: undefined } : undefined);
   } catch (error) {
     // Somebody else has stopped it.
     if (isNoSuchUnit(error)) return { code: undefined, signal: undefined };

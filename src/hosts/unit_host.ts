@@ -1,13 +1,24 @@
+import { delay } from "@std/async";
 import { bootTime } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { cString, type Libc, O_CLOEXEC, O_RDWR, openLibc } from "../system/libc.ts";
 import { SERVICE } from "../system/paths.ts";
+import { BusError } from "../system/sd_bus.ts";
 import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
 import { messageOf } from "../system/user_error.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
+import { mainEndOf } from "./main_end.ts";
 import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
-import { execStart, LAUNCH, launchText, type UnitLimits, unitProperties } from "./unit_launch.ts";
+import { gatePath, UnitGate } from "./unit_gate.ts";
+import {
+  execStart,
+  LAUNCH,
+  launchText,
+  NOT_LAUNCHED,
+  type UnitLimits,
+  unitProperties,
+} from "./unit_launch.ts";
 import { UnitLeftovers } from "./unit_leftovers.ts";
 import { UnitProgram } from "./unit_program.ts";
 
@@ -19,11 +30,22 @@ const LOOK = "look-";
 const SIGKILL = 9;
 /** How long a machine may take to start one unit, however much else it does, in milliseconds. */
 const PROBE_MS = 25_000;
+/** How long who waits at a gate may take to see that its agent has died, in milliseconds. */
+const ORPHAN_MS = 2_000;
+const LOOK_MS = 20;
 
 /** What is asked of systemd. */
 type Manager = Pick<
   ServiceManager,
-  "startTransient" | "queueStop" | "kill" | "property" | "jobType" | "units" | "processes" | "watch"
+  | "startTransient"
+  | "stop"
+  | "queueStop"
+  | "kill"
+  | "property"
+  | "jobType"
+  | "units"
+  | "processes"
+  | "watch"
 >;
 
 /** What a host that starts units needs. */
@@ -66,6 +88,10 @@ export class UnitHost implements Host {
   /** How many units a task has had for its work. */
   readonly #counts = new Map<string, number>();
   readonly #leftovers: UnitLeftovers;
+  /** Units whose programs have ended, and in which nobody lives on. */
+  readonly #empty = new Set<string>();
+  /** The look at the service's job that is on its way, for all that start meanwhile. */
+  #serviceJob: Promise<string | undefined> | undefined;
 
   /** Nothing is started before a command comes. */
   constructor(options: UnitHostOptions) {
@@ -84,7 +110,7 @@ export class UnitHost implements Host {
       signal: new AbortController().signal,
       inUnit: { user, argv: ["true"] },
     };
-    const program = await this.#program(command, { user, argv: ["true"] });
+    const program = this.#program(command, { user, argv: ["true"] });
     try {
       const work = program.open().then(async () => {
         for await (const _ of program.output);
@@ -103,7 +129,7 @@ export class UnitHost implements Host {
   async start(command: HostCommand): Promise<Program> {
     const { startsUnits, children } = this.#options;
     if (!startsUnits || !command.inUnit) return await children.start(command);
-    const program = await this.#program(command, command.inUnit);
+    const program = this.#program(command, command.inUnit);
     if (command.isLook) {
       const { group: { unit } } = program;
       this.#looks.add(unit);
@@ -115,7 +141,7 @@ export class UnitHost implements Host {
     return program;
   }
 
-  async #program(command: HostCommand, inUnit: InUnit): Promise<UnitProgram> {
+  #program(command: HostCommand, inUnit: InUnit): UnitProgram {
     const { taskId, isLook = false } = command;
     const count = this.#counts.get(taskId) ?? 0;
     // What the task has run before is over.
@@ -127,10 +153,12 @@ export class UnitHost implements Host {
     const group = { pid: 1, startTicks: "", bootId: bootTime().bootId, unit };
     const { manager } = this.#options;
     const folder = this.#folderOf(unit);
-    await this.#prepare(folder, taskId, inUnit);
-    const start = () => this.#start(unit, folder, command, inUnit);
+    const gate = this.#prepare(folder, taskId, inUnit);
+    const start = () => this.#start(unit, folder, gate, command, inUnit);
     const { signal, askFirst, store } = command;
-    return new UnitProgram({ manager, group, folder, signal, askFirst, store, start });
+    const onGone = () => void this.#empty.add(unit);
+    const held = { gate, start };
+    return new UnitProgram({ manager, group, folder, signal, askFirst, store, held, onGone });
   }
 
   async takeUp(
@@ -144,11 +172,14 @@ export class UnitHost implements Host {
     const { manager } = this.#options;
     const folder = this.#folderOf(unit);
     const active = await manager.property(unit, "Unit", "ActiveState");
-    if (active === "inactive" || active === "failed") {
-      // What it was to run is removed as soon as systemd has it.
-      return await isThere(`${folder}/spec`) ? "not begun" : "gone";
+    const isHeld = await isThere(gatePath(folder));
+    if (active === "inactive" || active === "failed") return isHeld ? "not begun" : "gone";
+    if (isHeld && await this.#hasNotBegun(unit)) {
+      await manager.stop(unit);
+      return "not begun";
     }
-    await Deno.remove(`${folder}/spec`).catch(() => {});
+    // The earlier agent has died while it let it run.
+    if (isHeld) await Deno.remove(gatePath(folder)).catch(() => {});
     const count = Number(unit.slice(PREFIX.length, -SUFFIX.length).split(":")[1] ?? 1);
     this.#counts.set(command.taskId, count);
     const program = new UnitProgram({
@@ -158,7 +189,7 @@ export class UnitHost implements Host {
       signal: command.signal,
       askFirst: command.askFirst,
       store: command.store,
-      start: undefined,
+      onGone: () => void this.#empty.add(unit),
     });
     await program.open();
     return program;
@@ -166,7 +197,8 @@ export class UnitHost implements Host {
 
   async release(taskId: string, group: ProcessGroup | undefined): Promise<void> {
     this.#counts.delete(taskId);
-    if (group?.unit !== undefined) await this.#leftovers.remove(group.unit);
+    if (group?.unit === undefined) return;
+    await this.#leftovers.remove(group.unit, this.#empty.delete(group.unit));
   }
 
   /** Removes the units, and the folders of units, that nobody needs any more. */
@@ -210,15 +242,32 @@ export class UnitHost implements Host {
     return pipesOf(unit, this.#options.folder);
   }
 
-  /** Makes the FIFOs, and the text of what is to be run: until it is removed, it was not begun. */
-  async #prepare(folder: string, taskId: string, { user, argv, env }: InUnit): Promise<void> {
+  /** Makes the FIFOs, and the gate behind which it is told what to run. */
+  #prepare(folder: string, taskId: string, { user, argv, env }: InUnit): UnitGate {
     const own = user.uid === 0 ? this.#options.environment : {};
     const text = launchText(argv, { ...own, ...env, [TASK_ID_VARIABLE]: taskId });
-    await Deno.remove(folder, { recursive: true }).catch(() => {});
-    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     using libc = openLibc();
     for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, user.uid);
-    await Deno.writeTextFile(`${folder}/spec`, text, { mode: 0o600 });
+    return new UnitGate(folder, text);
+  }
+
+  /** Whether a unit has waited at its gate until its agent died: one that has begun goes on, or ends. */
+  async #hasNotBegun(unit: string): Promise<boolean> {
+    const endMs = performance.now() + ORPHAN_MS;
+    for (;;) {
+      const end = await mainEndOf(this.#options.manager, unit);
+      if (end) return end.code === NOT_LAUNCHED;
+      if (performance.now() >= endMs) return false;
+      await delay(LOOK_MS);
+    }
+  }
+
+  /** The job of the agent's own unit. */
+  #jobOfService(): Promise<string | undefined> {
+    return this.#serviceJob ??= this.#options.manager.jobType(SERVICE)
+      .catch(() => undefined)
+      .finally(() => this.#serviceJob = undefined);
   }
 
   /**
@@ -228,35 +277,63 @@ export class UnitHost implements Host {
   async #start(
     unit: string,
     folder: string,
+    gate: UnitGate,
     { taskId, description = `Noderax task ${taskId}` }: HostCommand,
     { user }: InUnit,
   ): Promise<void> {
     const { manager, limits } = this.#options;
-    const job = await manager.jobType(SERVICE).catch(() => undefined);
     using libc = openLibc();
     using opened = new DisposableStack();
-    const open = (path: string, flags: number) => {
-      const fd = libc.check(libc.symbols.open(cString(path), flags | O_CLOEXEC, 0), path);
-      opened.defer(() => void libc.symbols.close(fd));
-      return fd;
-    };
-    const spec = `${folder}/spec`;
-    const result = await manager.startTransient(unit, [
-      ...unitProperties({ description, user: user.name, limits: limits(), isLate: job === "stop" }),
-      unitProperty("StandardInputFileDescriptor", "h", open(spec, 0)),
-      unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`, O_RDWR)),
-      unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`, O_RDWR)),
-      execStart(LAUNCH),
-    ]).catch((error) => {
+    const closed = (fd: number) => opened.adopt(fd, (fd) => void libc.symbols.close(fd));
+    const open = (path: string) =>
+      closed(libc.check(libc.symbols.open(cString(path), O_RDWR | O_CLOEXEC, 0), path));
+    const pipes = [
+      unitProperty("StandardInputFileDescriptor", "h", closed(gate.reader())),
+      unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`)),
+      unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`)),
+    ];
+    const start = (isLate: boolean) =>
+      manager.startTransient(unit, [
+        ...unitProperties({ description, user: user.name, limits: limits(), isLate }),
+        ...pipes,
+        execStart(LAUNCH),
+      ]);
+    try {
+      const first = start(false);
+      first.catch(() => {});
+      // Asked meanwhile: hardly any is late, and such a one waits still.
+      const isLate = await this.#jobOfService() === "stop";
+      const isInPlace = isLate || await first.then(() => false, isUnitThere);
+      // Else an earlier agent has started it, and died before it let it run.
+      if (isInPlace) await manager.stop(unit);
+      const result = await (isInPlace ? start(isLate) : first);
+      if (result !== "done") throw new Error(`it answers "${result}"`);
+    } catch (error) {
       throw new Error(`systemd does not start its unit: ${messageOf(error)}`);
-    });
-    await Deno.remove(spec);
-    if (result !== "done") throw new Error(`systemd could not start its unit (${result})`);
+    }
   }
 }
 
 function unitName(taskId: string, nth: number | string): string {
   return `${PREFIX}${taskId}${nth === 1 ? "" : `:${nth}`}${SUFFIX}`;
+}
+
+function isUnitThere(error: unknown): boolean {
+  return error instanceof BusError && error.code.endsWith(".UnitExists");
+}
+
+/** Makes a folder anew. */
+function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { mode: 0o700 });
+  } catch {
+    try {
+      Deno.removeSync(path, { recursive: true });
+    } catch {
+      // It is the folder around it that is not there.
+    }
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  }
 }
 
 /** Its owner is who writes to it; root's group lets in an agent that owns nothing. */

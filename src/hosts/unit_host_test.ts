@@ -6,18 +6,21 @@ import { UnitHost } from "./unit_host.ts";
 
 const LIVING = { pid: 1, startTicks: "", bootId: "" };
 
+function hostOf(systemd: FakeSystemd, folder: string): UnitHost {
+  return new UnitHost({
+    ...{ manager: systemd, folder, children: childHost, startsUnits: true },
+    ...{ limits: () => ({}), environment: {}, lookEveryMs: 1 },
+  });
+}
+
 /** A host of units with a folder of its own. */
 async function withHost(
   test: (host: UnitHost, systemd: FakeSystemd, folder: string) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "unit_host_" });
   const systemd = new FakeSystemd();
-  const host = new UnitHost({
-    ...{ manager: systemd, folder, children: childHost, startsUnits: true },
-    ...{ limits: () => ({}), environment: {}, lookEveryMs: 1 },
-  });
   try {
-    await test(host, systemd, folder);
+    await test(hostOf(systemd, folder), systemd, folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -41,7 +44,8 @@ Deno.test("a unit goes when the last one has gone who lives on in it, and its pi
     await reading;
     assert.equal((await program.ended).exitCode, 0);
     systemd.begin();
-    await host.release("t-1", program.group);
+    // The host that saw its end knows that nobody lived on.
+    await hostOf(systemd, folder).release("t-1", program.group);
     assert.deepEqual(systemd.stopped, []);
     assert.deepEqual((await Array.fromAsync(Deno.readDir(folder))).length, 1);
     const gone = new Promise<void>((resolve) => systemd.onStop = resolve);
@@ -55,8 +59,10 @@ Deno.test("a unit goes when the last one has gone who lives on in it, and its pi
 Deno.test("a unit is stopped after the service, but one that starts in its stop does not wait", async () => {
   await withHost(async (host, systemd) => {
     const before = () => systemd.properties.find(([name]) => name === "Before")?.[1].value;
-    for (const [job, expected] of [[undefined, ["noderax-agent.service"]], ["stop", undefined]]) {
-      systemd.job = job?.toString();
+    const shutdown = "shutdown.target";
+    for (const job of [undefined, "stop"]) {
+      const expected = job === "stop" ? [shutdown] : [shutdown, "noderax-agent.service"];
+      systemd.job = job;
       const program = await start(host, crypto.randomUUID());
       assert.deepEqual(before(), expected);
       const reading = Array.fromAsync(program.output);
@@ -64,6 +70,60 @@ Deno.test("a unit is stopped after the service, but one that starts in its stop 
       await reading;
       await program.ended;
     }
+  });
+});
+
+Deno.test("a unit is started while its program is held back", async () => {
+  await withHost(async (host, systemd, folder) => {
+    const cancel = new AbortController();
+    const inUnit = { user: { name: "nobody", uid: Deno.uid() ?? 0 }, argv: ["true"] };
+    const { signal } = cancel;
+    const started = new Promise<void>((resolve) => systemd.onStart = resolve);
+    const program = await host.start({ taskId: "t-1", argv: ["true"], signal, inUnit });
+    await started;
+    assert.ok((await Deno.lstat(join(folder, "t-1", "gate"))).isFifo);
+    const stopped = new Promise<void>((resolve) => systemd.onStop = resolve);
+    cancel.abort();
+    await program.open();
+    await stopped;
+    assert.equal((await program.ended).exitCode, 125);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
+  });
+});
+
+Deno.test("what has waited at its gate until its agent died is begun anew, all else goes on", async () => {
+  for (const [code, expected] of [[125, "not begun"], [3, "object"]] as const) {
+    await withHost(async (host, systemd, folder) => {
+      await Deno.mkdir(join(folder, "t-1"));
+      for (const name of ["stdout", "stderr", "gate"]) {
+        await new Deno.Command("mkfifo", { args: [join(folder, "t-1", name)] }).output();
+      }
+      systemd.begin();
+      systemd.end({ code });
+      const { signal } = new AbortController();
+      const group = { ...LIVING, unit: "noderax-task-t-1.service" };
+      const found = await host.takeUp({ taskId: "t-1", signal }, group);
+      if (typeof found === "string") {
+        assert.equal(found, expected);
+        assert.deepEqual(systemd.stopped, [group.unit]);
+      } else {
+        assert.equal(typeof found, expected);
+        await Array.fromAsync(found.output);
+        assert.equal((await found.ended).exitCode, code);
+      }
+    });
+  }
+});
+
+Deno.test("a unit that an earlier agent has started, and not let run, is started anew", async () => {
+  await withHost(async (host, systemd) => {
+    systemd.exists = true;
+    const program = await start(host, "t-1");
+    assert.deepEqual(systemd.stopped, [program.group.unit]);
+    const reading = Array.fromAsync(program.output);
+    systemd.end({ code: 0 });
+    await reading;
+    assert.equal((await program.ended).exitCode, 0);
   });
 });
 

@@ -43,7 +43,11 @@ export function unitProperties(
   return [
     unitProperty("Description", "s", description),
     unitProperty("Slice", "s", SLICE),
-    ...isLate ? [] : [unitProperty("Before", "as", [SERVICE])],
+    // What every service has, but for sysinit.target, which is there: with it each start would have
+    // systemd look through all that a boot needs.
+    unitProperty("DefaultDependencies", "b", false),
+    unitProperty("Conflicts", "as", ["shutdown.target"]),
+    unitProperty("Before", "as", ["shutdown.target", ...isLate ? [] : [SERVICE]]),
     unitProperty("CollectMode", "s", "inactive-or-failed"),
     unitProperty("RemainAfterExit", "b", true),
     unitProperty("LogLevelMax", "i", LOG_WARNINGS),
@@ -74,6 +78,11 @@ export function execStart(argv: readonly string[]): UnitProperty {
   return unitProperty("ExecStart", "a(sasb)", [[plain[0] ?? "", plain, true]]);
 }
 
+/** Ends the text of a launch: one that is cut off runs nothing. */
+const COMPLETE = "# complete";
+/** The exit code of a launch that was told nothing, or not all. */
+export const NOT_LAUNCHED = 125;
+
 /**
  * Runs what the text on its standard input names. Its outputs are opened anew, for writing alone:
  * those of the unit can be read as well.
@@ -81,7 +90,10 @@ export function execStart(argv: readonly string[]): UnitProperty {
 export const LAUNCH: readonly string[] = [
   "/bin/sh",
   "-c",
-  'eval "$(cat)"\nexec "$@" </dev/null >/dev/stdout 2>/dev/stderr',
+  `AGENT_LAUNCH=$(cat)
+case $AGENT_LAUNCH in *"${COMPLETE}") ;; *) exit ${NOT_LAUNCHED} ;; esac
+eval "$AGENT_LAUNCH"
+exec "$@" </dev/null >/dev/stdout 2>/dev/stderr`,
 ];
 
 /** What systemd tells a unit of itself: who finds it takes itself for a service. */
@@ -89,5 +101,7 @@ const OF_UNIT = ["INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"];
 
 /** The text for {@linkcode LAUNCH}: arguments and environment are secret, and properties are not. */
 export function launchText(argv: readonly string[], env: Record<string, string>): string {
-  return `unset ${OF_UNIT.join(" ")}\n${exportsOf(env)}\nset -- ${argv.map(quoted).join(" ")}\n`;
+  const unset = ["AGENT_LAUNCH", ...OF_UNIT].join(" ");
+  const set = `set -- ${argv.map(quoted).join(" ")}`;
+  return `unset ${unset}\n${exportsOf(env)}\n${set}\n${COMPLETE}\n`;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execStart, LAUNCH, launchText, unitProperties } from "./unit_launch.ts";
+import { execStart, LAUNCH, launchText, NOT_LAUNCHED, unitProperties } from "./unit_launch.ts";
 
 /** Runs a launch text as a unit would, with an environment of its own. */
 async function launched(
@@ -54,4 +54,18 @@ Deno.test("a unit has the bounds that are given, and no others", () => {
     names({ memoryBytes: 1, cpuWeight: 1 }).slice(-2),
     ["MemoryMax", "CPUWeight"],
   );
+});
+
+Deno.test("a launch that was told a part runs nothing", async () => {
+  const text = launchText(["echo", "begun"], {});
+  for (const length of [0, text.indexOf("set --"), text.length - 2]) {
+    const [program = "", ...args] = LAUNCH;
+    const options = { args, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+    const child = new Deno.Command(program, options).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(text.slice(0, length)));
+    await writer.close();
+    const { code, stdout } = await child.output();
+    assert.deepEqual([code, stdout.length], [NOT_LAUNCHED, 0]);
+  }
 });

@@ -29,11 +29,12 @@ export class UnitLeftovers {
 
   /**
    * Removes a unit, now or when the last of those has gone who live on in it. Its stop is not waited
-   * for: while the agent's own unit is stopped, that comes first.
+   * for: while the agent's own unit is stopped, that comes first. `isEmpty` is known of one in which
+   * nobody lives on.
    */
-  async remove(unit: string): Promise<void> {
+  async remove(unit: string, isEmpty = false): Promise<void> {
     const { manager, folderOf } = this.#options;
-    if ((await manager.processes(unit)).length > 0) {
+    if (!isEmpty && (await manager.processes(unit)).length > 0) {
       this.drain(unit);
       return this.#removeLater(unit);
     }

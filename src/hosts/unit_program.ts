@@ -1,9 +1,11 @@
 import { settlesWithin } from "../system/deadline.ts";
-import type { ServiceManager } from "../system/service_manager.ts";
+import type { ChangedProperties, ServiceManager } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./host.ts";
-import { type MainEnd, mainEndOf } from "./main_end.ts";
+import { type MainEnd, mainEndBy, mainEndOf } from "./main_end.ts";
 import { type ProcessGroup, processGroupOf } from "./process_table.ts";
+import type { UnitGate } from "./unit_gate.ts";
+import { NOT_LAUNCHED } from "./unit_launch.ts";
 import { UnitOutput } from "./unit_output.ts";
 import { UnitWatch } from "./unit_watch.ts";
 
@@ -24,8 +26,10 @@ export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFir
   group: ProcessGroup & { unit: string };
   /** Where its FIFOs are. */
   folder: string;
-  /** Starts it; undefined for one that runs already. */
-  start: (() => Promise<void>) | undefined;
+  /** Starts it behind its gate; undefined for one that runs already. */
+  held?: { gate: Pick<UnitGate, "open" | typeof Symbol.dispose>; start: () => Promise<void> };
+  /** Hears that it has ended, and that nobody lives on in its unit. */
+  onGone?: () => void;
 }
 
 /** A program in a unit of systemd's, which holds its pipes and its end while there is no agent. */
@@ -40,19 +44,25 @@ export class UnitProgram implements Program {
   /** Undefined of one that was never let run. */
   readonly #output = Promise.withResolvers<UnitOutput | undefined>();
   readonly #watches = new DisposableStack();
+  /** Resolves when systemd has started it; it begins before the program is let run. */
+  readonly #started: Promise<void>;
   #watch: UnitWatch | undefined;
   #ending: Promise<number> | undefined;
   #openedMs = -Infinity;
   #isLeft = false;
+  #isOver = false;
   #isLooking = false;
   #looksAgain = false;
 
-  /** Nothing runs before {@linkcode UnitProgram.open}, unless it did before. */
+  /** The unit is started at once; its program does not run before {@linkcode UnitProgram.open}. */
   constructor(options: UnitProgramOptions) {
     this.#options = options;
     this.group = options.group;
     this.exited = this.#exited.promise;
     this.bounded = this.#bounded.promise;
+    this.#started = this.#start();
+    // Who opens it is told.
+    this.#started.catch(() => {});
     this.ended = this.#end();
   }
 
@@ -66,31 +76,53 @@ export class UnitProgram implements Program {
   }
 
   async open(): Promise<void> {
-    const { signal, start, folder, store } = this.#options;
-    if (signal.aborted && start) {
-      await Deno.remove(folder, { recursive: true }).catch(() => {});
-      this.#output.resolve(undefined);
-      return this.#exited.resolve({ exitCode: 125, signal: undefined });
+    const { manager, group: { unit }, signal, held } = this.#options;
+    if (signal.aborted && held) return await this.#refuse(held);
+    try {
+      await this.#started;
+    } catch (error) {
+      held?.gate[Symbol.dispose]();
+      throw error;
     }
-    // What cannot be read is not to run.
-    using opening = new DisposableStack();
-    const output = opening.use(new UnitOutput(folder, store));
-    await this.#start();
-    opening.move();
-    this.#output.resolve(output);
-    if (start) this.#openedMs = performance.now();
-    const { manager, group: { unit } } = this.#options;
-    this.#watches.use(manager.watch(unit, () => void this.#look()));
+    if (signal.aborted && held) return await this.#refuse(held);
+    this.#output.resolve(await this.#openOutput());
     this.#watch = this.#watches.use(new UnitWatch(manager, unit, this.#bounded.resolve));
-    // Before the start there was nothing to be ended.
     if (signal.aborted) this.#onAbort();
     else signal.addEventListener("abort", this.#onAbort, { once: true });
-    await this.#look();
+    this.#watches.use(manager.watch(unit, (read) => this.#hear(read)));
+    if (!held) return await this.#look();
+    this.#openedMs = performance.now();
+    // One whose user is not there, as an example, is over before it is let run.
+    void this.#hasEnded().then(async (has) => has ? await this.#look() : undefined).catch(() => {});
+    // What does not read, as its user is not there, ends as well.
+    await Promise.race([held.gate.open(), this.exited]);
+    held.gate[Symbol.dispose]();
+  }
+
+  /** What cannot be read is not let run. */
+  async #openOutput(): Promise<UnitOutput> {
+    const { folder, store, held } = this.#options;
+    try {
+      return new UnitOutput(folder, store);
+    } catch (error) {
+      if (held) await this.#refuse(held);
+      throw error;
+    }
+  }
+
+  /** Nothing runs that was not let run; what waits at the gate goes, and its unit behind it. */
+  async #refuse({ gate }: { gate: Disposable }): Promise<void> {
+    const { manager, group: { unit }, folder } = this.#options;
+    gate[Symbol.dispose]();
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+    this.#output.resolve(undefined);
+    this.#exited.resolve({ exitCode: NOT_LAUNCHED, signal: undefined });
+    void this.#started.then(() => manager.queueStop(unit)).catch(() => {});
   }
 
   /** One that is not wanted any more may still wait for its turn: systemd forgets it then. */
   async #start(): Promise<void> {
-    const { manager, group: { unit }, signal, start } = this.#options;
+    const { manager, group: { unit }, signal, held } = this.#options;
     const takeBack = async () => {
       const state = await manager.property(unit, "Unit", "ActiveState");
       if (state === "inactive") await manager.queueStop(unit);
@@ -98,7 +130,7 @@ export class UnitProgram implements Program {
     const onAbort = () => void takeBack().catch(() => {});
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      await start?.();
+      await held?.start();
     } finally {
       signal.removeEventListener("abort", onAbort);
     }
@@ -138,6 +170,29 @@ export class UnitProgram implements Program {
     await settlesWithin(this.exited, askFirst.graceMs);
   }
 
+  /** Most of what there is to know systemd tells by itself. */
+  #hear(read: (() => ChangedProperties) | undefined): void {
+    if (this.#isLeft || this.#isOver) return;
+    const changed = read?.();
+    const active = changed?.get("ActiveState");
+    // It was stopped, or what was told is lost.
+    if (!changed || active === "inactive" || active === "failed") return void this.#look();
+    const [code, status] = [changed.get("ExecMainCode"), changed.get("ExecMainStatus")];
+    const end = mainEndBy(Number(code ?? 0), Number(status ?? 0));
+    if (end) this.#over(end);
+  }
+
+  /** Nothing more that systemd tells has to be read. */
+  #over(end: MainEnd): void {
+    this.#isOver = true;
+    this.#exited.resolve(exitOf(end));
+  }
+
+  async #hasEnded(): Promise<boolean> {
+    const { manager, group: { unit } } = this.#options;
+    return Number(await manager.property(unit, "Service", "ExecMainCode")) !== 0;
+  }
+
   /** Looks whether the main process has ended, one look at a time. */
   async #look(): Promise<void> {
     this.#looksAgain = true;
@@ -147,7 +202,7 @@ export class UnitProgram implements Program {
       this.#looksAgain = false;
       const { manager, group: { unit } } = this.#options;
       const end = await mainEndOf(manager, unit).catch(() => undefined);
-      if (end) this.#exited.resolve(exitOf(end));
+      if (end) this.#over(end);
     }
     this.#isLooking = false;
   }
@@ -161,7 +216,8 @@ export class UnitProgram implements Program {
       const wasQuick = performance.now() - this.#openedMs < QUICK_MS && exitCode === 0;
       if (!wasQuick) await this.#watch?.usage();
       // How it ended is known: that systemd is out of reach now takes nothing of that away.
-      await areGone(manager, unit, LINGER_MS).catch(() => false);
+      const isGone = await areGone(manager, unit, LINGER_MS).catch(() => false);
+      if (isGone) this.#options.onGone?.();
       output.drain();
       await output.ended;
     }

@@ -4,7 +4,7 @@ import type { ServiceManager, UnitFace } from "../system/service_manager.ts";
 import type { Usage } from "./host.ts";
 
 /** Most tasks are over before anything has to be watched, in milliseconds. */
-const FIRST_LOOK_MS = 100;
+const FIRST_LOOK_MS = 1_000;
 /** How often it is looked what a unit uses, in milliseconds. */
 const LOOK_EVERY_MS = 10_000;
 /** What systemd says where something is not counted, or not bounded. */

@@ -15,6 +15,12 @@ const IDLE_MS = 10_000;
 const AWAY_MS = 20_000;
 const RECONNECT_MS = 50;
 
+/** The properties of a unit that have changed, by their names. */
+export type ChangedProperties = ReadonlyMap<string, BusValue>;
+
+/** Hears that something about a unit has changed, and may read what; not where that is unknown. */
+type ChangeListener = (read?: () => ChangedProperties) => void;
+
 /** A property of a unit that is to be started. */
 export type UnitProperty = readonly [name: string, value: Variant];
 
@@ -51,7 +57,7 @@ export function isNoSuchUnit(error: unknown): boolean {
  */
 export class ServiceManager implements Disposable {
   readonly #address: string;
-  readonly #watches = new Map<string, Set<() => void>>();
+  readonly #watches = new Map<string, Set<ChangeListener>>();
   readonly #jobs = new Map<string, Set<(path: string, result: string) => void>>();
   #bus: SdBus | undefined;
   #uses = 0;
@@ -172,8 +178,11 @@ export class ServiceManager implements Disposable {
     return z.string().parse(await this.#property(z.string().parse(path), "Unit", "Id"));
   }
 
-  /** Calls back when something about a unit may have changed, until it is disposed of. */
-  watch(unit: string, onChange: () => void): Disposable {
+  /**
+   * Calls back when something about a unit has changed, until it is disposed of: with what reads it
+   * there and then, or with nothing where changes may have been missed.
+   */
+  watch(unit: string, onChange: ChangeListener): Disposable {
     this.#uses++;
     const path = unitPath(unit);
     const watchers = this.#watches.get(path) ?? new Set();
@@ -237,8 +246,10 @@ export class ServiceManager implements Disposable {
     const listeners = this.#jobs.get(unit) ?? new Set();
     this.#jobs.set(unit, listeners.add(listener));
     // A lost connection takes the signal along: then the unit itself is asked.
-    using _watch = this.watch(unit, () => {
-      if (path !== undefined) void this.#hasJob(unit).then((has) => has || ended.resolve());
+    using _watch = this.watch(unit, (read) => {
+      if (!read && path !== undefined) {
+        void this.#hasJob(unit).then((has) => has || ended.resolve());
+      }
     });
     try {
       [path] = await this.#again(call);
@@ -311,7 +322,9 @@ export class ServiceManager implements Disposable {
       const listeners = this.#jobs.get(String(unit));
       listeners?.forEach((listener) => listener(String(job), String(result)));
     } else if (member === "PropertiesChanged") {
-      this.#watches.get(path)?.forEach((tell) => tell());
+      let properties: ChangedProperties | undefined;
+      const changed = () => properties ??= changedIn(read());
+      for (const tell of [...this.#watches.get(path) ?? []]) tell(changed);
     }
   }
 
@@ -326,6 +339,16 @@ export class ServiceManager implements Disposable {
     this.#idle = setTimeout(() => this.#uses === 0 && this.#bus?.[Symbol.dispose](), IDLE_MS);
     Deno.unrefTimer(this.#idle);
   }
+}
+
+function changedIn([, changed]: readonly BusValue[]): ChangedProperties {
+  return new Map(Array.isArray(changed) ? changed.map(entryOf) : []);
+}
+
+/** A name and what it stands for, as a dictionary of the bus has them. */
+function entryOf(entry: BusValue): [string, BusValue] {
+  const [name = "", value = ""] = Array.isArray(entry) ? entry : [];
+  return [String(name), value];
 }
 
 /** The path of a unit's object: what is neither letter nor digit is written as its number. */

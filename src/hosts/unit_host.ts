@@ -1,26 +1,15 @@
-import { delay } from "@std/async";
 import { bootTime } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
-import { cString, type Libc, O_CLOEXEC, O_RDWR, openLibc } from "../system/libc.ts";
 import { SERVICE } from "../system/paths.ts";
-import { BusError } from "../system/sd_bus.ts";
-import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
-import { messageOf } from "../system/user_error.ts";
+import type { ServiceManager } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
-import { mainEndOf } from "./main_end.ts";
 import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
-import { gatePath, UnitGate } from "./unit_gate.ts";
-import {
-  execStart,
-  LAUNCH,
-  launchText,
-  NOT_LAUNCHED,
-  type UnitLimits,
-  unitProperties,
-} from "./unit_launch.ts";
+import { gatePath, type UnitGate } from "./unit_gate.ts";
+import { launchText, type UnitLimits, unitProperties } from "./unit_launch.ts";
 import { UnitLeftovers } from "./unit_leftovers.ts";
 import { UnitProgram } from "./unit_program.ts";
+import { hasNotBegun, prepareUnit, startUnit } from "./unit_start.ts";
 
 /** Each unit of a task begins with it; `noderax-task-<id>:2.service` is a task's second program. */
 const PREFIX = "noderax-task-";
@@ -30,9 +19,6 @@ const LOOK = "look-";
 const SIGKILL = 9;
 /** How long a machine may take to start one unit, however much else it does, in milliseconds. */
 const PROBE_MS = 25_000;
-/** How long who waits at a gate may take to see that its agent has died, in milliseconds. */
-const ORPHAN_MS = 2_000;
-const LOOK_MS = 20;
 
 /** What is asked of systemd. */
 type Manager = Pick<
@@ -174,7 +160,7 @@ export class UnitHost implements Host {
     const active = await manager.property(unit, "Unit", "ActiveState");
     const isHeld = await isThere(gatePath(folder));
     if (active === "inactive" || active === "failed") return isHeld ? "not begun" : "gone";
-    if (isHeld && await this.#hasNotBegun(unit)) {
+    if (isHeld && await hasNotBegun(manager, unit)) {
       await manager.stop(unit);
       return "not begun";
     }
@@ -246,21 +232,7 @@ export class UnitHost implements Host {
   #prepare(folder: string, taskId: string, { user, argv, env }: InUnit): UnitGate {
     const own = user.uid === 0 ? this.#options.environment : {};
     const text = launchText(argv, { ...own, ...env, [TASK_ID_VARIABLE]: taskId });
-    makeFolder(folder);
-    using libc = openLibc();
-    for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, user.uid);
-    return new UnitGate(folder, text);
-  }
-
-  /** Whether a unit has waited at its gate until its agent died: one that has begun goes on, or ends. */
-  async #hasNotBegun(unit: string): Promise<boolean> {
-    const endMs = performance.now() + ORPHAN_MS;
-    for (;;) {
-      const end = await mainEndOf(this.#options.manager, unit);
-      if (end) return end.code === NOT_LAUNCHED;
-      if (performance.now() >= endMs) return false;
-      await delay(LOOK_MS);
-    }
+    return prepareUnit(folder, user.uid, text);
   }
 
   /** The job of the agent's own unit. */
@@ -270,10 +242,6 @@ export class UnitHost implements Host {
       .finally(() => this.#serviceJob = undefined);
   }
 
-  /**
-   * Starts a unit with its FIFOs. systemd keeps what it is given of them, for reading and writing, as
-   * long as the unit is there: nobody ever writes to a pipe without a reader.
-   */
   async #start(
     unit: string,
     folder: string,
@@ -282,65 +250,17 @@ export class UnitHost implements Host {
     { user }: InUnit,
   ): Promise<void> {
     const { manager, limits } = this.#options;
-    using libc = openLibc();
-    using opened = new DisposableStack();
-    const closed = (fd: number) => opened.adopt(fd, (fd) => void libc.symbols.close(fd));
-    const open = (path: string) =>
-      closed(libc.check(libc.symbols.open(cString(path), O_RDWR | O_CLOEXEC, 0), path));
-    const pipes = [
-      unitProperty("StandardInputFileDescriptor", "h", closed(gate.reader())),
-      unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`)),
-      unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`)),
-    ];
-    const start = (isLate: boolean) =>
-      manager.startTransient(unit, [
-        ...unitProperties({ description, user: user.name, limits: limits(), isLate }),
-        ...pipes,
-        execStart(LAUNCH),
-      ]);
-    try {
-      const first = start(false);
-      first.catch(() => {});
-      // Asked meanwhile: hardly any is late, and such a one waits still.
-      const isLate = await this.#jobOfService() === "stop";
-      const isInPlace = isLate || await first.then(() => false, isUnitThere);
-      // Else an earlier agent has started it, and died before it let it run.
-      if (isInPlace) await manager.stop(unit);
-      const result = await (isInPlace ? start(isLate) : first);
-      if (result !== "done") throw new Error(`it answers "${result}"`);
-    } catch (error) {
-      throw new Error(`systemd does not start its unit: ${messageOf(error)}`);
-    }
+    await startUnit(manager, {
+      ...{ unit, folder, gate },
+      properties: (isLate) =>
+        unitProperties({ description, user: user.name, limits: limits(), isLate }),
+      isLate: async () => await this.#jobOfService() === "stop",
+    });
   }
 }
 
 function unitName(taskId: string, nth: number | string): string {
   return `${PREFIX}${taskId}${nth === 1 ? "" : `:${nth}`}${SUFFIX}`;
-}
-
-function isUnitThere(error: unknown): boolean {
-  return error instanceof BusError && error.code.endsWith(".UnitExists");
-}
-
-/** Makes a folder anew. */
-function makeFolder(path: string): void {
-  try {
-    Deno.mkdirSync(path, { mode: 0o700 });
-  } catch {
-    try {
-      Deno.removeSync(path, { recursive: true });
-    } catch {
-      // It is the folder around it that is not there.
-    }
-    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-  }
-}
-
-/** Its owner is who writes to it; root's group lets in an agent that owns nothing. */
-function makeFifo({ symbols, check }: Libc, path: string, owner: number): void {
-  check(symbols.mkfifo(cString(path), 0o600), path);
-  Deno.chmodSync(path, 0o660);
-  if (owner !== 0) Deno.chownSync(path, owner, null);
 }
 
 async function isThere(path: string): Promise<boolean> {

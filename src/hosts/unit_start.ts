@@ -86,7 +86,7 @@ function isUnitThere(error: unknown): boolean {
   return error instanceof BusError && error.code.endsWith(".UnitExists");
 }
 
-/** Makes a folder anew. */
+/** Makes a folder anew; it is in memory, where a step takes less than to wait for it. */
 function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path, { mode: 0o700 });

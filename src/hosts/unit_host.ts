@@ -74,8 +74,6 @@ export class UnitHost implements Host {
   /** How many units a task has had for its work. */
   readonly #counts = new Map<string, number>();
   readonly #leftovers: UnitLeftovers;
-  /** Units whose programs have ended, and in which nobody lives on. */
-  readonly #empty = new Set<string>();
   /** The look at the service's job that is on its way, for all that start meanwhile. */
   #serviceJob: Promise<string | undefined> | undefined;
 
@@ -142,7 +140,7 @@ export class UnitHost implements Host {
     const gate = this.#prepare(folder, taskId, inUnit);
     const start = () => this.#start(unit, folder, gate, command, inUnit);
     const { signal, askFirst, store } = command;
-    const onGone = () => void this.#empty.add(unit);
+    const onGone = () => this.#leftovers.areGone(unit);
     const held = { gate, start };
     return new UnitProgram({ manager, group, folder, signal, askFirst, store, held, onGone });
   }
@@ -175,7 +173,7 @@ export class UnitHost implements Host {
       signal: command.signal,
       askFirst: command.askFirst,
       store: command.store,
-      onGone: () => void this.#empty.add(unit),
+      onGone: () => this.#leftovers.areGone(unit),
     });
     await program.open();
     return program;
@@ -183,8 +181,7 @@ export class UnitHost implements Host {
 
   async release(taskId: string, group: ProcessGroup | undefined): Promise<void> {
     this.#counts.delete(taskId);
-    if (group?.unit === undefined) return;
-    await this.#leftovers.remove(group.unit, this.#empty.delete(group.unit));
+    if (group?.unit !== undefined) await this.#leftovers.remove(group.unit);
   }
 
   /** Removes the units, and the folders of units, that nobody needs any more. */

@@ -20,6 +20,8 @@ export class UnitLeftovers {
   /** What is printed in them: it is read, and kept nowhere. */
   readonly #drained = new Map<string, UnitOutput>();
   readonly #later = new Set<string>();
+  /** Those of which it is known that nobody lives on in them. */
+  readonly #empty = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** There are none before the first is removed. */
@@ -29,12 +31,11 @@ export class UnitLeftovers {
 
   /**
    * Removes a unit, now or when the last of those has gone who live on in it. Its stop is not waited
-   * for: while the agent's own unit is stopped, that comes first. `isEmpty` is known of one in which
-   * nobody lives on.
+   * for: while the agent's own unit is stopped, that comes first.
    */
-  async remove(unit: string, isEmpty = false): Promise<void> {
+  async remove(unit: string): Promise<void> {
     const { manager, folderOf } = this.#options;
-    if (!isEmpty && (await manager.processes(unit)).length > 0) {
+    if (!this.#empty.has(unit) && (await manager.processes(unit)).length > 0) {
       this.drain(unit);
       return this.#removeLater(unit);
     }
@@ -42,6 +43,12 @@ export class UnitLeftovers {
     this.#drained.delete(unit);
     if (folderOf) await Deno.remove(folderOf(unit), { recursive: true }).catch(() => {});
     await manager.queueStop(unit);
+    this.#empty.delete(unit);
+  }
+
+  /** Nobody lives on in a unit, as somebody has seen: it need not be looked again. */
+  areGone(unit: string): void {
+    this.#empty.add(unit);
   }
 
   /** The same for a unit that nobody waits for: what fails is tried again. */

@@ -32,18 +32,22 @@ apt-get update -qq`;
 export class CannotBoot extends Error {}
 
 /**
- * The folder of a Debian system to boot, made with debootstrap on the first call and kept in the
- * cache. Missing packages of the host are installed. Throws {@linkcode CannotBoot}.
+ * The folder of a Debian system to boot, this machine's or the one that `NODERAX_TEST_SUITE` names,
+ * made with debootstrap on the first call and kept in the cache. Missing packages of the host are
+ * installed. Throws {@linkcode CannotBoot}.
  */
 export async function rootFileSystem(): Promise<string> {
   if (Deno.uid() !== 0) throw new CannotBoot("this needs root");
   await installHostPackages();
   const osRelease = await Deno.readTextFile("/etc/os-release");
-  const suite = /^VERSION_CODENAME="?(\w+)/m.exec(osRelease)?.[1];
-  if (!suite) throw new CannotBoot("this distribution has no codename that debootstrap could take");
+  const ownSuite = /^VERSION_CODENAME="?(\w+)/m.exec(osRelease)?.[1];
+  if (!ownSuite) {
+    throw new CannotBoot("this distribution has no codename that debootstrap could take");
+  }
+  const suite = Deno.env.get("NODERAX_TEST_SUITE") ?? ownSuite;
   const folder = join(cacheFolder(), `${suite}-${await shortHash([...PACKAGES, SETUP].join())}`);
   const isThere = await Deno.stat(folder).then(() => true, () => false);
-  if (!isThere) await makeRootFileSystem(suite, folder);
+  if (!isThere) await makeRootFileSystem(suite, folder, await hostArchive(ownSuite));
   return folder;
 }
 
@@ -81,8 +85,11 @@ async function isCommand(name: string): Promise<boolean> {
 }
 
 /** Made beside its place and put there whole, so that what is in the cache is complete. */
-async function makeRootFileSystem(suite: string, folder: string): Promise<void> {
-  const archive = await hostArchive(suite);
+async function makeRootFileSystem(
+  suite: string,
+  folder: string,
+  archive: Awaited<ReturnType<typeof hostArchive>>,
+): Promise<void> {
   tell(`Making a ${suite} system with debootstrap; it is kept in ${folder}.`);
   await Deno.mkdir(cacheFolder(), { recursive: true, mode: 0o700 });
   await using partial = await TemporaryFolder.make({ dir: cacheFolder(), prefix: "partial-" });

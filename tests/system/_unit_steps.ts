@@ -76,6 +76,8 @@ export const UNIT_STEPS: Steps = {
     await controlPlane.waitForTask(beside, ["running"]);
     const names = "TasksMax,MemoryMax,CPUWeight,OOMPolicy,OOMScoreAdjust";
     const unit = `noderax-task-${beside}.service`;
+    const isActive = async () => (await machine.run("systemctl", "is-active", unit)).code === 0;
+    await scene.until("its unit", isActive);
     const bounds = await machine.output("systemctl", "show", "-p", names, unit);
     tell(`\n# systemctl show -p ${names} ${unit}\n${bounds}`);
     for (const bound of ["TasksMax=256", "MemoryMax=536870912", "CPUWeight=50"]) {

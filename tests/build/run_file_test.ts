@@ -151,7 +151,8 @@ Deno.test("a .run file that was cut off or altered says so and does nothing", as
   const whole = await Deno.readFile(file.path);
   const packedAt = new TextDecoder("latin1").decode(whole).indexOf("\nexit\n") + 6;
   const cut = (length: number) => whole.slice(0, length);
-  const flipped = (at: number) => whole.with(at, (whole[at] ?? 0) ^ 1);
+  // What this makes of a digit is no sign that a shell takes for another.
+  const flipped = (at: number) => whole.with(at, (whole[at] ?? 0) ^ 2);
   const cases: Record<string, [Uint8Array<ArrayBuffer>, RegExp]> = {
     "cut before its end": [cut(whole.length - 1), /has \d+ bytes instead of .*not fetched compl/],
     "without what it unpacks": [cut(packedAt), /not fetched completely/],

@@ -5,7 +5,9 @@ import { repeat } from "./periodic.ts";
 /** The work of a start is done by then, in milliseconds. */
 const START_MS = 10_000;
 /** How often what a burst of work has left is given back, in milliseconds. */
-const AGAIN_MS = 5 * 60_000;
+const AGAIN_MS = 30_000;
+/** V8 does not collect while nothing is done: it is asked to where so much has come since, in bytes. */
+const BURST_BYTES = 16 * 1024 * 1024;
 const MADV_DONTNEED = 4;
 /** The machine code of a program: its pages, as the kernel's table of this process has them. */
 const CODE = /^([0-9a-f]+)-([0-9a-f]+) r-xp [0-9a-f]+ [0-9a-f:]+ [1-9]\d* +(\/.*)$/gm;
@@ -18,15 +20,16 @@ const CODE = /^([0-9a-f]+)-([0-9a-f]+) r-xp [0-9a-f]+ [0-9a-f:]+ [1-9]\d* +(\/.*
  */
 export function giveBackMemory(program: string, startMs = START_MS): Disposable {
   let first = true;
+  let heldBytes = 0;
   return repeat(async (signal) => {
     await delay(first ? startMs : AGAIN_MS, { signal });
     try {
-      if (first) {
-        collect();
-        dropCode(program);
-      }
-      first = false;
+      const isBurst = Deno.memoryUsage().rss > heldBytes + BURST_BYTES;
+      if (first || isBurst) collect();
+      if (first) dropCode(program);
       trim();
+      if (first || isBurst) heldBytes = Deno.memoryUsage().rss;
+      first = false;
       return true;
     } catch {
       // There is no C library that does it: the agent is larger then, and works.

@@ -19,17 +19,16 @@ const CODE = /^([0-9a-f]+)-([0-9a-f]+) r-xp [0-9a-f]+ [0-9a-f:]+ [1-9]\d* +(\/.*
  * stops.
  */
 export function giveBackMemory(program: string, startMs = START_MS): Disposable {
-  let first = true;
   let heldBytes = 0;
   return repeat(async (signal) => {
-    await delay(first ? startMs : AGAIN_MS, { signal });
+    const isFirst = heldBytes === 0;
+    await delay(isFirst ? startMs : AGAIN_MS, { signal });
     try {
       const isBurst = Deno.memoryUsage().rss > heldBytes + BURST_BYTES;
-      if (first || isBurst) collect();
-      if (first) dropCode(program);
+      if (isBurst) collect();
+      if (isFirst) dropCode(program);
       trim();
-      if (first || isBurst) heldBytes = Deno.memoryUsage().rss;
-      first = false;
+      if (isBurst) heldBytes = Deno.memoryUsage().rss;
       return true;
     } catch {
       // There is no C library that does it: the agent is larger then, and works.

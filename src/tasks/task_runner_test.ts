@@ -37,6 +37,17 @@ class Willing extends AgentApi {
   }
 }
 
+/** Has each program as a child, and says that it is in a unit. */
+const IN_UNIT: Host = {
+  ...childHost,
+  async start(command) {
+    const program = await childHost.start(command);
+    const group = { ...program.group, unit: "noderax-task-a.service" };
+    return { ...program, group, leave: () => {} };
+  },
+  release: () => Promise.resolve(),
+};
+
 Deno.test("what a loss of power must not undo is on disk before the next step, however long that takes", async () => {
   const folder = await Deno.makeTempDir({ prefix: "runner_" });
   const logger = new Logger({ write: () => {} });
@@ -94,15 +105,6 @@ Deno.test("a task whose work nobody can take up is not handed on, wherever its p
   const logger = new Logger({ write: () => {} });
   const { journal } = await TaskJournal.open(folder, logger);
   using transport = new HttpTransport("http://127.0.0.1:1");
-  const inUnit: Host = {
-    ...childHost,
-    async start(command) {
-      const program = await childHost.start(command);
-      const group = { ...program.group, unit: "noderax-task-a.service" };
-      return { ...program, group, leave: () => {} };
-    },
-    release: () => Promise.resolve(),
-  };
   const leaves: boolean[] = [];
   for (const mayBeTakenUp of [false, true]) {
     const running = Promise.withResolvers<void>();
@@ -110,7 +112,7 @@ Deno.test("a task whose work nobody can take up is not handed on, wherever its p
     const stop = new AbortController();
     const runner = new TaskRunner({
       api: new Willing(transport, []),
-      ...{ journal, host: inUnit, logger, secrets: [] },
+      ...{ journal, host: IN_UNIT, logger, secrets: [] },
       types: new Map([["own", {
         mayBeTakenUp,
         prepare: () => async ({ start, signal }) => {
@@ -150,21 +152,13 @@ Deno.test("what is left to the next agent is taken for nobody's no more, though 
   const logger = new Logger({ write: () => {} });
   const { journal } = await TaskJournal.open(folder, logger);
   using transport = new HttpTransport("http://127.0.0.1:1");
-  const inUnit: Host = {
-    ...childHost,
-    async start(command) {
-      const program = await childHost.start(command);
-      const group = { ...program.group, unit: "noderax-task-a.service" };
-      return { ...program, group, leave: () => {} };
-    },
-  };
   const api = new Willing(transport, []);
   const started = Promise.withResolvers<void>();
   api.started = () => Promise.resolve(started.resolve());
   const manager = new TaskManager({
     api,
     journal,
-    host: inUnit,
+    host: IN_UNIT,
     types: new Map([["shell.exec", shellExec]]),
     secrets: [],
     privileges: contextOf().privileges,

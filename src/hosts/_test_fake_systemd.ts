@@ -20,6 +20,8 @@ export class FakeSystemd {
   isInReach = true;
   /** Whether there is a unit of that name already. */
   exists = false;
+  /** Whether it starts nothing. */
+  refuses = false;
   /** Hears when a unit was started. */
   onStart = () => {};
   /** Hears when a stop is asked for. */
@@ -32,6 +34,7 @@ export class FakeSystemd {
   begin(): void {
     this.isRunning = true;
     this.#state = "active";
+    this.#end = [0, 0];
   }
 
   /** Ends the main process: by exit code, or by signal. */
@@ -45,6 +48,7 @@ export class FakeSystemd {
     if (this.exists) {
       return Promise.reject(new BusError("org.freedesktop.systemd1.UnitExists", "it exists"));
     }
+    if (this.refuses) return Promise.reject(new BusError("", "it is masked"));
     this.properties = properties;
     this.begin();
     this.onStart();

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { FakeSystemd } from "./_test_fake_systemd.ts";
 import { childHost } from "./child_host.ts";
+import { signalNumber } from "../system/signal_number.ts";
 import { UnitHost } from "./unit_host.ts";
+import { NOT_LAUNCHED } from "./unit_launch.ts";
 
 const LIVING = { pid: 1, startTicks: "", bootId: "" };
 
@@ -27,11 +29,11 @@ async function withHost(
 }
 
 /** Starts the unit of a task, which runs nothing. */
-async function start(host: UnitHost, taskId: string) {
+async function start(host: UnitHost, taskId: string, isLook = false) {
   const user = { name: "nobody", uid: Deno.uid() ?? 0 };
   const { signal } = new AbortController();
   const inUnit = { user, argv: ["true"] };
-  const program = await host.start({ taskId, argv: ["true"], signal, inUnit });
+  const program = await host.start({ taskId, argv: ["true"], signal, inUnit, isLook });
   await program.open();
   return program;
 }
@@ -92,14 +94,16 @@ Deno.test("a unit is started while its program is held back", async () => {
 });
 
 Deno.test("what has waited at its gate until its agent died is begun anew, all else goes on", async () => {
-  for (const [code, expected] of [[125, "not begun"], [3, "object"]] as const) {
+  // Any exit code may be that of a command which was let run a moment before.
+  const ends = [[{ signal: signalNumber(NOT_LAUNCHED) }, "not begun"], [{ code: 125 }, "object"]];
+  for (const [end, expected] of ends as [{ code?: number }, string][]) {
     await withHost(async (host, systemd, folder) => {
       await Deno.mkdir(join(folder, "t-1"));
       for (const name of ["stdout", "stderr", "gate"]) {
         await new Deno.Command("mkfifo", { args: [join(folder, "t-1", name)] }).output();
       }
       systemd.begin();
-      systemd.end({ code });
+      systemd.end(end);
       const { signal } = new AbortController();
       const group = { ...LIVING, unit: "noderax-task-t-1.service" };
       const found = await host.takeUp({ taskId: "t-1", signal }, group);
@@ -109,7 +113,7 @@ Deno.test("what has waited at its gate until its agent died is begun anew, all e
       } else {
         assert.equal(typeof found, expected);
         await Array.fromAsync(found.output);
-        assert.equal((await found.ended).exitCode, code);
+        assert.equal((await found.ended).exitCode, end.code);
       }
     });
   }
@@ -183,5 +187,72 @@ Deno.test("a task is swept by whether it is at work, whatever it is called", asy
     systemd.listed = [busy, over, "noderax-task-look-1:look-3.service"];
     await host.sweep((taskId) => taskId === "look-1");
     assert.deepEqual(systemd.stopped, [over, "noderax-task-look-1:look-3.service"]);
+  });
+});
+
+Deno.test("nothing is kept of a look that systemd does not start", async () => {
+  await withHost(async (host, systemd, folder) => {
+    systemd.refuses = true;
+    const stopped = new Promise<void>((resolve) => systemd.onStop = resolve);
+    await assert.rejects(start(host, "t-1", true), /systemd does not start its unit: it is masked/);
+    await stopped;
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
+    systemd.listed = systemd.stopped.splice(0);
+    await host.sweep(() => true);
+    assert.deepEqual(systemd.stopped, systemd.listed);
+  });
+});
+
+/** Writes into the standard output of a unit, which somebody holds open for long enough. */
+async function print(folder: string, unit: string, text: string): Promise<Disposable> {
+  const path = join(folder, unit, "stdout");
+  const file = await Deno.open(path, { read: true, write: true });
+  await file.write(new TextEncoder().encode(text));
+  return file;
+}
+
+/** All that a program prints. */
+async function textOf({ output }: { output: AsyncIterable<{ bytes: Uint8Array }> }) {
+  let text = "";
+  for await (const { bytes } of output) text += new TextDecoder().decode(bytes);
+  return text;
+}
+
+Deno.test("a further program of a task has a unit and an output of its own, whichever agent starts it", async () => {
+  await withHost(async (host, systemd, folder) => {
+    const first = await start(host, "t-1");
+    using _first = await print(folder, "t-1", "one");
+    systemd.end({ code: 100 });
+    assert.equal(await textOf(first), "one");
+    assert.equal((await first.ended).exitCode, 100);
+    // What the first has left in the background prints on.
+    using _late = await print(folder, "t-1", "late");
+
+    const second = await start(host, "t-1");
+    assert.equal(second.group.unit, "noderax-task-t-1:2.service");
+    const left = textOf(second);
+    second.leave?.();
+    assert.equal(await left, "");
+    using _second = await print(folder, "t-1:2", "two");
+    const next = hostOf(systemd, folder);
+    const { signal } = new AbortController();
+    const found = await next.takeUp({ taskId: "t-1", signal }, second.group);
+    assert.ok(typeof found === "object");
+    systemd.end({ code: 0 });
+    assert.equal(await textOf(found), "two");
+    assert.equal((await found.ended).exitCode, 0);
+
+    // An earlier agent had a third one started, and died before it wrote that down.
+    systemd.exists = true;
+    await Deno.mkdir(join(folder, "t-1:3"));
+    await new Deno.Command("mkfifo", { args: [join(folder, "t-1:3", "stdout")] }).output();
+    using _before = await print(folder, "t-1:3", "before");
+    const third = await start(next, "t-1");
+    assert.equal(third.group.unit, "noderax-task-t-1:3.service");
+    assert.ok(systemd.stopped.includes(third.group.unit));
+    using _third = await print(folder, "t-1:3", "three");
+    systemd.end({ code: 3 });
+    assert.equal(await textOf(third), "three");
+    assert.equal((await third.ended).exitCode, 3);
   });
 });

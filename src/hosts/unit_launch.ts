@@ -1,5 +1,6 @@
 import { SERVICE, SLICE } from "../system/paths.ts";
 import { type UnitProperty, unitProperty } from "../system/service_manager.ts";
+import { signalNumber } from "../system/signal_number.ts";
 import { exportsOf, quoted } from "./shell_text.ts";
 
 /** What a unit may take from TERM to KILL when somebody else stops it, in microseconds. */
@@ -80,8 +81,11 @@ export function execStart(argv: readonly string[]): UnitProperty {
 
 /** Ends the text of a launch: one that is cut off runs nothing. */
 const COMPLETE = "# complete";
-/** The exit code of a launch that was told nothing, or not all. */
-export const NOT_LAUNCHED = 125;
+/**
+ * The signal by which a launch ends that was told nothing, or not all: Linux has it, and nothing sends
+ * it. An exit code would be some command's own as well.
+ */
+export const NOT_LAUNCHED = "SIGSTKFLT";
 
 /**
  * Runs what the text on its standard input names. Its outputs are opened anew, for writing alone:
@@ -91,7 +95,7 @@ export const LAUNCH: readonly string[] = [
   "/bin/sh",
   "-c",
   `AGENT_LAUNCH=$(cat)
-case $AGENT_LAUNCH in *"${COMPLETE}") ;; *) exit ${NOT_LAUNCHED} ;; esac
+case $AGENT_LAUNCH in *"${COMPLETE}") ;; *) kill -${signalNumber(NOT_LAUNCHED)} $$ ;; esac
 eval "$AGENT_LAUNCH"
 exec "$@" </dev/null >/dev/stdout 2>/dev/stderr`,
 ];

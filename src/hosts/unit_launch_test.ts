@@ -65,7 +65,7 @@ Deno.test("a launch that was told a part runs nothing", async () => {
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(text.slice(0, length)));
     await writer.close();
-    const { code, stdout } = await child.output();
-    assert.deepEqual([code, stdout.length], [NOT_LAUNCHED, 0]);
+    const { signal, stdout } = await child.output();
+    assert.deepEqual([signal, stdout.length], [NOT_LAUNCHED, 0]);
   }
 });

@@ -5,7 +5,6 @@ import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./hos
 import { type MainEnd, mainEndBy, mainEndOf } from "./main_end.ts";
 import { type ProcessGroup, processGroupOf } from "./process_table.ts";
 import type { UnitGate } from "./unit_gate.ts";
-import { NOT_LAUNCHED } from "./unit_launch.ts";
 import { UnitOutput } from "./unit_output.ts";
 import { UnitWatch } from "./unit_watch.ts";
 
@@ -14,6 +13,9 @@ const LINGER_MS = 2_000;
 
 /** Of so short a program nobody wants to know what it has used, in milliseconds. */
 const QUICK_MS = 1_000;
+
+/** The exit code of a program that was not let run. */
+const REFUSED = 125;
 
 /** How a program ended. */
 type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
@@ -81,7 +83,7 @@ export class UnitProgram implements Program {
     try {
       await this.#started;
     } catch (error) {
-      held?.gate[Symbol.dispose]();
+      if (held) await this.#refuse(held);
       throw error;
     }
     if (signal.aborted && held) return await this.#refuse(held);
@@ -116,7 +118,7 @@ export class UnitProgram implements Program {
     gate[Symbol.dispose]();
     await Deno.remove(folder, { recursive: true }).catch(() => {});
     this.#output.resolve(undefined);
-    this.#exited.resolve({ exitCode: NOT_LAUNCHED, signal: undefined });
+    this.#exited.resolve({ exitCode: REFUSED, signal: undefined });
     void this.#started.then(() => manager.queueStop(unit)).catch(() => {});
   }
 

@@ -76,7 +76,7 @@ export async function hasNotBegun(
   const endMs = performance.now() + ORPHAN_MS;
   for (;;) {
     const end = await mainEndOf(manager, unit);
-    if (end) return end.code === NOT_LAUNCHED;
+    if (end) return end.signal === NOT_LAUNCHED;
     if (performance.now() >= endMs) return false;
     await delay(LOOK_MS);
   }

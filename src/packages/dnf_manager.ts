@@ -1,4 +1,6 @@
 import * as z from "@zod/zod";
+import { writeAll } from "../system/atomic_file.ts";
+import { openOwn, readOwn } from "../system/own_file.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import {
@@ -93,14 +95,19 @@ async function change(
 
 /** Writes down for a later agent what there is; without room it will not know what has changed. */
 async function writeNote({ note }: TaskContext, before: RpmRecord[] | undefined): Promise<void> {
-  const text = JSON.stringify(before);
-  await Deno.writeTextFile(note("before"), text, { mode: 0o600 }).catch(() => {});
+  try {
+    using file = await openOwn(note("before"), { write: true, create: true });
+    await file.truncate();
+    await writeAll(file, new TextEncoder().encode(JSON.stringify(before)));
+  } catch {
+    // It is told then.
+  }
 }
 
 /** What there was before an earlier agent has started dnf; undefined if it could not say. */
 async function readNote({ note }: TaskContext): Promise<RpmRecord[] | undefined> {
   try {
-    return z.array(RpmRecord).parse(JSON.parse(await Deno.readTextFile(note("before"))));
+    return z.array(RpmRecord).parse(JSON.parse(await readOwn(note("before"))));
   } catch {
     return undefined;
   }

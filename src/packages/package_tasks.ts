@@ -96,6 +96,7 @@ export function packageChange(operation: Operation, mutex: Mutex, leaveMs?: numb
   return {
     mayBeginAnew: true,
     mayBeTakenUp: true,
+    keepOthersBack: () => mutex.hold(),
     askFirst: async (context) => {
       const manager = await findManager();
       return asksFirst(await manager.leaving(context, leaveMs ?? manager.leaveMs), context);
@@ -107,7 +108,7 @@ export function packageChange(operation: Operation, mutex: Mutex, leaveMs?: numb
       const request = manager.parse(operation, payload);
       const work = () => change(manager, request, context, leaveMs ?? manager.leaveMs);
       // It has had its turn under an earlier agent; the others wait for it.
-      if (context.takenUp) return await mutex.join(work);
+      if (context.takenUp) return await work();
       return await mutex.take(
         work,
         context.signal,

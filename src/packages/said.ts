@@ -1,5 +1,7 @@
 import type { OutputChunk } from "../hosts/host.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
+import { writeAll } from "../system/atomic_file.ts";
+import { openOwn, readOwn } from "../system/own_file.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 
 /** Of each stream so much is looked at for reasons, in UTF-16 units. */
@@ -34,6 +36,8 @@ export class Said {
 
   /** Passes an output on. */
   async *of(output: AsyncIterable<OutputChunk>): AsyncGenerator<OutputChunk, void> {
+    using _stdout = this.#heard.stdout;
+    using _stderr = this.#heard.stderr;
     for await (const chunk of output) {
       await this.#heard[chunk.stream].push(chunk.bytes);
       yield chunk;
@@ -52,9 +56,10 @@ export class Said {
 }
 
 /** The end of what came on one stream, in memory and in a file. */
-class Heard {
+class Heard implements Disposable {
   readonly #path: string;
   readonly #decoder: TextDecoder = new TextDecoder();
+  #file: Deno.FsFile | undefined;
   #noted = 0;
   text = "";
 
@@ -63,7 +68,7 @@ class Heard {
   }
 
   async recall(): Promise<void> {
-    this.text = (await Deno.readTextFile(this.#path).catch(() => "")).slice(-MAX_UNITS);
+    this.text = (await readOwn(this.#path).catch(() => "")).slice(-MAX_UNITS);
     this.#noted = this.text.length;
   }
 
@@ -77,6 +82,17 @@ class Heard {
     const noted = isFull ? new TextEncoder().encode(this.text) : bytes;
     this.#noted = (isFull ? 0 : this.#noted) + noted.length;
     // A full disk costs a sentence its reason, if the agent dies meanwhile.
-    await Deno.writeFile(this.#path, noted, { append: !isFull, mode: 0o600 }).catch(() => {});
+    await this.#note(noted, isFull).catch(() => {});
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  async #note(bytes: Uint8Array, isAnew: boolean): Promise<void> {
+    const file = this.#file ??= await openOwn(this.#path, { append: true, create: true });
+    if (isAnew) await file.truncate();
+    await writeAll(file, bytes);
   }
 }

@@ -29,18 +29,20 @@ export class Mutex {
     }
   }
 
-  /** Does `work` at once, which has had its turn before; whoever comes later waits for it as well. */
-  async join<T>(work: () => Promise<T>): Promise<T> {
+  /** Has whoever comes later wait for what has had its turn before, until that is disposed of. */
+  hold(): Disposable {
     const done = Promise.withResolvers<void>();
     const before = this.#last;
     this.#last = before.then(() => done.promise);
     this.#taken++;
-    try {
-      return await work();
-    } finally {
-      this.#taken--;
-      done.resolve();
-    }
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isHeld) this.#taken--;
+        isHeld = false;
+        done.resolve();
+      },
+    };
   }
 
   /** Resolves when all that has come so far is done. */

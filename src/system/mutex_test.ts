@@ -34,6 +34,24 @@ Deno.test("one goes on at a time, in the order of coming; one that gives up lets
   assert.equal(await mutex.take(() => Promise.resolve("d"), never, assert.fail), "d");
 });
 
+Deno.test("whoever comes later waits for what holds it, and that waits for nobody", async () => {
+  const mutex = new Mutex();
+  const story: string[] = [];
+  const { signal } = new AbortController();
+  const wait = () => Promise.resolve(void story.push("waits"));
+  const holds = [mutex.hold(), mutex.hold()];
+  const work = mutex.take(() => Promise.resolve(story.push("goes")), signal, wait);
+  for (const hold of [...holds, ...holds]) {
+    await new Promise((turn) => setTimeout(turn));
+    assert.deepEqual(story, ["waits"]);
+    hold[Symbol.dispose]();
+    if (hold === holds[1]) break;
+  }
+  await work;
+  assert.deepEqual(story, ["waits", "goes"]);
+  await mutex.take(() => Promise.resolve(), signal, assert.fail);
+});
+
 Deno.test("work that fails makes room for the next", async () => {
   const mutex = new Mutex();
   const { signal } = new AbortController();

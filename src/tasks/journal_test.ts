@@ -196,22 +196,25 @@ Deno.test("a record without its process does not outlive the refusal of that wit
     assert.match(await Deno.readTextFile(join(folder, "a.json")), /startTicks/);
   }));
 
-/** A disk that takes nothing more of a record's file, but makes others. */
-async function refuseNext(folder: string, taskId: string): Promise<void> {
+/** A record's file to which no line is added, as it is a link; others can be made. */
+async function refuseNext(folder: string, taskId: string, to = "/dev/full"): Promise<void> {
   await Deno.remove(join(folder, `${taskId}.json`));
-  await Deno.symlink("/dev/full", join(folder, `${taskId}.json`));
+  await Deno.symlink(to, join(folder, `${taskId}.json`));
 }
 
-Deno.test("a line that the disk refuses is written with all that was before it, and of nobody else", () =>
+Deno.test("a line is not added through a link, but written with all that was before it, and of nobody else", () =>
   withFolder(async (folder) => {
     const { journal, events } = await openIn(folder);
+    const victim = join(folder, "victim");
+    await Deno.writeTextFile(victim, "precious");
     const ids = ["a", "b", "c", "d"];
     const outcome = { status: "success" as const };
     await Promise.all(ids.map((id) => journal.write(recordOf(id))));
-    await refuseNext(folder, "b");
+    await refuseNext(folder, "b", victim);
     const written = ids.map((id) => journal.write(recordOf(id, { outcome })));
     assert.deepEqual(await Promise.all(written), [true, true, true, true]);
-    assert.deepEqual(events.map(({ level }) => level), ["warn"], "it was refused");
+    assert.match(String(events.at(0)?.problem), /b\.json is not used, because it is a link/);
+    assert.deepEqual([events.length, await Deno.readTextFile(victim)], [1, "precious"]);
     const { unfinished } = await openIn(folder);
     const found = unfinished.records.toSorted((a, b) => a.task.id < b.task.id ? -1 : 1);
     assert.deepEqual(found, ids.map((id) => recordOf(id, { outcome })));

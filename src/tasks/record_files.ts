@@ -1,4 +1,5 @@
 import { type StagedFile, writeAll } from "../system/atomic_file.ts";
+import { openOwn } from "../system/own_file.ts";
 import { additionLine, BEGUN_LINE, type TaskRecord } from "./task_record.ts";
 
 /**
@@ -72,7 +73,7 @@ export class RecordFiles {
 
   async #open(taskId: string): Promise<Deno.FsFile> {
     const file = this.#files.get(taskId) ??
-      await Deno.open(this.#pathOf(taskId), { append: true });
+      await openOwn(this.#pathOf(taskId), { append: true });
     this.#files.set(taskId, file);
     return file;
   }

@@ -132,6 +132,8 @@ export class TaskRunner {
   #isLeaving = false;
   /** Whether something is kept for a later agent. */
   #hasNotes: boolean;
+  /** What must not run beside what an earlier agent has left waits behind it. */
+  readonly #others: Disposable | undefined;
 
   /**
    * Begins where the record is: it may be an earlier agent's. `damage` is what became of that one's
@@ -151,6 +153,7 @@ export class TaskRunner {
       : record.process || damage !== undefined
       ? { phase: "running", how: "left" }
       : { phase: "claimed" };
+    if (this.#isLeft) this.#others = deps.types.get(record.task.type)?.keepOthersBack?.();
   }
 
   /** What can be seen of it from outside. */
@@ -169,6 +172,7 @@ export class TaskRunner {
   /** Brings the task to its end, and resolves when nothing is left to be done for it now. */
   async run(): Promise<void> {
     using _file = this.#deps.journal.holding(this.#record.task.id);
+    using _others = this.#others;
     if (this.#state.phase === "claimed") this.#state = await this.#begin();
     if (this.#state.phase === "reported") return;
     const isNew = this.#state.phase === "running" && !this.#isLeft;
@@ -190,6 +194,7 @@ export class TaskRunner {
               ),
               this.#handedOn.promise,
             ]);
+            if (this.#state.phase === "ended") this.#others?.[Symbol.dispose]();
             break;
           case "handed on":
             return await this.#handOn(log);
@@ -385,7 +390,8 @@ export class TaskRunner {
     const found = await this.#left.findProgram(log, this.#end.signal, () => this.#leaving(log));
     if (found === "gone") return undefined;
     this.#state = { phase: "running", how: found === "not begun" ? "here" : "taken up" };
-    if (found === "not begun") return undefined;
+    // It waits for its own turn.
+    if (found === "not begun") return void this.#others?.[Symbol.dispose]();
     this.#logger.info("task is taken up", { type: this.#record.task.type });
     return this.#program = found;
   }

@@ -5,8 +5,11 @@ import { HttpTransport } from "../control_plane/http.ts";
 import type { TaskControl } from "../control_plane/schemas.ts";
 import { childHost } from "../hosts/child_host.ts";
 import type { Host, Program } from "../hosts/host.ts";
+import type { ProcessGroup } from "../hosts/process_table.ts";
 import { LogMemory } from "../logs/spool.ts";
+import { bootTime } from "../system/boot_time.ts";
 import { Logger } from "../system/logger.ts";
+import { Mutex } from "../system/mutex.ts";
 import { contextOf } from "./_test_task_context.ts";
 import { TaskJournal } from "./journal.ts";
 import { shellExec } from "./shell_exec.ts";
@@ -253,4 +256,56 @@ Deno.test("a program does not outlive work that has failed before its end", asyn
       assert.equal((await programs[0]?.ended)?.signal, "SIGTERM");
     },
   );
+});
+
+Deno.test("what must not run beside a program that an earlier agent has left waits for it, whoever is first", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "manager_" });
+  const logger = new Logger({ write: () => {} });
+  const { journal } = await TaskJournal.open(folder, logger);
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const turns = new Mutex();
+  const story: string[] = [];
+  const goOn = Promise.withResolvers<void>();
+  const api = new Willing(transport, []);
+  const manager = new TaskManager({
+    ...{ api, journal, secrets: [], logger },
+    host: {
+      ...childHost,
+      async takeUp(command) {
+        const program = await childHost.start({ ...command, argv: ["true"] });
+        // The other one could be at work for long before it is found.
+        await goOn.promise;
+        await program.open();
+        return program;
+      },
+    },
+    types: new Map([["own", {
+      mayBeginAnew: true,
+      mayBeTakenUp: true,
+      keepOthersBack: () => turns.hold(),
+      prepare: () => async ({ taskId, takenUp, signal }) => {
+        const work = async () => {
+          for await (const _ of takenUp?.output ?? []);
+          await takenUp?.ended;
+          story.push(taskId);
+          return { status: "success" as const };
+        };
+        if (takenUp) return await work();
+        return await turns.take(work, signal, () => Promise.resolve(goOn.resolve()));
+      },
+    }]]),
+    privileges: contextOf().privileges,
+    defaultLimitMs: () => 60_000,
+    maxTasks: () => 0,
+    logMemory: new LogMemory(() => 1 << 20),
+  });
+  const recordOf = (id: string, process?: ProcessGroup): TaskRecord => ({
+    ...{ version: 1, task: { id, type: "own", payload: {} }, claimedAt: new Date().toISOString() },
+    ...{ claimed: bootTime(), ...process ? { process, started: bootTime() } : {} },
+  });
+  const process = { pid: 1, startTicks: "", bootId: "", unit: "noderax-task-left.service" };
+  manager.recover({ records: [recordOf("anew"), recordOf("left", process)], damaged: [] });
+  await manager.idle();
+  assert.deepEqual(story, ["left", "anew"]);
+  await Deno.remove(folder, { recursive: true });
 });

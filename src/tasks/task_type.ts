@@ -60,6 +60,11 @@ export interface TaskType {
   mayBeginAnew?: boolean;
   /** Whether the work can go on with a program that an earlier agent has started for it. */
   mayBeTakenUp?: boolean;
+  /**
+   * Keeps back what must not run beside a program that an earlier agent has left: from the moment on
+   * that its task is known, before anything else begins, until nothing of it runs any more.
+   */
+  keepOthersBack?(): Disposable;
   /** How a program of its that was taken up is asked to leave, where it must not be cut short. */
   askFirst?(context: TaskContext): Promise<NonNullable<HostCommand["askFirst"]>>;
   /** How long processes that outlived the agent may go on, in milliseconds; no time if not given. */

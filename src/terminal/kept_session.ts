@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import * as z from "@zod/zod";
 import { writeAllNow } from "../system/atomic_file.ts";
+import { openOwnSync } from "../system/own_file.ts";
 import { OutputSpool } from "./output_spool.ts";
 import { TerminalStart } from "./payloads.ts";
 import type { Size } from "./pty.ts";
@@ -53,7 +54,7 @@ export class KeptSession implements Disposable {
     this.#progress = progress;
     using opened = new DisposableStack();
     const path = join(folder, "session.json");
-    this.#file = opened.use(Deno.openSync(path, { write: true, create: true, mode: 0o600 }));
+    this.#file = opened.use(openOwnSync(path, { write: true, create: true }));
     this.spool = opened.use(new OutputSpool(join(folder, "output"), progress.delivered));
     opened.move();
   }
@@ -77,7 +78,9 @@ export class KeptSession implements Disposable {
 
   /** Takes up what an earlier agent has left in a folder. @throws when it is not usable. */
   static open(folder: string): KeptSession {
-    const text = Deno.readTextFileSync(join(folder, "session.json"));
+    const block = new Uint8Array(RECORD_BYTES);
+    using file = openOwnSync(join(folder, "session.json"), { read: true });
+    const text = new TextDecoder().decode(block.subarray(0, file.readSync(block) ?? 0));
     return new KeptSession(folder, Kept.parse(JSON.parse(text)));
   }
 

@@ -18,6 +18,8 @@ export class FakeSystemd {
   isRunning = false;
   /** Whether systemd can be reached. */
   isInReach = true;
+  /** How many of the next looks at a property are not answered. */
+  unanswered = 0;
   /** Whether there is a unit of that name already. */
   exists = false;
   /** Whether it starts nothing. */
@@ -67,6 +69,10 @@ export class FakeSystemd {
   }
 
   property(_unit: string, _face: string, name: string): Promise<number | string> {
+    if (this.unanswered > 0) {
+      this.unanswered--;
+      return Promise.reject(new BusClosedError("not answered"));
+    }
     const [code = 0, status = 0] = this.#end;
     // Some process that is there.
     const main = { ExecMainPID: Deno.pid, ExecMainCode: code, ExecMainStatus: status };

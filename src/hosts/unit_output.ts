@@ -2,6 +2,7 @@ import type { OutputStore } from "../logs/task_log.ts";
 import {
   cString,
   type Libc,
+  LibcError,
   O_CLOEXEC,
   O_CREAT,
   O_NOFOLLOW,
@@ -12,12 +13,16 @@ import {
 import { openReadiness, type Readiness } from "../system/readiness.ts";
 import type { OutputChunk } from "./host.ts";
 
+/** Of the FIFOs that the output of a unit goes into: its user's, and its agent's by root's group. */
+export const FIFO_MODE = 0o660;
+
 /** So much comes at once, if there is as much; in bytes. */
 const CHUNK_BYTES = 1 << 16;
-/** The largest pipe that a user may make: so much can be left of what was written in time. */
+/** So much a pipe is to hold: it is the most that a user may have. */
 const PIPE_BYTES = 1 << 20;
 
-const SET_PIPE_SIZE = 1031;
+const [SET_PIPE_SIZE, GET_PIPE_SIZE] = [1031, 1032];
+const EACCES = 13;
 const [SPLICE_MOVE, SPLICE_NONBLOCK] = [1, 2];
 
 interface Pipe {
@@ -54,15 +59,13 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
     using opened = new DisposableStack();
     opened.use(this.#libc);
     opened.use(this.#readiness);
-    const { symbols, check } = this.#libc;
+    const { symbols } = this.#libc;
     this.#pipes = (["stdout", "stderr"] as const).map((stream) => {
-      const path = `${folder}/${stream}`;
-      const flags = O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
-      const fd = check(symbols.open(cString(path), flags, 0), path);
+      const fd = openFifo(this.#libc, `${folder}/${stream}`);
       opened.defer(() => void symbols.close(fd));
       // Not all that the kernel would give: then the program waits a little sooner.
       symbols.fcntl(fd, SET_PIPE_SIZE, PIPE_BYTES);
-      return { stream, fd, isWaitedFor: false, isReady: false, mayReadBytes: PIPE_BYTES };
+      return { stream, fd, isWaitedFor: false, isReady: false, mayReadBytes: Infinity };
     });
     opened.move();
   }
@@ -87,8 +90,9 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
   /** Each piece when it has come. */
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void> {
     try {
-      for (;;) {
-        const isLast = this.#isDrained;
+      for (let isLast = false;;) {
+        if (!isLast && this.#isDrained) this.#limit();
+        isLast = this.#isDrained;
         let isDry = true;
         for (const pipe of this.#pipes) {
           if (this.#isLeft) return;
@@ -105,6 +109,14 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
       }
     } finally {
       this[Symbol.dispose]();
+    }
+  }
+
+  /** Of what was written in time no more can be left than a pipe holds; root's task may have made it larger. */
+  #limit(): void {
+    const { symbols } = this.#libc;
+    for (const pipe of this.#pipes) {
+      pipe.mayReadBytes = Math.max(PIPE_BYTES, symbols.fcntl(pipe.fd, GET_PIPE_SIZE, 0));
     }
   }
 
@@ -171,4 +183,21 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
     this.#libc[Symbol.dispose]();
     this.#ended.resolve();
   }
+}
+
+/** Opens a FIFO; its user owns it, and may have shut out everybody else (`chown app: /dev/stdout`). */
+function openFifo({ symbols, check }: Libc, path: string): number {
+  const flags = O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
+  const open = () => check(symbols.open(cString(path), flags, 0), path);
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof LibcError && error.errno === EACCES)) throw error;
+  }
+  const { uid } = Deno.lstatSync(path);
+  // Only its owner may choose its mode.
+  Deno.chownSync(path, Deno.uid(), Deno.gid());
+  Deno.chmodSync(path, FIFO_MODE);
+  Deno.chownSync(path, uid, null);
+  return open();
 }

@@ -1,12 +1,26 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
+import { cString, O_RDWR, openLibc } from "../system/libc.ts";
 import { withFifos } from "./_test_fifos.ts";
 import { UnitOutput } from "./unit_output.ts";
+
+const SET_PIPE_SIZE = 1031;
 
 /** Writes so much into the FIFO of standard output of a folder that its output is read from. */
 function print(folder: string, bytes: Uint8Array): void {
   using fifo = Deno.openSync(join(folder, "stdout"), { read: true, write: true });
   for (let at = 0; at < bytes.length; at += fifo.writeSync(bytes.subarray(at)));
+}
+
+/** Makes a FIFO larger that somebody has open; whether that is allowed. */
+function enlarge(path: string, bytes: number): boolean {
+  using libc = openLibc();
+  const fd = libc.check(libc.symbols.open(cString(path), O_RDWR, 0), path);
+  try {
+    return libc.symbols.fcntl(fd, SET_PIPE_SIZE, bytes) >= bytes;
+  } finally {
+    libc.symbols.close(fd);
+  }
 }
 
 Deno.test("however much is printed, the agent gets to do other things meanwhile", async () => {
@@ -51,5 +65,18 @@ Deno.test("a store that cannot be opened once is used as soon as it can be", asy
     }
     assert.deepEqual(printed, [["first", false], ["second", true]]);
     assert.equal(await Deno.readTextFile(path), "second");
+  });
+});
+
+Deno.test("all that is left in a pipe which its task has made larger is read (where it may)", async () => {
+  await withFifos(async (folder) => {
+    const output = new UnitOutput(folder, undefined);
+    // Whoever lacks CAP_SYS_RESOURCE may not: no pipe is larger then.
+    const bytes = enlarge(join(folder, "stdout"), 4 << 20) ? 3 << 20 : 1 << 20;
+    print(folder, new Uint8Array(bytes));
+    output.drain();
+    let read = 0;
+    for await (const chunk of output) read += chunk.bytes.length;
+    assert.equal(read, bytes);
   });
 });

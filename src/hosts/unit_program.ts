@@ -1,3 +1,4 @@
+import { delay } from "@std/async";
 import { settlesWithin } from "../system/deadline.ts";
 import type { ChangedProperties, ServiceManager } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
@@ -16,6 +17,9 @@ const QUICK_MS = 1_000;
 
 /** The exit code of a program that was not let run. */
 const REFUSED = 125;
+
+/** systemd is asked again after this time, in milliseconds, where it does not answer. */
+const RETRY_MS = 250;
 
 /** How a program ended. */
 type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
@@ -95,7 +99,7 @@ export class UnitProgram implements Program {
     if (!held) return await this.#look();
     this.#openedMs = performance.now();
     // One whose user is not there, as an example, is over before it is let run.
-    void this.#hasEnded().then(async (has) => has ? await this.#look() : undefined).catch(() => {});
+    void this.#hasEnded().catch(() => true).then((may) => may ? this.#look() : undefined);
     // What does not read, as its user is not there, ends as well.
     await Promise.race([held.gate.open(), this.exited]);
     held.gate[Symbol.dispose]();
@@ -200,11 +204,17 @@ export class UnitProgram implements Program {
     this.#looksAgain = true;
     if (this.#isLooking) return;
     this.#isLooking = true;
-    while (this.#looksAgain && !this.#isLeft) {
+    while (this.#looksAgain && !this.#isLeft && !this.#isOver) {
       this.#looksAgain = false;
       const { manager, group: { unit } } = this.#options;
-      const end = await mainEndOf(manager, unit).catch(() => undefined);
-      if (end) this.#over(end);
+      try {
+        const end = await mainEndOf(manager, unit);
+        if (end) this.#over(end);
+      } catch {
+        // What has changed meanwhile nobody tells once more.
+        await delay(RETRY_MS);
+        this.#looksAgain = true;
+      }
     }
     this.#isLooking = false;
   }
@@ -225,6 +235,7 @@ export class UnitProgram implements Program {
     }
     signal.removeEventListener("abort", this.#onAbort);
     const unkillable = await this.#ending ?? 0;
+    this.#isOver = true;
     this.#watches.dispose();
     // The next agent sees to it.
     if (this.#isLeft) await new Promise(() => {});

@@ -66,6 +66,25 @@ Deno.test("systemd out of reach while a program ends: how it ended is known all 
   });
 });
 
+Deno.test("an end that systemd does not tell when it is asked is asked for again", async () => {
+  await withProgram(async (program, unit) => {
+    await program.open();
+    unit.unanswered = 3;
+    unit.end({ code: 3 });
+    assert.equal((await endOf(program)).exitCode, 3);
+  });
+  const isOverBefore = (unit: FakeSystemd) => {
+    unit.begin();
+    unit.end({ code: 3 });
+    unit.unanswered = 1;
+    return Promise.resolve();
+  };
+  await withProgram(async (program) => {
+    await program.open();
+    assert.equal((await endOf(program)).exitCode, 3);
+  }, isOverBefore);
+});
+
 Deno.test("systemd out of reach while a program is cancelled: its task ends", async () => {
   await withProgram(async (program, unit, cancel) => {
     await program.open();

@@ -6,9 +6,13 @@ import { messageOf } from "../system/user_error.ts";
 import { mainEndOf } from "./main_end.ts";
 import { UnitGate } from "./unit_gate.ts";
 import { execStart, LAUNCH, NOT_LAUNCHED } from "./unit_launch.ts";
+import { FIFO_MODE } from "./unit_output.ts";
 
-/** How long who waits at a gate may take to see that its agent has died, in milliseconds. */
-const ORPHAN_MS = 2_000;
+/**
+ * How long who waits at a gate may take to see that its agent has died, in milliseconds: on a machine
+ * that has much to do. Only one that was let run in its agent's very last moment is waited for so long.
+ */
+const ORPHAN_MS = 10_000;
 const LOOK_MS = 20;
 
 /** A unit to be started. */
@@ -28,9 +32,14 @@ export interface UnitToStart {
 /** Makes the FIFOs of a unit, and the gate at which its program is told by `text` what to run. */
 export function prepareUnit(folder: string, owner: number, text: string): UnitGate {
   makeFolder(folder);
-  using libc = openLibc();
-  for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, owner);
-  return new UnitGate(folder, text);
+  try {
+    using libc = openLibc();
+    for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, owner);
+    return new UnitGate(folder, text);
+  } catch (error) {
+    Deno.removeSync(folder, { recursive: true });
+    throw error;
+  }
 }
 
 /**
@@ -103,6 +112,6 @@ function makeFolder(path: string): void {
 /** Its owner is who writes to it; root's group lets in an agent that owns nothing. */
 function makeFifo({ symbols, check }: Libc, path: string, owner: number): void {
   check(symbols.mkfifo(cString(path), 0o600), path);
-  Deno.chmodSync(path, 0o660);
+  Deno.chmodSync(path, FIFO_MODE);
   if (owner !== 0) Deno.chownSync(path, owner, null);
 }

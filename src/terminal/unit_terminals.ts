@@ -85,7 +85,7 @@ export class UnitTerminals implements TerminalPlace, Disposable {
         else kept.remove();
       } catch (error) {
         logger.warn("terminal of an earlier agent is lost", { path, error: messageOf(error) });
-        Deno.removeSync(path, { recursive: true });
+        await Deno.remove(path, { recursive: true }).catch(() => {});
       }
     }
     const place = new UnitTerminals(options, left, options.startsUnits && most > 0);

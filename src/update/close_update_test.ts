@@ -84,6 +84,11 @@ Deno.test("an update that is under way is waited for; what is closed is not aske
   }
 });
 
+Deno.test("an update is not over because systemd does not answer for a moment", async () => {
+  const waited = await start(UNDER_WAY, { states: ["", "active", "", "failed"] });
+  assert.deepEqual([waited.reports.length, waited.statesLeft], [1, 0]);
+});
+
 Deno.test("a failure stays untold while the control plane is away, and when the agent stops", async () => {
   const stop = new AbortController();
   let asked = 0;

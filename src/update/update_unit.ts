@@ -20,10 +20,18 @@ export interface UpdateRequest {
   rollback: boolean;
 }
 
+/** How often systemd is asked again where it does not answer, and after how many milliseconds. */
+const [ASK_AGAIN, ASK_AGAIN_MS] = [20, 250];
+
 /** Whether an update is under way by itself. */
 export async function isUpdating(run: RunTool): Promise<boolean> {
-  const { stdout } = await run("systemctl", "is-active", UPDATE_UNIT);
-  return ["active", "activating", "deactivating"].includes(stdout);
+  for (let left = ASK_AGAIN;; left--) {
+    const { code, stdout } = await run("systemctl", "is-active", UPDATE_UNIT);
+    // Without a word it is out of reach, as while it executes itself anew; 127 is no systemd at all.
+    const isAnswer = stdout !== "" || code === 127 || left === 0;
+    if (isAnswer) return ["active", "activating", "deactivating"].includes(stdout);
+    await delay(ASK_AGAIN_MS);
+  }
 }
 
 /**

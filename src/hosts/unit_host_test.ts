@@ -142,8 +142,11 @@ Deno.test("what an earlier agent has left goes on while it is waited for, howeve
       args: ["if=/dev/zero", `of=${fifo}`, "bs=1M", "count=3"],
       stderr: "null",
     }).spawn();
+    const startMs = performance.now();
     const waiting = host.waitFor("t-1", { ...LIVING, unit: program.group.unit }, 60_000);
     assert.ok((await printer.status).success);
+    // Nobody reads it: all else that the agent does comes first.
+    assert.ok(performance.now() - startMs >= 200, "what nobody reads keeps the agent busy");
     systemd.isRunning = false;
     await waiting;
     await host.release("t-1", program.group);

@@ -97,7 +97,7 @@ export const LAUNCH: readonly string[] = [
   `AGENT_LAUNCH=$(cat)
 case $AGENT_LAUNCH in *"${COMPLETE}") ;; *) kill -${signalNumber(NOT_LAUNCHED)} $$ ;; esac
 eval "$AGENT_LAUNCH"
-exec "$@" </dev/null >/dev/stdout 2>/dev/stderr`,
+exec "$@" </dev/null >/proc/self/fd/1 2>/proc/self/fd/2`,
 ];
 
 /** What systemd tells a unit of itself: who finds it takes itself for a service. */

@@ -1,8 +1,11 @@
+import { delay } from "@std/async";
 import type { ServiceManager } from "../system/service_manager.ts";
 import { UnitOutput } from "./unit_output.ts";
 
 /** How often it is looked whether those who live on have gone, in milliseconds. */
 const LOOK_EVERY_MS = 10_000;
+/** The pause behind each piece of what nobody reads, in milliseconds: one can print without end. */
+const DRAIN_PAUSE_MS = 10;
 
 /** What is needed to remove units. */
 export interface UnitLeftoversOptions {
@@ -64,7 +67,7 @@ export class UnitLeftovers {
       const output = new UnitOutput(folderOf(unit), undefined);
       this.#drained.set(unit, output);
       const read = async () => {
-        for await (const _ of output);
+        for await (const _ of output) await delay(DRAIN_PAUSE_MS, { persistent: false });
       };
       void read().catch(() => {});
     } catch {

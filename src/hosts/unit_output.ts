@@ -195,8 +195,8 @@ function openFifo({ symbols, check }: Libc, path: string): number {
     if (!(error instanceof LibcError && error.errno === EACCES)) throw error;
   }
   const { uid } = Deno.lstatSync(path);
-  // Only its owner may choose its mode.
-  Deno.chownSync(path, Deno.uid(), Deno.gid());
+  // Only its owner may choose its mode: root, as whoever starts units is, but without root's privileges.
+  Deno.chownSync(path, 0, 0);
   Deno.chmodSync(path, FIFO_MODE);
   Deno.chownSync(path, uid, null);
   return open();

@@ -6,6 +6,7 @@ import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./hos
 import { type MainEnd, mainEndBy, mainEndOf } from "./main_end.ts";
 import { type ProcessGroup, processGroupOf } from "./process_table.ts";
 import type { UnitGate } from "./unit_gate.ts";
+import { NOT_LAUNCHED } from "./unit_launch.ts";
 import { UnitOutput } from "./unit_output.ts";
 import { UnitWatch } from "./unit_watch.ts";
 
@@ -243,9 +244,9 @@ export class UnitProgram implements Program {
   }
 }
 
-/** What systemd has forgotten the end of, somebody else has stopped. */
+/** What systemd has forgotten the end of somebody else has stopped, or stopped and started anew. */
 function exitOf({ code, signal }: MainEnd): Exit {
-  return code === undefined
+  return code === undefined || signal === NOT_LAUNCHED
     ? { exitCode: 128 + 15, signal: "SIGTERM" }
     : { exitCode: code, signal };
 }

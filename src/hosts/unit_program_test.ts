@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { FakeSystemd } from "./_test_fake_systemd.ts";
 import { withFifos } from "./_test_fifos.ts";
+import { signalNumber } from "../system/signal_number.ts";
+import { NOT_LAUNCHED } from "./unit_launch.ts";
 import { UnitProgram } from "./unit_program.ts";
 
 /** The units whose gates were opened. */
@@ -91,6 +93,15 @@ Deno.test("systemd out of reach while a program is cancelled: its task ends", as
     unit.isInReach = false;
     cancel.abort();
     assert.deepEqual(await endOf(program), { exitCode: 137, signal: "SIGKILL", unkillable: 1 });
+  });
+});
+
+Deno.test("a unit that somebody else has started anew has ended as one that was stopped", async () => {
+  await withProgram(async (program, unit) => {
+    await program.open();
+    // Its launch is told nothing then.
+    unit.end({ signal: signalNumber(NOT_LAUNCHED) });
+    assert.deepEqual(await endOf(program), { exitCode: 143, signal: "SIGTERM", unkillable: 0 });
   });
 });
 

@@ -34,7 +34,7 @@ export class UnitWatch implements Disposable {
   readonly #libc: Libc = openLibc();
   readonly #readiness: Readiness = openReadiness();
   readonly #files: number[] = [];
-  readonly #looks: (() => void)[] = [];
+  readonly #looks: (() => boolean)[] = [];
   #opening: Promise<void> | undefined;
   #usage: Usage = {};
   #timer: ReturnType<typeof setTimeout>;
@@ -114,24 +114,26 @@ export class UnitWatch implements Disposable {
       if (fd === undefined) continue;
       this.#files.push(fd);
       const bound = name(await this.#number(property));
-      const look = () => !this.#isOver && this.#count(fd, counter) > 0 && this.#onBound(bound);
+      const look = () => this.#look(fd, counter, bound);
       this.#looks.push(look);
       void this.#eachChange(fd, look).catch(() => {});
     }
   }
 
   /** Looks now, and whenever the kernel says that there is something new. */
-  async #eachChange(fd: number, look: () => void): Promise<void> {
-    while (!this.#isOver) {
-      look();
-      await this.#readiness.wait(fd, CHANGED);
-    }
+  async #eachChange(fd: number, look: () => boolean): Promise<void> {
+    while (look()) await this.#readiness.wait(fd, CHANGED);
   }
 
-  #count(fd: number, counter: string): number {
+  /** Whether there is more to come: the file of a group that is gone always has news, and no content. */
+  #look(fd: number, counter: string, bound: string): boolean {
+    if (this.#isOver) return false;
     const bytes = new Uint8Array(EVENTS_BYTES);
     const length = Number(this.#libc.symbols.pread(fd, bytes, BigInt(EVENTS_BYTES), 0n));
-    return length < 0 ? 0 : countIn(new TextDecoder().decode(bytes.subarray(0, length)), counter);
+    if (length < 0) return false;
+    const events = new TextDecoder().decode(bytes.subarray(0, length));
+    if (countIn(events, counter) > 0) this.#onBound(bound);
+    return true;
   }
 
   /** A number that systemd knows; older ones know fewer. */

@@ -113,6 +113,18 @@ export class TaskJournal {
     return isWritten;
   }
 
+  /**
+   * Notes why a task is being ended, which the record says already. It is not asked for again where the
+   * disk refuses: the next agent tells how the program has ended then.
+   */
+  async noteCause(record: TaskRecord): Promise<void> {
+    const { task: { id }, cause } = record;
+    if (!cause) return;
+    // That of an earlier agent is not added to.
+    if (!this.#files.has(id)) return void await this.write(record);
+    if (!await this.#attempt(() => this.#files.addCause(id, cause))) this.#files.drop(id);
+  }
+
   /** Writes all of a record anew; nothing that was noted before counts. */
   async rewrite(record: TaskRecord): Promise<void> {
     await this.#files.added(record.task.id);

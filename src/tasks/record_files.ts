@@ -1,6 +1,7 @@
 import { type StagedFile, writeAll } from "../system/atomic_file.ts";
 import { openOwn } from "../system/own_file.ts";
-import { additionLine, BEGUN_LINE, type TaskRecord } from "./task_record.ts";
+import type { EndCause } from "./task_end.ts";
+import { additionLine, BEGUN_LINE, causeLine, type TaskRecord } from "./task_record.ts";
 
 /**
  * The files of records that this agent has made, and nothing was refused of: what changes is added as
@@ -51,6 +52,13 @@ export class RecordFiles {
     const adding = this.#add(record).finally(() => this.#adding.delete(id));
     this.#adding.set(id, adding);
     return adding;
+  }
+
+  /** Adds the line that says why a task is being ended. @throws what the disk answers. */
+  async addCause(taskId: string, cause: EndCause): Promise<void> {
+    const file = await this.#open(taskId);
+    await write(file, causeLine(cause));
+    await file.syncData();
   }
 
   /** Resolves when no line is being added to a task's file. */

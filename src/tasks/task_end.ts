@@ -1,3 +1,4 @@
+import * as z from "@zod/zod";
 import type { Completion, TaskControl } from "../control_plane/schemas.ts";
 import type { Program } from "../hosts/host.ts";
 import { usageText } from "../hosts/usage.ts";
@@ -15,12 +16,15 @@ const MAX_ERROR_UNITS = 9_900;
 const ACCOUNTED_MS = 10_000;
 
 /** Why a running task has to end before its time; the first cause wins. */
-export type EndCause =
-  | { kind: "time limit"; limitMs: number }
-  | { kind: "cancelled"; reason: string | undefined }
-  | { kind: "stopping" }
-  | { kind: "bound"; bound: string }
-  | { kind: "ended on the control plane"; status: string };
+export const EndCause = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("time limit"), limitMs: z.number() }),
+  z.object({ kind: z.literal("cancelled"), reason: z.string().optional() }),
+  z.object({ kind: z.literal("stopping") }),
+  z.object({ kind: z.literal("bound"), bound: z.string() }),
+  z.object({ kind: z.literal("ended on the control plane"), status: z.string() }),
+]);
+/** Why a running task has to end before its time. */
+export type EndCause = z.infer<typeof EndCause>;
 
 /** What operators are told in the task's log when it is ended. */
 export function describeCause(cause: EndCause): string {

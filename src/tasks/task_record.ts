@@ -1,6 +1,7 @@
 import * as z from "@zod/zod";
 import { Completion, Task } from "../control_plane/schemas.ts";
 import { BootTime, bootTime } from "../system/boot_time.ts";
+import { EndCause } from "./task_end.ts";
 
 /** What the agent has promised about one task. */
 export const TaskRecord = z.object({
@@ -19,6 +20,8 @@ export const TaskRecord = z.object({
   }).optional(),
   /** When that was. */
   started: BootTime.optional(),
+  /** Why it is being ended: an agent that takes it up may find its program ended by that. */
+  cause: EndCause.optional(),
   /** How it ended, written before the control plane is told. */
   outcome: Completion.optional(),
 });
@@ -39,7 +42,12 @@ export interface StagedRecord {
 }
 
 /** What a later line of a record's file adds to it. */
-const Addition = TaskRecord.pick({ process: true, started: true, outcome: true }).extend({
+const Addition = TaskRecord.pick({
+  process: true,
+  started: true,
+  cause: true,
+  outcome: true,
+}).extend({
   /** Whether the process that was noted last may run. */
   begun: z.literal(true).optional(),
 });
@@ -53,6 +61,11 @@ export function recordLine(record: TaskRecord): string {
 /** The line that adds what has changed last: how the task ended, or a process that may not run yet. */
 export function additionLine({ process, started, outcome }: TaskRecord): string {
   return `${JSON.stringify({ process, started, outcome } satisfies Addition)}\n`;
+}
+
+/** The line that says why a task is being ended. */
+export function causeLine(cause: EndCause): string {
+  return `${JSON.stringify({ cause } satisfies Addition)}\n`;
 }
 
 /** The line that says that the process which was noted last may run from now on. */
@@ -73,6 +86,7 @@ export function parseRecord(text: string, bootId: string = bootTime().bootId): T
   for (const line of others.slice(0, -1)) {
     const { begun, ...addition } = Addition.parse(JSON.parse(line));
     if (begun) record = { ...record, ...noted };
+    else if (addition.cause) record = { ...record, ...addition };
     else if (addition.outcome) record = { ...record, ...addition };
     else noted = addition;
   }

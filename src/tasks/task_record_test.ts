@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   additionLine,
   BEGUN_LINE,
+  causeLine,
   parseRecord,
   recordLine,
   type TaskRecord,
@@ -18,7 +19,8 @@ const NOTED: TaskRecord = {
   process: { pid: 7, startTicks: "99", bootId: BOOT },
   started: { bootId: BOOT, ms: 1 },
 };
-const ENDED: TaskRecord = { ...NOTED, outcome: { status: "success", exitCode: 0 } };
+const CANCELLED: TaskRecord = { ...NOTED, cause: { kind: "cancelled", reason: "enough" } };
+const ENDED: TaskRecord = { ...CANCELLED, outcome: { status: "success", exitCode: 0 } };
 
 /** The lines of a whole record, and what it stands for behind each of them. */
 const LINES: [string, TaskRecord][] = [
@@ -26,6 +28,7 @@ const LINES: [string, TaskRecord][] = [
   [additionLine(NOTED), PROMISED],
   [BEGUN_LINE, NOTED],
   [additionLine({ ...NOTED, process: { pid: 8, startTicks: "100", bootId: BOOT } }), NOTED],
+  [causeLine({ kind: "cancelled", reason: "enough" }), CANCELLED],
   [additionLine(ENDED), ENDED],
 ];
 

@@ -113,6 +113,8 @@ export class TaskRunner {
   #state: State;
   /** Why it has to end before its time; the first cause wins. */
   #cause: EndCause | undefined;
+  /** Resolves when that is written down. */
+  #causeNoted: Promise<void> = Promise.resolve();
   /** Whether the control plane has ended it by itself, and wants to hear nothing more. */
   #isGone = false;
   #log: TaskLog | undefined;
@@ -153,7 +155,11 @@ export class TaskRunner {
       : record.process || damage !== undefined
       ? { phase: "running", how: "left" }
       : { phase: "claimed" };
-    if (this.#isLeft) this.#others = deps.types.get(record.task.type)?.keepOthersBack?.();
+    if (!this.#isLeft) return;
+    this.#others = deps.types.get(record.task.type)?.keepOthersBack?.();
+    this.#cause = record.cause;
+    // What the earlier agent has begun to end is ended.
+    if (record.cause) this.#end.abort(record.cause);
   }
 
   /** What can be seen of it from outside. */
@@ -231,6 +237,7 @@ export class TaskRunner {
         if (this.#cause && cause.kind === "stopping") this.#giveUpSoon();
         if (this.#cause) return;
         this.#cause = cause;
+        this.#causeNoted = this.#noteCause(cause);
         if (this.#state.how !== "left") {
           const shown = this.#mask.apply(describeCause(cause));
           this.#logger.info("task is ended", { cause: logged(shown) });
@@ -536,6 +543,13 @@ export class TaskRunner {
     };
   }
 
+  /** Has the next agent know it, should this one die before the program has ended. */
+  async #noteCause(cause: EndCause): Promise<void> {
+    if (!this.#record.process || this.#isGone) return;
+    this.#record.cause = cause;
+    await this.#deps.journal.noteCause(this.#record);
+  }
+
   /** A program that meets a bound of its host ends with the task. */
   #watchBound({ bounded }: Program): void {
     void bounded?.then((bound) => this.end({ kind: "bound", bound }));
@@ -570,7 +584,8 @@ export class TaskRunner {
     let written: Promise<{ lasting?: Promise<void> }> = Promise.resolve({});
     if (this.#cause?.kind !== "ended on the control plane") {
       this.#record.outcome = outcome;
-      written = this.#writeDown(this.#record);
+      // A line at a time: how it ended comes last.
+      written = this.#causeNoted.then(() => this.#writeDown(this.#record));
     }
     const released = written.then(() => this.#release());
     // Its last lines do not wait for that, but the limits of those that have one begin behind it.

@@ -309,3 +309,53 @@ Deno.test("what must not run beside a program that an earlier agent has left wai
   assert.deepEqual(story, ["left", "anew"]);
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("a task that was being ended when its agent died is told of as that by the next one", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "manager_" });
+  const logger = new Logger({ write: () => {} });
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const depsOf = (journal: TaskJournal, host: Host): TaskRunnerDeps => ({
+    ...{ api: new Willing(transport, []), journal, host, secrets: [], logger },
+    types: new Map([["own", {
+      mayBeTakenUp: true,
+      prepare: () => async ({ start, signal, takenUp }) => {
+        const program = takenUp ?? await start({ argv: ["sleep", "60"], signal });
+        begun.resolve();
+        for await (const _ of program.output);
+        const { exitCode } = await program.ended;
+        if (!takenUp) await goOn.promise;
+        return { status: "failed", exitCode };
+      },
+    }]]),
+    privileges: contextOf().privileges,
+    defaultLimitMs: () => 60_000,
+    maxTasks: () => 0,
+    logMemory: new LogMemory(() => 1 << 20),
+  });
+  const { journal } = await TaskJournal.open(folder, logger);
+  const runner = new TaskRunner(depsOf(journal, IN_UNIT), {
+    version: 1,
+    task: { id: "a", type: "own", payload: {} },
+    claimedAt: new Date().toISOString(),
+  });
+  const run = runner.run();
+  await begun.promise;
+  runner.end({ kind: "cancelled", reason: "enough" });
+  let left = await TaskJournal.open(folder, logger);
+  while (!left.unfinished.records[0]?.cause) left = await TaskJournal.open(folder, logger);
+
+  const takeUp: Host["takeUp"] = async (command) => {
+    const program = await childHost.start({ ...command, argv: ["true"] });
+    await program.open();
+    return program;
+  };
+  const manager = new TaskManager(depsOf(left.journal, { ...IN_UNIT, takeUp }));
+  manager.recover(left.unfinished);
+  await manager.idle();
+  const { status, error } = left.journal.ended.get("a") ?? {};
+  assert.deepEqual([status, error], ["cancelled", "cancelled: enough"]);
+  goOn.resolve();
+  await run;
+  await Deno.remove(folder, { recursive: true });
+});

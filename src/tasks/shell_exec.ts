@@ -11,6 +11,7 @@ import {
   ShellExec,
 } from "./shell_command.ts";
 import type { TaskContext, TaskOutcome, TaskType } from "./task_type.ts";
+import { unitProblem } from "./unit_problem.ts";
 import { isPassed, probing, unnameable } from "./unnameable.ts";
 
 /** See {@linkcode withPassingShell}. */
@@ -99,7 +100,11 @@ async function run(
   }
   if (exitCode === 0 && saysItsStart(request) && !hasBegun) return undefined;
   if (exitCode === 0) return { status: "success", exitCode };
-  const problem = placeProblem(exitCode, stderr, request);
+  const { unit } = program.group;
+  const neverBegan = !hasBegun && unit !== undefined && inUnit && saysItsStart(request)
+    ? unitProblem(exitCode, unit, inUnit.user.name)
+    : undefined;
+  const problem = neverBegan ?? placeProblem(exitCode, stderr, request);
   if (problem !== undefined) return { status: "failed", error: problem };
   const sudoRefusal = new SudoRefusal();
   if (request.runAsRoot && context.privileges.sudo) {

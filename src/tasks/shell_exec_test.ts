@@ -305,3 +305,20 @@ Deno.test("a command that is taken up and was seen to begin is looked at no more
   assert.deepEqual(await outcomeOf(false), { status: "success", exitCode: 0 });
   assert.deepEqual(looks, [false]);
 });
+
+Deno.test("a command that systemd cannot start says so, and not that it had that exit code", async () => {
+  const unit = "noderax-task-t-1.service";
+  const run217 = (says: string, unit: string | undefined) =>
+    run({ command: "exit 217" }, {
+      start: async ({ signal }) => {
+        const argv = ["/bin/sh", "-c", `${says}exit 217`];
+        const program = await childHost.start({ taskId: "t-1", argv, signal });
+        await program.open();
+        return { ...program, group: { ...program.group, ...unit === undefined ? {} : { unit } } };
+      },
+    }).then(({ error }) => error);
+  const begins = `echo "${startLine("t-1")}" >&2; `;
+  assert.match(await run217("", unit) ?? "", /never began: this machine has no user root any more/);
+  assert.equal(await run217(begins, unit), "the command exited with code 217");
+  assert.equal(await run217("", undefined), "the command exited with code 217");
+});

@@ -117,6 +117,16 @@ const CASES = {
     assert.equal(ready.length, 1);
   },
 
+  "a service manager that takes nothing at first hears that the agent is ready": async () => {
+    await using fleet = await Fleet.start(QUICK);
+    const socket = join(fleet.folder, "late.sock");
+    await using agent = await fleet.agent({ NOTIFY_SOCKET: socket });
+    await agent.waitForLog("service manager cannot be notified");
+    await using manager = await Manager.listen(socket);
+    assert.equal((await manager.hears("READY=1")).pid, agent.pid);
+    await manager.hears("STATUS=healthy, 0 tasks");
+  },
+
   "an agent that waits for its approval is ready, and says so; an abstract name will do":
     async () => {
       await using fleet = await Fleet.start();

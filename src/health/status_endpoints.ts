@@ -11,6 +11,9 @@ import { watchDisk } from "./disk_watch.ts";
 import type { Health } from "./verdict.ts";
 import { Watchdog, watchdogIntervalMs } from "./watchdog.ts";
 
+/** The pauses between two tries to say that the agent is ready, in milliseconds. */
+const [FIRST_PAUSE_MS, MAX_PAUSE_MS] = [100, 10_000];
+
 /** What a {@linkcode StatusEndpoints} works with. */
 export interface StatusEndpointsOptions {
   /** How the agent is. */
@@ -31,6 +34,8 @@ export class StatusEndpoints implements AsyncDisposable {
   readonly #options: StatusEndpointsOptions;
   readonly #held = new AsyncDisposableStack();
   #notifier: Notifier | undefined;
+  /** The next try to say that the agent is ready. */
+  #again: ReturnType<typeof setTimeout> | undefined;
   #told = "";
   #logged: Health["code"] = "healthy";
 
@@ -83,12 +88,23 @@ export class StatusEndpoints implements AsyncDisposable {
     const notifier = openNotifier(env, logger);
     if (!notifier) return;
     this.#notifier = this.#held.use(notifier);
-    notifier.tell("READY=1");
-    this.#tellState();
+    this.#tellReady(notifier);
+    this.#held.defer(() => clearTimeout(this.#again));
     const intervalMs = watchdogIntervalMs(env);
     if (intervalMs === undefined) return;
     const feed = () => notifier.tell("WATCHDOG=1");
     this.#held.use(new Watchdog({ intervalMs, notAlive: () => health.notAlive, feed, logger }));
+  }
+
+  /**
+   * Says it until it is taken, as it is not while the service manager executes itself anew: that ends
+   * and starts again whoever is not ready in time.
+   */
+  #tellReady(notifier: Notifier, pauseMs = FIRST_PAUSE_MS): void {
+    if (notifier.tell("READY=1")) return this.#tellState();
+    const again = () => this.#tellReady(notifier, Math.min(2 * pauseMs, MAX_PAUSE_MS));
+    this.#again = setTimeout(again, pauseMs);
+    Deno.unrefTimer(this.#again);
   }
 
   #watchHealth(): void {
@@ -117,7 +133,6 @@ export class StatusEndpoints implements AsyncDisposable {
     const { health } = this.#options;
     const stopping = health.phase === "stopping" ? "STOPPING=1\n" : "";
     const state = `${stopping}STATUS=${health.sentence}`;
-    if (state !== this.#told) this.#notifier?.tell(state);
-    this.#told = state;
+    if (state !== this.#told && this.#notifier?.tell(state)) this.#told = state;
   }
 }

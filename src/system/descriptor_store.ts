@@ -1,3 +1,4 @@
+import { delay } from "@std/async";
 import { closeOnExec, type Libc, O_CLOEXEC, openLibc } from "./libc.ts";
 import type { Logger } from "./logger.ts";
 import { Mutex } from "./mutex.ts";
@@ -9,6 +10,7 @@ import { within } from "./deadline.ts";
 const FIRST = 3;
 /** How long the service manager may take to take a descriptor, in milliseconds. */
 const LIMIT_MS = 5_000;
+const TRY_AGAIN_MS = 20;
 
 /**
  * Descriptors that the service manager keeps for this service and hands to its next process, however
@@ -57,7 +59,7 @@ export class DescriptorStore implements Disposable {
   async keep(name: string, fd: number): Promise<void> {
     await this.#turns.take(async () => {
       // Without a word it would drop a terminal that nobody has open, or a pipe without a writer.
-      this.#send(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, [fd]);
+      await this.#send(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, [fd]);
       await this.#barrier();
     });
   }
@@ -67,7 +69,7 @@ export class DescriptorStore implements Disposable {
     const fd = this.take(name);
     if (fd !== undefined) this.#libc.symbols.close(fd);
     const work = async () => {
-      this.#send(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+      await this.#send(`FDSTOREREMOVE=1\nFDNAME=${name}`);
       await this.#barrier();
     };
     // What is kept in vain the next process forgets.
@@ -83,9 +85,12 @@ export class DescriptorStore implements Disposable {
     });
   }
 
-  #send(state: string, descriptors: readonly number[] = []): void {
-    if (!this.#notifier.tell(state, descriptors)) {
-      throw new Error("the service manager is out of reach");
+  /** While the service manager executes itself anew, or has much to read, it takes nothing. */
+  async #send(state: string, descriptors: readonly number[] = []): Promise<void> {
+    const endMs = performance.now() + LIMIT_MS;
+    while (!this.#notifier.tell(state, descriptors)) {
+      if (performance.now() >= endMs) throw new Error("the service manager is out of reach");
+      await delay(TRY_AGAIN_MS);
     }
   }
 
@@ -97,7 +102,7 @@ export class DescriptorStore implements Disposable {
     const [near = -1, far = -1] = ends;
     try {
       try {
-        this.#send("BARRIER=1", [far]);
+        await this.#send("BARRIER=1", [far]);
       } finally {
         symbols.close(far);
       }

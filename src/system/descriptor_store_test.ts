@@ -29,6 +29,12 @@ Deno.test({
   fn: async () => {
     const folder = await Deno.makeTempDir({ prefix: "noderax-test-" });
     const address = join(folder, "notify");
+    const logger = new Logger({ write: () => {} });
+    const env = (name: string) => name === "NOTIFY_SOCKET" ? address : undefined;
+    using store = DescriptorStore.open(env, logger);
+    assert(store);
+    // It takes nothing for a moment, as while it executes itself anew.
+    const early = store.keep("early", 0);
     const manager = new Deno.Command("python3", {
       args: ["-c", MANAGER, address],
       stdin: "null",
@@ -40,11 +46,8 @@ Deno.test({
       while (!heard.includes(line)) heard += (await lines.next()).value;
     };
     try {
-      await hears("bound");
-      const logger = new Logger({ write: () => {} });
-      const env = (name: string) => name === "NOTIFY_SOCKET" ? address : undefined;
-      using store = DescriptorStore.open(env, logger);
-      assert(store);
+      await early;
+      await hears("FDSTORE=1 FDNAME=early FDPOLL=0 1");
       using libc = openLibc();
       const fd = libc.symbols.open(cString("/dev/null"), 0, 0);
       await store.keep("pty-1", fd);

@@ -100,6 +100,8 @@ export class SdBus implements Disposable {
   readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
   #isHandling = false;
+  /** The events that are waited for now. */
+  #awaited: number | undefined;
 
   /**
    * Connects to the bus of an address such as `unix:path=/run/systemd/private`. `onSignal` hears of
@@ -201,18 +203,23 @@ export class SdBus implements Disposable {
     this.#library.close();
   }
 
-  /** Waits for what comes next, or for room for what is to be sent. */
+  /** Waits for what comes next, or for room for what is to be sent; once, whoever asks. */
   #listen(): void {
     if (this.#isHandling || this.#isClosed) return;
     try {
       const events = checked(this.#library.symbols.sd_bus_get_events(this.#bus), "bus");
-      this.#readiness.wait(this.#fd, events).then(() => this.#handle());
+      if (events === this.#awaited) return;
+      const isWaiting = this.#awaited !== undefined;
+      this.#awaited = events;
+      const ready = this.#readiness.wait(this.#fd, events);
+      if (!isWaiting) void ready.then(() => this.#handle());
     } catch {
       this[Symbol.dispose]();
     }
   }
 
   #handle(): void {
+    this.#awaited = undefined;
     if (this.#isClosed || this.#isHandling) return;
     const { symbols } = this.#library;
     this.#isHandling = true;

@@ -3,26 +3,31 @@ import {
   type Libc,
   LibcError,
   O_CLOEXEC,
+  O_CREAT,
+  O_NOFOLLOW,
   O_NONBLOCK,
-  O_RDWR,
+  O_WRONLY,
   openLibc,
 } from "../system/libc.ts";
 import { openReadiness, type Readiness, WRITABLE } from "../system/readiness.ts";
 
-/** The name of the FIFO in a unit's folder; it is there until its program was let run. */
-const NAME = "gate";
 const TRY_AGAIN = 11;
+const SET_FLAGS = 4;
+/** The owner's group: left as it is. */
+const SAME_GROUP = 2 ** 32 - 1;
 
-/** Where the gate of a unit is, in the unit's folder. */
+/** The file in a unit's folder that says that its program was not let run yet. */
 export function gatePath(folder: string): string {
-  return `${folder}/${NAME}`;
+  return `${folder}/gate`;
 }
 
 /**
- * Holds back the program of a unit that is started already: through a FIFO it reads what it is to run,
+ * Holds back the program of a unit that is started already: through a pipe it reads what it is to run,
  * and waits for that. Without the agent it reads the end of nothing, and goes.
  */
 export class UnitGate implements Disposable {
+  /** What the program reads. */
+  readonly reader: number;
   readonly #libc: Libc = openLibc();
   readonly #readiness: Readiness = openReadiness();
   readonly #path: string;
@@ -30,24 +35,28 @@ export class UnitGate implements Disposable {
   readonly #fd: number;
   #isClosed = false;
 
-  /** Makes the FIFO; `text` is for {@linkcode LAUNCH}. @throws {LibcError} where it cannot be made. */
-  constructor(folder: string, text: string) {
+  /**
+   * Makes the pipe, which `owner` can open anew, and its file; `text` is for {@linkcode LAUNCH}.
+   *
+   * @throws {LibcError} where they cannot be made.
+   */
+  constructor(folder: string, owner: number, text: string) {
     this.#path = gatePath(folder);
     this.#text = new TextEncoder().encode(text);
     const { symbols, check } = this.#libc;
-    try {
-      check(symbols.mkfifo(cString(this.#path), 0o600), this.#path);
-      // For reading as well: so it can be opened before anybody reads.
-      this.#fd = this.#open(O_RDWR | O_NONBLOCK);
-    } catch (error) {
-      this.#release();
-      throw error;
-    }
-  }
-
-  /** Opens what the program reads; the caller closes it. */
-  reader(): number {
-    return this.#open(0);
+    using opened = new DisposableStack();
+    opened.use(this.#libc);
+    opened.use(this.#readiness);
+    const ends = new Int32Array(2);
+    check(symbols.pipe2(new Uint8Array(ends.buffer), O_CLOEXEC), "pipe2");
+    const [reader = -1, writer = -1] = ends;
+    [this.reader, this.#fd] = [reader, writer];
+    for (const end of ends) opened.defer(() => void symbols.close(end));
+    check(symbols.fcntl(writer, SET_FLAGS, O_NONBLOCK), "fcntl");
+    if (owner !== 0) check(symbols.fchown(reader, owner, SAME_GROUP), "fchown");
+    const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    symbols.close(check(symbols.open(cString(this.#path), flags, 0o600), this.#path));
+    opened.move();
   }
 
   /** Lets the program run. From here on it has begun, whatever becomes of the agent. */
@@ -73,15 +82,7 @@ export class UnitGate implements Disposable {
     this.#isClosed = true;
     this.#readiness.forget(this.#fd);
     this.#libc.symbols.close(this.#fd);
-    this.#release();
-  }
-
-  #open(flags: number): number {
-    const { symbols, check } = this.#libc;
-    return check(symbols.open(cString(this.#path), flags | O_CLOEXEC, 0), this.#path);
-  }
-
-  #release(): void {
+    this.#libc.symbols.close(this.reader);
     this.#readiness[Symbol.dispose]();
     this.#libc[Symbol.dispose]();
   }

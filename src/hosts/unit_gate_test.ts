@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { openLibc } from "../system/libc.ts";
 import { withFifos } from "./_test_fifos.ts";
 import { gatePath, UnitGate } from "./unit_gate.ts";
 import { signalNumber } from "../system/signal_number.ts";
@@ -15,16 +14,13 @@ interface Ran {
 async function behindGate(text: string, use: (gate: UnitGate) => Promise<void>): Promise<Ran> {
   const { promise, resolve } = Promise.withResolvers<Ran>();
   await withFifos(async (folder) => {
-    using libc = openLibc();
-    using gate = new UnitGate(folder, text);
-    const reader = gate.reader();
+    using gate = new UnitGate(folder, 0, text);
     const child = new Deno.Command("/bin/sh", {
-      args: ["-c", 'exec <"$0"; echo; exec "$@"', gatePath(folder), ...LAUNCH],
+      args: ["-c", 'exec <"$0"; echo; exec "$@"', `/proc/${Deno.pid}/fd/${gate.reader}`, ...LAUNCH],
       ...{ stdout: "piped", stderr: "null" },
     }).spawn();
     const output = child.stdout.getReader();
     await output.read();
-    libc.symbols.close(reader);
     await use(gate);
     let stdout = "";
     for await (const text of readTexts(output)) stdout += text;

@@ -1,12 +1,12 @@
 import { bootTime } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
-import { SERVICE } from "../system/paths.ts";
+import { SERVICE, SLICE } from "../system/paths.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
 import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
 import { gatePath, type UnitGate } from "./unit_gate.ts";
-import { launchText, type UnitLimits, unitProperties } from "./unit_launch.ts";
+import { launchText, SLICE_PROPERTIES, type UnitLimits, unitProperties } from "./unit_launch.ts";
 import { UnitLeftovers } from "./unit_leftovers.ts";
 import { UnitProgram } from "./unit_program.ts";
 import { hasNotBegun, prepareUnit, startUnit } from "./unit_start.ts";
@@ -87,6 +87,8 @@ export class UnitHost implements Host {
 
   /** Whether commands get units here: a sentence says why not. It starts one to find out. */
   async probe(): Promise<string | undefined> {
+    // One that is there is kept; that none can be had the unit in it says as well.
+    await this.#options.manager.startTransient(SLICE, SLICE_PROPERTIES).catch(() => {});
     const user = { name: "root", uid: 0 };
     const command: HostCommand = {
       taskId: `probe-${crypto.randomUUID()}`,

@@ -83,7 +83,7 @@ Deno.test("a unit is started while its program is held back", async () => {
     const started = new Promise<void>((resolve) => systemd.onStart = resolve);
     const program = await host.start({ taskId: "t-1", argv: ["true"], signal, inUnit });
     await started;
-    assert.ok((await Deno.lstat(join(folder, "t-1", "gate"))).isFifo);
+    assert.ok((await Deno.lstat(join(folder, "t-1", "gate"))).isFile);
     const stopped = new Promise<void>((resolve) => systemd.onStop = resolve);
     cancel.abort();
     await program.open();

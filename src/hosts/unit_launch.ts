@@ -33,6 +33,18 @@ export interface UnitStart {
 }
 
 /**
+ * The properties of the slice that all units of work are in. It counts by itself: else systemd would set
+ * up the control groups of the whole machine anew with the first unit in it, and after the last.
+ */
+export const SLICE_PROPERTIES: readonly UnitProperty[] = [
+  unitProperty("Description", "s", "Work of the Noderax agent"),
+  unitProperty("CPUAccounting", "b", true),
+  unitProperty("MemoryAccounting", "b", true),
+  unitProperty("TasksAccounting", "b", true),
+  unitProperty("CPUWeight", "t", 100),
+];
+
+/**
  * The properties that every unit of work has. At a shutdown the agent is stopped before it, so that
  * it can end and report it in its own time. It stays when its main process has ended in whatever way,
  * so that systemd tells how.
@@ -79,8 +91,6 @@ export function execStart(argv: readonly string[]): UnitProperty {
   return unitProperty("ExecStart", "a(sasb)", [[plain[0] ?? "", plain, true]]);
 }
 
-/** Ends the text of a launch: one that is cut off runs nothing. */
-const COMPLETE = "# complete";
 /**
  * The signal by which a launch ends that was told nothing, or not all: Linux has it, and nothing sends
  * it. An exit code would be some command's own as well.
@@ -88,24 +98,29 @@ const COMPLETE = "# complete";
 export const NOT_LAUNCHED = "SIGSTKFLT";
 
 /**
- * Runs what the text on its standard input names. Its outputs are opened anew, for writing alone:
- * those of the unit can be read as well.
+ * Runs what the text on its standard input names, without a process of its own to read it: a text that
+ * is cut off sets no arguments, or ends the shell. Its outputs are opened anew, for writing alone: those
+ * of the unit can be read as well.
  */
 export const LAUNCH: readonly string[] = [
   "/bin/sh",
   "-c",
-  `AGENT_LAUNCH=$(cat)
-case $AGENT_LAUNCH in *"${COMPLETE}") ;; *) kill -${signalNumber(NOT_LAUNCHED)} $$ ;; esac
-eval "$AGENT_LAUNCH"
+  `trap 'kill -${signalNumber(NOT_LAUNCHED)} $$' EXIT
+. /proc/self/fd/0 2>/dev/null
+[ $# -gt 0 ] || exit
+trap - EXIT
 exec "$@" </dev/null >/proc/self/fd/1 2>/proc/self/fd/2`,
 ];
 
 /** What systemd tells a unit of itself: who finds it takes itself for a service. */
 const OF_UNIT = ["INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"];
 
-/** The text for {@linkcode LAUNCH}: arguments and environment are secret, and properties are not. */
+/**
+ * The text for {@linkcode LAUNCH}: arguments and environment are secret, and properties are not. Who
+ * runs it must be able to open anew what it is read from.
+ */
 export function launchText(argv: readonly string[], env: Record<string, string>): string {
-  const unset = ["AGENT_LAUNCH", ...OF_UNIT].join(" ");
-  const set = `set -- ${argv.map(quoted).join(" ")}`;
-  return `unset ${unset}\n${exportsOf(env)}\n${set}\n${COMPLETE}\n`;
+  return `unset ${OF_UNIT.join(" ")}\n${exportsOf(env)}\n{ set -- ${
+    argv.map(quoted).join(" ")
+  }; }\n`;
 }

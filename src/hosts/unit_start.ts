@@ -35,7 +35,7 @@ export function prepareUnit(folder: string, owner: number, text: string): UnitGa
   try {
     using libc = openLibc();
     for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, owner);
-    return new UnitGate(folder, text);
+    return new UnitGate(folder, owner, text);
   } catch (error) {
     Deno.removeSync(folder, { recursive: true });
     throw error;
@@ -56,7 +56,7 @@ export async function startUnit(
   const open = (path: string) =>
     closed(libc.check(libc.symbols.open(cString(path), O_RDWR | O_CLOEXEC, 0), path));
   const pipes = [
-    unitProperty("StandardInputFileDescriptor", "h", closed(gate.reader())),
+    unitProperty("StandardInputFileDescriptor", "h", gate.reader),
     unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`)),
     unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`)),
   ];

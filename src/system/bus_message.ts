@@ -10,8 +10,14 @@ export const MESSAGE_SYMBOLS = {
   sd_bus_message_close_container: { parameters: ["pointer"], result: "i32" },
   sd_bus_message_peek_type: { parameters: ["pointer", "buffer", "buffer"], result: "i32" },
   sd_bus_message_enter_container: { parameters: ["pointer", "u8", "pointer"], result: "i32" },
+  enterKnownContainer: {
+    name: "sd_bus_message_enter_container",
+    parameters: ["pointer", "u8", "buffer"],
+    result: "i32",
+  },
   sd_bus_message_exit_container: { parameters: ["pointer"], result: "i32" },
   sd_bus_message_read_basic: { parameters: ["pointer", "u8", "buffer"], result: "i32" },
+  sd_bus_message_skip: { parameters: ["pointer", "buffer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** A value as it goes over the bus; 64-bit integers are read as `bigint`. */
@@ -38,9 +44,22 @@ export class BusClosedError extends Error {
   }
 }
 
+/** Types by their letters. */
+const [ARRAY, ENTRY, TEXT, VARIANT] = ["a", "e", "s", "v"].map((type) => type.charCodeAt(0)) as [
+  number,
+  number,
+  number,
+  number,
+];
+const [ENTRIES, NAME_AND_VALUE, ANY_VALUE] = [cString("{sv}"), cString("sv"), cString("v")];
+
 /** Values on their way into messages and out of them. */
 export class BusMessages {
   readonly #symbols: Deno.DynamicLibrary<typeof MESSAGE_SYMBOLS>["symbols"];
+  /** Where the library writes what it has read. */
+  readonly #place: BigUint64Array<ArrayBuffer> = new BigUint64Array(1);
+  readonly #placeBytes: Uint8Array<ArrayBuffer> = bytesOf(this.#place);
+  readonly #kind: Uint8Array<ArrayBuffer> = new Uint8Array(1);
 
   /** `symbols` are the library's. */
   constructor(symbols: Deno.DynamicLibrary<typeof MESSAGE_SYMBOLS>["symbols"]) {
@@ -81,25 +100,51 @@ export class BusMessages {
   readAll(message: Message): BusValue[] {
     const symbols = this.#symbols;
     const values: BusValue[] = [];
-    const kind = new Uint8Array(1);
-    const contents = new BigUint64Array(1);
+    const place = this.#place;
     for (;;) {
-      const there = symbols.sd_bus_message_peek_type(message, kind, bytesOf(contents));
+      const there = symbols.sd_bus_message_peek_type(message, this.#kind, this.#placeBytes);
       if (checked(there, "message") === 0) return values;
-      const code = kind[0] ?? 0;
+      const code = this.#kind[0] ?? 0;
       if ("arev".includes(String.fromCharCode(code))) {
-        const entered = symbols.sd_bus_message_enter_container(message, code, pointerIn(contents));
+        const entered = symbols.sd_bus_message_enter_container(message, code, pointerIn(place));
         checked(entered, "message");
         const inner = this.readAll(message);
         checked(symbols.sd_bus_message_exit_container(message), "message");
-        values.push(code === "v".charCodeAt(0) ? inner[0] ?? "" : inner);
+        values.push(code === VARIANT ? inner[0] ?? "" : inner);
       } else {
-        const value = new BigUint64Array(1);
-        const read = symbols.sd_bus_message_read_basic(message, code, bytesOf(value));
-        checked(read, "message");
-        values.push(basicValue(String.fromCharCode(code), value));
+        values.push(this.#readBasic(message, code));
       }
     }
+  }
+
+  /**
+   * What a signal `PropertiesChanged` says of the properties that are `wanted` of its interface. All
+   * else is passed over: systemd tells of some forty properties whenever one of them changes.
+   */
+  readChanged(
+    message: Message,
+    wanted: ReadonlyMap<string, readonly string[]>,
+  ): Map<string, BusValue> {
+    const symbols = this.#symbols;
+    const changed = new Map<string, BusValue>();
+    const names = wanted.get(String(this.#readBasic(message, TEXT))) ?? [];
+    if (names.length === 0) return changed;
+    checked(symbols.enterKnownContainer(message, ARRAY, ENTRIES), "message");
+    while (changed.size < names.length) {
+      const entered = symbols.enterKnownContainer(message, ENTRY, NAME_AND_VALUE);
+      if (checked(entered, "message") === 0) break;
+      const name = String(this.#readBasic(message, TEXT));
+      if (names.includes(name)) changed.set(name, this.readAll(message)[0] ?? "");
+      else checked(symbols.sd_bus_message_skip(message, ANY_VALUE), "message");
+      checked(symbols.sd_bus_message_exit_container(message), "message");
+    }
+    return changed;
+  }
+
+  #readBasic(message: Message, code: number): BusValue {
+    const read = this.#symbols.sd_bus_message_read_basic(message, code, this.#placeBytes);
+    checked(read, "message");
+    return basicValue(String.fromCharCode(code), this.#place);
   }
 }
 

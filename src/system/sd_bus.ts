@@ -68,6 +68,8 @@ export interface BusSignal {
   member: string;
   /** Reads what it says. */
   read(): BusValue[];
+  /** Reads what it says of properties that are wanted, by their interfaces. */
+  readChanged(wanted: ReadonlyMap<string, readonly string[]>): Map<string, BusValue>;
 }
 
 /** The other side has refused a call. */
@@ -105,13 +107,19 @@ export class SdBus implements Disposable {
 
   /**
    * Connects to the bus of an address such as `unix:path=/run/systemd/private`. `onSignal` hears of
-   * all signals, and must not throw.
+   * all signals, and must not throw. It disposes of the `readiness` by which it waits.
    *
    * @throws {BusClosedError} without the library, or anybody at the address.
    */
-  constructor(address: string, onSignal: (signal: BusSignal) => void) {
+  constructor(
+    address: string,
+    onSignal: (signal: BusSignal) => void,
+    readiness: Readiness = openReadiness(),
+  ) {
     this.#onSignal = onSignal;
+    this.#readiness = readiness;
     using opened = new DisposableStack();
+    opened.use(readiness);
     try {
       const library = Deno.dlopen("libsystemd.so.0", SYMBOLS);
       opened.adopt(library, (library) => library.close());
@@ -130,7 +138,6 @@ export class SdBus implements Disposable {
     checked(symbols.sd_bus_set_address(this.#bus, cString(address)), address);
     checked(symbols.sd_bus_start(this.#bus), `${address} cannot be reached`);
     this.#fd = checked(symbols.sd_bus_get_fd(this.#bus), "sd_bus_get_fd");
-    this.#readiness = openReadiness();
     opened.move();
     this.#listen();
   }
@@ -252,7 +259,12 @@ export class SdBus implements Disposable {
     if (type[0] === SIGNAL) {
       const path = textAt(symbols.sd_bus_message_get_path(message));
       const member = textAt(symbols.sd_bus_message_get_member(message));
-      return this.#onSignal({ path, member, read: () => this.#messages.readAll(message) });
+      const messages = this.#messages;
+      return this.#onSignal({
+        ...{ path, member },
+        read: () => messages.readAll(message),
+        readChanged: (wanted) => messages.readChanged(message, wanted),
+      });
     }
     const cookie = new BigUint64Array(1);
     symbols.sd_bus_message_get_reply_cookie(message, bytesOf(cookie));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { BusClosedError } from "./bus_message.ts";
+import { openReadiness, readinessClosed } from "./readiness.ts";
 import { SdBus } from "./sd_bus.ts";
 import { ServiceManager } from "./service_manager.ts";
 
@@ -18,3 +19,73 @@ Deno.test("a machine without systemd: a sentence says why there is no service ma
     /only root may start units|systemd cannot be reached: .*(nowhere|libsystemd)/,
   );
 });
+
+Deno.test("a call costs no more the more there were before it", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const served = serve(listener);
+  try {
+    let waits = 0;
+    const readiness = openReadiness();
+    const wait = (fd: number, events?: number) => {
+      waits++;
+      return readiness.wait(fd, events);
+    };
+    using bus = new SdBus(`tcp:host=127.0.0.1,port=${port}`, () => {}, { ...readiness, wait });
+    const call = { destination: "a.b", path: "/a", face: "a.b", member: "Look" };
+    for (let n = 0; n < CALLS; n++) assert.deepEqual(await bus.call(call), []);
+    // One for what is to be sent, one for the answer, and those of the connection.
+    assert.ok(waits < 3 * CALLS, `${waits} waits for ${CALLS} calls`);
+  } finally {
+    listener.close();
+    await served;
+    await readinessClosed();
+  }
+});
+
+const CALLS = 50;
+/** What a server says to a client that comes as who it is. */
+const WELCOME = `DATA\r\nOK ${"0".repeat(32)}\r\n`;
+
+/** Answers each call of one client with nothing, until it leaves. */
+async function serve(listener: Deno.TcpListener): Promise<void> {
+  using connection = await listener.accept();
+  let bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
+  let isWelcome = false;
+  for await (const chunk of connection.readable) {
+    bytes = new Uint8Array([...bytes, ...chunk]);
+    if (!isWelcome) {
+      const text = new TextDecoder("latin1").decode(bytes);
+      const end = text.indexOf("BEGIN\r\n");
+      if (end < 0) continue;
+      isWelcome = true;
+      await connection.write(new TextEncoder().encode(WELCOME));
+      bytes = bytes.slice(end + "BEGIN\r\n".length);
+    }
+    for (let length; (length = messageLength(bytes)) <= bytes.length; bytes = bytes.slice(length)) {
+      await connection.write(answerTo(new DataView(bytes.buffer).getUint32(8, true)));
+    }
+  }
+}
+
+/** The length of the message that comes first: its header, the fields, and the body. */
+function messageLength(bytes: Uint8Array<ArrayBuffer>): number {
+  if (bytes.length < 16) return Infinity;
+  const view = new DataView(bytes.buffer);
+  const [body, fields] = [view.getUint32(4, true), view.getUint32(12, true)];
+  return 16 + Math.ceil(fields / 8) * 8 + body;
+}
+
+/** An empty answer to the call of that number. */
+function answerTo(serial: number): Uint8Array {
+  const answer = new Uint8Array(24);
+  answer.set([..."l"].map((letter) => letter.charCodeAt(0)));
+  const [METHOD_RETURN, VERSION, REPLY_SERIAL] = [2, 1, 5];
+  answer.set([METHOD_RETURN, 0, VERSION], 1);
+  const view = new DataView(answer.buffer);
+  view.setUint32(8, serial, true);
+  view.setUint32(12, 8, true);
+  answer.set([REPLY_SERIAL, 1, "u".charCodeAt(0), 0], 16);
+  view.setUint32(20, serial, true);
+  return answer;
+}

@@ -15,7 +15,13 @@ const IDLE_MS = 10_000;
 const AWAY_MS = 20_000;
 const RECONNECT_MS = 50;
 
-/** The properties of a unit that have changed, by their names. */
+/** What of a unit is watched. */
+const WATCHED: ReadonlyMap<string, readonly string[]> = new Map([
+  [`${SYSTEMD}.Unit`, ["ActiveState"]],
+  [`${SYSTEMD}.Service`, ["ExecMainCode", "ExecMainStatus"]],
+]);
+
+/** The properties of a unit that have changed, by their names: of those that say how it is. */
 export type ChangedProperties = ReadonlyMap<string, BusValue>;
 
 /** Hears that something about a unit has changed, and may read what; not where that is unknown. */
@@ -61,6 +67,7 @@ export class ServiceManager implements Disposable {
   readonly #jobs = new Map<string, Set<(path: string, result: string) => void>>();
   #bus: SdBus | undefined;
   #uses = 0;
+  #usedMs = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -293,7 +300,6 @@ export class ServiceManager implements Disposable {
 
   #connect(): SdBus {
     if (this.#isClosed) throw new BusClosedError("it was disposed of");
-    clearTimeout(this.#idle);
     if (this.#bus) return this.#bus;
     const bus = this.#bus = new SdBus(this.#address, (signal) => this.#hear(signal));
     void bus.closed.then(() => {
@@ -316,14 +322,14 @@ export class ServiceManager implements Disposable {
     for (const watchers of [...this.#watches.values()]) watchers.forEach((tell) => tell());
   }
 
-  #hear({ path, member, read }: BusSignal): void {
+  #hear({ path, member, read, readChanged }: BusSignal): void {
     if (member === "JobRemoved") {
       const [, job, unit, result] = read();
       const listeners = this.#jobs.get(String(unit));
       listeners?.forEach((listener) => listener(String(job), String(result)));
     } else if (member === "PropertiesChanged") {
       let properties: ChangedProperties | undefined;
-      const changed = () => properties ??= changedIn(read());
+      const changed = () => properties ??= readChanged(WATCHED);
       for (const tell of [...this.#watches.get(path) ?? []]) tell(changed);
     }
   }
@@ -333,22 +339,24 @@ export class ServiceManager implements Disposable {
     this.#maybeIdle();
   }
 
+  /** One timer, whatever is done meanwhile: it looks when it was used last. */
   #maybeIdle(): void {
     if (this.#uses > 0 || this.#isClosed) return;
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#uses === 0 && this.#bus?.[Symbol.dispose](), IDLE_MS);
-    Deno.unrefTimer(this.#idle);
+    this.#usedMs = performance.now();
+    this.#idle ??= this.#closeIdleAfter(IDLE_MS);
   }
-}
 
-function changedIn([, changed]: readonly BusValue[]): ChangedProperties {
-  return new Map(Array.isArray(changed) ? changed.map(entryOf) : []);
-}
-
-/** A name and what it stands for, as a dictionary of the bus has them. */
-function entryOf(entry: BusValue): [string, BusValue] {
-  const [name = "", value = ""] = Array.isArray(entry) ? entry : [];
-  return [String(name), value];
+  #closeIdleAfter(ms: number): ReturnType<typeof setTimeout> {
+    const timer = setTimeout(() => {
+      this.#idle = undefined;
+      if (this.#uses > 0) return;
+      const restMs = this.#usedMs + IDLE_MS - performance.now();
+      if (restMs > 0) this.#idle = this.#closeIdleAfter(restMs);
+      else this.#bus?.[Symbol.dispose]();
+    }, ms);
+    Deno.unrefTimer(timer);
+    return timer;
+  }
 }
 
 /** The path of a unit's object: what is neither letter nor digit is written as its number. */

@@ -263,6 +263,7 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     async (
       scene,
     ) => {
+      await scene.machine.output("systemctl", "stop", "noderax.slice");
       await scene.machine.output("systemctl", "mask", "--runtime", "noderax.slice");
       const { status, completion } = await scene.ended(scene.shell("echo never"));
       assert.equal(status, "failed");

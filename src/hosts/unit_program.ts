@@ -1,9 +1,8 @@
-import { delay } from "@std/async";
 import { settlesWithin } from "../system/deadline.ts";
-import type { ChangedProperties, ServiceManager } from "../system/service_manager.ts";
+import type { ServiceManager } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./host.ts";
-import { type MainEnd, mainEndBy, mainEndOf } from "./main_end.ts";
+import { type MainEnd, MainEndWatch } from "./main_end.ts";
 import { type ProcessGroup, processGroupOf } from "./process_table.ts";
 import type { UnitGate } from "./unit_gate.ts";
 import { NOT_LAUNCHED } from "./unit_launch.ts";
@@ -18,9 +17,6 @@ const QUICK_MS = 1_000;
 
 /** The exit code of a program that was not let run. */
 const REFUSED = 125;
-
-/** systemd is asked again after this time, in milliseconds, where it does not answer. */
-const RETRY_MS = 250;
 
 /** How a program ended. */
 type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
@@ -57,9 +53,6 @@ export class UnitProgram implements Program {
   #ending: Promise<number> | undefined;
   #openedMs = -Infinity;
   #isLeft = false;
-  #isOver = false;
-  #isLooking = false;
-  #looksAgain = false;
 
   /** The unit is started at once; its program does not run before {@linkcode UnitProgram.open}. */
   constructor(options: UnitProgramOptions) {
@@ -96,11 +89,10 @@ export class UnitProgram implements Program {
     this.#watch = this.#watches.use(new UnitWatch(manager, unit, this.#bounded.resolve));
     if (signal.aborted) this.#onAbort();
     else signal.addEventListener("abort", this.#onAbort, { once: true });
-    this.#watches.use(manager.watch(unit, (read) => this.#hear(read)));
-    if (!held) return await this.#look();
+    const main = this.#watches.use(new MainEndWatch(manager, unit));
+    void main.ended.then((end) => this.#exited.resolve(exitOf(end)));
+    if (!held) return;
     this.#openedMs = performance.now();
-    // One whose user is not there, as an example, is over before it is let run.
-    void this.#hasEnded().catch(() => true).then((may) => may ? this.#look() : undefined);
     // What does not read, as its user is not there, ends as well.
     await Promise.race([held.gate.open(), this.exited]);
     held.gate[Symbol.dispose]();
@@ -177,49 +169,6 @@ export class UnitProgram implements Program {
     await settlesWithin(this.exited, askFirst.graceMs);
   }
 
-  /** Most of what there is to know systemd tells by itself. */
-  #hear(read: (() => ChangedProperties) | undefined): void {
-    if (this.#isLeft || this.#isOver) return;
-    const changed = read?.();
-    const active = changed?.get("ActiveState");
-    // It was stopped, or what was told is lost.
-    if (!changed || active === "inactive" || active === "failed") return void this.#look();
-    const [code, status] = [changed.get("ExecMainCode"), changed.get("ExecMainStatus")];
-    const end = mainEndBy(Number(code ?? 0), Number(status ?? 0));
-    if (end) this.#over(end);
-  }
-
-  /** Nothing more that systemd tells has to be read. */
-  #over(end: MainEnd): void {
-    this.#isOver = true;
-    this.#exited.resolve(exitOf(end));
-  }
-
-  async #hasEnded(): Promise<boolean> {
-    const { manager, group: { unit } } = this.#options;
-    return Number(await manager.property(unit, "Service", "ExecMainCode")) !== 0;
-  }
-
-  /** Looks whether the main process has ended, one look at a time. */
-  async #look(): Promise<void> {
-    this.#looksAgain = true;
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    while (this.#looksAgain && !this.#isLeft && !this.#isOver) {
-      this.#looksAgain = false;
-      const { manager, group: { unit } } = this.#options;
-      try {
-        const end = await mainEndOf(manager, unit);
-        if (end) this.#over(end);
-      } catch {
-        // What has changed meanwhile nobody tells once more.
-        await delay(RETRY_MS);
-        this.#looksAgain = true;
-      }
-    }
-    this.#isLooking = false;
-  }
-
   async #end(): Promise<ProgramEnd> {
     const { manager, group: { unit }, signal } = this.#options;
     const { exitCode, signal: endedBy } = await this.exited;
@@ -236,7 +185,6 @@ export class UnitProgram implements Program {
     }
     signal.removeEventListener("abort", this.#onAbort);
     const unkillable = await this.#ending ?? 0;
-    this.#isOver = true;
     this.#watches.dispose();
     // The next agent sees to it.
     if (this.#isLeft) await new Promise(() => {});

@@ -1,6 +1,5 @@
-import { delay } from "@std/async";
 import { endUnit } from "../hosts/end_unit.ts";
-import { type MainEnd, mainEndOf } from "../hosts/main_end.ts";
+import { MainEndWatch } from "../hosts/main_end.ts";
 import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
 import { execStart, LAUNCH, launchText, unitProperties } from "../hosts/unit_launch.ts";
 import { asAgent, type Launch } from "../privileges/launch.ts";
@@ -14,9 +13,6 @@ const [SIGHUP, SIGKILL] = [1, 9];
 const MFD_CLOEXEC = 1;
 /** A pipe holds no more. */
 const MAX_WORDS = 65_536;
-/** systemd is asked again after this time, in milliseconds, where it does not answer. */
-const RETRY_MS = 1_000;
-
 /** What ends shells, and tells how they ended. */
 type EndManager = Pick<ServiceManager, "kill" | "property" | "processes" | "watch">;
 /** What starts them as well. */
@@ -85,26 +81,10 @@ export function unitShell(manager: EndManager, sessionId: string, path: string):
   const unit = unitOf(sessionId);
   return {
     path,
-    status: mainEnd(manager, unit),
+    status: new MainEndWatch(manager, unit).ended,
     end: (graceMs) => endUnit(manager, unit, graceMs, SIGHUP),
     killNow: () => void manager.kill(unit, "all", SIGKILL).catch(() => {}),
   };
-}
-
-/** Waits for the end of a unit's main process. */
-async function mainEnd(manager: EndManager, unit: string): Promise<MainEnd> {
-  let changed = Promise.withResolvers<void>();
-  using _watch = manager.watch(unit, () => changed.resolve());
-  for (;;) {
-    changed = Promise.withResolvers();
-    try {
-      const end = await mainEndOf(manager, unit);
-      if (end) return end;
-      await changed.promise;
-    } catch {
-      await delay(RETRY_MS);
-    }
-  }
 }
 
 /** What a unit is launched with, in a file that nobody else can open. */

@@ -4,7 +4,7 @@ import { BusError } from "../system/sd_bus.ts";
 import { type ServiceManager, type UnitProperty, unitProperty } from "../system/service_manager.ts";
 import { messageOf } from "../system/user_error.ts";
 import { mainEndOf } from "./main_end.ts";
-import { UnitGate } from "./unit_gate.ts";
+import { gatePath, UnitGate } from "./unit_gate.ts";
 import { execStart, LAUNCH, NOT_LAUNCHED } from "./unit_launch.ts";
 import { FIFO_MODE } from "./unit_output.ts";
 
@@ -37,7 +37,14 @@ export function prepareUnit(folder: string, owner: number, text: string): UnitGa
     for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, owner);
     return new UnitGate(folder, owner, text);
   } catch (error) {
-    Deno.removeSync(folder, { recursive: true });
+    // A step at a time: to list a folder takes a descriptor, which may be what there is none of.
+    for (const path of [`${folder}/stdout`, `${folder}/stderr`, gatePath(folder), folder]) {
+      try {
+        Deno.removeSync(path);
+      } catch {
+        // It did not come to that.
+      }
+    }
     throw error;
   }
 }

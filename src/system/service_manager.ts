@@ -52,7 +52,7 @@ const Processes = z.array(z.tuple([z.string(), z.number(), z.string()]));
 const JobOfUnit = z.tuple([z.number(), z.string()]);
 
 /** Whether a call was refused because there is no such unit (any more). */
-export function isNoSuchUnit(error: unknown): boolean {
+export function isNoSuchUnit(error: unknown): error is BusError {
   return error instanceof BusError &&
     (error.code === `${SYSTEMD}.NoSuchUnit` || error.code.endsWith(".UnknownObject"));
 }
@@ -103,7 +103,9 @@ export class ServiceManager implements Disposable {
           .catch((error) => {
             // The answer to the first call was lost with the connection.
             if (again && error instanceof BusError && error.code.endsWith(".UnitExists")) return [];
-            throw error;
+            // It looks for what it has written, in vain.
+            if (!isNoSuchUnit(error)) throw error;
+            throw new BusError(error.code, "it cannot be written: see whether /run is full");
           }),
     );
   }

@@ -404,10 +404,14 @@ export class TaskRunner {
   }
 
   async #endLeft(log: TaskLog): Promise<Completion> {
-    return await this.#left.end(() => {
+    const cause = this.#cause;
+    const end = await this.#left.end(() => {
       this.#begun.resolve();
       return this.#context(log, () => Promise.resolve(UNRECORDED));
     });
+    if (!cause) return end;
+    const { status, error } = outcomeOf(cause, { status: end.status });
+    return { ...end, status, error: `${error}; ${end.error}` };
   }
 
   /** How the program of an earlier agent's is asked to leave. */
@@ -545,7 +549,8 @@ export class TaskRunner {
 
   /** Has the next agent know it, should this one die before the program has ended. */
   async #noteCause(cause: EndCause): Promise<void> {
-    if (!this.#record.process || this.#isGone) return;
+    // The next agent is in no hurry as one that stops is.
+    if (!this.#record.process || this.#isGone || cause.kind === "stopping") return;
     this.#record.cause = cause;
     await this.#deps.journal.noteCause(this.#record);
   }
@@ -560,6 +565,7 @@ export class TaskRunner {
     this.#reporter.giveUp();
     // It is not stale, however long it has waited here.
     const anew = { ...this.#record, claimed: bootTime() };
+    await this.#causeNoted;
     if (this.#isHandedBack) await this.#deps.journal.rewrite(anew);
     log.stop();
     await settlesWithin(this.#deliver(log), HAND_ON_MS);

@@ -345,16 +345,23 @@ Deno.test("a task that was being ended when its agent died is told of as that by
   let left = await TaskJournal.open(folder, logger);
   while (!left.unfinished.records[0]?.cause) left = await TaskJournal.open(folder, logger);
 
-  const takeUp: Host["takeUp"] = async (command) => {
+  const goesOn: Host["takeUp"] = async (command) => {
     const program = await childHost.start({ ...command, argv: ["true"] });
     await program.open();
     return program;
   };
-  const manager = new TaskManager(depsOf(left.journal, { ...IN_UNIT, takeUp }));
-  manager.recover(left.unfinished);
-  await manager.idle();
-  const { status, error } = left.journal.ended.get("a") ?? {};
-  assert.deepEqual([status, error], ["cancelled", "cancelled: enough"]);
+  const restarted = "the agent was restarted while the task ran";
+  const cases = [
+    [goesOn, "cancelled: enough"],
+    [() => Promise.resolve("gone"), `cancelled: enough; ${restarted}`],
+  ] as [Host["takeUp"], string][];
+  for (const [takeUp, expected] of cases) {
+    const manager = new TaskManager(depsOf(left.journal, { ...IN_UNIT, takeUp }));
+    manager.recover(structuredClone(left.unfinished));
+    await manager.idle();
+    const { status, error } = left.journal.ended.get("a") ?? {};
+    assert.deepEqual([status, error], ["cancelled", expected]);
+  }
   goOn.resolve();
   await run;
   await Deno.remove(folder, { recursive: true });

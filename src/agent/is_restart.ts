@@ -2,8 +2,11 @@ import { within } from "../system/deadline.ts";
 import { SERVICE } from "../system/paths.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
 
-/** How long systemd may take to say it, in milliseconds: it is at work on this very job. */
-const ASK_MS = 1_000;
+/**
+ * How long systemd may take to say it, in milliseconds: it is at work on this very job, but may have
+ * begun to read all units again, or to execute itself anew.
+ */
+const ASK_MS = 10_000;
 
 /**
  * Whether the agent is to leave because another one comes at once, and not for good. SIGTERM does not

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Boots a container and keeps it until its own standard input ends, in whatever way its owner ends;
-# then powers it off and removes its cgroups. Prints the process id of the container's PID 1.
+# then powers it off and removes its cgroups. Prints the process id of the container's PID 1, and again
+# for each line that it reads: a reboot makes another one.
 # Usage: _keeper.sh NAME ROOT_FOLDER [SYSTEMD_NSPAWN_OPTION…]
 set -u
 name=$1 root=$2
@@ -22,15 +23,26 @@ clean_up() {
 
 nspawn() {
   for group in $groups; do echo 0 >"$group/cgroup.procs" || exit 1; done
-  # Nothing is written to the root folder: others may boot it at the same time.
-  export SYSTEMD_NSPAWN_LOCK=0
-  exec systemd-nspawn -q -D "$root" -b --register=no --keep-unit --console=pipe \
-    --volatile=overlay --resolv-conf=bind-host --hostname=sd "$@"
+  # Nothing is written to the root folder: others may boot it at the same time. What is written stays
+  # until this ends, so it outlives a reboot, for which nspawn asks to be started anew by code 133.
+  export SYSTEMD_NSPAWN_LOCK=0 root
+  exec unshare --mount sh -c 'mount -t tmpfs -o mode=0755 tmpfs /mnt || exit
+    mkdir -m 0755 /mnt/upper /mnt/work /mnt/root || exit
+    layers="lowerdir=$root,upperdir=/mnt/upper,workdir=/mnt/work"
+    mount -t overlay -o "$layers" overlay /mnt/root || exit
+    trap "isOver=true; kill -TERM \$nspawn" TERM
+    until [ "${isOver-}" ]; do
+      systemd-nspawn -q -D /mnt/root -b --register=no --keep-unit --console=pipe \
+        --resolv-conf=bind-host --hostname=sd "$@" &
+      nspawn=$!
+      while wait "$nspawn"; code=$?; kill -0 "$nspawn" 2>/dev/null; do :; done
+      [ "$code" = 133 ] || exit "$code"
+    done' sh "$@"
 }
 
 # The child that has process ids of its own is PID 1; another one that is there before makes it.
 leader() {
-  for child in $(ps -o pid= --ppid "$nspawn"); do
+  for child in $(pgrep -P "$(pgrep -P "$keeping" -x systemd-nspawn)"); do
     ids=$(readlink "/proc/$child/ns/pid") &&
       [ "$ids" != "$(readlink /proc/self/ns/pid)" ] && echo "$child" && return
   done
@@ -38,14 +50,14 @@ leader() {
 }
 
 nspawn "$@" </dev/null >/dev/null &
-nspawn=$!
-until leader; do
-  kill -0 "$nspawn" 2>/dev/null || { wait "$nspawn"; clean_up; exit 1; }
+keeping=$!
+until leader 2>/dev/null; do
+  kill -0 "$keeping" 2>/dev/null || { wait "$keeping"; clean_up; exit 1; }
   sleep 0.05
 done
 
-cat >/dev/null
+while read -r _; do leader 2>/dev/null || echo; done
 # SIGTERM is a clean power-off; after SIGKILL the container would live on.
-kill -TERM "$nspawn"
-wait "$nspawn"
+kill -TERM "$keeping"
+wait "$keeping"
 clean_up

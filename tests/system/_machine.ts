@@ -51,11 +51,20 @@ export type JournalEntry = z.infer<typeof journalEntry>;
  */
 export class Machine implements AsyncDisposable {
   readonly #keeper: Deno.ChildProcess;
-  readonly #leader: string;
+  readonly #asking: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #answers: AsyncGenerator<string, void>;
   readonly #problems: Promise<string>;
+  #leader: string;
 
-  private constructor(keeper: Deno.ChildProcess, leader: string, problems: Promise<string>) {
+  private constructor(
+    keeper: Deno.ChildProcess,
+    answers: AsyncGenerator<string, void>,
+    leader: string,
+    problems: Promise<string>,
+  ) {
     this.#keeper = keeper;
+    this.#asking = keeper.stdin.getWriter();
+    this.#answers = answers;
     this.#leader = leader;
     this.#problems = problems;
   }
@@ -78,14 +87,13 @@ export class Machine implements AsyncDisposable {
     const problems = new Response(keeper.stderr).text();
     const lines = readLines(keeper.stdout);
     const { value: leader } = await lines.next();
-    await lines.return(undefined);
     if (!leader) {
       await keeper.stdin.close();
       await keeper.status;
       const lastLine = (await problems).trimEnd().split("\n").at(-1);
       throw new CannotBoot(`systemd-nspawn does not start: ${lastLine}`);
     }
-    const machine = new Machine(keeper, leader, problems);
+    const machine = new Machine(keeper, lines, leader, problems);
     try {
       await machine.#booted();
       return machine;
@@ -132,9 +140,22 @@ export class Machine implements AsyncDisposable {
     );
   }
 
+  /** Waits until it has booted anew. */
+  async rebooted(): Promise<void> {
+    await eventually("another PID 1", async () => {
+      await this.#asking.write(new TextEncoder().encode("\n"));
+      const { value: leader } = await this.#answers.next();
+      if (!leader || leader === this.#leader) return false;
+      this.#leader = leader;
+      return true;
+    });
+    await this.#booted();
+  }
+
   /** Powers it off; resolves when nothing of it is left. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#keeper.stdin.close();
+    await this.#asking.close();
+    await this.#answers.return();
     const { code } = await this.#keeper.status;
     const problems = await this.#problems;
     if (code !== 0) throw new Error(`the machine was not taken down well: ${problems}`);

@@ -5,10 +5,17 @@ import { prompt } from "../_realtime.ts";
 import { tell } from "../_together.ts";
 import type { Scene, Steps } from "./_scene.ts";
 
-/** How many tasks run while the agent is restarted and killed, and how often: `NODERAX_TEST_UNITS=200,50`. */
-const [TASKS = 8, ROUNDS = 2] = (Deno.env.get("NODERAX_TEST_UNITS") ?? "").split(",")
+/**
+ * How many tasks run while the agent is restarted and killed, how often, and how many bursts of tasks
+ * are started while it is killed: `NODERAX_TEST_UNITS=200,50,6`.
+ */
+const [TASKS = 8, ROUNDS = 2, BURSTS = 2] = (Deno.env.get("NODERAX_TEST_UNITS") ?? "").split(",")
   .filter((text) => text !== "").map(Number);
 const UNITS = "noderax-task-*.service";
+/** So many tasks are queued at once in a burst. */
+const BURST = 20;
+/** Within that a task comes again that was given to nobody, and ends. */
+const LEASE_MS = 120_000;
 
 /** Tasks in units of systemd's, which outlive the agent. */
 export const UNIT_STEPS: Steps = {
@@ -191,6 +198,58 @@ export const UNIT_STEPS: Steps = {
     await scene.tells("config", "unset", "max_tasks");
   },
 
+  "a kill in the middle of many starts: each task is run once, and nothing is left": async (
+    scene,
+  ) => {
+    const { machine, controlPlane } = scene;
+    await scene.tells("config", "set", "max_tasks", "0");
+    const tasks: { id: string; code: number }[] = [];
+    const kills: number[] = [];
+    for (let burst = 0; burst < BURSTS; burst++) {
+      const pid = await scene.property("MainPID");
+      const begun = Array.from({ length: BURST }, (_, at) => {
+        const command = `echo x >>/var/tmp/ran-$AGENT_TASK_ID; echo done; sleep ${at % 3}; exit `;
+        return { id: scene.shell(command + (at % 5)), code: at % 5 };
+      });
+      tasks.push(...begun);
+      // Another place in the burst each time.
+      const enough = 1 + (burst * 7) % (BURST - 5);
+      const isTime = () => begun.filter(({ id }) => told(scene, id) > 0).length >= enough;
+      await controlPlane.waitFor(isTime, { timeoutMs: LEASE_MS });
+      await machine.output("kill", "-KILL", pid);
+      kills.push(Date.now());
+      await scene.until("another agent", async () => {
+        return !["0", pid].includes(await scene.property("MainPID"));
+      });
+    }
+    const late: string[] = [];
+    for (const { id, code } of tasks) {
+      const { completion, transitions, logs } = await controlPlane.waitForTask(
+        id,
+        ({ status }) => status === "failed" || status === "success",
+        LEASE_MS,
+      );
+      assert.equal(completion?.exitCode, code, controlPlane.describe(id));
+      const ran = await machine.output("cat", `/var/tmp/ran-${id}`);
+      assert.equal(ran, "x", "a task was run twice");
+      const lines = logs.filter(({ stream }) => stream === "stdout").map(({ line }) => line);
+      // One whose answer a kill cut off comes again.
+      assert.deepEqual([...new Set(lines)], ["done"]);
+      const given = transitions.filter(({ status }) => status === "accepted");
+      if (given.length === 1) continue;
+      // A claim whose answer died with its caller is the control plane's to give out again.
+      const killed = kills.find((at) => at >= (given[0]?.at ?? 0));
+      assert.equal(told(scene, id, killed), 0, controlPlane.describe(id));
+      late.push(id);
+    }
+    tell(
+      `${tasks.length} tasks in ${BURSTS} bursts with a kill in each: 0 lost, 0 run twice; of ${late.length} ` +
+        "the agent had heard nothing yet, and got them once more after their lease",
+    );
+    await nothingLeft(scene);
+    await scene.tells("config", "unset", "max_tasks");
+  },
+
   "a change of packages goes on through a restart and a kill, and so does one that waits": async (
     scene,
   ) => {
@@ -299,6 +358,11 @@ function linesAgain(entries: readonly string[], count: number): number {
 function shortly(entry: string): string {
   const numbers = [...entry.matchAll(/^line (\d+)$/gm)].map(([, number]) => number);
   return `${numbers.at(0)}-${numbers.at(-1)}`;
+}
+
+/** How often the agent has said something of a task, by a time in epoch milliseconds. */
+function told({ controlPlane }: Scene, taskId: string, by = Infinity): number {
+  return controlPlane.requests.filter((each) => each.taskId === taskId && each.at <= by).length;
 }
 
 async function unitsOf({ machine }: Scene): Promise<string[]> {

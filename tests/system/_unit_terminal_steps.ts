@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Terminal } from "../../scripts/dev/control_plane.ts";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
 import { numbers, prompt } from "../_realtime.ts";
+import { tell } from "../_together.ts";
 import type { Scene, Steps } from "./_scene.ts";
 
 const UNITS = "noderax-terminal-*";
@@ -219,6 +220,11 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     const exposure = await machine.output("systemd-analyze", "security", "--no-pager", SERVICE);
     const [, level] = /exposure level for .*: ([0-9.]+)/.exec(exposure) ?? [];
     assert.ok(Number(level) <= 2.5, exposure);
+    const counts = exposure.split("\n").filter((line) => /\s0\.\d$/.test(line.trimEnd()));
+    tell(
+      `\n# systemd-analyze security ${SERVICE}     (what counts)\n${counts.join("\n")}\n` +
+        exposure.split("\n").at(-1),
+    );
     const pid = await scene.property("MainPID");
     const LOOK = "grep -E '^(NoNewPrivs|CapBnd|Seccomp):' /proc/self/status | tr -d '\\t'";
     assert.match(

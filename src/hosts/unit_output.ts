@@ -22,6 +22,14 @@ const CHUNK_BYTES = 1 << 16;
 const PIPE_BYTES = 1 << 20;
 
 const [SET_PIPE_SIZE, GET_PIPE_SIZE] = [1031, 1032];
+/**
+ * A disk that is slow, or stands still, holds up whoever writes to it: that is another thread where
+ * there is something to be moved for certain, and behind a piece that took so long, in milliseconds …
+ */
+const SLOW_MS = 5;
+/** … for so many pieces in any case. */
+const SLOW_PIECES = 100;
+
 const EACCES = 13;
 const [SPLICE_MOVE, SPLICE_NONBLOCK] = [1, 2];
 
@@ -50,12 +58,21 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
   readonly #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(CHUNK_BYTES);
   readonly #ended = Promise.withResolvers<void>();
   #wake: () => void = () => {};
+  readonly #now: () => number;
+  /** How many of the next pieces are moved by another thread in any case. */
+  #slowPieces = 0;
   #isDrained = false;
   #isLeft = false;
 
-  /** Opens the FIFOs `stdout` and `stderr` of a folder. @throws {LibcError} where they are not. */
-  constructor(folder: string, store: OutputStore | undefined) {
+  /**
+   * Opens the FIFOs `stdout` and `stderr` of a folder; `now` is a clock that only goes forward, in
+   * milliseconds.
+   *
+   * @throws {LibcError} where they are not.
+   */
+  constructor(folder: string, store: OutputStore | undefined, now = () => performance.now()) {
     this.#store = store;
+    this.#now = now;
     using opened = new DisposableStack();
     opened.use(this.#libc);
     opened.use(this.#readiness);
@@ -122,7 +139,7 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
 
   async #take(pipe: Pipe, isLast: boolean): Promise<OutputChunk | undefined> {
     const { stream } = pipe;
-    const stored = this.#store && this.#splice(pipe, this.#store);
+    const stored = this.#store && await this.#splice(pipe, this.#store);
     if (stored) {
       pipe.isReady = false;
       await this.#store?.note(stream, stored);
@@ -137,7 +154,7 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
   }
 
   /** Undefined where there is nothing, or a full disk takes nothing: then memory has to do. */
-  #splice(pipe: Pipe, store: OutputStore): Uint8Array | undefined {
+  async #splice(pipe: Pipe, store: OutputStore): Promise<Uint8Array | undefined> {
     const place = store.placeOf(pipe.stream);
     if (!place) return undefined;
     const { symbols } = this.#libc;
@@ -149,7 +166,13 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
     const offset = BigInt(place.offset);
     const at = new Uint8Array(new BigInt64Array([offset]).buffer);
     const how = SPLICE_MOVE | SPLICE_NONBLOCK;
-    const moved = Number(symbols.splice(pipe.fd, null, file, at, BigInt(CHUNK_BYTES), how));
+    const move = [pipe.fd, null, file, at, BigInt(CHUNK_BYTES), how] as const;
+    const startMs = this.#now();
+    const isBeside = pipe.isReady || this.#slowPieces > 0;
+    const moved = Number(
+      isBeside ? await symbols.spliceInBackground(...move) : symbols.splice(...move),
+    );
+    this.#slowPieces = this.#now() - startMs > SLOW_MS ? SLOW_PIECES : this.#slowPieces - 1;
     if (moved <= 0) return undefined;
     const bytes = this.#buffer.subarray(0, moved);
     const read = Number(symbols.pread(file, bytes, BigInt(moved), offset));

@@ -80,3 +80,26 @@ Deno.test("all that is left in a pipe which its task has made larger is read (wh
     assert.equal(read, bytes);
   });
 });
+
+Deno.test("a store that is slow is written to beside all else, and all of it is there", async () => {
+  await withFifos(async (folder) => {
+    const path = join(folder, "t-1.stdout");
+    let [offset, nowMs] = [0, 0];
+    const store = {
+      placeOf: () => ({ path, offset }),
+      note: (_stream: string, bytes: Uint8Array) => Promise.resolve(void (offset += bytes.length)),
+    };
+    // Each look at the clock is a second later than the one before.
+    const output = new UnitOutput(folder, store, () => nowMs += 1_000);
+    const text = Array.from({ length: 50_000 }, (_, at) => `line ${at}\n`).join("");
+    print(folder, new TextEncoder().encode(text));
+    output.drain();
+    let read = "";
+    for await (const { bytes, isKept } of output) {
+      assert.ok(isKept);
+      read += new TextDecoder().decode(bytes);
+    }
+    assert.equal(read, text);
+    assert.equal(await Deno.readTextFile(path), text);
+  });
+});

@@ -38,6 +38,12 @@ const SYMBOLS = {
     parameters: ["i32", "pointer", "i32", "buffer", "usize", "u32"],
     result: "isize",
   },
+  spliceInBackground: {
+    name: "splice",
+    parameters: ["i32", "pointer", "i32", "buffer", "usize", "u32"],
+    result: "isize",
+    nonblocking: true,
+  },
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },

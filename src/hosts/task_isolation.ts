@@ -69,7 +69,7 @@ async function unitHost({ wanted, env, limits }: IsolationOptions) {
   };
   const runtimeFolder = runtimeFolderOf(env);
   if (!runtimeFolder || !env("INVOCATION_ID")) return none("systemd has not started the agent");
-  const manager = ServiceManager.open();
+  const manager = await ServiceManager.reach();
   if (typeof manager === "string") return none(manager, true);
   const unitOptions = {
     ...{ manager, children: childHost, environment: passedOn(env) },

@@ -89,3 +89,30 @@ function answerTo(serial: number): Uint8Array {
   view.setUint32(20, serial, true);
   return answer;
 }
+
+/** Listens at a path until its standard input ends. */
+const LISTENER = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); " +
+  "s.listen(); sys.stdin.read()";
+const hasPython = await new Deno.Command("python3", { args: ["-c", ""] }).output()
+  .then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "a start finds systemd also while it executes itself anew (needs root, who may ask it)" +
+    (hasPython ? "" : " (ignored: there is no python3 to listen with)"),
+  ignore: Deno.uid() !== 0 || !hasPython,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "bus_" });
+    const address = `unix:path=${folder}/private`;
+    assert.match(String(await ServiceManager.reach(address, 1)), /systemd cannot be reached/);
+    const reached = ServiceManager.reach(address, 60_000);
+    const args = ["-c", LISTENER, `${folder}/private`];
+    const listener = new Deno.Command("python3", { args, stdin: "piped" }).spawn();
+    const manager = await reached;
+    assert.ok(manager instanceof ServiceManager);
+    manager[Symbol.dispose]();
+    await listener.stdin.close();
+    await listener.status;
+    await readinessClosed();
+    await Deno.remove(folder, { recursive: true });
+  },
+});

@@ -14,6 +14,8 @@ const IDLE_MS = 10_000;
 /** How long PID 1 may be away while it executes itself anew, in milliseconds. */
 const AWAY_MS = 20_000;
 const RECONNECT_MS = 50;
+/** How long a start waits for it, in milliseconds. */
+const REACH_MS = 5_000;
 
 /** What of a unit is watched. */
 const WATCHED: ReadonlyMap<string, readonly string[]> = new Map([
@@ -86,6 +88,20 @@ export class ServiceManager implements Disposable {
     } catch (error) {
       manager[Symbol.dispose]();
       return `systemd cannot be reached: ${messageOf(error)}`;
+    }
+  }
+
+  /**
+   * {@linkcode ServiceManager.open} for one who needs it, and comes while PID 1 executes itself anew;
+   * so long at most, in milliseconds.
+   */
+  static async reach(address = ADDRESS, limitMs = REACH_MS): Promise<ServiceManager | string> {
+    const endMs = performance.now() + limitMs;
+    for (;;) {
+      const manager = ServiceManager.open(address);
+      const isFinal = typeof manager !== "string" || Deno.uid() !== 0;
+      if (isFinal || performance.now() >= endMs) return manager;
+      await delay(RECONNECT_MS);
     }
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { FakeSystemd } from "./_test_fake_systemd.ts";
 import { childHost } from "./child_host.ts";
+import { readinessClosed } from "../system/readiness.ts";
 import { signalNumber } from "../system/signal_number.ts";
 import { UnitHost } from "./unit_host.ts";
 import { NOT_LAUNCHED } from "./unit_launch.ts";
@@ -24,6 +25,7 @@ async function withHost(
   try {
     await test(hostOf(systemd, folder), systemd, folder);
   } finally {
+    await readinessClosed();
     await Deno.remove(folder, { recursive: true });
   }
 }

@@ -21,7 +21,7 @@ export interface UnitLeftoversOptions {
 export class UnitLeftovers {
   readonly #options: UnitLeftoversOptions;
   /** What is printed in them: it is read, and kept nowhere. */
-  readonly #drained = new Map<string, UnitOutput>();
+  readonly #drained = new Map<string, { output: UnitOutput; over: AbortController }>();
   readonly #later = new Set<string>();
   /** Those of which it is known that nobody lives on in them. */
   readonly #empty = new Set<string>();
@@ -42,8 +42,7 @@ export class UnitLeftovers {
       this.drain(unit);
       return this.#removeLater(unit);
     }
-    this.#drained.get(unit)?.leave();
-    this.#drained.delete(unit);
+    await this.#stopDraining(unit);
     if (folderOf) await Deno.remove(folderOf(unit), { recursive: true }).catch(() => {});
     await manager.queueStop(unit);
     this.#empty.delete(unit);
@@ -65,14 +64,24 @@ export class UnitLeftovers {
     if (!folderOf || this.#drained.has(unit)) return;
     try {
       const output = new UnitOutput(folderOf(unit), undefined);
-      this.#drained.set(unit, output);
+      const over = new AbortController();
+      this.#drained.set(unit, { output, over });
+      const { signal } = over;
       const read = async () => {
-        for await (const _ of output) await delay(DRAIN_PAUSE_MS, { persistent: false });
+        for await (const _ of output) await delay(DRAIN_PAUSE_MS, { signal }).catch(() => {});
       };
       void read().catch(() => {});
     } catch {
       // Its pipes are gone: there is nothing to be read.
     }
+  }
+
+  async #stopDraining(unit: string): Promise<void> {
+    const drained = this.#drained.get(unit);
+    this.#drained.delete(unit);
+    drained?.output.leave();
+    drained?.over.abort();
+    await drained?.output.ended;
   }
 
   /** systemd says nothing when the last process of such a unit goes. */

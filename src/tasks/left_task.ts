@@ -1,8 +1,10 @@
+import { delay } from "@std/async";
 import type { Completion } from "../control_plane/schemas.ts";
 import type { Found, Host, HostCommand } from "../hosts/host.ts";
 import type { SecretMask } from "../logs/secret_mask.ts";
 import { type LogMemory, Spool } from "../logs/spool.ts";
 import { TaskLog } from "../logs/task_log.ts";
+import { BusClosedError } from "../system/bus_message.ts";
 import type { Logger } from "../system/logger.ts";
 import { messageOf } from "../system/user_error.ts";
 import { startLine } from "./command_output.ts";
@@ -10,6 +12,8 @@ import type { TaskJournal } from "./journal.ts";
 import type { TaskRecord } from "./task_record.ts";
 import type { TaskContext, TaskType } from "./task_type.ts";
 
+/** The pause between two tries where systemd does not answer, in milliseconds. */
+const ASK_AGAIN_MS = 250;
 const RESTARTED = "the agent was restarted while the task ran";
 const DAMAGED = "[the agent's state was damaged: lines may be missing here, or be there twice]\n";
 /** Nobody knows any more which secrets its lines may hold. */
@@ -97,7 +101,8 @@ export class LeftTask {
     if (!process || damage !== undefined) return "gone";
     try {
       const askFirst = await leaving();
-      return await host.takeUp({ taskId, signal, store: log.store, askFirst }, process);
+      const command = { taskId, signal, store: log.store, askFirst };
+      return await this.#answered(() => host.takeUp(command, process));
     } catch (error) {
       const fields = { error: messageOf(error) };
       this.#options.logger.warn("program of the task cannot be taken up", fields);
@@ -111,11 +116,27 @@ export class LeftTask {
     const { process, task: { id, type } } = record;
     logger.warn("task was running when the agent ended");
     const { orphanMs = 0 } = types.get(type) ?? {};
-    if (orphanMs > 0) await host.waitFor(id, process, orphanMs);
-    await host.end(id, process);
+    if (orphanMs > 0) await this.#answered(() => host.waitFor(id, process, orphanMs));
+    await this.#answered(() => host.end(id, process));
     const aftermath = await this.#aftermath(context);
     const error = RESTARTED + damage + (aftermath === undefined ? "" : `; ${aftermath}`);
     return { status: "failed", error };
+  }
+
+  /** What systemd says of it, for which it is asked until it answers: it may be away for long. */
+  async #answered<T>(ask: () => Promise<T>): Promise<T> {
+    for (let isTold = false;; isTold = true) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof BusClosedError)) throw error;
+        const fields = { error: messageOf(error) };
+        if (!isTold) {
+          this.#options.logger.warn("systemd does not answer, task waits for it", fields);
+        }
+        await delay(ASK_AGAIN_MS);
+      }
+    }
   }
 
   /** What has to be repaired; a look that fails holds no report up. */

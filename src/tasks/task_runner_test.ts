@@ -8,6 +8,7 @@ import type { Host, Program } from "../hosts/host.ts";
 import type { ProcessGroup } from "../hosts/process_table.ts";
 import { LogMemory } from "../logs/spool.ts";
 import { bootTime } from "../system/boot_time.ts";
+import { BusClosedError } from "../system/bus_message.ts";
 import { Logger } from "../system/logger.ts";
 import { Mutex } from "../system/mutex.ts";
 import { contextOf } from "./_test_task_context.ts";
@@ -365,4 +366,44 @@ Deno.test("a task that was being ended when its agent died is told of as that by
   goOn.resolve();
   await run;
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a program that systemd does not tell of for a moment is taken up, and what is left is ended", async () => {
+  const process = { pid: 1, startTicks: "", bootId: "", unit: "noderax-task-a.service" };
+  const once = () => {
+    let isAway = true;
+    return () => {
+      if (isAway) {
+        isAway = false;
+        throw new BusClosedError("not answered");
+      }
+    };
+  };
+  const [takesUp, ends] = [once(), once()];
+  for (const isGone of [false, true]) {
+    await withRunner(
+      {
+        host: {
+          ...IN_UNIT,
+          async takeUp(command) {
+            takesUp();
+            if (isGone) return "gone";
+            const program = await childHost.start({ ...command, argv: ["true"] });
+            await program.open();
+            return program;
+          },
+          end: () => Promise.resolve().then(ends).then(() => 0),
+        },
+        types: new Map([["shell.exec", shellExec]]),
+      },
+      { process, type: "shell.exec", payload: { command: "true", shell: "/bin/bash" } },
+      async (runner, journal) => {
+        await runner.run();
+        const { error } = journal.ended.get("a") ?? {};
+        const restarted = "the agent was restarted while the task ran";
+        if (isGone) assert.equal(error, restarted);
+        else assert.notEqual(error, restarted);
+      },
+    );
+  }
 });

@@ -388,7 +388,7 @@ Deno.test("a program that systemd does not tell of for a moment is taken up, and
           async takeUp(command) {
             takesUp();
             if (isGone) return "gone";
-            const program = await childHost.start({ ...command, argv: ["true"] });
+            const program = await childHost.start({ ...command, argv: ["false"] });
             await program.open();
             return program;
           },

@@ -9,6 +9,8 @@ const PACKAGES = [
   ...["systemd", "systemd-sysv", "dbus", "procps", "sudo", "ca-certificates"],
   // For the packages of the agent: rpm installs those of its kind, Python runs Ansible.
   ...["python3", "python3-apt", "rpm"],
+  // For changes of packages by dnf.
+  ...["dnf", "createrepo-c"],
 ];
 
 /** Its own archive, of one small package: what is installed from it needs no network. */

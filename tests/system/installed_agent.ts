@@ -18,6 +18,7 @@ import { Scene, type Steps } from "./_scene.ts";
 import { STATE_STEPS } from "./_state_steps.ts";
 import { SERVICE_STEPS } from "./_service_steps.ts";
 import { UNIT_BOUNDARY_STEPS } from "./_unit_boundary_steps.ts";
+import { UNIT_DNF_STEPS } from "./_unit_dnf_steps.ts";
 import { UNIT_STEPS } from "./_unit_steps.ts";
 import { UNIT_TERMINAL_STEPS } from "./_unit_terminal_steps.ts";
 import { TAKE_OVER_STEPS } from "./_take_over_steps.ts";
@@ -40,6 +41,7 @@ Deno.test({
         ...UNIT_STEPS,
         ...UNIT_TERMINAL_STEPS,
         ...UNIT_BOUNDARY_STEPS,
+        ...UNIT_DNF_STEPS,
         ...STATE_STEPS,
         ...UPGRADE_STEPS,
       });

@@ -20,8 +20,11 @@ export const TaskRecord = z.object({
   }).optional(),
   /** When that was. */
   started: BootTime.optional(),
-  /** Why it is being ended: an agent that takes it up may find its program ended by that. */
-  cause: EndCause.optional(),
+  /**
+   * Why it is being ended: an agent that takes it up may find its program ended by that. A later version
+   * may know other causes; the task counts all the same.
+   */
+  cause: EndCause.optional().catch(undefined),
   /** How it ended, written before the control plane is told. */
   outcome: Completion.optional(),
 });

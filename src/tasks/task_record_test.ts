@@ -66,3 +66,10 @@ Deno.test("what is damaged before its last line is no record", () => {
   assert.throws(() => parseRecord("", BOOT));
   assert.throws(() => parseRecord(text.replace('{"begun":true}', '{"begun":false}'), BOOT));
 });
+
+Deno.test("a cause that only a later version knows makes no record unreadable", () => {
+  const line = `${JSON.stringify({ cause: { kind: "a new one" } })}\n`;
+  const text = recordLine(PROMISED) + additionLine(NOTED) + BEGUN_LINE + line;
+  const { process } = parseRecord(text, BOOT);
+  assert.deepEqual(process, NOTED.process);
+});

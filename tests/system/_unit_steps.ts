@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { delay } from "@std/async";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
 import { spread } from "../_figures.ts";
 import { prompt } from "../_realtime.ts";
@@ -255,6 +256,42 @@ export const UNIT_STEPS: Steps = {
     await nothingLeft(scene);
     await scene.tells("config", "unset", "max_tasks");
   },
+
+  "tasks that are cancelled at any moment, while their agent is killed, end once and as themselves":
+    async (scene) => {
+      const { machine, controlPlane } = scene;
+      await scene.tells("config", "set", "max_tasks", "0");
+      const tasks: { id: string; code: number; isCancelled: boolean }[] = [];
+      const cancels: Promise<void>[] = [];
+      const kill = async () => {
+        const isRunning = async () => await scene.property("SubState") === "running";
+        await scene.until("an agent to be killed", isRunning);
+        await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+      };
+      for (let at = 0; at < 40; at++) {
+        const code = at % 3;
+        const id = scene.shell(
+          `echo x >>/var/tmp/ran-$AGENT_TASK_ID; sleep 0.${at % 10}; echo done; exit ${code}`,
+        );
+        const isCancelled = at % 2 === 0;
+        tasks.push({ id, code, isCancelled });
+        await delay(40);
+        // Some before they begin, some as they end, some while there is no agent.
+        const cancel = () => controlPlane.cancelTask(id, "enough");
+        if (isCancelled) cancels.push(delay(at * 137 % 900).then(cancel));
+        if (at % 16 === 15) await kill();
+      }
+      await Promise.all(cancels);
+      for (const { id, code, isCancelled } of tasks) {
+        const { status, completion } = await scene.ended(id);
+        const { stdout } = await machine.run("cat", `/var/tmp/ran-${id}`);
+        const ran = stdout.split("\n").filter((line) => line !== "").length;
+        if (status === "cancelled") assert.ok(isCancelled && ran <= 1, `${id} ran ${ran} times`);
+        else assert.deepEqual([completion?.exitCode, ran], [code, 1], String(completion?.error));
+      }
+      await scene.tells("config", "unset", "max_tasks");
+      await nothingLeft(scene);
+    },
 
   "a change of packages goes on through a restart and a kill, and so does one that waits": async (
     scene,

@@ -93,9 +93,9 @@ export class UnitProgram implements Program {
     void main.ended.then((end) => this.#exited.resolve(exitOf(end)));
     if (!held) return;
     this.#openedMs = performance.now();
+    using gate = held.gate;
     // What does not read, as its user is not there, ends as well.
-    await Promise.race([held.gate.open(), this.exited]);
-    held.gate[Symbol.dispose]();
+    await Promise.race([gate.open(), this.exited]);
   }
 
   /** What cannot be read is not let run. */

@@ -5,8 +5,8 @@ import { signalNumber } from "../system/signal_number.ts";
 import { NOT_LAUNCHED } from "./unit_launch.ts";
 import { UnitProgram } from "./unit_program.ts";
 
-/** The units whose gates were opened. */
-const opened: FakeSystemd[] = [];
+/** The units whose gates were opened, and those whose gates were let go of. */
+const [opened, closed]: [FakeSystemd[], FakeSystemd[]] = [[], []];
 
 /** A program in a fake unit, and the way to cancel it. */
 async function withProgram(
@@ -20,6 +20,7 @@ async function withProgram(
     unit.begin();
     return Promise.resolve();
   },
+  open = (unit: FakeSystemd) => Promise.resolve(void opened.push(unit)),
 ): Promise<void> {
   await withFifos(async (folder) => {
     const unit = new FakeSystemd();
@@ -28,7 +29,7 @@ async function withProgram(
     const program = new UnitProgram({
       ...{ manager: unit, group, folder, signal: cancel.signal },
       held: {
-        gate: { open: () => Promise.resolve(void opened.push(unit)), [Symbol.dispose]: () => {} },
+        gate: { open: () => open(unit), [Symbol.dispose]: () => void closed.push(unit) },
         start: () => start(unit, cancel),
       },
     });
@@ -126,4 +127,18 @@ Deno.test("a program whose output cannot be read does not begin", async () => {
     await stopped;
     assert.ok(!opened.includes(unit));
   });
+});
+
+Deno.test("a gate that cannot be opened is let go of: who waits at it would wait for ever", async () => {
+  const refuse = () => Promise.reject(new Error("its file is gone"));
+  await withProgram(
+    async (program, unit, cancel) => {
+      await assert.rejects(program.open(), /its file is gone/);
+      assert.ok(closed.includes(unit));
+      cancel.abort();
+      assert.equal((await endOf(program)).signal, "SIGTERM");
+    },
+    undefined,
+    refuse,
+  );
 });

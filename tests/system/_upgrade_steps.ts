@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
+import type { Terminal } from "../../scripts/dev/control_plane.ts";
 import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
 import { VERSION } from "../../src/system/version.ts";
+import { numbers, prompt, upTo } from "../_realtime.ts";
 import { tell } from "../_together.ts";
 import { endsWhole } from "./_deb_steps.ts";
 import { BUNDLES, type Steps } from "./_scene.ts";
+
+/** As many as may be open at a time (docs/terminals.md). */
+const MAX_TERMINALS = 32;
 
 /** Other versions on top of the first one, and the way out. */
 export const UPGRADE_STEPS: Steps = {
@@ -51,6 +56,75 @@ export const UPGRADE_STEPS: Steps = {
       assert.equal(scene.node.agentVersion, version);
     }
     await endsWhole(scene, task);
+  },
+
+  "as many terminals as there may be go on through a restart, an upgrade and a kill": async (
+    scene,
+  ) => {
+    const { machine, controlPlane } = scene;
+    await machine.output("rm", "-f", "/over");
+    const terminals: Terminal[] = [];
+    while (terminals.length < MAX_TERMINALS) {
+      // No more at once than a machine that is busy starts in time.
+      const opened = Array.from({ length: 8 }, async (_, at) => {
+        const nth = terminals.length + at;
+        const terminal = controlPlane.realtime.openTerminal({
+          ...{ cols: 100, rows: 30, runAsRoot: nth % 2 === 0 },
+        });
+        await prompt(terminal);
+        const loop = "i=0; until [ -e /over ]; do echo n$((i = i + 1)); sleep 0.2; done";
+        terminal.input(`echo first''=$$; ${loop}; echo last''=$$ n=$i; exit ${nth}\n`);
+        await terminal.waitForText("n1\r\n");
+        return terminal;
+      });
+      terminals.push(...await Promise.all(opened));
+    }
+    const stored = () => scene.property("NFileDescriptorStore").then(Number);
+    assert.ok(await stored() >= MAX_TERMINALS);
+    const { agent } = JSON.parse(await scene.tells("status", "--json"));
+    const isFirst = agent.version === VERSION;
+    const [other, same] = isFirst ? ["next", "first"] : ["first", "next"];
+    const ways: [string, string[]][] = [
+      ["a restart", ["systemctl", "restart", SERVICE]],
+      ["another release", [`${BUNDLES}/${other}/noderax-agent`, "install"]],
+      ["the one before", [`${BUNDLES}/${same}/noderax-agent`, "install"]],
+      ["kill -9", ["systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE]],
+    ];
+    for (const [name, command] of ways) {
+      const pid = await scene.property("MainPID");
+      await machine.output(...command);
+      await scene.until("another agent", async () => {
+        const now = await scene.property("MainPID");
+        return now !== "0" && now !== pid;
+      });
+      await scene.well();
+      const frames = terminals.map(({ frames }) => frames);
+      const goOn = () => terminals.every((each, at) => each.frames > (frames[at] ?? Infinity));
+      await controlPlane.waitFor(goOn, { what: () => `all of them to go on after ${name}` });
+    }
+    await machine.output("touch", "/over");
+    let lines = 0;
+    for (const [at, terminal] of terminals.entries()) {
+      await terminal.waitFor((t) => t.ended);
+      const { text } = terminal;
+      assert.deepEqual([terminal.exited?.exitCode, terminal.error], [at, undefined]);
+      const [, first] = /first=(\d+)\r/.exec(text) ?? [];
+      const [, last, count] = /last=(\d+) n=(\d+)\r/.exec(text) ?? [];
+      assert.ok(first !== undefined && first === last, text);
+      assert.deepEqual(numbers(terminal), upTo(Number(count)));
+      lines += Number(count);
+    }
+    // They are given back one by one.
+    await scene.until("the end of all descriptors", async () => await stored() === 0);
+    const left = ["list-units", "--all", "--plain", "--no-legend", "noderax-terminal-*"];
+    await scene.until("the end of all units", async () => {
+      return await machine.output("systemctl", ...left) === "";
+    });
+    assert.equal(await machine.output("ls", `${INSTALLED.runtimeFolder}/terminals`), "");
+    tell(
+      `${terminals.length} terminals through ${ways.map(([name]) => name).join(", ")}: ${lines} ` +
+        "lines, none missing; the same shells; no descriptor, unit or file is left",
+    );
   },
 
   "a second run of the same changes nothing, and the agent runs on": async (scene) => {

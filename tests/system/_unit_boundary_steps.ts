@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { INSTALLED } from "../../src/system/paths.ts";
 import { prompt } from "../_realtime.ts";
 import { tell } from "../_together.ts";
 import type { Scene, Steps } from "./_scene.ts";
@@ -55,8 +56,8 @@ export const UNIT_BOUNDARY_STEPS: Steps = {
     async (scene) => {
       const { machine, controlPlane } = scene;
       assert.equal(await scene.property("NoNewPrivileges"), "yes");
+      const before = JSON.parse(await machine.output("cat", INSTALLED.config)).shutdown_timeout;
       await scene.tells("config", "set", "shutdown_timeout", "2s");
-      await machine.output("sh", "-c", "mkdir -p /var/log/journal; journalctl --flush");
       const commands = [
         ["systemctl reboot", "operational"],
         ["shutdown -r now; sleep 4000", "task"],
@@ -92,6 +93,6 @@ export const UNIT_BOUNDARY_STEPS: Steps = {
         await scene.well();
         assert.equal(await scene.output("echo again"), "again");
       }
-      await scene.tells("config", "unset", "shutdown_timeout");
+      await scene.tells("config", "set", "shutdown_timeout", before ?? "20s");
     },
 };

@@ -1,4 +1,5 @@
 import { delay } from "@std/async";
+import { BusError } from "../system/sd_bus.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
 
 /** How long processes may take to leave after SIGTERM, in milliseconds. */
@@ -9,11 +10,17 @@ const FIRST_LOOK_MS = 5;
 const MAX_LOOK_MS = 250;
 const [SIGKILL, SIGTERM] = [9, 15];
 
-/** What ends the processes of a unit. */
-type Ender = Pick<ServiceManager, "kill" | "processes">;
+/** What systemd says where it does not count. */
+const UNKNOWN = 2n ** 64n - 1n;
+
+/** What tells of the processes of a unit. */
+type Teller = Pick<ServiceManager, "property" | "processes">;
+/** What ends them. */
+type Ender = Teller & Pick<ServiceManager, "kill">;
 
 /**
- * Ends every process of a unit: TERM, up to `graceMs` of grace, KILL. The unit stays. Resolves with
+ * Ends every process of a unit: TERM, up to `graceMs` of grace, KILL; without grace there is no TERM,
+ * which systemd would send for as long as there are new ones. The unit stays. Resolves with
  * the number of those that not even SIGKILL could end: nothing leaves its control group, whatever it
  * does.
  */
@@ -23,7 +30,7 @@ export async function endUnit(
   graceMs = GRACE_MS,
   signal = SIGTERM,
 ): Promise<number> {
-  await manager.kill(unit, "all", signal);
+  if (graceMs > 0) await manager.kill(unit, "all", signal);
   if (await areGone(manager, unit, graceMs)) return 0;
   await areGone(manager, unit, KILL_MS, () => manager.kill(unit, "all", SIGKILL));
   return (await manager.processes(unit)).length;
@@ -31,16 +38,29 @@ export async function endUnit(
 
 /** Waits until a unit has no processes, for so long at most; whether it has none. */
 export async function areGone(
-  manager: Pick<ServiceManager, "processes">,
+  manager: Teller,
   unit: string,
   limitMs: number,
   each: () => Promise<void> = async () => {},
 ): Promise<boolean> {
   const endMs = performance.now() + limitMs;
   for (let pauseMs = FIRST_LOOK_MS;; pauseMs = Math.min(2 * pauseMs, MAX_LOOK_MS)) {
-    if ((await manager.processes(unit)).length === 0) return true;
+    if (await hasNone(manager, unit)) return true;
     if (performance.now() >= endMs) return false;
     await each();
     await delay(pauseMs);
   }
+}
+
+/**
+ * Whether a unit has no processes. A list of them is asked for where nobody counts them alone: of
+ * thousands it keeps systemd and the agent busy.
+ */
+export async function hasNone(manager: Teller, unit: string): Promise<boolean> {
+  const count = await manager.property(unit, "Service", "TasksCurrent").catch((error) => {
+    if (error instanceof BusError) return UNKNOWN;
+    throw error;
+  });
+  if (typeof count === "bigint" && count !== UNKNOWN) return count === 0n;
+  return (await manager.processes(unit)).length === 0;
 }

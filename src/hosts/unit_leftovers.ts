@@ -1,5 +1,6 @@
 import { delay } from "@std/async";
 import type { ServiceManager } from "../system/service_manager.ts";
+import { hasNone } from "./end_unit.ts";
 import { UnitOutput } from "./unit_output.ts";
 
 /** How often it is looked whether those who live on have gone, in milliseconds. */
@@ -10,7 +11,7 @@ const DRAIN_PAUSE_MS = 10;
 /** What is needed to remove units. */
 export interface UnitLeftoversOptions {
   /** The service manager. */
-  manager: Pick<ServiceManager, "processes" | "queueStop">;
+  manager: Pick<ServiceManager, "property" | "processes" | "queueStop">;
   /** The folder of a unit's FIFOs; without it they have none. */
   folderOf?: (unit: string) => string;
   /** How often it is looked whether those who live on have gone, in milliseconds. */
@@ -38,7 +39,7 @@ export class UnitLeftovers {
    */
   async remove(unit: string): Promise<void> {
     const { manager, folderOf } = this.#options;
-    if (!this.#empty.has(unit) && (await manager.processes(unit)).length > 0) {
+    if (!this.#empty.has(unit) && !await hasNone(manager, unit)) {
       this.drain(unit);
       return this.#removeLater(unit);
     }

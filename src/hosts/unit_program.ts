@@ -7,7 +7,7 @@ import { type ProcessGroup, processGroupOf } from "./process_table.ts";
 import type { UnitGate } from "./unit_gate.ts";
 import { NOT_LAUNCHED } from "./unit_launch.ts";
 import { UnitOutput } from "./unit_output.ts";
-import { UnitWatch } from "./unit_watch.ts";
+import { type Bound, UnitWatch } from "./unit_watch.ts";
 
 /** How long a background process may delay the end, in milliseconds. */
 const LINGER_MS = 2_000;
@@ -53,6 +53,7 @@ export class UnitProgram implements Program {
   #ending: Promise<number> | undefined;
   #openedMs = -Infinity;
   #isLeft = false;
+  #isBomb = false;
 
   /** The unit is started at once; its program does not run before {@linkcode UnitProgram.open}. */
   constructor(options: UnitProgramOptions) {
@@ -86,7 +87,7 @@ export class UnitProgram implements Program {
     }
     if (signal.aborted && held) return await this.#refuse(held);
     this.#output.resolve(await this.#openOutput());
-    this.#watch = this.#watches.use(new UnitWatch(manager, unit, this.#bounded.resolve));
+    this.#watch = this.#watches.use(new UnitWatch(manager, unit, this.#onBound));
     if (signal.aborted) this.#onAbort();
     else signal.addEventListener("abort", this.#onAbort, { once: true });
     const main = this.#watches.use(new MainEndWatch(manager, unit));
@@ -146,13 +147,19 @@ export class UnitProgram implements Program {
     return await this.#watch?.usage() ?? {};
   }
 
+  readonly #onBound = ({ text, isOfProcesses }: Bound) => {
+    this.#isBomb = isOfProcesses;
+    this.#bounded.resolve(text);
+  };
+
   readonly #onAbort = () => {
     if (this.#isLeft) return;
     const { manager, group: { unit }, askFirst } = this.#options;
     this.#ending ??= this.#askToLeave(askFirst)
       // Who cannot be asked is ended unasked.
       .catch(() => {})
-      .then(() => endUnit(manager, unit))
+      // Who forks without end would do so all the grace; and who handles a signal may have to fork.
+      .then(() => endUnit(manager, unit, this.#isBomb ? 0 : undefined))
       // Without systemd nobody can say that it has gone.
       .catch(() => 1);
     // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.

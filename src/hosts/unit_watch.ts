@@ -1,53 +1,103 @@
-import { cString, type Libc, O_CLOEXEC, openLibc } from "../system/libc.ts";
 import { openReadiness, type Readiness } from "../system/readiness.ts";
-import type { ServiceManager, UnitFace } from "../system/service_manager.ts";
+import type { ServiceManager } from "../system/service_manager.ts";
+import { countIn, type GroupCount, type GroupFile, GroupFiles } from "./group_files.ts";
 import type { Usage } from "./host.ts";
 
 /** Most tasks are over before anything has to be watched, in milliseconds. */
-const FIRST_LOOK_MS = 1_000;
+const FIRST_LOOK_MS = 250;
 /** How often it is looked what a unit uses, in milliseconds. */
 const LOOK_EVERY_MS = 10_000;
-/** What systemd says where something is not counted, or not bounded. */
-const UNKNOWN = 2n ** 64n - 1n;
+/** The same where the kernel counts how often a bound was met, and tells nobody, as cgroup v1 does. */
+const LOOK_OFTEN_MS = 1_000;
 /** Of a file of events: something has changed since it was read. */
 const CHANGED = 2;
-const EVENTS_BYTES = 4096;
-const ROOT = "/sys/fs/cgroup";
 
-/** The files that count how often a bound was met, in what they count, and the bound's property. */
-const BOUNDS = [
-  { file: "pids.events", counter: "max", property: "TasksMax", name: pidsLimit },
-  { file: "memory.events", counter: "oom_kill", property: "MemoryMax", name: memoryLimit },
-] as const;
+/** The hierarchies: of cgroup v2, of the same beside v1, and of v1. */
+const [V2, BESIDE_V1, CPU, MEMORY, PIDS] = ["", "/unified", "/cpuacct", "/memory", "/pids"];
 
-/** How often something has happened, by a file of events: a name and a number in each line. */
-export function countIn(events: string, counter: string): number {
-  const line = events.split("\n").find((line) => line.startsWith(`${counter} `));
-  return Number(line?.slice(counter.length + 1) ?? 0);
+/** Where it is found what is used, the best first. */
+const USED = [
+  ["cpuMs", [
+    { in: [V2, BESIDE_V1], file: "cpu.stat", read: (text) => countIn(text, "usage_usec") / 1e3 },
+    { in: [CPU], file: "cpuacct.usage", read: (text) => Number(text) / 1e6 },
+  ]],
+  ["memoryBytes", [
+    { in: [V2], file: "memory.peak", read: Number },
+    { in: [MEMORY], file: "memory.max_usage_in_bytes", read: Number },
+    { in: [V2], file: "memory.current", read: Number },
+  ]],
+  ["pids", [
+    { in: [V2, PIDS], file: "pids.peak", read: Number },
+    { in: [V2, PIDS], file: "pids.current", read: Number },
+  ]],
+] as const satisfies [keyof Usage, GroupCount[]][];
+
+/** A bound that a unit has met. */
+export interface Bound {
+  /** Which it is: "the process limit of 4096". */
+  text: string;
+  /** Whether it wanted more processes. */
+  isOfProcesses: boolean;
 }
 
-/** Watches what a unit uses, and whether it has met a bound; the kernel tells of that. */
+/** How often a bound was met, and what it is. */
+interface Bounded {
+  met: GroupCount;
+  limit: GroupCount;
+  isSilent?: boolean;
+  bound: (limit: number) => Bound;
+}
+
+const BOUNDS: Bounded[] = [
+  {
+    met: { in: [V2, PIDS], file: "pids.events", read: (text) => countIn(text, "max") },
+    limit: { in: [V2, PIDS], file: "pids.max", read: Number },
+    bound: (limit) => ({
+      text: `the process limit of ${limit} (task_pids_max)`,
+      isOfProcesses: true,
+    }),
+  },
+  {
+    met: { in: [V2], file: "memory.events", read: killsIn },
+    limit: { in: [V2], file: "memory.max", read: Number },
+    bound: memoryBound,
+  },
+  {
+    met: { in: [MEMORY], file: "memory.oom_control", read: killsIn },
+    limit: { in: [MEMORY], file: "memory.limit_in_bytes", read: Number },
+    isSilent: true,
+    bound: memoryBound,
+  },
+];
+
+/**
+ * Watches what a unit uses, and whether it has met a bound; the kernel tells of that. systemd is asked
+ * where the unit is, and nothing more: it keeps fewer peaks, and beside a fork bomb it is busy.
+ */
 export class UnitWatch implements Disposable {
   readonly #manager: Pick<ServiceManager, "property">;
   readonly #unit: string;
-  readonly #onBound: (which: string) => void;
-  readonly #libc: Libc = openLibc();
+  readonly #onBound: (bound: Bound) => void;
+  readonly #root: string | undefined;
   readonly #readiness: Readiness = openReadiness();
-  readonly #files: number[] = [];
+  readonly #told: GroupFile[] = [];
+  /** What is used of each kind. */
+  readonly #counts: (readonly [kind: keyof Usage, file: GroupFile])[] = [];
+  /** Each looks whether one bound was met. */
   readonly #looks: (() => boolean)[] = [];
+  #files: GroupFiles | undefined;
   #opening: Promise<void> | undefined;
   #usage: Usage = {};
+  #lookEveryMs = LOOK_EVERY_MS;
   #timer: ReturnType<typeof setTimeout>;
   #isOver = false;
 
-  readonly #root: string;
-
-  /** `onBound` hears which bound it is, once one was met: "the process limit of 4096". */
+  /** `onBound` hears which bound it is, once one was met. */
   constructor(
     manager: Pick<ServiceManager, "property">,
     unit: string,
-    onBound: (which: string) => void,
-    root: string = ROOT,
+    onBound: (bound: Bound) => void,
+    root?: string,
   ) {
     this.#root = root;
     this.#manager = manager;
@@ -58,25 +108,15 @@ export class UnitWatch implements Disposable {
     }, FIRST_LOOK_MS);
   }
 
-  /** What it has used so far; peaks are of the looks that were taken. */
+  /** What it has used so far; where the kernel keeps no peaks, the most that was seen. */
   async usage(): Promise<Usage> {
-    await (this.#opening ??= this.#watchBounds().catch(() => {}));
-    // cgroup v1 counts, but does not tell.
+    await (this.#opening ??= this.#open().catch(() => {}));
+    if (this.#isOver) return this.#usage;
     this.#looks.forEach((look) => look());
-    const [cpu, peak, memory, pids] = await Promise.all([
-      this.#number("CPUUsageNSec"),
-      this.#number("MemoryPeak"),
-      this.#number("MemoryCurrent"),
-      this.#number("TasksCurrent"),
-    ]);
-    const memoryBytes = most(peak, memory, this.#usage.memoryBytes);
-    const peakPids = most(pids, this.#usage.pids);
-    this.#usage = {
-      ...this.#usage,
-      ...cpu === undefined ? {} : { cpuMs: cpu / 1e6 },
-      ...memoryBytes === undefined ? {} : { memoryBytes },
-      ...peakPids === undefined ? {} : { pids: peakPids },
-    };
+    for (const [kind, { read }] of this.#counts) {
+      const now = read();
+      if (now !== undefined) this.#usage[kind] = Math.max(now, this.#usage[kind] ?? 0);
+    }
     return this.#usage;
   }
 
@@ -85,74 +125,59 @@ export class UnitWatch implements Disposable {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    for (const fd of this.#files) {
-      this.#readiness.forget(fd);
-      this.#libc.symbols.close(fd);
-    }
+    for (const { fd } of this.#told) this.#readiness.forget(fd);
     this.#readiness[Symbol.dispose]();
-    this.#libc[Symbol.dispose]();
+    this.#files?.[Symbol.dispose]();
   }
 
   #sample(): void {
     void this.usage().catch(() => {}).then(() => {
       if (this.#isOver) return;
-      this.#timer = setTimeout(() => this.#sample(), LOOK_EVERY_MS);
+      this.#timer = setTimeout(() => this.#sample(), this.#lookEveryMs);
     });
   }
 
-  async #watchBounds(): Promise<void> {
+  async #open(): Promise<void> {
     const group = await this.#manager.property(this.#unit, "Service", "ControlGroup");
-    for (const { file, counter, property, name } of BOUNDS) {
-      const controller = file.slice(0, file.indexOf("."));
-      const paths = [
-        `${this.#root}${group}/${file}`,
-        `${this.#root}/${controller}${group}/${file}`,
-      ];
-      if (this.#isOver) return;
-      const fd = paths.map((path) => this.#libc.symbols.open(cString(path), O_CLOEXEC, 0))
-        .find((fd) => fd >= 0);
-      if (fd === undefined) continue;
-      this.#files.push(fd);
-      const bound = name(await this.#number(property));
-      const look = () => this.#look(fd, counter, bound);
-      this.#looks.push(look);
-      void this.#eachChange(fd, look).catch(() => {});
+    // One that has none would be taken for the whole machine.
+    if (this.#isOver || typeof group !== "string" || group.length < 2) return;
+    const files = this.#files = new GroupFiles(group, this.#root);
+    for (const [kind, counts] of USED) {
+      const file = files.open(...counts);
+      if (file) this.#counts.push([kind, file]);
+    }
+    for (const { met, limit, isSilent = false, bound } of BOUNDS) {
+      const events = files.open(met);
+      if (events) this.#watchBound(events, bound(files.open(limit)?.read() ?? NaN), isSilent);
+    }
+  }
+
+  #watchBound(events: GroupFile, bound: Bound, isSilent: boolean): void {
+    /** Whether there is more to come: the file of a group that is gone always has news. */
+    const look = () => {
+      const times = this.#isOver ? undefined : events.read();
+      if (times !== undefined && times > 0) this.#onBound(bound);
+      return times !== undefined;
+    };
+    this.#looks.push(look);
+    if (isSilent) this.#lookEveryMs = LOOK_OFTEN_MS;
+    else {
+      this.#told.push(events);
+      void this.#eachChange(events, look).catch(() => {});
     }
   }
 
   /** Looks now, and whenever the kernel says that there is something new. */
-  async #eachChange(fd: number, look: () => boolean): Promise<void> {
+  async #eachChange({ fd }: GroupFile, look: () => boolean): Promise<void> {
     while (look()) await this.#readiness.wait(fd, CHANGED);
   }
-
-  /** Whether there is more to come: the file of a group that is gone always has news, and no content. */
-  #look(fd: number, counter: string, bound: string): boolean {
-    if (this.#isOver) return false;
-    const bytes = new Uint8Array(EVENTS_BYTES);
-    const length = Number(this.#libc.symbols.pread(fd, bytes, BigInt(EVENTS_BYTES), 0n));
-    if (length < 0) return false;
-    const events = new TextDecoder().decode(bytes.subarray(0, length));
-    if (countIn(events, counter) > 0) this.#onBound(bound);
-    return true;
-  }
-
-  /** A number that systemd knows; older ones know fewer. */
-  async #number(name: string, face: UnitFace = "Service"): Promise<number | undefined> {
-    const value = await this.#manager.property(this.#unit, face, name).catch(() => UNKNOWN);
-    return typeof value === "bigint" && value !== UNKNOWN ? Number(value) : undefined;
-  }
 }
 
-function most(...numbers: (number | undefined)[]): number | undefined {
-  const known = numbers.filter((number) => number !== undefined);
-  return known.length === 0 ? undefined : Math.max(...known);
+function killsIn(text: string): number {
+  return countIn(text, "oom_kill");
 }
 
-function pidsLimit(limit: number | undefined): string {
-  return `the process limit of ${limit ?? "its unit"} (task_pids_max)`;
-}
-
-function memoryLimit(limit: number | undefined): string {
-  const size = limit === undefined ? "its unit" : `${Math.round(limit / 2 ** 20)} MiB`;
-  return `the memory limit of ${size} (task_memory_max)`;
+function memoryBound(limit: number): Bound {
+  const size = `${Math.round(limit / 2 ** 20)} MiB`;
+  return { text: `the memory limit of ${size} (task_memory_max)`, isOfProcesses: false };
 }

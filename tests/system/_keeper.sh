@@ -14,6 +14,9 @@ for hierarchy in unified systemd pids cpu cpuacct devices; do
   [ -e "/sys/fs/cgroup/$hierarchy/cgroup.procs" ] &&
     groups="$groups /sys/fs/cgroup/$hierarchy/$name"
 done
+# Below the one that this program is in: what bounds it bounds the container as well.
+memory=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+[ -e "$memory/memory.limit_in_bytes" ] && groups="$groups $memory/$name"
 [ -n "$groups" ] || { echo "there are no cgroups" >&2; exit 1; }
 mkdir $groups || exit 1
 

@@ -167,7 +167,7 @@ export class Machine implements AsyncDisposable {
       return /^(running|degraded)$/m.test(stdout);
     });
     // Where limits have hierarchies of their own these are given to systemd: they become real.
-    const remount = "for group in pids cpu cpuacct devices; do " +
+    const remount = "for group in pids memory cpu cpuacct devices; do " +
       'cd "/sys/fs/cgroup/$group" 2>/dev/null && mount -o remount,rw,bind .; done; ' +
       "exec systemctl daemon-reexec";
     await this.output("sh", "-c", remount);

@@ -127,6 +127,41 @@ export const UNIT_STEPS: Steps = {
     await nothingLeft(scene);
   },
 
+  "a memory hog ends its task, with the bound in the error, and all else goes on beside it": async (
+    scene,
+  ) => {
+    const { machine, controlPlane } = scene;
+    await scene.tells("config", "set", "task_memory_max", "64MiB");
+    const beside = scene.shell("for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done");
+    await controlPlane.waitForTask(beside, ["running"]);
+    const terminal = controlPlane.realtime.openTerminal({ cols: 100, rows: 30, runAsRoot: true });
+    await prompt(terminal);
+    // It goes on itself: it is a child of its that is killed.
+    const hog = scene.shell("tail /dev/zero; sleep 600");
+    const echoes: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const [length, from] = [terminal.text.length, performance.now()];
+      terminal.input("#");
+      await terminal.waitFor(({ text }) => text.length > length);
+      echoes.push(performance.now() - from);
+    }
+    const { status, completion } = await scene.ended(hog);
+    assert.equal(status, "failed");
+    assert.equal(completion?.error, "ended by the memory limit of 64 MiB (task_memory_max)");
+    assert.equal((await scene.ended(beside)).status, "success");
+    const { median, worst } = spread(echoes);
+    tell(
+      `a key's echo beside a memory hog: median ${median.toFixed(1)} ms, ` +
+        `worst ${worst.toFixed(1)} ms`,
+    );
+    assert.ok(median < 50, `a key's echo took ${median} ms`);
+    terminal.input("\u0015exit\n");
+    await terminal.waitFor((t) => t.ended);
+    await scene.tells("config", "unset", "task_memory_max");
+    assert.equal(await machine.output("systemctl", "is-active", SERVICE), "active");
+    await nothingLeft(scene);
+  },
+
   "status and the metrics show what running tasks use, and the end of a long one says it": async (
     scene,
   ) => {
@@ -135,10 +170,10 @@ export const UNIT_STEPS: Steps = {
     await scene.well();
     const id = scene.shell("end=$(($(date +%s) + 12)); while [ $(date +%s) -lt $end ]; do :; done");
     await controlPlane.waitForTask(id, ["running"]);
-    // The processors of a unit are not counted in every container.
+    const uses = "[\\d.]+ s of CPU time, .*at most \\d+ process(es)?";
     const shown = await scene.until("what it uses", async () => {
       const text = await scene.tells("status");
-      return new RegExp(`${id} shell\\.exec, .*: .*at most \\d+ process.*`).exec(text)?.[0];
+      return new RegExp(`${id} shell\\.exec, .*: .*${uses}`).exec(text)?.[0];
     });
     const scrape =
       'exec 3<>/dev/tcp/127.0.0.1/19100; printf "GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" >&3; cat <&3';
@@ -149,11 +184,13 @@ export const UNIT_STEPS: Steps = {
     tell(
       `\n# noderax-agent status\n${shown}\n# curl -s 127.0.0.1:19100/metrics\n${sums.join("\n")}`,
     );
-    assert.ok(sums.some((line) => line.includes('_processes{type="shell.exec"}')), metrics);
+    for (const what of ["cpu_seconds", "processes"]) {
+      assert.ok(sums.some((line) => line.includes(`_${what}{type="shell.exec"}`)), metrics);
+    }
     assert.equal((await scene.ended(id)).status, "success");
     const used = controlPlane.streamText(id, "system");
     tell(used);
-    assert.match(used, /^\[used: .*at most \d+ process(es)?\]$/);
+    assert.match(used, new RegExp(`^\\[used: ${uses}\\]$`));
     await scene.tells("config", "unset", "metrics_listen", "--restart");
     await scene.well();
   },

@@ -101,6 +101,11 @@ export class FakeSystemd {
     return Promise.resolve();
   }
 
+  setProperties(_unit: string, properties: readonly UnitProperty[]): Promise<void> {
+    this.properties = [...this.properties, ...properties];
+    return Promise.resolve();
+  }
+
   watch(_unit: string, onChange: () => void): Disposable {
     this.#watchers.add(onChange);
     return { [Symbol.dispose]: () => void this.#watchers.delete(onChange) };

@@ -28,6 +28,7 @@ type Manager = Pick<
   | "queueStop"
   | "kill"
   | "property"
+  | "setProperties"
   | "jobType"
   | "units"
   | "processes"

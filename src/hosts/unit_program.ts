@@ -1,5 +1,5 @@
 import { settlesWithin } from "../system/deadline.ts";
-import type { ServiceManager } from "../system/service_manager.ts";
+import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { HostCommand, OutputChunk, Program, ProgramEnd, Usage } from "./host.ts";
 import { type MainEnd, MainEndWatch } from "./main_end.ts";
@@ -18,13 +18,19 @@ const QUICK_MS = 1_000;
 /** The exit code of a program that was not let run. */
 const REFUSED = 125;
 
+/** A unit with these starts no process more, and has the processors when nobody else wants them. */
+const GIVE_WAY = [unitProperty("TasksMax", "t", 1), unitProperty("CPUWeight", "t", 1)];
+
 /** How a program ended. */
 type Exit = Pick<ProgramEnd, "exitCode" | "signal">;
 
 /** What a program in a unit needs to know. */
 export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFirst" | "store"> {
   /** The service manager. */
-  manager: Pick<ServiceManager, "property" | "processes" | "kill" | "queueStop" | "watch">;
+  manager: Pick<
+    ServiceManager,
+    "property" | "setProperties" | "processes" | "kill" | "queueStop" | "watch"
+  >;
   /** Where it is. */
   group: ProcessGroup & { unit: string };
   /** Where its FIFOs are. */
@@ -149,6 +155,9 @@ export class UnitProgram implements Program {
 
   readonly #onBound = ({ text, isOfProcesses }: Bound) => {
     this.#isBomb = isOfProcesses;
+    const { manager, group: { unit } } = this.#options;
+    // Thousands that die at once would keep all others from the processors.
+    if (isOfProcesses) void manager.setProperties(unit, GIVE_WAY).catch(() => {});
     this.#bounded.resolve(text);
   };
 

@@ -154,6 +154,14 @@ export class ServiceManager implements Disposable {
     );
   }
 
+  /** Changes properties of a unit until it goes; one that is not there any more needs none. */
+  async setProperties(unit: string, properties: readonly UnitProperty[]): Promise<void> {
+    const set = () => this.#manager("SetUnitProperties", "sba(sv)", [unit, true, properties]);
+    await this.#again(set).catch((error) => {
+      if (!(error instanceof BusError)) throw error;
+    });
+  }
+
   /** Forgets that a unit has failed, so that it can go. */
   async resetFailed(unit: string): Promise<void> {
     await this.#again(() => this.#manager("ResetFailedUnit", "s", [unit])).catch((error) => {

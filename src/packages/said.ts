@@ -68,8 +68,9 @@ class Heard implements Disposable {
   }
 
   async recall(): Promise<void> {
-    this.text = (await readOwn(this.#path).catch(() => "")).slice(-MAX_UNITS);
-    this.#noted = this.text.length;
+    const noted = await readOwn(this.#path).catch(() => "");
+    this.text = noted.slice(-MAX_UNITS);
+    this.#noted = new TextEncoder().encode(noted).length;
   }
 
   async forget(): Promise<void> {

@@ -32,8 +32,8 @@ const RECORD_FILE = /^([A-Za-z0-9_-]{1,128})\.json$/;
 /**
  * Keeps in the state folder what must survive the agent's death: one small file a task, made (fsync,
  * rename) before the task is promised, with a line added (fdatasync) before each later step, and
- * removed once the control plane has the completion. A disk that refuses is warned of, once an hour; tasks go on without it, and what it has
- * refused is kept for when it takes something again.
+ * removed once the control plane has the completion. A disk that refuses is warned of, once an hour;
+ * tasks go on without it, and what it has refused is kept for when it takes something again.
  */
 export class TaskJournal {
   /** The tasks that have ended here. */
@@ -114,8 +114,8 @@ export class TaskJournal {
   }
 
   /**
-   * Notes why a task is being ended, which the record says already. It is not asked for again where the
-   * disk refuses: the next agent tells how the program has ended then.
+   * Notes why a task is being ended, which the record says already. Where the disk refuses, what it
+   * holds of the task stays as it is: the next agent tells how the program has ended then.
    */
   async noteCause(record: TaskRecord): Promise<void> {
     const { task: { id }, cause } = record;
@@ -142,7 +142,7 @@ export class TaskJournal {
    * called when nothing but the disk is waited for, unless that refuses.
    */
   async stage(record: TaskRecord, onWaiting?: () => void): Promise<StagedRecord> {
-    const { task: { id }, process, outcome } = record;
+    const { task: { id }, process, cause, outcome } = record;
     const text = recordLine(record);
     const staged = await this.#add(record) ?? await this.#stage(id, text, onWaiting);
     return {
@@ -154,8 +154,9 @@ export class TaskJournal {
           return true;
         }
         this.#files.drop(id);
-        // One that does not know of its process would let the next start run the task again.
-        if (process && !outcome) await this.#attempt(() => removeIfThere(this.#path(id)));
+        // One that does not know of its process would let the next start run the task again. What is
+        // being ended has had its process written down before.
+        if (process && !outcome && !cause) await this.#attempt(() => removeIfThere(this.#path(id)));
         this.#refused.set(id, text);
         return false;
       },

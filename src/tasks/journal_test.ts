@@ -184,17 +184,40 @@ Deno.test("a record without its process does not outlive the refusal of that wit
     const { journal } = await openIn(folder);
     await journal.write(recordOf("a"));
     await refuseNext(folder, "a");
-    const staged = await journal.stage(
-      recordOf("a", { process: { pid: 7, startTicks: "99", bootId: "b" } }),
-    );
-    for (const name of await filesIn(folder)) {
-      if (name.endsWith(".tmp")) await Deno.remove(join(folder, name));
-    }
+    const staged = await journal.stage(recordOf("a", { process: PROCESS }));
+    await loseStaged(folder);
     assert.equal(await staged.commit(), false);
     assert.deepEqual(await filesIn(folder), []);
     await journal.writeRefused();
     assert.match(await Deno.readTextFile(join(folder, "a.json")), /startTicks/);
   }));
+
+Deno.test("a record of an earlier agent stays where the disk refuses why its task is being ended", () =>
+  withFolder(async (folder) => {
+    await (await openIn(folder)).journal.write(recordOf("a", { process: PROCESS }));
+    const { journal } = await openIn(folder);
+    const stage = journal.stage.bind(journal);
+    journal.stage = async (record) => {
+      const staged = await stage(record);
+      await loseStaged(folder);
+      return staged;
+    };
+    const ended = recordOf("a", { process: PROCESS, cause: { kind: "cancelled" } });
+    await journal.noteCause(ended);
+    const { unfinished } = await openIn(folder);
+    assert.deepEqual(unfinished.records, [recordOf("a", { process: PROCESS })]);
+    await journal.writeRefused();
+    assert.deepEqual((await openIn(folder)).unfinished.records, [ended]);
+  }));
+
+const PROCESS = { pid: 7, startTicks: "99", bootId: "b" };
+
+/** Has the disk refuse what is staged, and not in its place yet. */
+async function loseStaged(folder: string): Promise<void> {
+  for (const name of await filesIn(folder)) {
+    if (name.endsWith(".tmp")) await Deno.remove(join(folder, name));
+  }
+}
 
 /** A record's file to which no line is added, as it is a link; others can be made. */
 async function refuseNext(folder: string, taskId: string, to = "/dev/full"): Promise<void> {
@@ -227,7 +250,7 @@ Deno.test("a record whose file is gone is written anew, whole", () =>
     const path = join(folder, "a.json");
     await journal.write(recordOf("a"));
     await Deno.remove(path);
-    const ran = recordOf("a", { process: { pid: 7, startTicks: "99", bootId: "b" } });
+    const ran = recordOf("a", { process: PROCESS });
     assert.equal(await journal.write(ran), true);
     assert.deepEqual(parseRecord(await Deno.readTextFile(path)), ran);
     assert.equal(events.length, 1, "and told");

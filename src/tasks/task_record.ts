@@ -89,7 +89,7 @@ export function parseRecord(text: string, bootId: string = bootTime().bootId): T
   for (const line of others.slice(0, -1)) {
     const { begun, ...addition } = Addition.parse(JSON.parse(line));
     if (begun) record = { ...record, ...noted };
-    else if (addition.cause) record = { ...record, ...addition };
+    else if ("cause" in addition) record = { ...record, ...addition };
     else if (addition.outcome) record = { ...record, ...addition };
     else noted = addition;
   }

@@ -69,7 +69,8 @@ Deno.test("what is damaged before its last line is no record", () => {
 
 Deno.test("a cause that only a later version knows makes no record unreadable", () => {
   const line = `${JSON.stringify({ cause: { kind: "a new one" } })}\n`;
-  const text = recordLine(PROMISED) + additionLine(NOTED) + BEGUN_LINE + line;
-  const { process } = parseRecord(text, BOOT);
-  assert.deepEqual(process, NOTED.process);
+  for (const lines of [[BEGUN_LINE, line], [line, BEGUN_LINE]]) {
+    const text = recordLine(PROMISED) + additionLine(NOTED) + lines.join("");
+    assert.deepEqual(parseRecord(text, BOOT).process, NOTED.process);
+  }
 });

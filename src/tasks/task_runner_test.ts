@@ -335,6 +335,9 @@ Deno.test("a task that was being ended when its agent died is told of as that by
     logMemory: new LogMemory(() => 1 << 20),
   });
   const { journal } = await TaskJournal.open(folder, logger);
+  const noted = Promise.withResolvers<void>();
+  const noteCause = journal.noteCause.bind(journal);
+  journal.noteCause = (record) => noteCause(record).then(noted.resolve);
   const runner = new TaskRunner(depsOf(journal, IN_UNIT), {
     version: 1,
     task: { id: "a", type: "own", payload: {} },
@@ -343,8 +346,8 @@ Deno.test("a task that was being ended when its agent died is told of as that by
   const run = runner.run();
   await begun.promise;
   runner.end({ kind: "cancelled", reason: "enough" });
-  let left = await TaskJournal.open(folder, logger);
-  while (!left.unfinished.records[0]?.cause) left = await TaskJournal.open(folder, logger);
+  await noted.promise;
+  const left = await TaskJournal.open(folder, logger);
 
   const goesOn: Host["takeUp"] = async (command) => {
     const program = await childHost.start({ ...command, argv: ["true"] });

@@ -15,8 +15,14 @@ async function behindGate(text: string, use: (gate: UnitGate) => Promise<void>):
   const { promise, resolve } = Promise.withResolvers<Ran>();
   await withFifos(async (folder) => {
     using gate = new UnitGate(folder, 0, text);
-    const child = new Deno.Command("/bin/sh", {
-      args: ["-c", 'exec <"$0"; echo; exec "$@"', `/proc/${Deno.pid}/fd/${gate.reader}`, ...LAUNCH],
+    const child = new Deno.Command("setsid", {
+      args: [
+        "sh",
+        "-c",
+        'exec <"$0"; echo; exec "$@"',
+        `/proc/${Deno.pid}/fd/${gate.reader}`,
+        ...LAUNCH,
+      ],
       ...{ stdout: "piped", stderr: "null" },
     }).spawn();
     const output = child.stdout.getReader();

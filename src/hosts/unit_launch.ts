@@ -83,44 +83,42 @@ export function unitProperties(
 }
 
 /**
- * The program of a unit: whatever its end is, the unit outlives it. `ExecStartEx` would say that more
- * clearly, but systemd 252 forgets such a unit's end when it executes itself anew.
- */
-export function execStart(argv: readonly string[]): UnitProperty {
-  const plain = argv.map((each) => each.replaceAll("$", () => "$$"));
-  return unitProperty("ExecStart", "a(sasb)", [[plain[0] ?? "", plain, true]]);
-}
-
-/**
  * The signal by which a launch ends that was told nothing, or not all: Linux has it, and nothing sends
  * it. An exit code would be some command's own as well.
  */
 export const NOT_LAUNCHED = "SIGSTKFLT";
 
 /**
- * Runs what the text on its standard input names, without a process of its own to read it: a text that
- * is cut off sets no arguments, or ends the shell. Its outputs are opened anew, for writing alone: those
- * of the unit can be read as well.
+ * Runs what the text on its standard input says, without a process of its own to read it: one that is
+ * cut off has not come to its end, or ends the shell. A unit's process has a group of its own, which the
+ * signal is for: systemd doubles each `$` of a program when it reads its units anew.
  */
 export const LAUNCH: readonly string[] = [
   "/bin/sh",
   "-c",
-  `trap 'kill -${signalNumber(NOT_LAUNCHED)} $$' EXIT
-. /proc/self/fd/0 2>/dev/null
-[ $# -gt 0 ] || exit
-trap - EXIT
-exec "$@" </dev/null >/proc/self/fd/1 2>/proc/self/fd/2`,
+  `trap 'kill -${signalNumber(NOT_LAUNCHED)} 0' EXIT; . /proc/self/fd/0`,
 ];
+
+/**
+ * The program of a unit: whatever its end is, the unit outlives it. `ExecStartEx` would say that more
+ * clearly, but systemd 252 forgets such a unit's end when it executes itself anew.
+ */
+export const EXEC_LAUNCH: UnitProperty = unitProperty("ExecStart", "a(sasb)", [
+  ["/bin/sh", LAUNCH, true],
+]);
 
 /** What systemd tells a unit of itself: who finds it takes itself for a service. */
 const OF_UNIT = ["INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"];
 
 /**
  * The text for {@linkcode LAUNCH}: arguments and environment are secret, and properties are not. Who
- * runs it must be able to open anew what it is read from.
+ * runs it must be able to open anew what it is read from. The outputs are opened anew as well, for
+ * writing alone: those of the unit can be read.
  */
 export function launchText(argv: readonly string[], env: Record<string, string>): string {
-  return `unset ${OF_UNIT.join(" ")}\n${exportsOf(env)}\n{ set -- ${
-    argv.map(quoted).join(" ")
-  }; }\n`;
+  const words = argv.map(quoted).join(" ");
+  return `unset ${OF_UNIT.join(" ")}
+${exportsOf(env)}
+{ set -- ${words}; trap - EXIT; exec "$@" </dev/null >/proc/self/fd/1 2>/proc/self/fd/2; }
+`;
 }

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { execStart, LAUNCH, launchText, NOT_LAUNCHED, unitProperties } from "./unit_launch.ts";
+import { EXEC_LAUNCH, LAUNCH, launchText, NOT_LAUNCHED, unitProperties } from "./unit_launch.ts";
 
-/** Runs a launch text as a unit would, with an environment of its own. */
+/** Runs a launch text as a unit would, in a process group and with an environment of its own. */
 async function launched(
   argv: string[],
   env: Record<string, string> = {},
   own: Record<string, string> = {},
 ): Promise<string> {
-  const [program = "", ...args] = LAUNCH;
+  const args = [...LAUNCH];
   const options = { args, env: own, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-  const child = new Deno.Command(program, options).spawn();
+  const child = new Deno.Command("setsid", options).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(launchText(argv, env)));
   await writer.close();
@@ -38,9 +38,10 @@ Deno.test("no shell is asked to set what it cannot", async () => {
   assert.equal(await launched(["echo", "begun"], { "spring.url": "x", "a b": "y" }), "begun\n");
 });
 
-Deno.test("systemd expands nothing in the program of a unit", () => {
-  const [name, { value }] = execStart(["/bin/echo", "$HOME"]);
-  assert.deepEqual([name, value], ["ExecStart", [["/bin/echo", ["/bin/echo", "$$HOME"], true]]]);
+Deno.test("systemd finds nothing to expand or to escape in the program of a unit", () => {
+  const [name, { value }] = EXEC_LAUNCH;
+  assert.deepEqual([name, value], ["ExecStart", [["/bin/sh", LAUNCH, true]]]);
+  assert.doesNotMatch(LAUNCH.join(" "), /[$%\\\n]/);
 });
 
 Deno.test("a unit has the bounds that are given, and no others", () => {
@@ -59,9 +60,9 @@ Deno.test("a unit has the bounds that are given, and no others", () => {
 Deno.test("a launch that was told a part runs nothing", async () => {
   const text = launchText(["echo", "begun"], {});
   for (const length of [0, text.indexOf("set --"), text.indexOf("begun"), text.length - 2]) {
-    const [program = "", ...args] = LAUNCH;
+    const args = [...LAUNCH];
     const options = { args, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-    const child = new Deno.Command(program, options).spawn();
+    const child = new Deno.Command("setsid", options).spawn();
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(text.slice(0, length)));
     await writer.close();

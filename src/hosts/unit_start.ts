@@ -5,7 +5,7 @@ import { type ServiceManager, type UnitProperty, unitProperty } from "../system/
 import { messageOf } from "../system/user_error.ts";
 import { mainEndOf } from "./main_end.ts";
 import { gatePath, UnitGate } from "./unit_gate.ts";
-import { execStart, LAUNCH, NOT_LAUNCHED } from "./unit_launch.ts";
+import { EXEC_LAUNCH, NOT_LAUNCHED } from "./unit_launch.ts";
 import { FIFO_MODE } from "./unit_output.ts";
 
 /**
@@ -68,7 +68,7 @@ export async function startUnit(
     unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`)),
   ];
   const start = (late: boolean) =>
-    manager.startTransient(unit, [...properties(late), ...pipes, execStart(LAUNCH)]);
+    manager.startTransient(unit, [...properties(late), ...pipes, EXEC_LAUNCH]);
   try {
     const first = start(false);
     first.catch(() => {});

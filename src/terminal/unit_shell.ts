@@ -1,7 +1,7 @@
 import { endUnit } from "../hosts/end_unit.ts";
 import { MainEndWatch } from "../hosts/main_end.ts";
 import { TASK_ID_VARIABLE } from "../hosts/process_table.ts";
-import { execStart, LAUNCH, launchText, unitProperties } from "../hosts/unit_launch.ts";
+import { EXEC_LAUNCH, launchText, unitProperties } from "../hosts/unit_launch.ts";
 import { asAgent, type Launch } from "../privileges/launch.ts";
 import { cString, type Libc, O_CLOEXEC, O_NONBLOCK, openLibc } from "../system/libc.ts";
 import { openReadiness } from "../system/readiness.ts";
@@ -59,7 +59,7 @@ export async function startUnitShell(
       unitProperty("StandardInputFileDescriptor", "h", text.fd),
       unitProperty("StandardOutputFileDescriptor", "h", words.writer),
       unitProperty("StandardErrorFileDescriptor", "h", problems.writer),
-      execStart(LAUNCH),
+      EXEC_LAUNCH,
     ]);
     const shell = unitShell(manager, sessionId, "");
     await Promise.race([words.line(signal), shell.status]);

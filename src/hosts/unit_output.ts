@@ -172,7 +172,8 @@ export class UnitOutput implements AsyncIterable<OutputChunk>, Disposable {
     const moved = Number(
       isBeside ? await symbols.spliceInBackground(...move) : symbols.splice(...move),
     );
-    this.#slowPieces = this.#now() - startMs > SLOW_MS ? SLOW_PIECES : this.#slowPieces - 1;
+    if (this.#now() - startMs > SLOW_MS) this.#slowPieces = SLOW_PIECES;
+    else if (this.#slowPieces > 0) this.#slowPieces--;
     if (moved <= 0) return undefined;
     const bytes = this.#buffer.subarray(0, moved);
     const read = Number(symbols.pread(file, bytes, BigInt(moved), offset));

@@ -14,6 +14,8 @@ import { FIFO_MODE } from "./unit_output.ts";
  */
 const ORPHAN_MS = 10_000;
 const LOOK_MS = 20;
+/** Of `fcntl`: another descriptor of the same, which children do not get. */
+const COPY = 1030;
 
 /** A unit to be started. */
 export interface UnitToStart {
@@ -22,7 +24,7 @@ export interface UnitToStart {
   /** Where its FIFOs are. */
   folder: string;
   /** What holds its program back. */
-  gate: UnitGate;
+  gate: Pick<UnitGate, "reader">;
   /** Its properties, but for program and pipes. */
   properties: (isLate: boolean) => UnitProperty[];
   /** Finds out whether the agent's own unit is being stopped. */
@@ -62,8 +64,10 @@ export async function startUnit(
   const closed = (fd: number) => opened.adopt(fd, (fd) => void libc.symbols.close(fd));
   const open = (path: string) =>
     closed(libc.check(libc.symbols.open(cString(path), O_RDWR | O_CLOEXEC, 0), path));
+  // A gate that is not wanted any more closes its own, and its number may be another one's by then.
+  const copied = libc.symbols.fcntl(gate.reader, COPY, 0);
   const pipes = [
-    unitProperty("StandardInputFileDescriptor", "h", gate.reader),
+    unitProperty("StandardInputFileDescriptor", "h", closed(libc.check(copied, "fcntl"))),
     unitProperty("StandardOutputFileDescriptor", "h", open(`${folder}/stdout`)),
     unitProperty("StandardErrorFileDescriptor", "h", open(`${folder}/stderr`)),
   ];

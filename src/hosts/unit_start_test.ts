@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { prepareUnit } from "./unit_start.ts";
+import { openLibc } from "../system/libc.ts";
+import { FakeSystemd } from "./_test_fake_systemd.ts";
+import { prepareUnit, startUnit } from "./unit_start.ts";
+
+const GET_FLAGS = 1;
 
 /** The longest path of the kernel's, and what its last part may have. */
 const [MAX_PATH, MAX_NAME] = [4_095, 255];
@@ -17,5 +21,25 @@ Deno.test("a unit that cannot be prepared leaves no folder", async () => {
     assert.throws(() => Deno.lstatSync(folder), Deno.errors.NotFound);
   } finally {
     await Deno.remove(top, { recursive: true });
+  }
+});
+
+Deno.test("what a unit reads is still open when its gate is closed while it is started", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "unit_start_" });
+  using libc = openLibc();
+  try {
+    const gate = prepareUnit(folder, 0, "");
+    const systemd = new FakeSystemd();
+    systemd.exists = true;
+    // One of an earlier agent is in its place; meanwhile the task is cancelled.
+    systemd.onStop = () => gate[Symbol.dispose]();
+    systemd.onStart = () => {
+      const given = new Map(systemd.properties).get("StandardInputFileDescriptor");
+      assert.ok(libc.symbols.fcntl(Number(given?.value), GET_FLAGS, 0) >= 0, "it is closed");
+    };
+    const isLate = () => Promise.resolve(false);
+    await startUnit(systemd, { unit: "a unit", folder, gate, properties: () => [], isLate });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

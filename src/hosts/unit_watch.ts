@@ -58,7 +58,7 @@ const BOUNDS: Bounded[] = [
     }),
   },
   {
-    met: { in: [V2], file: "memory.events", read: killsIn },
+    met: { in: [V2], file: "memory.events", read: ownKillsIn },
     limit: { in: [V2], file: "memory.max", read: Number },
     bound: memoryBound,
   },
@@ -110,7 +110,10 @@ export class UnitWatch implements Disposable {
 
   /** What it has used so far; where the kernel keeps no peaks, the most that was seen. */
   async usage(): Promise<Usage> {
-    await (this.#opening ??= this.#open().catch(() => {}));
+    await (this.#opening ??= this.#open().catch(() => {
+      // systemd was out of reach: it is asked again with the next look.
+      this.#opening = undefined;
+    }));
     if (this.#isOver) return this.#usage;
     this.#looks.forEach((look) => look());
     for (const [kind, { read }] of this.#counts) {
@@ -175,6 +178,11 @@ export class UnitWatch implements Disposable {
 
 function killsIn(text: string): number {
   return countIn(text, "oom_kill");
+}
+
+/** Those at its own bound: without that it was the machine that had too little memory. */
+function ownKillsIn(text: string): number {
+  return countIn(text, "oom") > 0 ? killsIn(text) : 0;
 }
 
 function memoryBound(limit: number): Bound {

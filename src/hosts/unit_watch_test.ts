@@ -38,6 +38,23 @@ Deno.test("a unit whose processes were killed for want of memory has met its bou
   }
 });
 
+Deno.test("a unit whose process was killed because the machine had too little memory has met no bound", async () => {
+  const { met } = await look({
+    [`${GROUP}/memory.events`]: "oom 0\noom_kill 1\n",
+    [`${GROUP}/memory.max`]: `${MEMORY}\n`,
+  });
+  assert.deepEqual(met, []);
+});
+
+Deno.test("what systemd does not answer once is asked for again", async () => {
+  let asked = 0;
+  const property = () =>
+    asked++ === 0 ? Promise.reject(new Error("away")) : Promise.resolve("/no group");
+  using watch = new UnitWatch({ property }, "a unit", () => {});
+  for (let times = 0; times < 3; times++) await watch.usage();
+  assert.equal(asked, 2);
+});
+
 Deno.test("a unit that was refused a process has met its bound, whatever the control groups are", async () => {
   for (const folder of [GROUP, `pids${GROUP}`]) {
     const metAfter = async (times: number) =>

@@ -71,6 +71,7 @@ export class ServiceManager implements Disposable {
   #uses = 0;
   #usedMs = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  #isReconnecting = false;
   #isClosed = false;
 
   private constructor(address: string) {
@@ -337,7 +338,8 @@ export class ServiceManager implements Disposable {
 
   /** Whoever watches a unit must not miss a change for want of a connection. */
   async #reconnect(): Promise<void> {
-    if (this.#bus || this.#isClosed) return;
+    if (this.#bus || this.#isClosed || this.#isReconnecting) return;
+    this.#isReconnecting = true;
     while (!this.#isClosed && !this.#bus && this.#watches.size > 0) {
       try {
         this.#connect();
@@ -345,6 +347,7 @@ export class ServiceManager implements Disposable {
         await delay(RECONNECT_MS);
       }
     }
+    this.#isReconnecting = false;
     for (const watchers of [...this.#watches.values()]) watchers.forEach((tell) => tell());
   }
 

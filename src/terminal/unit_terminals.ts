@@ -155,7 +155,9 @@ export class UnitTerminals implements TerminalPlace, Disposable {
       // Before there is a shell: else it could be left without its terminal.
       const [master, pipe] = namesOf(sessionId);
       const { store } = this.#options;
-      await Promise.all([store.keep(master, fds.master), store.keep(pipe, fds.pipe)]);
+      // One behind the other: nothing is under way for a descriptor that is closed below.
+      await store.keep(master, fds.master);
+      await store.keep(pipe, fds.pipe);
       return fds;
     } catch (error) {
       closeKept(fds);

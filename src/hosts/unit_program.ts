@@ -154,7 +154,7 @@ export class UnitProgram implements Program {
   }
 
   readonly #onBound = ({ text, isOfProcesses }: Bound) => {
-    this.#isBomb = isOfProcesses;
+    this.#isBomb ||= isOfProcesses;
     const { manager, group: { unit } } = this.#options;
     // Thousands that die at once would keep all others from the processors.
     if (isOfProcesses) void manager.setProperties(unit, GIVE_WAY).catch(() => {});

@@ -92,7 +92,7 @@ export class UnitWatch implements Disposable {
   #timer: ReturnType<typeof setTimeout>;
   #isOver = false;
 
-  /** `onBound` hears which bound it is, once one was met. */
+  /** `onBound` hears of each bound that was met, once. */
   constructor(
     manager: Pick<ServiceManager, "property">,
     unit: string,
@@ -156,11 +156,14 @@ export class UnitWatch implements Disposable {
   }
 
   #watchBound(events: GroupFile, bound: Bound, isSilent: boolean): void {
-    /** Whether there is more to come: the file of a group that is gone always has news. */
+    let isMet = false;
+    /** Whether there is more to hear: the file of a group that is gone always has news. */
     const look = () => {
-      const times = this.#isOver ? undefined : events.read();
-      if (times !== undefined && times > 0) this.#onBound(bound);
-      return times !== undefined;
+      const times = this.#isOver || isMet ? undefined : events.read();
+      if (!times) return times === 0;
+      isMet = true;
+      this.#onBound(bound);
+      return false;
     };
     this.#looks.push(look);
     if (isSilent) this.#lookEveryMs = LOOK_OFTEN_MS;

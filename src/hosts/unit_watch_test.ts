@@ -17,7 +17,8 @@ async function look(files: Record<string, string>, group = GROUP) {
       await Deno.writeTextFile(join(root, path), text);
     }
     using watch = new UnitWatch({ property }, "a unit", ({ text }) => met.push(text), root);
-    return { usage: await watch.usage(), met: [...new Set(met)] };
+    await watch.usage();
+    return { usage: await watch.usage(), met };
   } finally {
     await Deno.remove(root, { recursive: true });
   }

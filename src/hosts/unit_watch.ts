@@ -151,7 +151,9 @@ export class UnitWatch implements Disposable {
     }
     for (const { met, limit, isSilent = false, bound } of BOUNDS) {
       const events = files.open(met);
-      if (events) this.#watchBound(events, bound(files.open(limit)?.read() ?? NaN), isSilent);
+      const most = files.open(limit)?.read();
+      // Without one of its own it can meet another's alone.
+      if (events && most !== undefined) this.#watchBound(events, bound(most), isSilent);
     }
   }
 

@@ -64,6 +64,8 @@ Deno.test("a unit that was refused a process has met its bound, whatever the con
     assert.deepEqual(await metAfter(0), []);
     assert.deepEqual(await metAfter(7), ["the process limit of 64 (task_pids_max)"]);
   }
+  const files = { [`${GROUP}/pids.events`]: "max 7\n", [`${GROUP}/pids.max`]: "max\n" };
+  assert.deepEqual((await look(files)).met, [], "it is another's bound");
 });
 
 Deno.test("what a unit uses is told as far as the kernel counts it, peaks first", async () => {

@@ -72,6 +72,9 @@ export class ServiceManager implements Disposable {
   #usedMs = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #isReconnecting = false;
+  /** Why the last try to connect has failed, and when the next one may be. */
+  #problem: unknown;
+  #nextTryMs = 0;
   #isClosed = false;
 
   private constructor(address: string) {
@@ -163,13 +166,6 @@ export class ServiceManager implements Disposable {
     });
   }
 
-  /** Forgets that a unit has failed, so that it can go. */
-  async resetFailed(unit: string): Promise<void> {
-    await this.#again(() => this.#manager("ResetFailedUnit", "s", [unit])).catch((error) => {
-      if (!isNoSuchUnit(error)) throw error;
-    });
-  }
-
   /** A property of a unit. @throws {BusError} where there is no such unit, or property. */
   property(unit: string, face: UnitFace, name: string): Promise<BusValue> {
     return this.#property(unitPath(unit), face, name);
@@ -204,12 +200,6 @@ export class ServiceManager implements Disposable {
       if (error instanceof BusError) return [];
       throw error;
     }
-  }
-
-  /** The unit of a process. @throws {BusError} where it has none. */
-  async unitOf(pid: number): Promise<string> {
-    const [path] = await this.#again(() => this.#manager("GetUnitByPID", "u", [pid]));
-    return z.string().parse(await this.#property(z.string().parse(path), "Unit", "Id"));
   }
 
   /**
@@ -328,7 +318,17 @@ export class ServiceManager implements Disposable {
   #connect(): SdBus {
     if (this.#isClosed) throw new BusClosedError("it was disposed of");
     if (this.#bus) return this.#bus;
-    const bus = this.#bus = new SdBus(this.#address, (signal) => this.#hear(signal));
+    // A try holds up all else for 10 ms: whoever waits has one with the others.
+    if (this.#problem && performance.now() < this.#nextTryMs) throw this.#problem;
+    try {
+      this.#bus = new SdBus(this.#address, (signal) => this.#hear(signal));
+      this.#problem = undefined;
+    } catch (error) {
+      this.#problem = error;
+      this.#nextTryMs = performance.now() + RECONNECT_MS / 2;
+      throw error;
+    }
+    const bus = this.#bus;
     void bus.closed.then(() => {
       if (this.#bus === bus) this.#bus = undefined;
       this.#reconnect();

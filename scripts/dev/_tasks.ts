@@ -173,6 +173,11 @@ export class Tasks {
     else this.#endByServer(task, "cancelled", reason);
   }
 
+  /** Gives a task out once more that was claimed, and has not begun. */
+  endLease(task: Task): void {
+    if (task.status === "accepted") this.#enter(task, "queued", "lease expired");
+  }
+
   /** The server gives up on a task. */
   fail(task: Task, reason: string): void {
     if (!hasEnded(task)) this.#endByServer(task, "failed", reason);
@@ -255,7 +260,7 @@ export class Tasks {
     if (task.status === "queued") {
       set(queueTimeoutMs, () => this.fail(task, "queued for too long without a claim"));
     } else if (task.status === "accepted") {
-      set(leaseMs, () => this.#enter(task, "queued", "lease expired"));
+      set(leaseMs, () => this.endLease(task));
     } else if (task.status === "running") {
       const ranMs = at - (task.startedAt ?? at);
       set(runningTimeoutMs - ranMs, () => this.fail(task, "running for too long"));

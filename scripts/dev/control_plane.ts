@@ -259,6 +259,11 @@ export class ControlPlane implements AsyncDisposable {
     this.#tasks.cancel(this.#tasks.known(id), reason);
   }
 
+  /** The lease of a task runs out now: one that was claimed, and not begun, is queued again. */
+  endLease(id: string): void {
+    this.#tasks.endLease(this.#tasks.known(id));
+  }
+
   /** The server gives up on a task. */
   failTask(id: string, reason = "the control plane gave up"): void {
     this.#tasks.fail(this.#tasks.known(id), reason);

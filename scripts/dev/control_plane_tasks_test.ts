@@ -169,6 +169,8 @@ Deno.test("a lease that runs out queues the task again", async () => {
   assert.equal((await t.task(id, "started")).status, 200);
   await delay(4_100);
   assert.equal(t.cp.task(id).status, "running");
+  t.cp.endLease(id);
+  assert.equal(t.cp.task(id).status, "running", "it has none any more");
   assert.deepEqual(t.cp.violations, []);
 });
 

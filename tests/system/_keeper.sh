@@ -18,11 +18,18 @@ done
 memory=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
 [ -e "$memory/memory.limit_in_bytes" ] && groups="$groups $memory/$name"
 [ -n "$groups" ] || { echo "there are no cgroups" >&2; exit 1; }
-mkdir $groups || exit 1
 
+# Fails where something is left.
 clean_up() {
-  for group in $groups; do find "$group" -depth -type d -exec rmdir {} +; done
+  left=0
+  for group in $groups; do
+    [ ! -e "$group" ] || find "$group" -depth -type d -exec rmdir {} + || left=1
+  done
+  return "$left"
 }
+
+# Two hierarchies may be the same one.
+mkdir -p $groups || { clean_up; exit 1; }
 
 nspawn() {
   for group in $groups; do echo 0 >"$group/cgroup.procs" || exit 1; done
@@ -38,6 +45,8 @@ nspawn() {
       systemd-nspawn -q -D /mnt/root -b --register=no --keep-unit --console=pipe \
         --resolv-conf=bind-host --hostname=sd "$@" &
       nspawn=$!
+      # It may have come meanwhile, and met the one before.
+      [ -z "${isOver-}" ] || kill -TERM "$nspawn"
       while wait "$nspawn"; code=$?; kill -0 "$nspawn" 2>/dev/null; do :; done
       [ "$code" = 133 ] || exit "$code"
     done' sh "$@"
@@ -62,5 +71,12 @@ done
 while read -r _; do leader 2>/dev/null || echo; done
 # SIGTERM is a clean power-off; after SIGKILL the container would live on.
 kill -TERM "$keeping"
+# A PID 1 that has only begun to boot does not hear it: nspawn kills the container when asked again.
+looks=0
+while kill -0 "$keeping" 2>/dev/null; do
+  looks=$((looks + 1))
+  [ "$looks" != 1800 ] || kill -TERM "$keeping"
+  sleep 0.1
+done
 wait "$keeping"
 clean_up

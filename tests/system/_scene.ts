@@ -4,7 +4,7 @@ import {
   startControlPlane,
   type Task,
 } from "../../scripts/dev/control_plane.ts";
-import { SERVICE } from "../../src/system/paths.ts";
+import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
 import { eventually } from "../_processes.ts";
 import type { Bundles } from "./_bundles.ts";
 import { type JournalEntry, Machine, type Ran } from "./_machine.ts";
@@ -98,6 +98,24 @@ export class Scene implements AsyncDisposable {
   /** Waits until something holds that announces itself to nobody. */
   until<T>(what: string, look: () => Promise<T>): Promise<NonNullable<T>> {
     return eventually(what, look);
+  }
+
+  /**
+   * Kills the agent; gives which process it was. No death before it counts for the pause until the
+   * next start, which grows from one to the next else.
+   */
+  async kill(): Promise<string> {
+    const pid = await this.property("MainPID");
+    const script = `rm -f ${INSTALLED.runtimeFolder}/pause; kill -KILL ${pid}`;
+    await this.machine.output("sh", "-c", script);
+    return pid;
+  }
+
+  /** Waits until the agent is another process than this one. */
+  async another(pid: string): Promise<void> {
+    await this.until("another agent", async () => {
+      return !["0", pid].includes(await this.property("MainPID"));
+    });
   }
 
   /** Waits until the agent is well: connected, and its session up. */

@@ -104,9 +104,7 @@ export const SERVICE_STEPS: Steps = {
     await scene.until("systemd to notice", async () => {
       return (await scene.journal()).some(({ message }) => message.includes("Watchdog timeout"));
     });
-    await scene.until("another agent", async () => {
-      return ![pid, "0"].includes(await scene.property("MainPID"));
-    });
+    await scene.another(pid);
     await scene.well();
     await scene.machine.output("rm", "-r", folder);
     await scene.machine.output("systemctl", "daemon-reload");

@@ -45,11 +45,7 @@ export const UNIT_DNF_STEPS: Steps = {
         return (await machine.run("test", "-e", `/held/${name}`)).code === 0;
       });
     const kill = async () => {
-      const pid = await scene.property("MainPID");
-      await machine.output("kill", "-KILL", pid);
-      await scene.until("another agent", async () => {
-        return !["0", pid].includes(await scene.property("MainPID"));
-      });
+      await scene.another(await scene.kill());
       await scene.well();
     };
     const one = install("one");

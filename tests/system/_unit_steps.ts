@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async";
+import type { Terminal } from "../../scripts/dev/control_plane.ts";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
 import { spread } from "../_figures.ts";
 import { prompt } from "../_realtime.ts";
@@ -99,19 +100,12 @@ export const UNIT_STEPS: Steps = {
     // It has a last moment before it is seen.
     const bomb = scene.shell('trap "" TERM; b() { b | b & }; b; while :; do b; done');
     await controlPlane.waitForTask(bomb, ["running"]);
-    const echoes: number[] = [];
-    for (let i = 0; i < 40; i++) {
-      const [length, from] = [terminal.text.length, performance.now()];
-      terminal.input("#");
-      await terminal.waitFor(({ text }) => text.length > length);
-      echoes.push(performance.now() - from);
-    }
+    const { median, worst } = spread(await echoesOf(terminal));
     const { status, completion } = await scene.ended(bomb);
     assert.equal(status, "failed");
     assert.match(completion?.error ?? "", /ended by the process limit of 256 \(task_pids_max\)/);
     assert.equal((await scene.ended(beside)).status, "success");
     await scene.until("a heartbeat", () => Promise.resolve(heartbeats() > before));
-    const { median, worst } = spread(echoes);
     tell(
       `a key's echo beside a fork bomb of ${completion?.durationMs} ms: median ` +
         `${median.toFixed(1)} ms, worst ${worst.toFixed(1)} ms; ${completion?.error}`,
@@ -136,18 +130,11 @@ export const UNIT_STEPS: Steps = {
     await prompt(terminal);
     // It goes on itself: it is a child of its that is killed.
     const hog = scene.shell("tail /dev/zero; sleep 600");
-    const echoes: number[] = [];
-    for (let i = 0; i < 40; i++) {
-      const [length, from] = [terminal.text.length, performance.now()];
-      terminal.input("#");
-      await terminal.waitFor(({ text }) => text.length > length);
-      echoes.push(performance.now() - from);
-    }
+    const { median, worst } = spread(await echoesOf(terminal));
     const { status, completion } = await scene.ended(hog);
     assert.equal(status, "failed");
     assert.equal(completion?.error, "ended by the memory limit of 64 MiB (task_memory_max)");
     assert.equal((await scene.ended(beside)).status, "success");
-    const { median, worst } = spread(echoes);
     tell(
       `a key's echo beside a memory hog: median ${median.toFixed(1)} ms, ` +
         `worst ${worst.toFixed(1)} ms`,
@@ -209,11 +196,7 @@ export const UNIT_STEPS: Steps = {
       const from = performance.now();
       await machine.output("systemctl", "restart", SERVICE);
       tookMs.push(performance.now() - from);
-      await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
-      await scene.until(
-        "another agent",
-        async () => await scene.property("SubState") === "running",
-      );
+      await scene.another(await scene.kill());
     }
     await scene.well();
     await machine.output("touch", "/var/tmp/over");
@@ -245,7 +228,6 @@ export const UNIT_STEPS: Steps = {
     const tasks: { id: string; code: number }[] = [];
     const kills: number[] = [];
     for (let burst = 0; burst < BURSTS; burst++) {
-      const pid = await scene.property("MainPID");
       const begun = Array.from({ length: BURST }, (_, at) => {
         const command = `echo x >>/var/tmp/ran-$AGENT_TASK_ID; echo done; sleep ${at % 3}; exit `;
         return { id: scene.shell(command + (at % 5)), code: at % 5 };
@@ -255,11 +237,9 @@ export const UNIT_STEPS: Steps = {
       const enough = 1 + (burst * 7) % (BURST - 5);
       const isTime = () => begun.filter(({ id }) => told(scene, id) > 0).length >= enough;
       await controlPlane.waitFor(isTime, { timeoutMs: BURST_MS });
-      await machine.output("kill", "-KILL", pid);
+      const pid = await scene.kill();
       kills.push(Date.now());
-      await scene.until("another agent", async () => {
-        return !["0", pid].includes(await scene.property("MainPID"));
-      });
+      await scene.another(pid);
     }
     await endLostLeases(scene, tasks);
     const late: string[] = [];
@@ -299,7 +279,7 @@ export const UNIT_STEPS: Steps = {
       const kill = async () => {
         const isRunning = async () => await scene.property("SubState") === "running";
         await scene.until("an agent to be killed", isRunning);
-        await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+        await scene.kill();
       };
       for (let at = 0; at < 40; at++) {
         const code = at % 3;
@@ -344,7 +324,8 @@ export const UNIT_STEPS: Steps = {
     const waits = install("slow-two");
     await controlPlane.waitForTask(waits, ["running"]);
     await machine.output("systemctl", "restart", SERVICE);
-    await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+    await scene.kill();
+    await machine.output("touch", GO);
     for (const [id, name] of [[slow, "slow-one"], [waits, "slow-two"]] as const) {
       const { status, completion, result } = await scene.ended(id);
       assert.equal(status, "success", String(completion?.error));
@@ -357,22 +338,26 @@ export const UNIT_STEPS: Steps = {
     const said = controlPlane.streamText(slow, "system");
     assert.doesNotMatch(said, /dpkg is busy/, "it waited for its own lock");
 
+    await machine.output("rm", GO);
     const fails = install("slow-bad");
     await begun(fails);
-    await machine.output("systemctl", "kill", "--kill-who=main", "--signal=KILL", SERVICE);
+    await scene.kill();
+    await machine.output("touch", GO);
     const { result } = await scene.ended(fails);
     assert.equal(result?.exitCode, 100);
     assert.match(String(result?.error), /slow-bad.*dpkg has left slow-bad half done: run "dpkg/s);
     assert.deepEqual(result?.changed, [{ name: "slow-bad", to: "1.0" }]);
     await machine.output("dpkg", "--purge", "--force-all", "slow-bad");
 
+    await machine.output("rm", GO);
     const cancelled = install("slow-three");
     await begun(cancelled);
     await machine.output("systemctl", "restart", SERVICE);
     controlPlane.cancelTask(cancelled, "enough");
+    const says = /apt-get is asked to stop, dpkg may finish what it is at/;
+    await controlPlane.waitFor(() => says.test(controlPlane.streamText(cancelled, "system")));
+    await machine.output("touch", GO);
     assert.equal((await scene.ended(cancelled)).status, "cancelled");
-    const shown = controlPlane.streamText(cancelled, "system");
-    assert.match(shown, /apt-get is asked to stop, dpkg may finish what it is at/);
     assert.equal(await machine.output("dpkg", "--audit"), "");
     await nothingLeft(scene);
   },
@@ -437,6 +422,18 @@ function shortly(entry: string): string {
   return `${numbers.at(0)}-${numbers.at(-1)}`;
 }
 
+/** How long the echoes of some keys take one after another, in milliseconds. */
+async function echoesOf(terminal: Terminal): Promise<number[]> {
+  const echoes: number[] = [];
+  while (echoes.length < 40) {
+    const [length, from] = [terminal.text.length, performance.now()];
+    terminal.input("#");
+    await terminal.waitFor(({ text }) => text.length > length);
+    echoes.push(performance.now() - from);
+  }
+  return echoes;
+}
+
 /** How often the agent has said something of a task, by a time in epoch milliseconds. */
 function told({ controlPlane }: Scene, taskId: string, by = Infinity): number {
   return controlPlane.requests.filter((each) => each.taskId === taskId && each.at <= by).length;
@@ -478,7 +475,10 @@ async function nothingLeft(scene: Scene): Promise<void> {
   });
 }
 
-/** Adds packages whose scripts take their time, one of which fails, to the archive of the machine. */
+/** What the scripts of packages wait for. */
+const GO = "/var/tmp/go";
+
+/** Adds packages whose scripts wait, and one of which fails, to the archive of the machine. */
 const ARCHIVE = `set -e
 cd /srv/archive
 for name in one two three bad; do
@@ -488,7 +488,7 @@ for name in one two three bad; do
     "$name" >"$package/DEBIAN/control"
   code=0
   [ "$name" != bad ] || code=3
-  printf '#!/bin/sh\\necho slow begins\\nsleep 4\\necho slow ends\\nexit %s\\n' "$code" >"$package/DEBIAN/postinst"
+  printf '#!/bin/sh\\necho slow begins\\nn=0; until [ -e ${GO} ] || [ $((n += 1)) -gt 600 ]; do sleep 0.1; done\\necho slow ends\\nexit %s\\n' "$code" >"$package/DEBIAN/postinst"
   chmod 755 "$package" "$package/DEBIAN/postinst"
   dpkg-deb --build "$package" "slow-$name.deb" >/dev/null
   { dpkg-deb -f "slow-$name.deb"; printf 'Filename: %s\\nSize: %s\\nSHA256: %s\\n\\n' "slow-$name.deb" \

@@ -129,7 +129,7 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     await scene.machine.output("kill", "-STOP", pid);
     await scene.machine.output("touch", "/go");
     await scene.until("the end of the shell", async () => (await units(scene)).includes("exited"));
-    await scene.machine.output("kill", "-KILL", pid);
+    await scene.kill();
     await terminal.waitFor((t) => t.ended);
     assert.equal(terminal.exited?.exitCode, 41);
     await another(scene, pid);
@@ -150,7 +150,7 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     await scene.until("ten megabytes that wait", async () => {
       return (await machine.run("ps", "-o", "state=", "-C", "seq,sed")).stdout === "S\nS\n";
     });
-    await machine.output("kill", "-KILL", pid);
+    await scene.kill();
     await terminal.waitFor((t) => t.ended);
     assert.equal(terminal.exited?.exitCode, 5);
     const seen = numbers(terminal);

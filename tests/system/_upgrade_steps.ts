@@ -93,10 +93,7 @@ export const UPGRADE_STEPS: Steps = {
     for (const [name, command] of ways) {
       const pid = await scene.property("MainPID");
       await machine.output(...command);
-      await scene.until("another agent", async () => {
-        const now = await scene.property("MainPID");
-        return now !== "0" && now !== pid;
-      });
+      await scene.another(pid);
       await scene.well();
       const frames = terminals.map(({ frames }) => frames);
       const goOn = () => terminals.every((each, at) => each.frames > (frames[at] ?? Infinity));

@@ -39,6 +39,8 @@ const CANCEL_DRAIN_MS = 3_000;
 const STOP_REPORT_MS = 10_000;
 /** Of why a task ended no more stands in the agent's log, in UTF-16 units: it may be another's words. */
 const MAX_LOGGED_UNITS = 1_000;
+/** How long a task that is to end waits for the disk to take why, in milliseconds. */
+const NOTE_MS = 1_000;
 /** How long the last call about a task may take when the agent leaves it to the next one, in milliseconds. */
 const HAND_ON_MS = 2_500;
 /** In the place of the record of a process that no start has to know of. */
@@ -247,7 +249,8 @@ export class TaskRunner {
             );
           }
         }
-        return this.#end.abort(cause);
+        void this.#endSoon(cause);
+        return;
       case "ended":
         if (cause.kind !== "cancelled") return this.#reporter.giveUp();
         // A task that was cancelled before has its limit, which begins when its end is on disk.
@@ -545,6 +548,14 @@ export class TaskRunner {
         return staged.commit();
       },
     };
+  }
+
+  /** Asks the program to end: at once, or when the next agent would know why. */
+  async #endSoon(cause: EndCause): Promise<void> {
+    // The host has ended one that met a bound. A disk that does not answer holds nothing up for long.
+    const isNoted = this.#record.cause === cause && cause.kind !== "bound";
+    if (isNoted) await settlesWithin(this.#causeNoted, NOTE_MS);
+    if (this.#state.phase === "running") this.#end.abort(cause);
   }
 
   /** Has the next agent know it, should this one die before the program has ended. */

@@ -316,12 +316,14 @@ Deno.test("a task that was being ended when its agent died is told of as that by
   const logger = new Logger({ write: () => {} });
   using transport = new HttpTransport("http://127.0.0.1:1");
   const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let isAsked = () => false;
   const depsOf = (journal: TaskJournal, host: Host): TaskRunnerDeps => ({
     ...{ api: new Willing(transport, []), journal, host, secrets: [], logger },
     types: new Map([["own", {
       mayBeTakenUp: true,
       prepare: () => async ({ start, signal, takenUp }) => {
         const program = takenUp ?? await start({ argv: ["sleep", "60"], signal });
+        isAsked = () => signal.aborted;
         begun.resolve();
         for await (const _ of program.output);
         const { exitCode } = await program.ended;
@@ -335,9 +337,12 @@ Deno.test("a task that was being ended when its agent died is told of as that by
     logMemory: new LogMemory(() => 1 << 20),
   });
   const { journal } = await TaskJournal.open(folder, logger);
-  const noted = Promise.withResolvers<void>();
+  const noted = Promise.withResolvers<boolean>();
   const noteCause = journal.noteCause.bind(journal);
-  journal.noteCause = (record) => noteCause(record).then(noted.resolve);
+  journal.noteCause = async (record) => {
+    await noteCause(record);
+    noted.resolve(isAsked());
+  };
   const runner = new TaskRunner(depsOf(journal, IN_UNIT), {
     version: 1,
     task: { id: "a", type: "own", payload: {} },
@@ -346,7 +351,7 @@ Deno.test("a task that was being ended when its agent died is told of as that by
   const run = runner.run();
   await begun.promise;
   runner.end({ kind: "cancelled", reason: "enough" });
-  await noted.promise;
+  assert.equal(await noted.promise, false, "it is asked to end before that is written down");
   const left = await TaskJournal.open(folder, logger);
 
   const goesOn: Host["takeUp"] = async (command) => {

@@ -90,13 +90,14 @@ export const NOT_LAUNCHED = "SIGSTKFLT";
 
 /**
  * Runs what the text on its standard input says, without a process of its own to read it: one that is
- * cut off has not come to its end, or ends the shell. A unit's process has a group of its own, which the
- * signal is for: systemd doubles each `$` of a program when it reads its units anew.
+ * cut off has not come to its end, or ends the shell. A unit's process has a group of its own, and the
+ * signal is for that: systemd escapes each `$` and `;` once more when it reads its units anew.
  */
 export const LAUNCH: readonly string[] = [
   "/bin/sh",
   "-c",
-  `trap 'kill -${signalNumber(NOT_LAUNCHED)} 0' EXIT; . /proc/self/fd/0`,
+  `trap 'kill -${signalNumber(NOT_LAUNCHED)} 0' EXIT
+. /proc/self/fd/0`,
 ];
 
 /**

@@ -39,6 +39,12 @@ export const UNIT_STEPS: Steps = {
     await scene.until("three units", async () => (await unitsOf(scene)).length === 3);
     const groups = await scene.machine.output("systemd-cgls", "--no-pager", "/noderax.slice");
     tell(`\n# systemd-cgls /noderax.slice\n${groups}`);
+    const show = ["systemctl", "show", "-P", "ExecStart", `noderax-task-${ids[0]}.service`];
+    const program = async () =>
+      /argv\[\]=[^]* ; ignore/.exec(await scene.machine.output(...show))?.[0];
+    const told = await program();
+    await scene.machine.output("systemctl", "daemon-reload");
+    assert.equal(await program(), told, "systemd reads another program than it was told");
     for (const id of ids) {
       const shown = await scene.machine.output("systemctl", "show", `noderax-task-${id}.service`);
       assert.match(shown, new RegExp(`Description=Noderax task shell.exec ${id}`));

@@ -71,8 +71,12 @@ export class UnitGate implements Disposable {
         await this.#readiness.wait(this.#fd, WRITABLE);
       }
       if (rest.length > 0) continue;
-      Deno.removeSync(this.#path);
-      return this[Symbol.dispose]();
+      this[Symbol.dispose]();
+      try {
+        Deno.removeSync(this.#path);
+      } catch {
+        // It has begun all the same; the next agent sees that as well.
+      }
     }
   }
 

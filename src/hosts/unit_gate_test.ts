@@ -11,7 +11,10 @@ interface Ran {
 }
 
 /** Starts a launch that reads at a gate, and lets `use` open it or not. */
-async function behindGate(text: string, use: (gate: UnitGate) => Promise<void>): Promise<Ran> {
+async function behindGate(
+  text: string,
+  use: (gate: UnitGate, folder: string) => Promise<void>,
+): Promise<Ran> {
   const { promise, resolve } = Promise.withResolvers<Ran>();
   await withFifos(async (folder) => {
     using gate = new UnitGate(folder, 0, text);
@@ -27,7 +30,7 @@ async function behindGate(text: string, use: (gate: UnitGate) => Promise<void>):
     }).spawn();
     const output = child.stdout.getReader();
     await output.read();
-    await use(gate);
+    await use(gate, folder);
     let stdout = "";
     for await (const text of readTexts(output)) stdout += text;
     const isHeld = await Deno.lstat(gatePath(folder)).then(() => true, () => false);
@@ -66,4 +69,12 @@ Deno.test("what waits at a gate that nobody opens goes, and runs nothing", async
     return Promise.resolve();
   });
   assert.deepEqual(ran, { code: 128 + signalNumber(NOT_LAUNCHED), stdout: "", isHeld: true });
+});
+
+Deno.test("what was told all has begun, whatever has become of the file that says that it waits", async () => {
+  const ran = await behindGate(PRINTING, async (gate, folder) => {
+    await Deno.remove(gatePath(folder));
+    await gate.open();
+  });
+  assert.deepEqual(ran, { code: 0, stdout: "begun\n", isHeld: false });
 });

@@ -14,6 +14,8 @@ const IDLE_MS = 10_000;
 /** How long PID 1 may be away while it executes itself anew, in milliseconds. */
 const AWAY_MS = 20_000;
 const RECONNECT_MS = 50;
+/** A call looks so often whether it is back: it may be there for a few moments alone. */
+const RETRY_MS = 10;
 /** How long a start waits for it, in milliseconds. */
 const REACH_MS = 5_000;
 
@@ -307,7 +309,7 @@ export class ServiceManager implements Disposable {
         } catch (error) {
           const mayPass = error instanceof BusClosedError && !this.#isClosed;
           if (!mayPass || performance.now() >= endMs) throw error;
-          await delay(RECONNECT_MS);
+          await delay(RETRY_MS);
         }
       }
     } finally {

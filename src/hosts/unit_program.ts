@@ -155,9 +155,10 @@ export class UnitProgram implements Program {
 
   readonly #onBound = ({ text, isOfProcesses }: Bound) => {
     this.#isBomb ||= isOfProcesses;
-    const { manager, group: { unit } } = this.#options;
-    // Thousands that die at once would keep all others from the processors.
-    if (isOfProcesses) void manager.setProperties(unit, GIVE_WAY).catch(() => {});
+    const { manager, group: { unit }, askFirst } = this.#options;
+    // Thousands that die at once would keep all others from the processors. Who must not be cut short
+    // may still need a process, to leave well.
+    if (isOfProcesses && !askFirst) void manager.setProperties(unit, GIVE_WAY).catch(() => {});
     this.#bounded.resolve(text);
   };
 

@@ -308,8 +308,8 @@ const OUTAGES = {
     const times = cp.requests.filter(({ path }) => path.endsWith("/claim")).map(({ at }) => at);
     const tookMs = (times[4] ?? NaN) - (times[0] ?? NaN);
     // The pauses are 250, 500 and 1000 ms long, after a first claim that may ask to be held so shortly
-    // that its answer has been held: a slow machine makes them no shorter.
-    assert(tookMs > 1_700, `5 claims in ${tookMs} ms`);
+    // that its answer has been held. A busy machine may see the first of them late, but not by so much.
+    assert(tookMs > 1_000, `5 claims in ${tookMs} ms`);
     fault.remove();
     assert.equal((await fleet.ended(fleet.shell("true"))).status, "success");
   },

@@ -26,8 +26,6 @@ const PAUSE = [
  */
 const lockedDown = (stateFile: string) => `
 # The agent's work is in units of its own, which nothing of this binds: see docs/security.md.
-# However many processors they take: the agent has little to do, and that at once.
-CPUWeight=1000
 NoNewPrivileges=yes
 CapabilityBoundingSet=CAP_CHOWN
 ProtectSystem=strict
@@ -51,6 +49,8 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=ENOSYS
 UMask=0077
+# However many processors that work takes: the agent has little to do, and that at once.
+CPUWeight=1000
 `;
 
 /**

@@ -1,6 +1,6 @@
 import * as z from "@zod/zod";
-import { writeAll } from "../system/atomic_file.ts";
-import { openOwn, readOwn } from "../system/own_file.ts";
+import { writeFileAtomic } from "../system/atomic_file.ts";
+import { readOwn } from "../system/own_file.ts";
 import { UserError } from "../system/user_error.ts";
 import type { TaskContext } from "../tasks/task_type.ts";
 import {
@@ -95,13 +95,8 @@ async function change(
 
 /** Writes down for a later agent what there is; without room it will not know what has changed. */
 async function writeNote({ note }: TaskContext, before: RpmRecord[] | undefined): Promise<void> {
-  try {
-    using file = await openOwn(note("before"), { write: true, create: true });
-    await file.truncate();
-    await writeAll(file, new TextEncoder().encode(JSON.stringify(before)));
-  } catch {
-    // It is told then.
-  }
+  const text = JSON.stringify(before ?? null);
+  await writeFileAtomic(note("before"), text, { isOwn: true, syncFolder: false }).catch(() => {});
 }
 
 /** What there was before an earlier agent has started dnf; undefined if it could not say. */

@@ -13,6 +13,7 @@ const [SIGHUP, SIGKILL] = [1, 9];
 const MFD_CLOEXEC = 1;
 /** A pipe holds no more. */
 const MAX_WORDS = 65_536;
+
 /** What ends shells, and tells how they ended. */
 type EndManager = Pick<ServiceManager, "kill" | "property" | "processes" | "watch">;
 /** What starts them as well. */

@@ -193,7 +193,7 @@ class Agent implements SignalHandlers {
       taskUsage: () => this.tasks.usage(),
       realtime: () => this.#realtimeServices?.realtime,
       terminals: () => this.#realtimeServices?.terminals ?? 0,
-      rootAccess: () => rootAccess.report?.appliedProfile,
+      rootAccess: () => rootAccess.profile,
       isolation: {
         tasks: isolation.outlivesAgent ? "unit" : "child",
         ...isolation.why === undefined ? {} : { why: isolation.why },

@@ -89,7 +89,7 @@ export class RealtimeServices implements AsyncDisposable {
     });
     rootAccess.onApplied = () => {
       this.#terminals.reauthorize();
-      // What is reported as applied has to outlive the agent.
+      // Only what is kept is reported.
       void rootAccess.kept().then(() => this.#session.authenticateAgain());
     };
     const reader = new SnapshotReader({ logger });

@@ -1,6 +1,6 @@
 import * as z from "@zod/zod";
 import type { DesiredRootAccess, RootAccessReport } from "../control_plane/schemas.ts";
-import { settlesWithin } from "../system/deadline.ts";
+import { pauseUntil, settlesWithin } from "../system/deadline.ts";
 import { FixedRecord } from "../system/fixed_record.ts";
 import type { Logger } from "../system/logger.ts";
 import { Mutex } from "../system/mutex.ts";
@@ -17,6 +17,8 @@ const MAX_KEPT_ERROR = 300;
  * for 60 s (contract: Tasks over HTTP).
  */
 const FIRST_WORD_MS = 45_000;
+/** How long a claim waits for what it is to tell, in milliseconds. */
+const KEEPING_MS = 1_000;
 const NO_WORD = "nothing is run as root before the control plane has said which root access " +
   "this node has, and it has not said so since the agent was started";
 
@@ -48,6 +50,7 @@ export class RootAccess {
   readonly #logger: Logger;
   readonly #now: () => Date;
   #applied: Applied | undefined;
+  #kept: Applied | undefined;
   #keepError: string | undefined;
   /** The time of the last wish since the last claim began, in ms since 1970. */
   #lastWish = -Infinity;
@@ -79,15 +82,17 @@ export class RootAccess {
     return access;
   }
 
-  /** What is told to the control plane; undefined before it has wished anything. */
+  /** The profile in force; undefined before the control plane has wished any. */
+  get profile(): Profile | undefined {
+    return this.#applied?.profile;
+  }
+
+  /**
+   * What is told to the control plane; undefined before it has wished anything. It is of the profile
+   * that was last kept, or could not be: one that is told of is in force after a crash as well.
+   */
   get report(): RootAccessReport | undefined {
-    if (!this.#applied) return undefined;
-    const { profile, appliedAt, error = this.#keepError } = this.#applied;
-    return {
-      appliedProfile: profile,
-      lastAppliedAt: appliedAt,
-      ...(error === undefined ? {} : { lastError: error }),
-    };
+    return this.#kept && reportOf(this.#kept, this.#keepError);
   }
 
   /** Says in a sentence why `scope` is not allowed; undefined if it is. */
@@ -113,8 +118,12 @@ export class RootAccess {
     this.#heard.resolve();
   }
 
-  /** What a claim that begins now tells, see {@linkcode RootAccess.report}. */
-  reportForClaim(): RootAccessReport | undefined {
+  /**
+   * What a claim that begins now tells, see {@linkcode RootAccess.report}. Where a profile is being
+   * kept it waits for that, as a claim may be held for long; a disk that stands still holds up none.
+   */
+  async reportForClaim(): Promise<RootAccessReport | undefined> {
+    if (this.#kept !== this.#applied) await pauseUntil(this.kept(), KEEPING_MS);
     this.#lastWish = -Infinity;
     return this.report;
   }
@@ -136,8 +145,8 @@ export class RootAccess {
     const profile = known.data ?? "off";
     if (this.#applied?.wished !== wished || this.#applied.profile !== profile) {
       const error = `this agent knows no root access profile ${JSON.stringify(wished)}: it is off`;
-      this.#set(wished, profile, known.success ? undefined : error);
-      this.#logger.info("root access applied", { ...this.report });
+      const applied = this.#set(wished, profile, known.success ? undefined : error);
+      this.#logger.info("root access applied", { ...reportOf(applied, this.#keepError) });
       void this.#keeping.take(() => this.#keep());
       this.onApplied();
     } else if (this.#keepError !== undefined) {
@@ -150,9 +159,10 @@ export class RootAccess {
     await this.#keeping.idle();
   }
 
-  #set(wished: string, profile: Profile, error?: string): void {
+  #set(wished: string, profile: Profile, error?: string): Applied {
     const appliedAt = this.#now().toISOString();
     this.#applied = { wished, profile, appliedAt, ...(error === undefined ? {} : { error }) };
+    return this.#applied;
   }
 
   async #takeUp(): Promise<void> {
@@ -165,14 +175,15 @@ export class RootAccess {
       await this.#record.create('{"known":false}').catch(() => {});
       return;
     }
-    if ("profile" in kept) this.#applied = kept;
+    if ("profile" in kept) this.#applied = this.#kept = kept;
     else if (await this.#wasKnown()) throw new Error("a profile was known, and it holds none");
   }
 
   async #keep(): Promise<void> {
-    const error = this.#applied?.error?.slice(0, MAX_KEPT_ERROR);
+    const applied = this.#applied;
+    const error = applied?.error?.slice(0, MAX_KEPT_ERROR);
     try {
-      await this.#record.write(JSON.stringify({ ...this.#applied, error }));
+      await this.#record.write(JSON.stringify({ ...applied, error }));
       this.#keepError = undefined;
     } catch (error) {
       const problem = `it is applied, but a restart of the agent may forget it: ${
@@ -181,6 +192,7 @@ export class RootAccess {
       if (!this.#keepError) this.#logger.warn("root access cannot be saved", { problem });
       this.#keepError = problem;
     }
+    this.#kept = applied;
     // The record says so as well, so nothing is lost where this fails.
     await openOwn(this.#knownPath, { write: true, create: true }).then((file) => file.close())
       .catch(() => {});
@@ -202,6 +214,18 @@ export class RootAccess {
   async #isHeard(signal: AbortSignal, limitMs: number): Promise<boolean> {
     return await settlesWithin(this.#heard.promise, limitMs, signal).catch(() => false);
   }
+}
+
+function reportOf(
+  { profile, appliedAt, error }: Applied,
+  keepError: string | undefined,
+): RootAccessReport {
+  const lastError = error ?? keepError;
+  return {
+    appliedProfile: profile,
+    lastAppliedAt: appliedAt,
+    ...(lastError === undefined ? {} : { lastError }),
+  };
 }
 
 /** When it was wished, in ms since 1970; NaN, which is neither older nor newer, if it does not say. */

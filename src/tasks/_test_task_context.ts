@@ -27,7 +27,8 @@ export function contextOf(own: Partial<TaskContext> = {}): TaskContext {
       for await (const chunk of output) seen.see(chunk);
       return seen;
     },
-    note: (name) => `/nowhere/${name}`,
+    // Where nobody, not even root, can make a file.
+    note: (name) => `/dev/null/${name}`,
     onLines: () => Promise.resolve(),
     ...own,
   };

@@ -24,7 +24,7 @@ export interface ClaimLoopOptions {
   /** Hears of each answer, with the root access that the control plane wishes, where it knows any. */
   onRootAccess?: (wish: DesiredRootAccess | undefined) => void;
   /** The root access that is in force, where the control plane has wished any. */
-  rootAccess?: () => RootAccessReport | undefined;
+  rootAccess?: () => Promise<RootAccessReport | undefined>;
   /** The agent's log. */
   logger: Logger;
   /** Keeps the loops of the agent from saying the same thing. */
@@ -60,7 +60,7 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       const waitMs = Math.round(mostMs * rounds.next());
       const startedMs = performance.now();
       try {
-        const { task, rootAccess } = await api.claim(waitMs, signal, options.rootAccess?.());
+        const { task, rootAccess } = await api.claim(waitMs, signal, await options.rootAccess?.());
         outage.succeeded();
         pacer.succeeded();
         stats?.answered();

@@ -74,12 +74,14 @@ Deno.test("nothing is claimed while the agent has enough to do, and no one worri
 
 Deno.test("an end while the claim is held is no failure", async () => {
   const stop = new AbortController();
+  const held = Promise.withResolvers<void>();
   const loop = claimTasks({
     api: {
       reachability: new Reachability(),
       claim: (_, signal) =>
         new Promise((_resolve, reject) => {
           signal?.addEventListener("abort", () => reject(new Error("given up")));
+          held.resolve();
         }),
     },
     waitMs: () => 15_000,
@@ -87,6 +89,7 @@ Deno.test("an end while the claim is held is no failure", async () => {
     logger,
     signal: stop.signal,
   });
+  await held.promise;
   stop.abort();
   await loop;
 });

@@ -76,7 +76,8 @@ export class FakeSystemd {
     const [code = 0, status = 0] = this.#end;
     // Some process that is there.
     const main = { ExecMainPID: Deno.pid, ExecMainCode: code, ExecMainStatus: status };
-    const all = { ...main, ActiveState: this.#state };
+    const group = { ControlGroup: this.isRunning ? "/fake.slice/unit" : "" };
+    const all = { ...main, ...group, ActiveState: this.#state };
     return Promise.resolve(new Map<string, number | string>(Object.entries(all)).get(name) ?? "");
   }
 

@@ -53,14 +53,16 @@ export async function areGone(
 }
 
 /**
- * Whether a unit has no processes. A list of them is asked for where nobody counts them alone: of
- * thousands it keeps systemd and the agent busy.
+ * Whether a unit has no processes: its control group goes with the last one. A list of them is asked
+ * for where nobody counts them alone: of thousands it keeps systemd and the agent busy.
  */
 export async function hasNone(manager: Teller, unit: string): Promise<boolean> {
-  const count = await manager.property(unit, "Service", "TasksCurrent").catch((error) => {
-    if (error instanceof BusError) return UNKNOWN;
-    throw error;
-  });
-  if (typeof count === "bigint" && count !== UNKNOWN) return count === 0n;
+  try {
+    if (await manager.property(unit, "Service", "ControlGroup") === "") return true;
+    const count = await manager.property(unit, "Service", "TasksCurrent");
+    if (typeof count === "bigint" && count !== UNKNOWN) return count === 0n;
+  } catch (error) {
+    if (!(error instanceof BusError)) throw error;
+  }
   return (await manager.processes(unit)).length === 0;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { FakeSystemd } from "./_test_fake_systemd.ts";
+import { BusError } from "../system/sd_bus.ts";
 import { endUnit, hasNone } from "./end_unit.ts";
 
 const UNIT = "noderax-task-1.service";
@@ -17,17 +18,26 @@ Deno.test("a unit is asked to end before it is killed, but for one that gets no 
 });
 
 Deno.test("the processes of a unit are listed only where nobody counts them", async () => {
-  let lists = 0;
-  const counting = (count: bigint) => ({
-    property: () => Promise.resolve(count),
+  const asked: string[] = [];
+  const counting = (count: bigint | BusError, group = "/noderax.slice/it") => ({
+    property: (_unit: string, _face: string, name: string) => {
+      asked.push(name);
+      if (name === "ControlGroup") return Promise.resolve(group);
+      return count instanceof BusError ? Promise.reject(count) : Promise.resolve(count);
+    },
     processes: () => {
-      lists++;
+      asked.push("list");
       return Promise.resolve([1]);
     },
   });
-  assert.equal(await hasNone(counting(0n), UNIT), true);
-  assert.equal(await hasNone(counting(4096n), UNIT), false);
-  assert.equal(lists, 0);
-  assert.equal(await hasNone(counting(2n ** 64n - 1n), UNIT), false);
-  assert.equal(lists, 1);
+  const asks = async (...of: Parameters<typeof counting>) => {
+    asked.length = 0;
+    return [await hasNone(counting(...of), UNIT), ...asked];
+  };
+  assert.deepEqual(await asks(1n, ""), [true, "ControlGroup"]);
+  assert.deepEqual(await asks(0n), [true, "ControlGroup", "TasksCurrent"]);
+  assert.deepEqual(await asks(4096n), [false, "ControlGroup", "TasksCurrent"]);
+  for (const unknown of [2n ** 64n - 1n, new BusError("", "there is none")]) {
+    assert.deepEqual(await asks(unknown), [false, "ControlGroup", "TasksCurrent", "list"]);
+  }
 });

@@ -1,7 +1,8 @@
 import { delay } from "@std/async";
 import * as z from "@zod/zod";
-import { BusClosedError, type BusValue, Variant } from "./bus_message.ts";
-import { BusError, type BusSignal, SdBus } from "./sd_bus.ts";
+import { type BusValue, Variant } from "./bus_message.ts";
+import { LastingBus } from "./lasting_bus.ts";
+import { BusError, type BusSignal } from "./sd_bus.ts";
 import { messageOf } from "./user_error.ts";
 
 const SYSTEMD = "org.freedesktop.systemd1";
@@ -9,15 +10,9 @@ const MANAGER_PATH = "/org/freedesktop/systemd1";
 /** PID 1's own socket: root needs no bus daemon to reach it. It is there since long before 247. */
 const ADDRESS = "unix:path=/run/systemd/private";
 const PROPERTIES = "org.freedesktop.DBus.Properties";
-/** A connection that nobody needs is kept so long, in milliseconds. */
-const IDLE_MS = 10_000;
-/** How long PID 1 may be away while it executes itself anew, in milliseconds. */
-const AWAY_MS = 20_000;
-const RECONNECT_MS = 50;
-/** A call looks so often whether it is back: it may be there for a few moments alone. */
-const RETRY_MS = 10;
 /** How long a start waits for it, in milliseconds. */
 const REACH_MS = 5_000;
+const TRY_MS = 50;
 
 /** What of a unit is watched. */
 const WATCHED: ReadonlyMap<string, readonly string[]> = new Map([
@@ -62,25 +57,22 @@ export function isNoSuchUnit(error: unknown): error is BusError {
 }
 
 /**
- * systemd, as root reaches it: starts units, tells of them, and of their changes. A connection that
- * PID 1 closes, as it does to execute itself anew, is made again. None is held at rest.
+ * systemd, as root reaches it: starts units, tells of them, and of their changes, also when PID 1
+ * executes itself anew meanwhile. No connection is held at rest.
  */
 export class ServiceManager implements Disposable {
-  readonly #address: string;
+  readonly #bus: LastingBus;
   readonly #watches = new Map<string, Set<ChangeListener>>();
   readonly #jobs = new Map<string, Set<(path: string, result: string) => void>>();
-  #bus: SdBus | undefined;
-  #uses = 0;
-  #usedMs = 0;
-  #idle: ReturnType<typeof setTimeout> | undefined;
-  #isReconnecting = false;
-  /** Why the last try to connect has failed, and when the next one may be. */
-  #problem: unknown;
-  #nextTryMs = 0;
-  #isClosed = false;
 
   private constructor(address: string) {
-    this.#address = address;
+    this.#bus = new LastingBus(address, {
+      hear: (signal) => this.#hear(signal),
+      listens: () => this.#watches.size > 0,
+      onBack: () => {
+        for (const watchers of [...this.#watches.values()]) watchers.forEach((tell) => tell());
+      },
+    });
   }
 
   /** The service manager of this machine; a sentence that says why not where it is out of reach. */
@@ -88,8 +80,7 @@ export class ServiceManager implements Disposable {
     if (Deno.uid() !== 0) return "only root may start units";
     const manager = new ServiceManager(address);
     try {
-      manager.#connect();
-      manager.#maybeIdle();
+      manager.#bus.probe();
       return manager;
     } catch (error) {
       manager[Symbol.dispose]();
@@ -107,7 +98,7 @@ export class ServiceManager implements Disposable {
       const manager = ServiceManager.open(address);
       const isFinal = typeof manager !== "string" || Deno.uid() !== 0;
       if (isFinal || performance.now() >= endMs) return manager;
-      await delay(RECONNECT_MS);
+      await delay(TRY_MS);
     }
   }
 
@@ -148,12 +139,12 @@ export class ServiceManager implements Disposable {
    * @throws {BusError} when systemd refuses.
    */
   async queueStop(unit: string): Promise<void> {
-    await this.#again(() => this.#stop(unit));
+    await this.#bus.again(() => this.#stop(unit));
   }
 
   /** Sends a signal to the processes of a unit, to all or to the main one; none is fine. */
   async kill(unit: string, who: "all" | "main", signal: number): Promise<void> {
-    await this.#again(() =>
+    await this.#bus.again(() =>
       this.#manager("KillUnit", "ssi", [unit, who, signal]).catch((error) => {
         if (!(error instanceof BusError)) throw error;
       })
@@ -163,7 +154,7 @@ export class ServiceManager implements Disposable {
   /** Changes properties of a unit until it goes; one that is not there any more needs none. */
   async setProperties(unit: string, properties: readonly UnitProperty[]): Promise<void> {
     const set = () => this.#manager("SetUnitProperties", "sba(sv)", [unit, true, properties]);
-    await this.#again(set).catch((error) => {
+    await this.#bus.again(set).catch((error) => {
       if (!(error instanceof BusError)) throw error;
     });
   }
@@ -187,7 +178,7 @@ export class ServiceManager implements Disposable {
 
   /** The units whose names fit a pattern, such as `noderax-task-*.service`. */
   async units(pattern: string): Promise<UnitState[]> {
-    const [listed] = await this.#again(() =>
+    const [listed] = await this.#bus.again(() =>
       this.#manager("ListUnitsByPatterns", "asas", [[], [pattern]])
     );
     return Listed.parse(listed).map(([name, , load, active, sub]) => ({ name, load, active, sub }));
@@ -196,7 +187,7 @@ export class ServiceManager implements Disposable {
   /** The ids of a unit's processes, however far they have detached themselves; none without it. */
   async processes(unit: string): Promise<number[]> {
     try {
-      const [listed] = await this.#again(() => this.#manager("GetUnitProcesses", "s", [unit]));
+      const [listed] = await this.#bus.again(() => this.#manager("GetUnitProcesses", "s", [unit]));
       return Processes.parse(listed).map(([, pid]) => pid);
     } catch (error) {
       if (error instanceof BusError) return [];
@@ -209,31 +200,28 @@ export class ServiceManager implements Disposable {
    * there and then, or with nothing where changes may have been missed.
    */
   watch(unit: string, onChange: ChangeListener): Disposable {
-    this.#uses++;
     const path = unitPath(unit);
     const watchers = this.#watches.get(path) ?? new Set();
     this.#watches.set(path, watchers.add(onChange));
-    this.#reconnect();
+    const use = this.#bus.listen();
     return {
       [Symbol.dispose]: () => {
         if (!watchers.delete(onChange)) return;
         if (watchers.size === 0 && this.#watches.get(path) === watchers) this.#watches.delete(path);
-        this.#release();
+        use[Symbol.dispose]();
       },
     };
   }
 
   /** Closes the connection. */
   [Symbol.dispose](): void {
-    this.#isClosed = true;
-    clearTimeout(this.#idle);
-    this.#bus?.[Symbol.dispose]();
+    this.#bus[Symbol.dispose]();
   }
 
   async #property(path: string, face: UnitFace | "Manager" | "Job", name: string) {
     const args = [`${SYSTEMD}.${face}`, name];
-    const [value] = await this.#again(() =>
-      this.#connect().call({
+    const [value] = await this.#bus.again(() =>
+      this.#bus.call({
         destination: SYSTEMD,
         path,
         face: PROPERTIES,
@@ -249,7 +237,7 @@ export class ServiceManager implements Disposable {
   #manager(member: string, signature: string, args: readonly BusValue[]): Promise<BusValue[]> {
     const face = `${SYSTEMD}.Manager`;
     const to = { destination: SYSTEMD, path: MANAGER_PATH, face, member };
-    return this.#connect().call({ ...to, signature, args });
+    return this.#bus.call({ ...to, signature, args });
   }
 
   /** Queues the job that stops a unit; there is none for one that is not there. */
@@ -278,7 +266,7 @@ export class ServiceManager implements Disposable {
       }
     });
     try {
-      [path] = await this.#again(call);
+      [path] = await this.#bus.again(call);
       if (path === undefined) return "done";
       if (typeof path === "string" && results.has(path)) ended.resolve();
       await ended.promise;
@@ -298,61 +286,6 @@ export class ServiceManager implements Disposable {
     }
   }
 
-  /** Makes a call, and again when PID 1 closes the connection over it: for what may be done twice. */
-  async #again<T>(call: (again: boolean) => Promise<T>): Promise<T> {
-    const endMs = performance.now() + AWAY_MS;
-    this.#uses++;
-    try {
-      for (let again = false;; again = true) {
-        try {
-          return await call(again);
-        } catch (error) {
-          const mayPass = error instanceof BusClosedError && !this.#isClosed;
-          if (!mayPass || performance.now() >= endMs) throw error;
-          await delay(RETRY_MS);
-        }
-      }
-    } finally {
-      this.#release();
-    }
-  }
-
-  #connect(): SdBus {
-    if (this.#isClosed) throw new BusClosedError("it was disposed of");
-    if (this.#bus) return this.#bus;
-    // A try holds up all else for 10 ms: whoever waits has one with the others.
-    if (this.#problem && performance.now() < this.#nextTryMs) throw this.#problem;
-    try {
-      this.#bus = new SdBus(this.#address, (signal) => this.#hear(signal));
-      this.#problem = undefined;
-    } catch (error) {
-      this.#problem = error;
-      this.#nextTryMs = performance.now() + RECONNECT_MS / 2;
-      throw error;
-    }
-    const bus = this.#bus;
-    void bus.closed.then(() => {
-      if (this.#bus === bus) this.#bus = undefined;
-      this.#reconnect();
-    });
-    return bus;
-  }
-
-  /** Whoever watches a unit must not miss a change for want of a connection. */
-  async #reconnect(): Promise<void> {
-    if (this.#bus || this.#isClosed || this.#isReconnecting) return;
-    this.#isReconnecting = true;
-    while (!this.#isClosed && !this.#bus && this.#watches.size > 0) {
-      try {
-        this.#connect();
-      } catch {
-        await delay(RECONNECT_MS);
-      }
-    }
-    this.#isReconnecting = false;
-    for (const watchers of [...this.#watches.values()]) watchers.forEach((tell) => tell());
-  }
-
   #hear({ path, member, read, readChanged }: BusSignal): void {
     if (member === "JobRemoved") {
       const [, job, unit, result] = read();
@@ -363,30 +296,6 @@ export class ServiceManager implements Disposable {
       const changed = () => properties ??= readChanged(WATCHED);
       for (const tell of [...this.#watches.get(path) ?? []]) tell(changed);
     }
-  }
-
-  #release(): void {
-    this.#uses--;
-    this.#maybeIdle();
-  }
-
-  /** One timer, whatever is done meanwhile: it looks when it was used last. */
-  #maybeIdle(): void {
-    if (this.#uses > 0 || this.#isClosed) return;
-    this.#usedMs = performance.now();
-    this.#idle ??= this.#closeIdleAfter(IDLE_MS);
-  }
-
-  #closeIdleAfter(ms: number): ReturnType<typeof setTimeout> {
-    const timer = setTimeout(() => {
-      this.#idle = undefined;
-      if (this.#uses > 0) return;
-      const restMs = this.#usedMs + IDLE_MS - performance.now();
-      if (restMs > 0) this.#idle = this.#closeIdleAfter(restMs);
-      else this.#bus?.[Symbol.dispose]();
-    }, ms);
-    Deno.unrefTimer(timer);
-    return timer;
   }
 }
 

@@ -5,7 +5,6 @@ import type { HostCommand, Program, Usage } from "../hosts/host.ts";
 import { SecretMask } from "../logs/secret_mask.ts";
 import type { TaskLog } from "../logs/task_log.ts";
 import type { Privileges } from "../privileges/privileges.ts";
-import type { ProcessGroup } from "../hosts/process_table.ts";
 import type { Logger } from "../system/logger.ts";
 import { bootTime, msSinceInBoot } from "../system/boot_time.ts";
 import { settlesWithin } from "../system/deadline.ts";
@@ -21,7 +20,8 @@ import {
   withOutput,
   withUsage,
 } from "./task_end.ts";
-import type { StagedRecord, TaskRecord } from "./task_record.ts";
+import { noNote, type NoteProcess, TaskPrograms } from "./task_programs.ts";
+import type { TaskRecord } from "./task_record.ts";
 import { GivenUpError, TaskReporter } from "./task_reporter.ts";
 import { notePath, removeNotes } from "./notes.ts";
 import { secretsOf } from "./task_secrets.ts";
@@ -43,12 +43,6 @@ const MAX_LOGGED_UNITS = 1_000;
 const NOTE_MS = 1_000;
 /** How long the last call about a task may take when the agent leaves it to the next one, in milliseconds. */
 const HAND_ON_MS = 2_500;
-/** In the place of the record of a process that no start has to know of. */
-const UNRECORDED: StagedRecord = {
-  commit: () => Promise.resolve(true),
-  sync: () => Promise.resolve(),
-  discard: () => Promise.resolve(),
-};
 
 /** What every task run shares. */
 export interface TaskRunnerDeps extends LeftTaskDeps {
@@ -112,6 +106,7 @@ export class TaskRunner {
   readonly #end = new AbortController();
   readonly #mask: SecretMask;
   readonly #left: LeftTask;
+  readonly #programs: TaskPrograms;
   #state: State;
   /** Why it has to end before its time; the first cause wins. */
   #cause: EndCause | undefined;
@@ -123,15 +118,11 @@ export class TaskRunner {
   /** What is to be done, of a task that is prepared while it begins, and how it comes out. */
   #work: Work | undefined;
   #outcome: Promise<TaskOutcome> | undefined;
-  /** Resolves when its programs may run. */
-  readonly #begun = Promise.withResolvers<void>();
   #endLimit: () => void = () => {};
   #delivering: Promise<boolean> | undefined;
   /** The program that does its work, while one does. */
   #program: Program | undefined;
   readonly #handedOn = Promise.withResolvers<State>();
-  /** Whether no program of its may begin here any more. */
-  #isHandedBack = false;
   /** Whether the next agent is to come while it is taken up here. */
   #isLeaving = false;
   /** Whether something is kept for a later agent. */
@@ -152,6 +143,9 @@ export class TaskRunner {
     this.#mask = new SecretMask([...deps.secrets, ...secretsOf(payload)]);
     this.#reporter = new TaskReporter(deps.api, taskId, this.#logger);
     this.#left = new LeftTask({ deps, record, damage, mask: this.#mask, logger: this.#logger });
+    const { host, journal } = deps;
+    const onBegun = (program: Program) => this.#follow(program);
+    this.#programs = new TaskPrograms({ host, journal, record, onBegun });
     this.#state = record.outcome
       ? { phase: "ended", outcome: record.outcome }
       : record.process || damage !== undefined
@@ -314,7 +308,7 @@ export class TaskRunner {
 
   /** Ends its looks, and has the next agent begin it once more. */
   #handBack(): false {
-    this.#isHandedBack = true;
+    this.#programs.handBack();
     this.#end.abort(new Error("the next agent begins it"));
     this.#handedOn.resolve({ phase: "handed on" });
     return false;
@@ -332,7 +326,6 @@ export class TaskRunner {
   async #begin(): Promise<State> {
     const { journal, types } = this.#deps;
     const { id, type } = this.#record.task;
-    this.#begun.promise.catch(() => {});
     // An earlier agent may have begun, and died before it wrote down what runs.
     const removed = journal.removeLeftOutput(id);
     const written = Promise.withResolvers<void>();
@@ -373,7 +366,7 @@ export class TaskRunner {
       return;
     }
     const log = this.#log = this.#newLog();
-    const note = (group: ProcessGroup) => before.then(() => this.#noteProcess(group));
+    const note: NoteProcess = (group) => before.then(() => this.#programs.note(group));
     this.#outcome = this.#work.run(this.#context(log, note));
     this.#outcome.catch(() => {});
   }
@@ -381,7 +374,7 @@ export class TaskRunner {
   /** Ends what was got ready for a task that is not to run. */
   async #undo(reason: unknown): Promise<void> {
     this.#end.abort(reason);
-    this.#begun.reject(reason);
+    this.#programs.refuse(reason);
     await this.#outcome?.catch(() => {});
     await this.#log?.discard();
   }
@@ -409,8 +402,8 @@ export class TaskRunner {
   async #endLeft(log: TaskLog): Promise<Completion> {
     const cause = this.#cause;
     const end = await this.#left.end(() => {
-      this.#begun.resolve();
-      return this.#context(log, () => Promise.resolve(UNRECORDED));
+      this.#programs.begin();
+      return this.#context(log, noNote);
     });
     if (!cause) return end;
     const { status, error } = outcomeOf(cause, { status: end.status });
@@ -419,9 +412,9 @@ export class TaskRunner {
 
   /** How the program of an earlier agent's is asked to leave. */
   async #leaving(log: TaskLog): Promise<HostCommand["askFirst"]> {
-    this.#begun.resolve();
+    this.#programs.begin();
     const type = this.#deps.types.get(this.#record.task.type);
-    return await type?.askFirst?.(this.#context(log, () => Promise.resolve(UNRECORDED)));
+    return await type?.askFirst?.(this.#context(log, noNote));
   }
 
   /** What is to be done, and how long it may take. */
@@ -447,13 +440,10 @@ export class TaskRunner {
       const { run, limitMs } = this.#work ?? this.#prepare();
       const leftMs = Math.max(0, limitMs - elapsedMs);
       this.#endLimit = judgeAfter(leftMs, () => this.end({ kind: "time limit", limitMs }));
-      this.#begun.resolve();
+      this.#programs.begin();
       if (takenUp) this.#watchBound(takenUp);
       outcome = await (this.#outcome ??
-        run({
-          ...this.#context(log, (group) => this.#noteProcess(group)),
-          ...takenUp ? { takenUp } : {},
-        }));
+        run({ ...this.#context(log), ...takenUp ? { takenUp } : {} }));
     } catch (error) {
       const sentence = error instanceof z.ZodError ? describeBadPayload(error) : messageOf(error);
       outcome = { status: "failed", error: sentence };
@@ -468,57 +458,22 @@ export class TaskRunner {
     return completionOf(outcome, tookMs, this.#mask);
   }
 
-  #context(log: TaskLog, note: (group: ProcessGroup) => Promise<StagedRecord>): TaskContext {
-    const { privileges, host } = this.#deps;
+  #context(
+    log: TaskLog,
+    note: NoteProcess = (group) => this.#programs.note(group),
+  ): TaskContext {
     const { id: taskId, type } = this.#record.task;
-    const { signal } = this.#end;
     const description = `Noderax task ${type} ${taskId}`;
-    const begun = (program: Program) => {
-      this.#program = program;
-      this.#watchBound(program);
-      if (this.#state.phase === "handed on") program.leave?.();
-    };
     return {
       taskId,
-      privileges,
-      signal,
-      begun: this.#begun.promise,
+      privileges: this.#deps.privileges,
+      signal: this.#end.signal,
+      begun: this.#programs.begun,
       mask: this.#mask,
       endTimeLimit: () => this.#endLimit(),
-      start: async (command): Promise<Program> => {
-        const { isLook = false, isKept = false } = command;
-        const { argv, env, signal, askFirst, inUnit } = command;
-        const store = isKept ? log.store : undefined;
-        const program = await host.start({
-          taskId,
-          description,
-          argv,
-          env,
-          signal,
-          askFirst,
-          inUnit,
-          isLook,
-          store,
-        });
-        // A query ends with whoever asks.
-        const isQuery = isLook && !inUnit;
-        const record = isLook && program.group.unit !== undefined || isQuery
-          ? UNRECORDED
-          : await note(program.group);
-        try {
-          await this.#begun.promise;
-          if (this.#isHandedBack) throw signal.reason;
-        } catch (error) {
-          await record.discard();
-          await refuse(program);
-          throw error;
-        }
-        await record.commit();
-        // A loss of power must not undo that either, once the program may run.
-        await record.sync();
-        await program.open();
-        if (!isLook) begun(program);
-        return program;
+      start: (command) => {
+        const store = command.isKept ? log.store : undefined;
+        return this.#programs.start(command, description, store, note);
       },
       async keep(output) {
         const seen = new CommandOutput(startLine(taskId));
@@ -538,16 +493,11 @@ export class TaskRunner {
     };
   }
 
-  async #noteProcess(process: ProcessGroup): Promise<StagedRecord> {
-    const started = this.#record.started ?? bootTime();
-    const staged = await this.#deps.journal.stage({ ...this.#record, process, started });
-    return {
-      ...staged,
-      commit: () => {
-        Object.assign(this.#record, { process, started });
-        return staged.commit();
-      },
-    };
+  /** A program of its does the work from now on. */
+  #follow(program: Program): void {
+    this.#program = program;
+    this.#watchBound(program);
+    if (this.#state.phase === "handed on") program.leave?.();
   }
 
   /** Asks the program to end: at once, or when the next agent would know why. */
@@ -577,12 +527,12 @@ export class TaskRunner {
     // It is not stale, however long it has waited here.
     const anew = { ...this.#record, claimed: bootTime() };
     await this.#causeNoted;
-    if (this.#isHandedBack) await this.#deps.journal.rewrite(anew);
+    if (this.#programs.isHandedBack) await this.#deps.journal.rewrite(anew);
     log.stop();
     await settlesWithin(this.#deliver(log), HAND_ON_MS);
     await log.close();
     this.#logger.info(
-      this.#isHandedBack
+      this.#programs.isHandedBack
         ? "task begins anew with the next agent"
         : "task goes on without the agent",
     );
@@ -670,11 +620,4 @@ export class TaskRunner {
 
 function logged(text: string): string {
   return text.slice(0, MAX_LOGGED_UNITS).toWellFormed();
-}
-
-/** Ends a program that has not begun; its signal has aborted. */
-async function refuse(program: Program): Promise<void> {
-  await program.open();
-  for await (const _ of program.output);
-  await program.ended;
 }

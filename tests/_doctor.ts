@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { join } from "@std/path";
 import * as z from "@zod/zod";
+import { judgeAfter } from "../src/system/stall.ts";
 import { Fleet } from "./_agent.ts";
 import { agentCommand } from "./_command.ts";
 import { sh } from "./_second_user.ts";
@@ -175,9 +176,9 @@ export class BlackHole implements Disposable {
     const next = () => {
       const socket = connect(hole.port, "127.0.0.1");
       hole.#sockets.push(socket.on("error", () => {}));
-      const timer = setTimeout(full.resolve, 800);
+      const cancel = judgeAfter(800, full.resolve);
       socket.once("connect", () => {
-        clearTimeout(timer);
+        cancel();
         next();
       });
     };

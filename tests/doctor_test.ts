@@ -13,6 +13,11 @@ import {
 import { mayMount, SmallDisk } from "./_small_disk.ts";
 import { together } from "./_together.ts";
 
+/** A name that no name server is asked for, be there one or not: it can be nobody's. */
+const NO_HOST = "-noderax.invalid";
+/** Nobody listens on it, and nobody is given it: it is not one of those that are handed out. */
+const CLOSED_PORT = 2;
+
 Deno.test("doctor finds a healthy machine healthy, and leaves no trace", async () => {
   await using fleet = await fleetWithState();
   const { controlPlane, nodeId, agentToken } = fleet;
@@ -101,11 +106,11 @@ Deno.test("doctor names what is wrong with the configuration and the identity", 
       assert.match(of("api_url"), /^fail: not set \[noderax-agent config set api_url/);
     },
     "credentials in clear": async () => {
-      const { of } = await examineWith(fleet, { api_url: "http://noderax.invalid" });
+      const { of } = await examineWith(fleet, { api_url: `http://${NO_HOST}` });
       assert.match(of("api_url"), /^warn: .*http shows the credentials/);
       assert.match(
         of("DNS"),
-        /^fail: noderax\.invalid is not found .*getent hosts noderax\.invalid\]/,
+        /^fail: -noderax\.invalid is not found .*getent hosts -noderax\.invalid\]/,
       );
       assert.equal(of("TCP"), "skip: needs DNS");
     },
@@ -181,8 +186,6 @@ Deno.test("doctor names what is wrong on the way to the control plane", async (t
   );
   await using refusing = await Peer.saying("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
   using hole = await BlackHole.open();
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  closed.close();
   const local = (port: number) => ({ api_url: `http://127.0.0.1:${port}` });
   const secure = ({ port }: { port: number }) => ({ api_url: `https://localhost:${port}` });
 
@@ -198,7 +201,7 @@ Deno.test("doctor names what is wrong on the way to the control plane", async (t
   });
   await together({
     "a closed port": async () => {
-      const { of } = await examineWith(fleet, local(closed.addr.port));
+      const { of } = await examineWith(fleet, local(CLOSED_PORT));
       assert.match(of("TCP"), /^fail: 127\.0\.0\.1 port \d+: .*refused.*\[check that the control/i);
       assert.equal(of("credentials"), "skip: needs API");
     },
@@ -239,7 +242,7 @@ Deno.test("doctor names what is wrong on the way to the control plane", async (t
       assert.equal(of("TLS"), "skip: needs CA file");
     },
     "a CA file that is missing, whether the name is found or not": async () => {
-      const config = { api_url: "https://noderax.invalid", api_tls_ca_file: "/nonexistent.pem" };
+      const config = { api_url: `https://${NO_HOST}`, api_tls_ca_file: "/nonexistent.pem" };
       const { of } = await examineWith(fleet, config);
       assert.match(
         of("CA file"),
@@ -273,7 +276,7 @@ Deno.test("doctor names what is wrong on the way to the control plane", async (t
     },
     "a proxy that refuses": async () => {
       const env = { HTTPS_PROXY: `http://me:hidden@127.0.0.1:${refusing.port}` };
-      const { of, stdout } = await examineWith(fleet, { api_url: "https://noderax.invalid" }, {
+      const { of, stdout } = await examineWith(fleet, { api_url: `https://${NO_HOST}` }, {
         env,
       });
       assert.match(of("proxy"), /^ok: http:\/\/me:\*\*\*@127\.0\.0\.1:\d+, named by HTTPS_PROXY$/);
@@ -284,8 +287,8 @@ Deno.test("doctor names what is wrong on the way to the control plane", async (t
       assert.doesNotMatch(stdout, /hidden/);
     },
     "a proxy that is not there": async () => {
-      const env = { ALL_PROXY: `http://127.0.0.1:${closed.addr.port}` };
-      const { of } = await examineWith(fleet, { api_url: "https://noderax.invalid" }, { env });
+      const env = { ALL_PROXY: `http://127.0.0.1:${CLOSED_PORT}` };
+      const { of } = await examineWith(fleet, { api_url: `https://${NO_HOST}` }, { env });
       assert.match(of("TCP"), /^fail: .*refused.* \[check that the proxy of ALL_PROXY runs/i);
     },
   });

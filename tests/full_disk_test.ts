@@ -22,10 +22,10 @@ Deno.test({
       assert.equal(status, "success");
       assert.equal(cp.streamText(id, "stdout"), expected.join("\n"));
     }
-    assert.equal(agent.logged("state folder cannot be written, tasks go on in memory").length, 1);
-    assert.deepEqual(agent.events.filter(({ level }) => level === "error"), []);
     assert.deepEqual(cp.violations, []);
     assert.equal((await agent.stop()).code, 0);
+    assert.equal(agent.logged("state folder cannot be written, tasks go on in memory").length, 1);
+    assert.deepEqual(agent.events.filter(({ level }) => level === "error"), []);
   },
 });
 

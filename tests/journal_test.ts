@@ -343,9 +343,10 @@ Deno.test("damage to the index of lines or the memory of ended tasks is named, a
     await using agent = await fleet.agent();
     await fleet.ended(before);
     await fleet.closed(before);
-    const printed = async () =>
-      (await textOf(join(fleet.tasksFolder, `${id}.stdout`))).includes("second");
-    await eventually("both lines on disk", printed);
+    const left = (name: string) => textOf(join(fleet.tasksFolder, `${id}.${name}`));
+    const isNoted = async () =>
+      (await left("stdout")).includes("second") && (await left("index")).includes("stdout");
+    await eventually("both lines on disk, and noted", isNoted);
     await agent.kill();
   }
   refusing.remove();

@@ -72,10 +72,11 @@ async function dropSocket(
 ): Promise<void> {
   const before = controlPlane.realtime.sockets.at(0)?.id;
   await page.locator("#faults summary").click();
-  // It is shown for a moment only.
-  const banner = page.locator("#unreachable").waitFor();
+  // Else it is shown for a moment only, which the driver may not look at.
+  const away = controlPlane.fault({ path: "/socket.io/", status: 503 });
   await page.getByRole("button", { name: "Drop the socket" }).click();
-  await banner;
+  await page.locator("#unreachable").waitFor();
+  away.remove();
   await controlPlane.waitFor(() => {
     const now = controlPlane.realtime.sockets.at(0)?.id;
     return now !== undefined && now !== before;

@@ -36,11 +36,8 @@ export class SecondUser implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await sh('pkill -KILL -u "$1" || true', this.name);
-    await sh(
-      'userdel -r "$1" 2>/dev/null || userdel -f "$1"; groupdel "$2"',
-      this.name,
-      this.group,
-    );
+    // By force: who was killed a moment ago may be there still, and keeps neither user nor home.
+    await sh('userdel -r -f "$1" 2>/dev/null; groupdel "$2"', this.name, this.group);
   }
 }
 

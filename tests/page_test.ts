@@ -8,6 +8,7 @@ import { Fleet } from "./_agent.ts";
 import { FROM_SOURCE } from "./_command.ts";
 import { visitMadeUpNode } from "./_page_made_up_node.ts";
 import { promptThere, useTerminals } from "./_page_terminals.ts";
+import { untilThere } from "./_shell.ts";
 import { BROWSER, ended, launch, note, PICTURES, run, until, Visit } from "./_page_visit.ts";
 
 const SIZES = [[390, 844], [1280, 800], [1920, 1080]] as const;
@@ -44,7 +45,7 @@ Deno.test({
         "tasks": () => useTasks(page),
         "terminals": () => useTerminals(page, controlPlane),
         "charts": () => readCharts(page),
-        "faults": () => switchFaults(page, controlPlane),
+        "faults": () => switchFaults(page, fleet),
         "accessibility, and pictures": () => checkAll(page),
         "touch": () => touch(browser, server.url),
         "a made-up node: gaps, temperature, many tabs, a lost connection": () =>
@@ -113,8 +114,14 @@ async function readLog(page: BrowserPage): Promise<void> {
   await page.getByRole("button", { name: "Time: since start" }).click();
   await lines.locator("time").first().getByText(/^\d\d:\d\d:\d\d\.\d{3}$/).waitFor();
   await page.getByRole("button", { name: "Time: clock" }).click();
+  // It is said for a moment only, which the driver may not look at.
+  const told = page.evaluate(`new Promise((resolve) => {
+    const copy = document.querySelector("#copy");
+    const look = () => copy.textContent === "Copied" && resolve();
+    new MutationObserver(look).observe(copy, { childList: true });
+  })`);
   await page.locator("#copy").click();
-  await page.getByRole("button", { name: "Copied" }).waitFor();
+  await told;
   const copied = z.string().parse(await page.evaluate("navigator.clipboard.readText()"));
   assert.match(copied, /^1\n2\n.*\n7 seven\n.*300\n$/s);
   const [download] = await Promise.all([
@@ -248,7 +255,8 @@ async function readCharts(page: BrowserPage): Promise<void> {
   await page.getByRole("button", { name: "1 h", pressed: true }).waitFor();
 }
 
-async function switchFaults(page: BrowserPage, controlPlane: ControlPlane): Promise<void> {
+async function switchFaults(page: BrowserPage, fleet: Fleet): Promise<void> {
+  const { controlPlane, folder } = fleet;
   await page.locator("#faults summary").click();
   await page.getByLabel("Outage").check();
   await page.locator("#status").getByText("offline").waitFor();
@@ -259,13 +267,17 @@ async function switchFaults(page: BrowserPage, controlPlane: ControlPlane): Prom
   const since = Date.now();
   const late = ({ at, endedAt }: RequestRecord) => endedAt !== undefined && endedAt - at >= 190;
   await controlPlane.waitFor(() => controlPlane.requests.some((it) => it.at >= since && late(it)));
-  await page.getByLabel("Command").fill("sleep 1; seq 5");
+  const go = `${folder}/go`;
+  await page.getByLabel("Command").fill(`${untilThere(go)}; seq 5`);
   await page.getByLabel("Command").press("Enter");
   await page.locator("#log-title").getByText("seq 5").waitFor();
   await page.locator("#log-state").getByText("running").waitFor();
   await page.getByLabel("Errors").selectOption("100");
   await page.locator("#faults-on").getByText("2 on").waitFor();
-  await controlPlane.waitFor(() => controlPlane.requests.some(({ status }) => status === 503));
+  await Deno.writeTextFile(go, "");
+  await controlPlane.waitFor(() =>
+    controlPlane.requests.some(({ status, path }) => status === 503 && path.endsWith("/logs"))
+  );
   await page.getByLabel("Errors").selectOption("0");
   await page.getByLabel("Latency").selectOption("0");
   // Whatever happened to its requests: all lines come, in their order.

@@ -38,7 +38,8 @@ function received({ controlPlane: cp }: Fleet, event: string, socketId?: string)
 function inTheirInterval(times: number[], intervalMs: number): string {
   const paces = times.slice(1).map((at, i) => at - (times[i] ?? NaN));
   const told = paces.map((pace) => pace.toFixed()).join(", ");
-  assert(Math.min(...paces) > intervalMs / 2 && Math.min(...paces) < 1_500, told);
+  // Times are cut to whole milliseconds, and a timer may come a part of one early.
+  assert(Math.min(...paces) >= intervalMs / 2 - 2 && Math.min(...paces) < 1_500, told);
   return told;
 }
 

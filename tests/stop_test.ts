@@ -9,12 +9,14 @@ import { tell, together } from "./_together.ts";
 const LONG = { shutdown_timeout: "10m" };
 const RESTARTED = "the agent was restarted while the task ran";
 
-/** Waits for the end of an agent; gives its exit code and how long it took, and tells that. */
+/** Signals to an agent to leave; gives its exit code and how long it took, and tells that. */
 async function leaving(
   agent: AgentProcess,
+  signal: Deno.Signal,
   how: string,
 ): Promise<{ code: number; tookMs: number }> {
   const sinceMs = performance.now();
+  agent.signal(signal);
   const { code } = await agent.ended();
   const tookMs = performance.now() - sinceMs;
   tell(`${how}: left after ${tookMs.toFixed()} ms`);
@@ -28,8 +30,7 @@ Deno.test("an agent that has nothing to do stops at once", async () => {
     await using agent = await fleet.agent();
     await cp.waitFor(() => cp.heldClaims === 1, { what: "a claim that is held" });
     const claim = cp.requests.find(({ path }) => path.endsWith("/claim"));
-    agent.signal(signal);
-    const { code, tookMs } = await leaving(agent, `idle, ${signal}`);
+    const { code, tookMs } = await leaving(agent, signal, `idle, ${signal}`);
     assert.equal(code, 0);
     // Neither the claim nor the time that tasks have to finish is waited for.
     await cp.waitFor(() => claim?.outcome !== "pending", { what: "the end of the claim" });
@@ -52,11 +53,11 @@ const STOPS = {
     const go = join(fleet.folder, "go");
     const id = fleet.shell(`echo begun; ${untilThere(go)}; echo done`);
     await cp.waitForTask(id, ({ logs }) => logs.length > 0);
-    agent.signal("SIGTERM");
+    const left = leaving(agent, "SIGTERM", "a task that finishes");
     await agent.waitForLog("stopping", ({ tasks }) => tasks === 1);
     const late = fleet.shell("true");
     await Deno.writeTextFile(go, "");
-    const { code, tookMs } = await leaving(agent, "a task that finishes");
+    const { code, tookMs } = await left;
     assert.equal(code, 0);
     assert(tookMs < PATIENCE_MS, `it took ${tookMs} ms`);
     const { status, completion } = cp.task(id);
@@ -78,8 +79,8 @@ const STOPS = {
       fleet.shell(`trap "echo cleaned up; exit 0" TERM; echo begun; while :; do sleep 0.2; done`),
     ];
     for (const id of ids) await cp.waitForTask(id, ({ logs }) => logs.length > 0);
-    agent.signal("SIGTERM");
-    const { code, tookMs } = await leaving(agent, "tasks that do not finish, 1 s for them");
+    const how = "tasks that do not finish, 1 s for them";
+    const { code, tookMs } = await leaving(agent, "SIGTERM", how);
     assert.equal(code, 0);
     assert(tookMs > 900 && tookMs < PATIENCE_MS, `it took ${tookMs} ms`);
     for (const id of ids) {
@@ -105,8 +106,7 @@ const STOPS = {
       await cp.waitForTask(id, ({ logs }) => logs.length > 0);
       agent.signal("SIGTERM");
       await agent.waitForLog("stopping");
-      agent.signal("SIGINT");
-      const { code, tookMs } = await leaving(agent, "a second signal");
+      const { code, tookMs } = await leaving(agent, "SIGINT", "a second signal");
       assert.equal(code, 1);
       assert(tookMs < PATIENCE_MS, `it took ${tookMs} ms`);
       await eventually("the end of the process", async () => (await livingWith(id)).length === 0);
@@ -132,8 +132,7 @@ const STOPS = {
       await cp.stop();
       await Deno.writeTextFile(go, "");
       await eventually("the end of a task", () => Deno.stat(over).catch(() => undefined));
-      agent.signal("SIGTERM");
-      const { code, tookMs } = await leaving(agent, "without a control plane");
+      const { code, tookMs } = await leaving(agent, "SIGTERM", "without a control plane");
       assert.equal(code, 0);
       assert(tookMs < PATIENCE_MS, `it took ${tookMs} ms`);
       const kept = agent.logged("task end is saved for the next start");

@@ -145,7 +145,11 @@ Deno.test("a state folder that is removed is told of, its tasks are reported, an
   const go = join(fleet.folder, "go");
   const task = fleet.shell(`echo begun; ${untilThere(go)}; echo done`);
   await eventually("the task", () => Promise.resolve(fleet.lines(task).includes("begun")));
-  await Deno.remove(fleet.stateFolder, { recursive: true });
+  // The agent may put a file into it meanwhile.
+  await eventually("its removal", async () => {
+    await Deno.remove(fleet.stateFolder, { recursive: true }).catch(() => {});
+    return await Deno.lstat(fleet.stateFolder).then(() => false, () => true);
+  });
   const { problem } = await agent.waitForLog("state folder is lost");
   assert.match(String(problem), /was removed or replaced while the agent ran/);
   await Deno.writeTextFile(go, "");

@@ -27,7 +27,7 @@ export class TestSocket implements AsyncDisposable {
 
   /** Sends an event with its type and resolves with the acknowledgement. */
   send(event: string, payload: Json = {}): Promise<Json> {
-    return this.socket.timeout(2000).emitWithAck(event, { type: event, ...payload });
+    return this.socket.timeout(PATIENCE_MS).emitWithAck(event, { type: event, ...payload });
   }
 
   /** What was received under a name. */

@@ -57,10 +57,10 @@ export async function textOf(path: string): Promise<string> {
   return await Deno.readTextFile(path).catch(() => "");
 }
 
-/** Kills a process, which may have left by itself in the meantime. */
-export function killIfThere(pid: number): void {
+/** Ends a process, which may have left by itself in the meantime. */
+export function killIfThere(pid: number, signal: Deno.Signal = "SIGKILL"): void {
   try {
-    Deno.kill(pid, "SIGKILL");
+    Deno.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

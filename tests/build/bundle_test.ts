@@ -230,7 +230,6 @@ async function closesAll(bundle: Bundle): Promise<void> {
   await eventually(
     `descriptors to be closed again: ${before} before 12 tasks, ${after} after`,
     async () => (await footprint(agent.pid)).descriptors <= before + 2,
-    5_000,
   );
   await leavesWell(fleet, agent);
 }

@@ -7,7 +7,7 @@ import type { Ran } from "./_machine.ts";
 import { assertShown } from "./_sample.ts";
 import { BUNDLES, type EndlessTask, type Scene, type Steps } from "./_scene.ts";
 import { Session } from "./_session.ts";
-import { filesOf, newFilesOf } from "./_unattended_steps.ts";
+import { filesOf, nothingNew } from "./_unattended_steps.ts";
 
 /** What may stay after a purge: the user and what it owns, the package manager's own files. */
 const STAYS =
@@ -214,8 +214,7 @@ export function debSteps(): Steps {
       const purged = await apt(scene, "purge", "noderax-agent");
       tell(`\n# apt-get purge noderax-agent\n${shown(purged)}`);
       assert.equal(purged.code, 0);
-      const left = await newFilesOf(scene, pristine);
-      assert.deepEqual(left.filter((path) => !STAYS.test(path)), []);
+      await nothingNew(scene, pristine, STAYS);
       assert.equal((await scene.machine.run("dpkg", "--status", "noderax-agent")).code, 1);
       assert.equal(await scene.property("LoadState"), "not-found");
     },

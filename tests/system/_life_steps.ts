@@ -109,13 +109,11 @@ export const LIFE_STEPS: Steps = {
   "terminals open, for its user and for root": async ({ controlPlane: { realtime } }) => {
     for (const [runAsRoot, user] of [[false, SERVICE_USER], [true, "root"]] as const) {
       const terminal = realtime.openTerminal({ cols: 100, rows: 30, runAsRoot });
-      await terminal.waitFor(({ status }) => status === "open", { timeoutMs: 30_000 });
+      await terminal.waitFor(({ status }) => status === "open");
       terminal.input("echo I am $(id -un) on $(stty size) with $(tty)\n");
-      await terminal.waitForText(new RegExp(`I am ${user} on 30 100 with /dev/pts/`), {
-        timeoutMs: 30_000,
-      });
+      await terminal.waitForText(new RegExp(`I am ${user} on 30 100 with /dev/pts/`));
       terminal.input("exit 3\n");
-      await terminal.waitFor(({ exited }) => exited, { timeoutMs: 30_000 });
+      await terminal.waitFor(({ exited }) => exited);
       assert.equal(terminal.exited?.exitCode, 3);
     }
   },

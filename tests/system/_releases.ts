@@ -3,6 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { signChecksums, writeChecksums } from "../../scripts/_checksums.ts";
 import { targetOf } from "../../scripts/_target.ts";
 import { mustRun } from "../../scripts/_tool.ts";
+import { SERVICE } from "../../src/system/paths.ts";
 import { VERSION } from "../../src/system/version.ts";
 import type { Bundles } from "./_bundles.ts";
 
@@ -17,8 +18,10 @@ export const WRONG = {
   flaky: "99.4.0",
 } as const;
 
-/** It runs and serves, but not for long. */
-const FLAKY = '[ "$1" = run ] && (sleep 3; kill -9 $$) &';
+/** It runs and serves, but not for long: systemd takes it for started before it ends. */
+const FLAKY =
+  `[ "$1" = run ] && (until systemctl is-active --quiet ${SERVICE}; do sleep 0.2; done; ` +
+  "sleep 1; kill -9 $$) &";
 
 /** Lays signed releases out as an update source, in {@linkcode releasesOf}; gives the public key. */
 export async function makeReleases(bundles: Bundles): Promise<string> {

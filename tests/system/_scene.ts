@@ -5,7 +5,7 @@ import {
   type Task,
 } from "../../scripts/dev/control_plane.ts";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
-import { eventually } from "../_processes.ts";
+import { eventually, PATIENCE_MS } from "../_processes.ts";
 import type { Bundles } from "./_bundles.ts";
 import { type JournalEntry, Machine, type Ran } from "./_machine.ts";
 
@@ -42,7 +42,12 @@ export class Scene implements AsyncDisposable {
     shown: Record<string, string> = {},
   ): Promise<Scene> {
     // Each restart would cost the next task a minute (docs/operations.md).
-    const options = { rateLimits: false, claimsOutliveCallers: false };
+    const options = {
+      rateLimits: false,
+      claimsOutliveCallers: false,
+      terminalOpenMs: PATIENCE_MS,
+      terminalStopMs: PATIENCE_MS,
+    };
     const controlPlane = await startControlPlane(options);
     try {
       const machine = await Machine.boot(rootFolder, {
@@ -105,7 +110,11 @@ export class Scene implements AsyncDisposable {
    * next start, which grows from one to the next else.
    */
   async kill(): Promise<string> {
-    const pid = await this.property("MainPID");
+    const pid = await this.until("an agent to be killed", async () => {
+      const pid = await this.property("MainPID");
+      // That would be whoever has started this, and this.
+      return pid === "0" ? undefined : pid;
+    });
     const script = `rm -f ${INSTALLED.runtimeFolder}/pause; kill -KILL ${pid}`;
     await this.machine.output("sh", "-c", script);
     return pid;

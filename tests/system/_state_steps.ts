@@ -101,6 +101,7 @@ export const STATE_STEPS: Steps = {
 
   "status and doctor: stopped": async (scene) => {
     await scene.tells("stop");
+    await scene.machine.output("journalctl", "--sync");
     const text = await shows(scene, "stopped", /^unhealthy: the service is stopped \(fix: sudo /m);
     assert.match(text, /^Last log .*agent stopped|^ .*agent stopped/m);
   },
@@ -119,6 +120,8 @@ export const STATE_STEPS: Steps = {
     const text = await shows(scene, "crash loop", /again and again.* last exit: exit code 1/m);
     // How many lines were before that depends on when it is asked.
     assert.match(text, /^Last log (?:.*\n )*.*task_timeout is "long"/m);
+    // Else it could be told of a start that has read the wrong one already.
+    await scene.tells("stop");
     await machine.output("mv", "/root/config.json", INSTALLED.config);
     await scene.tells("start");
     await scene.well();

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import * as z from "@zod/zod";
 import { INSTALLED, SERVICE, SERVICE_USER } from "../../src/system/paths.ts";
 import { tell } from "../_together.ts";
-import type { Ran } from "./_machine.ts";
+import { eventually, PATIENCE_MS } from "../_processes.ts";
+import type { Machine, Ran } from "./_machine.ts";
 import { assertShown } from "./_sample.ts";
 import { BUNDLES, type Scene, type Steps } from "./_scene.ts";
 
@@ -60,7 +61,7 @@ export function unattendedSteps(): Steps {
       assert.doesNotMatch(stdout + stderr, /ffff|^\s+at /m);
       assert.equal(progressOf(scene, "f".repeat(64)).at(-1)?.stage, "failed");
       await cleanedUp(scene);
-      assert.deepEqual(await newFilesOf(scene, pristine), []);
+      await nothingNew(scene, pristine);
     },
 
     "with a bootstrap token it asks nothing and tells its stages": async (scene) => {
@@ -102,12 +103,12 @@ export function unattendedSteps(): Steps {
       const { code, stdout, stderr } = await scene.agent("uninstall", "--purge", "--yes");
       tell(`\n# noderax-agent uninstall --purge --yes\n${stdout}${stderr}`);
       assert.equal(code, 0);
-      assert.deepEqual(await newFilesOf(scene, pristine), []);
+      await nothingNew(scene, pristine);
       const { machine } = scene;
       assert.equal((await machine.run("getent", "passwd", SERVICE_USER)).stdout, "");
       assert.equal((await machine.run("pgrep", "-f", "noderax")).stdout, "");
-      const units = await machine.output("systemctl", "list-units", "--all", "-q", "*noderax*");
-      assert.equal(units, "");
+      const units = ["systemctl", "list-units", "--all", "-q", "*noderax*"];
+      await scene.until("the end of all units", async () => await machine.output(...units) === "");
     },
 
     "it takes the place of an agent 1.x": async (scene) => {
@@ -215,12 +216,26 @@ function progressOf({ controlPlane }: Scene, token: string) {
 
 /** All that lies on the machine, beside what lies in memory and what systemd itself writes. */
 export async function filesOf({ machine }: Scene): Promise<string[]> {
-  const found = await machine.output("find", "/", "-xdev", "-not", "-path", "/var/log/journal/*");
-  return found.split("\n");
+  return await found(machine, "/", "-xdev", "-not", "-path", "/var/log/journal/*");
+}
+
+/** Waits until nothing is left that has come since: systemd removes what it has made in its own time. */
+export async function nothingNew(
+  scene: Scene,
+  before: string[],
+  mayStay: RegExp = /^$/,
+): Promise<void> {
+  let left: string[] = [];
+  const look = async () => {
+    left = (await newFilesOf(scene, before)).filter((path) => !mayStay.test(path));
+    return left.length === 0;
+  };
+  const story = () => Promise.resolve(left.join("\n"));
+  await eventually("the end of what has come", look, PATIENCE_MS, story);
 }
 
 /** What has come since, backups of the files of accounts left out. */
-export async function newFilesOf(scene: Scene, before: string[]): Promise<string[]> {
+async function newFilesOf(scene: Scene, before: string[]): Promise<string[]> {
   const known = new Set(before);
   const files = [...await filesOf(scene), ...await runFilesOf(scene)];
   return files.filter((path) => !known.has(path) && !/^\/etc\/(\w+-|\.pwd\.lock)$/.test(path));
@@ -228,6 +243,12 @@ export async function newFilesOf(scene: Scene, before: string[]): Promise<string
 
 /** What a removed agent may have left in memory. */
 async function runFilesOf({ machine }: Scene): Promise<string[]> {
-  const found = await machine.output("find", "/run", "/tmp", "-name", "*noderax*");
-  return found.split("\n").filter((path) => path !== "");
+  return await found(machine, "/run", "/tmp", "-name", "*noderax*");
+}
+
+/** What `find` finds, which fails where a folder goes while it looks. */
+async function found(machine: Machine, ...args: string[]): Promise<string[]> {
+  const { code, stdout, stderr } = await machine.run("find", ...args);
+  assert.ok(code === 0 || /^(find: .*: No such file or directory\n)+$/.test(stderr), stderr);
+  return stdout.split("\n").filter((path) => path !== "");
 }

@@ -45,6 +45,7 @@ export const UNIT_BOUNDARY_STEPS: Steps = {
       unheard.push(terminal.sessionId);
     }
     // It has heard, and did not believe: nobody may speak for the unit of a task.
+    await machine.output("journalctl", "--sync");
     const journal = await machine.output("journalctl", "-b", "-o", "cat");
     const refused = journal.match(/noderax-(task|terminal)-\S+: Got notification .*/g) ?? [];
     tell(`${refused.length} words were refused, as: ${refused[0]}`);

@@ -14,6 +14,10 @@ import type { Scene, Steps } from "./_scene.ts";
 const [TASKS = 8, ROUNDS = 2, BURSTS = 2] = (Deno.env.get("NODERAX_TEST_UNITS") ?? "").split(",")
   .filter((text) => text !== "").map(Number);
 const UNITS = "noderax-task-*.service";
+/** What tasks wait for that are to run meanwhile. */
+const OVER = "/var/tmp/over";
+/** Runs beside what its agent has to stand. */
+const BESIDE = `n=0; until [ -e ${OVER} ]; do echo $((n = n + 1)); sleep 0.5; done`;
 /** So many tasks are queued at once in a burst. */
 const BURST = 20;
 /** How long a burst may take on a machine that is busy, in milliseconds. */
@@ -33,7 +37,7 @@ export const UNIT_STEPS: Steps = {
   "three tasks have a unit each, which shows no command and no secret": async (scene) => {
     const secret = "hunter22-of-the-unit";
     const ids = [1, 2, 3].map(() =>
-      scene.shell("sleep 60", { environment: { TASK_PASSWORD: secret } })
+      scene.shell("sleep 4000", { environment: { TASK_PASSWORD: secret } })
     );
     for (const id of ids) await scene.controlPlane.waitForTask(id, ["running"]);
     await scene.until("three units", async () => (await unitsOf(scene)).length === 3);
@@ -48,7 +52,7 @@ export const UNIT_STEPS: Steps = {
     for (const id of ids) {
       const shown = await scene.machine.output("systemctl", "show", `noderax-task-${id}.service`);
       assert.match(shown, new RegExp(`Description=Noderax task shell.exec ${id}`));
-      assert.ok(!shown.includes(secret) && !shown.includes("sleep 60"), "a unit tells too much");
+      assert.ok(!shown.includes(secret) && !shown.includes("sleep 4000"), "a unit tells too much");
       scene.controlPlane.cancelTask(id, "enough");
     }
     for (const id of ids) assert.equal((await scene.ended(id)).status, "cancelled");
@@ -87,7 +91,7 @@ export const UNIT_STEPS: Steps = {
     await scene.tells("config", "set", "task_pids_max", "256");
     await scene.tells("config", "set", "task_memory_max", "512MiB");
     await scene.tells("config", "set", "task_cpu_weight", "50");
-    const beside = scene.shell("for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done");
+    const beside = scene.shell(BESIDE);
     await controlPlane.waitForTask(beside, ["running"]);
     const names = "TasksMax,MemoryMax,CPUWeight,OOMPolicy,OOMScoreAdjust";
     const unit = `noderax-task-${beside}.service`;
@@ -110,7 +114,9 @@ export const UNIT_STEPS: Steps = {
     const { status, completion } = await scene.ended(bomb);
     assert.equal(status, "failed");
     assert.match(completion?.error ?? "", /ended by the process limit of 256 \(task_pids_max\)/);
+    await machine.output("touch", OVER);
     assert.equal((await scene.ended(beside)).status, "success");
+    await machine.output("rm", OVER);
     await scene.until("a heartbeat", () => Promise.resolve(heartbeats() > before));
     tell(
       `a key's echo beside a fork bomb of ${completion?.durationMs} ms: median ` +
@@ -130,7 +136,7 @@ export const UNIT_STEPS: Steps = {
   ) => {
     const { machine, controlPlane } = scene;
     await scene.tells("config", "set", "task_memory_max", "64MiB");
-    const beside = scene.shell("for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done");
+    const beside = scene.shell(BESIDE);
     await controlPlane.waitForTask(beside, ["running"]);
     const terminal = controlPlane.realtime.openTerminal({ cols: 100, rows: 30, runAsRoot: true });
     await prompt(terminal);
@@ -140,7 +146,9 @@ export const UNIT_STEPS: Steps = {
     const { status, completion } = await scene.ended(hog);
     assert.equal(status, "failed");
     assert.equal(completion?.error, "ended by the memory limit of 64 MiB (task_memory_max)");
+    await machine.output("touch", OVER);
     assert.equal((await scene.ended(beside)).status, "success");
+    await machine.output("rm", OVER);
     tell(
       `a key's echo beside a memory hog: median ${median.toFixed(1)} ms, ` +
         `worst ${worst.toFixed(1)} ms`,
@@ -159,7 +167,9 @@ export const UNIT_STEPS: Steps = {
     const { machine, controlPlane } = scene;
     await scene.tells("config", "set", "metrics_listen", "127.0.0.1:19100", "--restart");
     await scene.well();
-    const id = scene.shell("end=$(($(date +%s) + 12)); while [ $(date +%s) -lt $end ]; do :; done");
+    const id = scene.shell(
+      `end=$(($(date +%s) + 12)); until [ $(date +%s) -ge $end ] && [ -e ${OVER} ]; do :; done`,
+    );
     await controlPlane.waitForTask(id, ["running"]);
     const uses = "[\\d.]+ s of CPU time, .*at most \\d+ process(es)?";
     const shown = await scene.until("what it uses", async () => {
@@ -178,7 +188,9 @@ export const UNIT_STEPS: Steps = {
     for (const what of ["cpu_seconds", "processes"]) {
       assert.ok(sums.some((line) => line.includes(`_${what}{type="shell.exec"}`)), metrics);
     }
+    await machine.output("touch", OVER);
     assert.equal((await scene.ended(id)).status, "success");
+    await machine.output("rm", OVER);
     const used = controlPlane.streamText(id, "system");
     tell(used);
     assert.match(used, new RegExp(`^\\[used: ${uses}\\]$`));
@@ -190,7 +202,7 @@ export const UNIT_STEPS: Steps = {
     const { machine, controlPlane } = scene;
     await scene.tells("config", "set", "max_tasks", "0");
     const script = "n=0; echo x >>/var/tmp/ran-$AGENT_TASK_ID; " +
-      "until [ -e /var/tmp/over ]; do n=$((n + 1)); echo line $n; sleep 1; done; " +
+      `until [ -e ${OVER} ]; do n=$((n + 1)); echo line $n; sleep 1; done; ` +
       "echo end $n >&2; exit ";
     const tasks = Array.from({ length: TASKS }, (_, at) => ({
       code: at % 5,
@@ -205,7 +217,7 @@ export const UNIT_STEPS: Steps = {
       await scene.another(await scene.kill());
     }
     await scene.well();
-    await machine.output("touch", "/var/tmp/over");
+    await machine.output("touch", OVER);
     let [lines, again] = [0, 0];
     for (const { id, code } of tasks) {
       const { completion } = await scene.ended(id);
@@ -217,6 +229,7 @@ export const UNIT_STEPS: Steps = {
       again += linesAgain(entries, Number(count));
       assert.equal(await machine.output("cat", `/var/tmp/ran-${id}`), "x", "a task was run twice");
     }
+    await machine.output("rm", OVER);
     const slowest = Math.round(Math.max(...tookMs));
     tell(
       `${TASKS} tasks, ${ROUNDS} restarts (the slowest took ${slowest} ms) and ${ROUNDS} kills: ` +

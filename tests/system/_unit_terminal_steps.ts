@@ -208,7 +208,7 @@ export const UNIT_TERMINAL_STEPS: Steps = {
     const terminal = await openShell(scene);
     await scene.machine.output("systemctl", "stop", SERVICE);
     await terminal.waitFor((t) => t.ended);
-    assert.equal(await units(scene), "");
+    await scene.until("no units of terminals", async () => await units(scene) === "");
     const folder = `${INSTALLED.runtimeFolder}/terminals`;
     assert.equal(await scene.machine.output("ls", folder), "");
     await scene.machine.output("systemctl", "start", SERVICE);

@@ -90,7 +90,8 @@ Deno.test("doctor names what is wrong with the configuration and the identity", 
         /bad\.json is not valid JSON \[correct it at line 2, column 13\]/,
       );
       assert.equal(of("API"), "skip: needs TLS");
-      assert.match(of("packages"), /^(ok|warn|skip)/);
+      // What it finds is the machine's, whose packages other tests may be changing.
+      assert.doesNotMatch(of("packages"), /needs config/);
     },
     "bad values": async () => {
       const { of, stdout } = await examineWith(fleet, {

@@ -5,6 +5,7 @@ import { findManager } from "../packages/find_manager.ts";
 import { holderAmong } from "../packages/lock_patience.ts";
 import type { PackageManager } from "../packages/package_manager.ts";
 import type { Query } from "../packages/query.ts";
+import type { Holder } from "../system/kernel_locks.ts";
 import { messageOf } from "../system/user_error.ts";
 import { type Check, fail, type Finding, ok, skip, warn } from "./check.ts";
 import type { CheckContext } from "./check_context.ts";
@@ -33,19 +34,23 @@ async function checkPackages({ run, lockHolder }: CheckContext): Promise<Finding
   if (version.code !== 0) return fail(`${name} does not run`, `install ${name}`);
   if (name === "rpm") return warn("there is rpm, but no dnf", "microdnf install dnf");
   const { what, paths } = await manager.locks(query);
-  const holder = holderAmong(paths, lockHolder);
-  if (holder) {
-    const who = `${holder.name || "a process"} (process ${holder.pid})`;
-    const found = `${holder.certain ? "" : "perhaps "}${who} changes packages now`;
-    return warn(found, "wait for it; package tasks wait up to 120 s");
-  }
+  const before = holderAmong(paths, lockHolder);
+  if (before) return busy(before);
   const broken = await manager.audit(query, () => Promise.resolve());
   if (broken !== undefined) {
+    // What is half done may be a change that has begun meanwhile.
+    const holder = holderAmong(paths, lockHolder);
+    if (holder) return busy(holder);
     const commands = Array.from(broken.matchAll(/"([^"]+)"/g), ([, command]) => command);
     return fail(broken.replaceAll(/: run "[^;]*/g, ""), commands.join(" && "));
   }
   const number = /\d+\.\S+/.exec(version.stdout)?.[0] ?? "";
   return ok(`${name} ${number}, and ${what} finds nothing half done`);
+}
+
+function busy({ name, pid, certain }: Holder): Finding {
+  const who = `${certain ? "" : "perhaps "}${name || "a process"} (process ${pid})`;
+  return warn(`${who} changes packages now`, "wait for it; package tasks wait up to 120 s");
 }
 
 async function checkSystemd({ run }: CheckContext): Promise<Finding> {

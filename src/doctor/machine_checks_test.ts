@@ -8,12 +8,16 @@ import { machineChecks } from "./machine_checks.ts";
 type Answers = Parameters<typeof tools>[0];
 
 /** The package managers' own answers, on a machine that has `there`. */
-async function packages(there: string[], answers: Answers, holder?: Holder) {
-  const run = tools({ ...answers });
+async function packages(
+  there: string[],
+  answers: Answers,
+  lockHolder: () => Holder | undefined = () => undefined,
+) {
+  const run = tools(answers);
   const context = machine((program, ...args) => {
     if (program !== "/bin/sh") return run(program, ...args);
     return Promise.resolve({ code: 0, stdout: there.join("\n"), stderr: "" });
-  }, { lockHolder: () => holder });
+  }, { lockHolder });
   return await finding(machineChecks(context), "packages");
 }
 
@@ -36,9 +40,20 @@ Deno.test("packages: a clean dpkg, a broken one, a busy one, none", async () => 
     fix: "dpkg --configure -a",
   });
   const holder = { pid: 4321, name: "apt-get", certain: true };
-  const busy = await packages(debian, DEBIAN, holder);
+  const busy = await packages(debian, DEBIAN, () => holder);
   assert.equal(busy.status, "warn");
   assert.equal(busy.found, "apt-get (process 4321) changes packages now");
+  // One that has begun since the locks were looked at has left nothing half done.
+  let hasBegun = false;
+  const since = await packages(debian, {
+    ...DEBIAN,
+    ...broken,
+    get "dpkg --audit"() {
+      hasBegun = true;
+      return "";
+    },
+  }, () => hasBegun ? holder : undefined);
+  assert.deepEqual(since, busy);
 });
 
 Deno.test("packages: rpm with dnf, what dnf finds broken, a damaged database, no dnf", async () => {

@@ -67,8 +67,14 @@ export class AgentProcess implements AsyncDisposable {
     return await promise.finally(() => clearTimeout(timer));
   }
 
+  /** Sends a signal to it, unless it has ended: that may not be known here yet. */
   signal(signal: Deno.Signal): void {
-    if (!this.#exited) this.child.kill(signal);
+    if (this.#exited) return;
+    try {
+      this.child.kill(signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound || error instanceof TypeError)) throw error;
+    }
   }
 
   /** Waits for its end and for all of its output. */
@@ -228,7 +234,12 @@ export class Fleet implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const pid of await livingWith(this.#mark)) killIfThere(pid);
+    // What has begun meanwhile, and what takes its time to go, could still put files into the folder.
+    await eventually("the end of all processes of the fleet", async () => {
+      const pids = await livingWith(this.#mark);
+      pids.forEach(killIfThere);
+      return pids.length === 0;
+    });
     await this.controlPlane[Symbol.asyncDispose]();
     await Deno.remove(this.folder, { recursive: true });
   }

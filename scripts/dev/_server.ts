@@ -11,6 +11,14 @@ import { type Answer, type Call, taskRoute } from "./_routes.ts";
 
 const BASE = "/api/v1";
 
+/**
+ * The ports to choose from: those below the ones that systems give to whoever names none. A server
+ * that is down for a while loses its port to nobody then, and nobody connects to it from itself.
+ */
+const [FIRST_PORT, PORTS] = [10_000, 20_000];
+/** So often a port is tried. */
+const MAX_TRIES = 300;
+
 /** What the server works with. */
 export interface ServerParts {
   readonly options: ControlPlaneOptions;
@@ -69,15 +77,21 @@ export class ControlPlaneServer {
     const { http } = this;
     if (http.listening) return;
     this.#up = new AbortController();
-    await new Promise<void>((resolve, reject) => {
-      http.once("error", reject);
-      http.listen(this.#port || this.#parts.options.port, "127.0.0.1", () => {
-        http.off("error", reject);
-        resolve();
-      });
-    });
-    const address = http.address();
-    if (typeof address === "object" && address) this.#port = address.port;
+    const wanted = this.#port || this.#parts.options.port;
+    for (let tries = 0;; tries++) {
+      const port = wanted || FIRST_PORT + Math.floor(Math.random() * PORTS);
+      try {
+        await listen(http, port);
+        this.#port = port;
+        return;
+      } catch (error) {
+        const isTaken = Error.isError(error) && "code" in error && error.code === "EADDRINUSE";
+        if (!isTaken || tries === MAX_TRIES) throw error;
+        // Who has taken a port meanwhile may let go of it.
+        if (this.#port) await delay(100);
+        else if (wanted) throw error;
+      }
+    }
   }
 
   /** Resets all connections and stops listening. */
@@ -247,6 +261,17 @@ export class ControlPlaneServer {
     await send(exchange.response, status, text, exchange.signal, plan);
     if (!exchange.response.destroyed) this.#end(exchange, "answered", status);
   }
+}
+
+/** Has a server listen on a port of this machine. */
+function listen(http: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once("error", reject);
+    http.listen(port, "127.0.0.1", () => {
+      http.off("error", reject);
+      resolve();
+    });
+  });
 }
 
 /** The path below `/api/v1` without its query; empty for other paths. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { delay } from "@std/async";
 import { assertRefused, setUp } from "./_test_node.ts";
 
 Deno.test("a claim is held until there is a task, its time is over or maintenance ends", async () => {
@@ -129,6 +130,19 @@ Deno.test("stop resets connections, start listens on the same port with the stat
   await t.cp.start();
   assert.equal(t.cp.port, port);
   assert.equal((await t.task(id, "completed", { status: "success" })).status, 200);
+});
+
+Deno.test("a port that somebody else has taken meanwhile is waited for", async () => {
+  await using t = await setUp();
+  const { port } = t.cp;
+  await t.cp.stop();
+  const other = Deno.listen({ hostname: "127.0.0.1", port });
+  const started = t.cp.start();
+  await delay(50);
+  other.close();
+  await started;
+  assert.equal((await t.claim()).status, 200);
+  assert.equal(t.cp.port, port);
 });
 
 Deno.test("an idle keep-alive connection is closed", async () => {

@@ -31,9 +31,10 @@ Deno.test("the program runs when its gate is opened, and not before", () =>
   withFolder(async (folder) => {
     const proof = join(folder, "proof");
     const script = 'echo ran >"$0"; echo out; echo err >&2; cat; exit 3';
-    const child = spawnGated({ taskId: "gate-1", argv: ["/bin/sh", "-c", script, proof] });
+    const taskId = crypto.randomUUID();
+    const child = spawnGated({ taskId, argv: ["/bin/sh", "-c", script, proof] });
     // The child is at its gate: nothing but a line on its standard input lets it go on.
-    const { processes } = await findTaskProcesses("gate-1", child.group);
+    const { processes } = await findTaskProcesses(taskId, child.group);
     assert.deepEqual(processes.map(({ pid }) => pid), [child.group.pid]);
     await assert.rejects(Deno.stat(proof), Deno.errors.NotFound);
     await child.open();

@@ -178,22 +178,27 @@ Deno.test("an abort at the gate runs nothing, whether it comes before, at or aft
 
 Deno.test("a background child that holds the output delays the end by 2 s and is left alone", () =>
   withFolder(async (folder) => {
-    const { output, ended } = run(
-      `( trap '' PIPE; i=0
-         while :; do echo $i; sleep 0.1; i=$((i+1)); done ) & echo $! >"$1"; echo out`,
-      { args: [join(folder, "pid")] },
-    );
-    const { result, tookMs } = await timed(ended);
-    const pid = Number(await Deno.readTextFile(join(folder, "pid")));
-    assert.deepEqual(result, { exitCode: 0, signal: undefined, unkillable: 0 });
-    assert(tookMs > LINGER_MS - 100, `took ${tookMs} ms`);
-    assert(output.stdout.includes("out\n"));
-    assert(output.stdout.includes("\n3\n"), "what it printed in that time is kept");
-    assert(await isAlive(pid));
-    const afterEnd = output.stdout;
-    Deno.kill(pid, "SIGKILL");
-    await until(async () => !await isAlive(pid));
-    assert.equal(output.stdout, afterEnd, "nothing is read any more");
+    // On a machine that stands still it prints little in that time: then it is tried again.
+    let isKept = false;
+    for (let tries = 0; tries < 5 && !isKept; tries++) {
+      const { output, ended } = run(
+        `( trap '' PIPE; i=0
+           while :; do echo $i; sleep 0.1; i=$((i+1)); done ) & echo $! >"$1"; echo out`,
+        { args: [join(folder, "pid")] },
+      );
+      const { result, tookMs } = await timed(ended);
+      const pid = Number(await Deno.readTextFile(join(folder, "pid")));
+      assert.deepEqual(result, { exitCode: 0, signal: undefined, unkillable: 0 });
+      assert(tookMs > LINGER_MS - 100, `took ${tookMs} ms`);
+      assert(output.stdout.includes("out\n"));
+      isKept = output.stdout.includes("\n3\n");
+      assert(await isAlive(pid));
+      const afterEnd = output.stdout;
+      Deno.kill(pid, "SIGKILL");
+      await until(async () => !await isAlive(pid));
+      assert.equal(output.stdout, afterEnd, "nothing is read any more");
+    }
+    assert(isKept, "what it printed in that time is kept");
   }));
 
 Deno.test("a background child that never stops printing delays the end not much longer", () =>
@@ -271,16 +276,17 @@ Deno.test("a machine that can start nothing more still asks a program to end, an
     }
   }));
 
-Deno.test("a program that is asked first is alone in being asked, and ended when its time is over", async () => {
-  // The child would die of the signal; the shell waits for it when `$1` says so.
-  const script = `trap 'echo asked; [ "$1" = stay ] || { wait; echo left; exit 5; }' INT
-    env --default-signal=INT sh -c 'sleep 0.5; echo done' & echo ready; wait; while :; do sleep 0.1; done`;
+async function asksFirst(folder: string): Promise<void> {
+  // The child would die of the signal, and goes on when it has come; the shell waits for it when `$1` says so.
+  const script = `trap 'echo asked; : >"$2"; [ "$1" = stay ] || { wait; echo left; exit 5; }' INT
+    env --default-signal=INT sh -c 'until [ -e "$0" ]; do sleep 0.05; done; sleep 0.1; echo done' "$2" &
+    echo ready; wait; while :; do sleep 0.1; done`;
   for (const what of ["leave", "stay", "cannot be asked"]) {
     const stop = new AbortController();
     let stdout = "";
     const { result, tookMs } = await timed(runProgram({
       taskId: crypto.randomUUID(),
-      argv: ["/bin/sh", "-c", script, "sh", what],
+      argv: ["/bin/sh", "-c", script, "sh", what, join(folder, what)],
       onLines: (_, lines) => {
         stdout += lines;
         if (lines.includes("ready")) stop.abort();
@@ -303,4 +309,7 @@ Deno.test("a program that is asked first is alone in being asked, and ended when
       assert(what !== "stay" || tookMs > 1_500, `it took ${tookMs} ms`);
     }
   }
-});
+}
+
+Deno.test("a program that is asked first is alone in being asked, and ended when its time is over", () =>
+  withFolder(asksFirst));

@@ -21,10 +21,13 @@ const GCP = {
 const AZURE_QUESTION =
   "GET /metadata/instance/compute?api-version=2021-02-01&format=json metadata=true";
 
+/** Where nothing is to be late, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
 /** Asks a metadata server that knows these answers; all else is a 404. */
 async function asked(
   answers: Record<string, string>,
-  limitMs?: number,
+  limitMs = PATIENCE_MS,
   also: (question: string, response: ServerResponse) => boolean = () => false,
 ): Promise<Awaited<ReturnType<typeof cloudLocation>>> {
   const server = createServer((request, response) => {
@@ -116,7 +119,7 @@ Deno.test("the metadata is not asked for through a proxy", async () => {
   const [metadataUrl, proxyUrl = ""] = urls;
   const module = JSON.stringify(import.meta.resolve("./cloud_location.ts"));
   const program = `const { cloudLocation } = await import(${module});` +
-    `console.log((await cloudLocation(${JSON.stringify(metadataUrl)}))?.zone)`;
+    `console.log((await cloudLocation(${JSON.stringify(metadataUrl)}, ${PATIENCE_MS}))?.zone)`;
   const names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
   const child = new Deno.Command(Deno.execPath(), {
     args: ["eval", program],

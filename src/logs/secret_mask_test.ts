@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { quickestMs } from "../system/_quickest.ts";
 import { LineDecoder } from "./log_entries.ts";
 import { SecretMask } from "./secret_mask.ts";
 import { Needle, Search } from "./text_search.ts";
@@ -192,21 +193,24 @@ Deno.test("a long secret that repeats itself costs no more time than another", (
   }
 });
 
-Deno.test("thousands of secrets do not block the agent", () => {
+Deno.test("thousands of secrets do not block the agent", async () => {
   const random = () => crypto.getRandomValues(new Uint8Array(20)).toHex();
   const printed = Array.from({ length: 40_000 }, random).join("\n");
   for (const head of ["", "ghp_", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."]) {
     const secrets = Array.from({ length: 2_000 }, () => head + random());
-    const stream = new SecretMask(secrets).stream();
+    const mask = new SecretMask(secrets);
     const text = `${printed}\n${secrets[7]}\n`;
-    const startMs = performance.now();
-    let masked = "";
-    for (let at = 0; at < text.length; at += 32_768) {
-      masked += stream.push(text.slice(at, at + 32_768));
-    }
-    assert.equal(masked + stream.end(), `${printed}\n***\n`);
+    const tookMs = await quickestMs(2_000, () => {
+      const stream = mask.stream();
+      let masked = "";
+      for (let at = 0; at < text.length; at += 32_768) {
+        masked += stream.push(text.slice(at, at + 32_768));
+      }
+      assert.equal(masked + stream.end(), `${printed}\n***\n`);
+      return Promise.resolve();
+    });
     // It was 10 s for as much, and is some 20 ms.
-    assert(performance.now() - startMs < 2_000);
+    assert(tookMs < 2_000, `${tookMs} ms`);
   }
 });
 

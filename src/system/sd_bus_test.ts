@@ -140,13 +140,20 @@ Deno.test({
     const tryMs = Math.max(
       ...await Promise.all([1, 2, 3].map(() => msOf(() => ServiceManager.open(address)))),
     );
-    const calls = Array.from({ length: 100 }, () => manager.property("a.service", "Unit", "Job"));
-    const ended = Promise.allSettled(calls);
-    for (let turns = 0; turns < 10; turns++) {
-      assert.ok(await msOf(() => delay(10)) < 30 * tryMs, "each of them tries by itself");
+    const ended: Promise<unknown>[] = [];
+    // On a loaded machine a turn that comes late says nothing about them.
+    let isFree = false;
+    for (let tries = 0; tries < 5 && !isFree; tries++) {
+      const calls = Array.from({ length: 100 }, () => manager.property("a.service", "Unit", "Job"));
+      ended.push(Promise.allSettled(calls));
+      isFree = true;
+      for (let turns = 0; turns < 10; turns++) {
+        if (await msOf(() => delay(10)) >= 30 * tryMs) isFree = false;
+      }
     }
+    assert.ok(isFree, "each of them tries by itself");
     manager[Symbol.dispose]();
-    await ended;
+    await Promise.all(ended);
     await readinessClosed();
     await Deno.remove(folder, { recursive: true });
   },

@@ -8,12 +8,21 @@ function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+/** Stands still until these processes have ended, whatever that takes them, and for some time more. */
+function standStillUntilGone(ms: number, ...pids: number[]): void {
+  const script =
+    'for pid; do while grep -qs "^State:.[^ZX]" "/proc/$pid/status"; do sleep 0.01; done; done';
+  const args = ["-c", script, "sh", ...pids.map(String)];
+  assert(new Deno.Command("/bin/sh", { args }).outputSync().success);
+  standStill(ms);
+}
+
 Deno.test("a child that has ended while this process stood still has ended in time", async () => {
   for (let round = 0; round < 5; round++) {
     const child = new Deno.Command("true", { stdin: "null" }).spawn();
     let isLate = false;
     const cancel = judgeAfter(20, () => isLate = true);
-    standStill(150);
+    standStillUntilGone(100, child.pid);
     await child.status;
     cancel();
     assert.equal(isLate, false);
@@ -23,7 +32,8 @@ Deno.test("a child that has ended while this process stood still has ended in ti
 Deno.test("an answer that has come while this process stood still is no late one", async () => {
   const code =
     'const s = Deno.listen({ hostname: "127.0.0.1", port: 0 }); console.log(s.addr.port); ' +
-    "const c = await s.accept(); await c.read(new Uint8Array(9999)); await c.write(" +
+    'const c = await s.accept(); await c.read(new Uint8Array(9999)); console.log("asked"); ' +
+    "await new Promise((resolve) => setTimeout(resolve, 50)); await c.write(" +
     'new TextEncoder().encode("HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok"));';
   const server = new Deno.Command(Deno.execPath(), {
     args: ["eval", code],
@@ -32,11 +42,13 @@ Deno.test("an answer that has come while this process stood still is no late one
   }).spawn();
   const reader = server.stdout.getReader();
   const port = Number(new TextDecoder().decode((await reader.read()).value));
+  const stop = new AbortController();
+  const response = fetch(`http://127.0.0.1:${port}/`, { signal: stop.signal });
+  // The request is there when everything stands still.
+  await reader.read();
   using limit = new TimeLimit(100);
-  const response = fetch(`http://127.0.0.1:${port}/`, { signal: limit.signal });
-  // The request is on its way when everything stands still.
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  standStill(400);
+  limit.signal.addEventListener("abort", () => stop.abort(limit.signal.reason));
+  standStillUntilGone(200, server.pid);
   assert.equal(await (await response).text(), "ok");
   await reader.cancel();
   await server.status;
@@ -50,11 +62,16 @@ Deno.test("what has come while this process stood still is in time", async () =>
   }).spawn();
   const said = within(new Response(child.stdout).text(), 100);
   const ended = settlesWithin(child.status, 100);
-  const run = runChild(["sh", "-c", "sleep 0.1; echo ran"], { limitMs: 100 });
-  standStill(400);
+  standStillUntilGone(100, child.pid);
   assert.equal(await said, "said\n");
   assert.equal(await ended, true);
+  const file = await Deno.makeTempFile();
+  const run = runChild(["sh", "-c", 'echo $$ >"$0"; sleep 0.1; echo ran', file], { limitMs: 100 });
+  let pid = 0;
+  while (pid === 0) pid = Number(Deno.readTextFileSync(file));
+  standStillUntilGone(100, pid);
   assert.equal((await run).stdout, "ran\n");
+  await Deno.remove(file);
 });
 
 Deno.test("what does not come is judged", async () => {

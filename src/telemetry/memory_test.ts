@@ -18,13 +18,17 @@ Deno.test("more available than there is means that nothing is used", () => {
 });
 
 Deno.test("the figures are those of /proc/meminfo", async () => {
-  const text = await readKernelFiles(["/proc/meminfo"]);
-  const bytes = (name: string) =>
-    Number(new RegExp(`^${name}: +(\\d+) kB$`, "m").exec(text)?.[1]) * 1_024;
-  const memory = readMemory();
-  const tolerance = memory.totalBytes * 0.05;
-
-  assert.equal(memory.totalBytes, bytes("MemTotal"));
-  assert.ok(Math.abs(memory.availableBytes - bytes("MemAvailable")) < tolerance);
-  assert.ok(Math.abs(memory.freeBytes - bytes("MemFree")) < tolerance);
+  // The two cannot look at the same moment: what else the machine does may come in between.
+  const differences: number[] = [];
+  while (differences.length < 5 && !differences.some((difference) => difference < 0.05)) {
+    const text = await readKernelFiles(["/proc/meminfo"]);
+    const bytes = (name: string) =>
+      Number(new RegExp(`^${name}: +(\\d+) kB$`, "m").exec(text)?.[1]) * 1_024;
+    const { totalBytes, availableBytes, freeBytes } = readMemory();
+    assert.equal(totalBytes, bytes("MemTotal"));
+    const available = Math.abs(availableBytes - bytes("MemAvailable"));
+    const free = Math.abs(freeBytes - bytes("MemFree"));
+    differences.push(Math.max(available, free) / totalBytes);
+  }
+  assert.ok(Math.min(...differences) < 0.05, `off by ${differences.join(", ")}`);
 });

@@ -12,9 +12,21 @@ function standStill(ms: number): void {
 function standStillUntilGone(ms: number, ...pids: number[]): void {
   const script =
     'for pid; do while grep -qs "^State:.[^ZX]" "/proc/$pid/status"; do sleep 0.01; done; done';
-  const args = ["-c", script, "sh", ...pids.map(String)];
-  assert(new Deno.Command("/bin/sh", { args }).outputSync().success);
+  meanwhile(script, ...pids.map(String));
   standStill(ms);
+}
+
+/** Stands still until a file has something in it; gives that. */
+function standStillUntilThere(file: string): string {
+  return meanwhile('until [ -s "$1" ]; do sleep 0.01; done; cat "$1"', file);
+}
+
+/** Runs a script while nothing of the event loop goes on; gives what it prints. */
+function meanwhile(script: string, ...args: string[]): string {
+  const command = new Deno.Command("/bin/sh", { args: ["-c", script, "sh", ...args] });
+  const { success, stdout } = command.outputSync();
+  assert(success);
+  return new TextDecoder().decode(stdout);
 }
 
 Deno.test("a child that has ended while this process stood still has ended in time", async () => {
@@ -67,9 +79,7 @@ Deno.test("what has come while this process stood still is in time", async () =>
   assert.equal(await ended, true);
   const file = await Deno.makeTempFile();
   const run = runChild(["sh", "-c", 'echo $$ >"$0"; sleep 0.1; echo ran', file], { limitMs: 100 });
-  let pid = 0;
-  while (pid === 0) pid = Number(Deno.readTextFileSync(file));
-  standStillUntilGone(100, pid);
+  standStillUntilGone(100, Number(standStillUntilThere(file)));
   assert.equal((await run).stdout, "ran\n");
   await Deno.remove(file);
 });

@@ -237,7 +237,7 @@ export class Fleet implements AsyncDisposable {
     // What has begun meanwhile, and what takes its time to go, could still put files into the folder.
     await eventually("the end of all processes of the fleet", async () => {
       const pids = await livingWith(this.#mark);
-      pids.forEach(killIfThere);
+      for (const pid of pids) killIfThere(pid);
       return pids.length === 0;
     });
     await this.controlPlane[Symbol.asyncDispose]();

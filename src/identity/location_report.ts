@@ -67,9 +67,10 @@ export class LocationReport {
   async refused(): Promise<void> {
     const { apiUrl, logger, now } = this.#options;
     this.#refusedAtMs = now();
-    logger.info("control plane does not take a location", { askedAgainAfter: "24h" });
     const refusedAt = new Date(this.#refusedAtMs).toISOString();
     // A disk that refuses costs one more refusal after the next start.
     await this.#record.write(JSON.stringify({ apiUrl, refusedAt })).catch(() => {});
+    // Said when it holds over a restart as well.
+    logger.info("control plane does not take a location", { askedAgainAfter: "24h" });
   }
 }

@@ -50,12 +50,15 @@ Deno.test("a refusal is remembered for a day, over restarts, for that control pl
   try {
     let nowMs = Date.UTC(2026, 0, 1);
     let looked = 0;
+    const path = join(folder, "location_refused.json");
+    const keptWhenSaid: string[] = [];
+    const write = () => void keptWhenSaid.push(Deno.readTextFileSync(path));
     const open = (apiUrl = "https://host") =>
       LocationReport.open({
-        path: join(folder, "location_refused.json"),
+        path,
         apiUrl,
         find: () => Promise.resolve(looked++ ? CLOUD : undefined),
-        logger: new Logger({ write: () => {} }),
+        logger: new Logger({ write }),
         now: () => nowMs,
       });
     const report = await open();
@@ -65,6 +68,7 @@ Deno.test("a refusal is remembered for a day, over restarts, for that control pl
     nowMs += HOUR_MS;
     assert.deepEqual(await report.current(), CLOUD);
     await report.refused();
+    assert.match(keptWhenSaid.join(), /refusedAt/);
     assert.equal(await report.current(), undefined);
     assert.deepEqual(await (await open("https://other")).current(), CLOUD);
     nowMs += 23 * HOUR_MS;

@@ -96,7 +96,7 @@ export function debSteps(): Steps {
       scene,
     ) => {
       const { machine, bundles } = scene;
-      await scene.tells("config", "set", "shutdown_timeout", "4s");
+      await scene.configures("set", "shutdown_timeout", "4s");
       await scene.well();
       const kept = ["sha256sum", INSTALLED.identity, INSTALLED.config];
       const before = await machine.output(...kept);

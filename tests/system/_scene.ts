@@ -95,6 +95,22 @@ export class Scene implements AsyncDisposable {
     return this.machine.output("noderax-agent", ...args);
   }
 
+  /** Changes a value that needs no restart, and waits until the agent, which runs, goes by it. */
+  async configures(...change: string[]): Promise<void> {
+    await this.reloaded(() => this.tells("config", ...change));
+  }
+
+  /** Has the agent read its configuration, and waits until it has. */
+  async reloaded(reload: () => Promise<unknown>): Promise<void> {
+    const script = 'journalctl --sync; journalctl --unit "$0" --output=cat | grep -c "$1" || true';
+    const count = ["sh", "-c", script, SERVICE, "configuration reloaded"];
+    const before = Number(await this.machine.output(...count));
+    await reload();
+    await this.until("the agent to read its configuration", async () => {
+      return Number(await this.machine.output(...count)) > before;
+    });
+  }
+
   /** A property of the service as systemd tells it. */
   property(name: string): Promise<string> {
     return this.machine.output("systemctl", "show", SERVICE, "--value", `--property=${name}`);

@@ -8,8 +8,8 @@ import type { Scene, Steps } from "./_scene.ts";
 export const SERVICE_STEPS: Steps = {
   "`config set` keeps the rest of the file and ends no work: it reloads": async (scene) => {
     const before = await scene.property("MainPID");
-    await scene.tells("config", "set", "shutdown_timeout", "3s");
-    await scene.tells("config", "set", "log_level", "debug");
+    await scene.configures("set", "shutdown_timeout", "3s");
+    await scene.configures("set", "log_level", "debug");
     assert.equal(await scene.property("MainPID"), before);
     await scene.well();
     const config = JSON.parse(await scene.machine.output("cat", INSTALLED.config));
@@ -24,12 +24,7 @@ export const SERVICE_STEPS: Steps = {
   "`systemctl reload` reads the configuration again": async (scene) => {
     const pid = await scene.property("MainPID");
     await scene.machine.output("sed", "-i", 's/"debug"/"info"/', INSTALLED.config);
-    await scene.machine.output("systemctl", "reload", SERVICE);
-    await scene.until("the agent to read its configuration", async () => {
-      return (await scene.journal()).some(({ message }) =>
-        message.includes("configuration reloaded")
-      );
-    });
+    await scene.reloaded(() => scene.machine.output("systemctl", "reload", SERVICE));
     assert.equal(await scene.property("MainPID"), pid);
   },
 
@@ -53,7 +48,7 @@ export const SERVICE_STEPS: Steps = {
   "a restart under a child: the task is reported, and nothing of it is left": async (
     scene,
   ) => {
-    await scene.tells("config", "set", "shutdown_timeout", "5s");
+    await scene.configures("set", "shutdown_timeout", "5s");
     const isStopping = `[ "$(systemctl show --value -p ActiveState ${SERVICE})" = deactivating ]`;
     const quick = scene.shell(`until ${isStopping}; do sleep 0.1; done; echo to the end`);
     const task = await scene.endlessTask();
@@ -63,7 +58,7 @@ export const SERVICE_STEPS: Steps = {
     assert.deepEqual([status, completion?.error], ["failed", "agent is stopping"]);
     assert.equal((await scene.ended(quick)).status, "success");
     assert.equal(await task.living(), 0);
-    await scene.tells("config", "set", "shutdown_timeout", "3s");
+    await scene.configures("set", "shutdown_timeout", "3s");
     await scene.well();
   },
 

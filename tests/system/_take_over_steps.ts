@@ -67,7 +67,7 @@ export const TAKE_OVER_STEPS: Steps = {
     const env = ["env", `NODERAX_BOOTSTRAP_TOKEN=${scene.addInstall()}`];
     await machine.output(...env, "noderax-agent", "install", ...flags);
     await scene.well();
-    await scene.tells("config", "set", "shutdown_timeout", "4s");
+    await scene.configures("set", "shutdown_timeout", "4s");
     await scene.well();
 
     const kept = ["sha256sum", INSTALLED.identity, INSTALLED.config];

@@ -58,7 +58,7 @@ export const UNIT_BOUNDARY_STEPS: Steps = {
       const { machine, controlPlane } = scene;
       assert.equal(await scene.property("NoNewPrivileges"), "yes");
       const before = JSON.parse(await machine.output("cat", INSTALLED.config)).shutdown_timeout;
-      await scene.tells("config", "set", "shutdown_timeout", "2s");
+      await scene.configures("set", "shutdown_timeout", "2s");
       const commands = [
         ["systemctl reboot", "operational"],
         ["shutdown -r now; sleep 4000", "task"],
@@ -94,6 +94,6 @@ export const UNIT_BOUNDARY_STEPS: Steps = {
         await scene.well();
         assert.equal(await scene.output("echo again"), "again");
       }
-      await scene.tells("config", "set", "shutdown_timeout", before ?? "20s");
+      await scene.configures("set", "shutdown_timeout", before ?? "20s");
     },
 };

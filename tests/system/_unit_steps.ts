@@ -88,9 +88,9 @@ export const UNIT_STEPS: Steps = {
     scene,
   ) => {
     const { machine, controlPlane } = scene;
-    await scene.tells("config", "set", "task_pids_max", "256");
-    await scene.tells("config", "set", "task_memory_max", "512MiB");
-    await scene.tells("config", "set", "task_cpu_weight", "50");
+    await scene.configures("set", "task_pids_max", "256");
+    await scene.configures("set", "task_memory_max", "512MiB");
+    await scene.configures("set", "task_cpu_weight", "50");
     const beside = scene.shell(BESIDE);
     await controlPlane.waitForTask(beside, ["running"]);
     const names = "TasksMax,MemoryMax,CPUWeight,OOMPolicy,OOMScoreAdjust";
@@ -126,7 +126,7 @@ export const UNIT_STEPS: Steps = {
     terminal.input("\u0015exit\n");
     await terminal.waitFor((t) => t.ended);
     for (const key of ["task_pids_max", "task_memory_max", "task_cpu_weight"]) {
-      await scene.tells("config", "unset", key);
+      await scene.configures("unset", key);
     }
     await nothingLeft(scene);
   },
@@ -135,7 +135,7 @@ export const UNIT_STEPS: Steps = {
     scene,
   ) => {
     const { machine, controlPlane } = scene;
-    await scene.tells("config", "set", "task_memory_max", "64MiB");
+    await scene.configures("set", "task_memory_max", "64MiB");
     const beside = scene.shell(BESIDE);
     await controlPlane.waitForTask(beside, ["running"]);
     const terminal = controlPlane.realtime.openTerminal({ cols: 100, rows: 30, runAsRoot: true });
@@ -156,7 +156,7 @@ export const UNIT_STEPS: Steps = {
     assert.ok(median < 50, `a key's echo took ${median} ms`);
     terminal.input("\u0015exit\n");
     await terminal.waitFor((t) => t.ended);
-    await scene.tells("config", "unset", "task_memory_max");
+    await scene.configures("unset", "task_memory_max");
     assert.equal(await machine.output("systemctl", "is-active", SERVICE), "active");
     await nothingLeft(scene);
   },
@@ -200,7 +200,7 @@ export const UNIT_STEPS: Steps = {
 
   "restarts and kills of the agent end no task, lose no line and leave nothing": async (scene) => {
     const { machine, controlPlane } = scene;
-    await scene.tells("config", "set", "max_tasks", "0");
+    await scene.configures("set", "max_tasks", "0");
     const script = "n=0; echo x >>/var/tmp/ran-$AGENT_TASK_ID; " +
       `until [ -e ${OVER} ]; do n=$((n + 1)); echo line $n; sleep 1; done; ` +
       "echo end $n >&2; exit ";
@@ -236,14 +236,14 @@ export const UNIT_STEPS: Steps = {
         `${lines} lines, 0 lost, ${again} told again after a kill`,
     );
     await nothingLeft(scene);
-    await scene.tells("config", "unset", "max_tasks");
+    await scene.configures("unset", "max_tasks");
   },
 
   "a kill in the middle of many starts: each task is run once, and nothing is left": async (
     scene,
   ) => {
     const { machine, controlPlane } = scene;
-    await scene.tells("config", "set", "max_tasks", "0");
+    await scene.configures("set", "max_tasks", "0");
     const tasks: { id: string; code: number }[] = [];
     const kills: number[] = [];
     for (let burst = 0; burst < BURSTS; burst++) {
@@ -286,13 +286,13 @@ export const UNIT_STEPS: Steps = {
         "the agent had heard nothing yet, and got them once more after their lease",
     );
     await nothingLeft(scene);
-    await scene.tells("config", "unset", "max_tasks");
+    await scene.configures("unset", "max_tasks");
   },
 
   "tasks that are cancelled at any moment, while their agent is killed, end once and as themselves":
     async (scene) => {
       const { machine, controlPlane } = scene;
-      await scene.tells("config", "set", "max_tasks", "0");
+      await scene.configures("set", "max_tasks", "0");
       const tasks: { id: string; code: number; isCancelled: boolean }[] = [];
       const cancels: Promise<void>[] = [];
       const kill = async () => {
@@ -322,7 +322,7 @@ export const UNIT_STEPS: Steps = {
         if (status === "cancelled") assert.ok(isCancelled && ran <= 1, `${id} ran ${ran} times`);
         else assert.deepEqual([completion?.exitCode, ran], [code, 1], String(completion?.error));
       }
-      await scene.tells("config", "unset", "max_tasks");
+      await scene.configures("unset", "max_tasks");
       await nothingLeft(scene);
     },
 

@@ -32,13 +32,13 @@ export const UPDATE_STEPS: Steps = {
     await scene.well();
     const bare = await updated(scene, WRONG.tampered);
     assert.match(bare.message, /^this node is upgraded by its package: unpack the newer release/);
-    await scene.tells("config", "set", "update_source", `${BUNDLES}/releases`);
-    await scene.tells("config", "set", "update_public_key", RETIRED);
+    await scene.configures("set", "update_source", `${BUNDLES}/releases`);
+    await scene.configures("set", "update_public_key", RETIRED);
     await scene.well();
     const unsigned = await updated(scene, bundles.nextVersion);
     assert.deepEqual(unsigned.statuses, ["dispatched", "downloading", "failed"]);
     assert.match(unsigned.message, /SHA256SUMS is not signed by a key of update_public_key/);
-    await scene.tells("config", "set", "update_public_key", `${RETIRED},${key}`);
+    await scene.configures("set", "update_public_key", `${RETIRED},${key}`);
     await scene.well();
   },
 
@@ -135,7 +135,7 @@ export const UPDATE_STEPS: Steps = {
   },
 
   "a person updates by the same way": async (scene) => {
-    await scene.tells("config", "set", "update_source", `${BUNDLES}/releases`);
+    await scene.configures("set", "update_source", `${BUNDLES}/releases`);
     const refused = await person(scene, "--target-version", VERSION);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /only a rollback goes back/);
@@ -163,7 +163,7 @@ class HttpsSource implements AsyncDisposable {
     await machine.output("sh", "-c", write, "sh", variables, `${BUNDLES}/ca.pem`);
     await scene.tells("config", "set", "api_tls_ca_file", "/etc/noderax-agent/ca.pem");
     const source = `https://control-plane.test:${server.port}`;
-    await scene.tells("config", "set", "update_source", source);
+    await scene.configures("set", "update_source", source);
     await scene.well();
     return new HttpsSource(server, proxy);
   }

@@ -60,8 +60,17 @@ export class TestServer implements AsyncDisposable {
   /** Starts one on this machine. */
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
     const server = new TestServer(options);
-    await new Promise<void>((resolve) => {
-      server.#http.listen(options.port ?? 0, "127.0.0.1", resolve);
+    const { port = 0 } = options;
+    await new Promise<void>((resolve, reject) => {
+      let tries = 0;
+      const listen = () => server.#http.listen(port, "127.0.0.1");
+      server.#http.on("error", (error: Error & { code?: string }) => {
+        // Who has been given a port that was free meanwhile may let go of it.
+        if (error.code === "EADDRINUSE" && tries++ < 300) setTimeout(listen, 100);
+        else reject(error);
+      });
+      server.#http.once("listening", resolve);
+      listen();
     });
     return server;
   }

@@ -165,7 +165,8 @@ export const UNIT_STEPS: Steps = {
     scene,
   ) => {
     const { machine, controlPlane } = scene;
-    await scene.tells("config", "set", "metrics_listen", "127.0.0.1:19100", "--restart");
+    const port = freePort();
+    await scene.tells("config", "set", "metrics_listen", `127.0.0.1:${port}`, "--restart");
     await scene.well();
     const id = scene.shell(
       `end=$(($(date +%s) + 12)); until [ $(date +%s) -ge $end ] && [ -e ${OVER} ]; do :; done`,
@@ -176,14 +177,14 @@ export const UNIT_STEPS: Steps = {
       const text = await scene.tells("status");
       return new RegExp(`${id} shell\\.exec, .*: .*${uses}`).exec(text)?.[0];
     });
-    const scrape =
-      'exec 3<>/dev/tcp/127.0.0.1/19100; printf "GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" >&3; cat <&3';
+    const scrape = `exec 3<>/dev/tcp/127.0.0.1/${port}; ` +
+      'printf "GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" >&3; cat <&3';
     const metrics = await machine.output("bash", "-c", scrape);
     const sums = metrics.split("\n").filter((line) =>
       line.startsWith("noderax_agent_tasks_running_")
     );
     tell(
-      `\n# noderax-agent status\n${shown}\n# curl -s 127.0.0.1:19100/metrics\n${sums.join("\n")}`,
+      `\n# noderax-agent status\n${shown}\n# curl -s 127.0.0.1:${port}/metrics\n${sums.join("\n")}`,
     );
     for (const what of ["cpu_seconds", "processes"]) {
       assert.ok(sums.some((line) => line.includes(`_${what}{type="shell.exec"}`)), metrics);
@@ -478,6 +479,12 @@ async function endLostLeases(scene: Scene, tasks: readonly { id: string }[]): Pr
     return seen !== undefined && seen === before ? open : undefined;
   });
   for (const id of lost) controlPlane.endLease(id);
+}
+
+/** The machine shares this one's ports. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
 }
 
 async function unitsOf({ machine }: Scene): Promise<string[]> {

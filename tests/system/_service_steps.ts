@@ -190,9 +190,20 @@ export const SERVICE_STEPS: Steps = {
 async function passesForNothing(scene: Scene, { isShown }: { isShown: boolean }): Promise<void> {
   const mark = `forged-${crypto.randomUUID()}`;
   const event = JSON.stringify({ time: new Date().toISOString(), level: "info", msg: mark });
-  const command = `echo '${event}' | systemd-cat; echo '${event}' | logger`;
-  for (const payload of [{}, { runAsRoot: true, rootScope: "task" }]) {
-    await scene.output(command, payload);
+  // Whose a line is the journal finds out when it takes it: whoever wrote it has to be there still.
+  const taken = "/var/tmp/taken";
+  const command =
+    `event='${event}' && export event && echo "$event" | logger && systemd-cat sh -c ` +
+    `'echo "$event"; until [ -e ${taken} ]; do sleep 0.1; done'`;
+  const written = 'journalctl --sync; journalctl -b -o cat | grep -cF -e "$0" || true';
+  for (const [at, payload] of [{}, { runAsRoot: true, rootScope: "task" }].entries()) {
+    const ended = scene.output(command, payload);
+    await scene.until("both lines in the journal", async () => {
+      return Number(await scene.machine.output("sh", "-c", written, mark)) >= 2 * (at + 1);
+    });
+    await scene.machine.output("touch", taken);
+    await ended;
+    await scene.machine.output("rm", taken);
   }
   const count = (text: string, part: string) => text.split(part).length - 1;
   const started = '"msg":"agent started"';

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { type ControlPlane, startControlPlane, type Task } from "../scripts/dev/control_plane.ts";
-import { agentCommand, type AgentOptions } from "./_command.ts";
+import { agentCommand, type AgentOptions, FETCHED } from "./_command.ts";
 import { eventually, killIfThere, livingWith, PATIENCE_MS, peakMemoryMib } from "./_processes.ts";
 
 /** One line of the agent's log. */
@@ -198,8 +198,7 @@ export class Fleet implements AsyncDisposable {
     options: Omit<AgentOptions, "env"> = {},
   ): AgentProcess {
     const [name = "", value = ""] = this.#mark.split("=");
-    const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "", ".cache");
-    const own = { [name]: value, HOME: this.folder, XDG_CACHE_HOME: cache };
+    const own = { [name]: value, HOME: this.folder, ...FETCHED };
     return new AgentProcess(this.configFile, { ...options, env: { ...own, ...env } });
   }
 

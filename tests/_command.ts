@@ -1,3 +1,4 @@
+import { join } from "@std/path";
 import project from "../deno.json" with { type: "json" };
 
 const ROOT = new URL("..", import.meta.url);
@@ -13,6 +14,14 @@ export const FROM_SOURCE = !GIVEN;
 export const AGENT: readonly string[] = GIVEN
   ? GIVEN.split(/\s+/)
   : [Deno.execPath(), ...project.tasks.agent.command.split(" ").slice(1)];
+
+/**
+ * The environment of an agent that gets another HOME: where Deno keeps the packages that it has
+ * fetched. One that is run from source would fetch all of them anew.
+ */
+export const FETCHED: Readonly<Record<string, string>> = {
+  XDG_CACHE_HOME: Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "", ".cache"),
+};
 
 /** How {@linkcode agentCommand} is started, besides what every command can be told. */
 export interface AgentOptions extends Omit<Deno.CommandOptions, "args"> {

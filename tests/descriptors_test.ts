@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { AgentProcess } from "./_agent.ts";
+import { FETCHED } from "./_command.ts";
 import { examine } from "./_doctor.ts";
 import { textOf } from "./_processes.ts";
 import { exited, leavesWell, realtimeFleet } from "./_realtime.ts";
@@ -13,7 +14,7 @@ Deno.test("what the agent was started with is open in no task, no terminal and n
   // The one that a shell can name, one that is far away, and a pipe.
   const open = 'exec 9<"$0"; exec bash -c \'exec 200<"$0" 7> >(cat); exec "$@"\' "$0" "$@"';
   const through = ["/bin/sh", "-c", open, secret];
-  const env = { HOME: fleet.folder, SHELL: "/bin/bash" };
+  const env = { HOME: fleet.folder, SHELL: "/bin/bash", ...FETCHED };
   await using agent = new AgentProcess(fleet.configFile, { env, through });
   await agent.waitForLog("realtime session is up");
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { certificates } from "../src/realtime/_certificates.ts";
 import { Fleet } from "./_agent.ts";
+import { FETCHED } from "./_command.ts";
 import {
   BlackHole,
   examine,
@@ -144,7 +145,7 @@ Deno.test("doctor names what is wrong with the configuration and the identity", 
       for (const profile of ["echo hello; exit 0", "exec /bin/sh"]) {
         const HOME = await Deno.makeTempDir({ dir: folder });
         await Deno.writeTextFile(join(HOME, ".profile"), profile);
-        const { of } = await examineWith(fleet, {}, { env: { HOME } });
+        const { of } = await examineWith(fleet, {}, { env: { HOME, ...FETCHED } });
         assert.match(
           of("shell"),
           /^fail: no command of a task is run: .* \[look into .*~\S+\/\.profile .*neither exit nor exec\]$/,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Fleet } from "./_agent.ts";
-import { agentCommand } from "./_command.ts";
+import { agentCommand, FETCHED } from "./_command.ts";
 import { killIfThere } from "./_processes.ts";
 import { tell } from "./_together.ts";
 
@@ -16,7 +16,7 @@ Deno.test("a log that nobody reads holds no task up, and no stop", async () => {
   });
   const { controlPlane: cp } = fleet;
   const agent = agentCommand(["run"], {
-    env: { NODERAX_CONFIG_FILE: fleet.configFile, HOME: fleet.folder },
+    env: { NODERAX_CONFIG_FILE: fleet.configFile, HOME: fleet.folder, ...FETCHED },
     through: ["/bin/sh", "-c", FILLED, "sh"],
   }).spawn();
   try {

@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { FETCHED, FROM_SOURCE } from "./_command.ts";
 
 /** Whether accounts can be made here; tests that need one are ignored otherwise. */
 const CAN_MAKE_USERS = Deno.uid() === 0;
@@ -22,6 +23,17 @@ export class SecondUser implements AsyncDisposable {
     await sh('groupadd -r "$1"', group);
     await sh('useradd -r -m -d "$1" -s /bin/bash -G "$2" "$3"', home, group, name);
     return user;
+  }
+
+  /**
+   * Gives it what Deno has fetched, which it may not look into, for an agent that it runs from source:
+   * that would fetch all of it anew.
+   */
+  async giveFetched(): Promise<void> {
+    if (!FROM_SOURCE) return;
+    const script = `[ -d "$1/.cache" ] || { mkdir -p "$1/.cache/deno" &&
+      cp -r --reflink=auto "$2/deno/npm" "$1/.cache/deno" && chown -R "$3:" "$1/.cache"; }`;
+    await sh(script, this.home, FETCHED.XDG_CACHE_HOME ?? "", this.name);
   }
 
   /** What `id` says of it. */

@@ -20,6 +20,7 @@ exec setpriv --reuid 0 --regid 0 --clear-groups --inh-caps=-all --ambient-caps=-
 async function agentOf(user: SecondUser, fleet: Fleet): Promise<AgentProcess> {
   const who = ["--reuid", user.name, "--regid", user.name, "--init-groups"];
   const through = ["setpriv", ...who, "--inh-caps", MAY, "--ambient-caps", MAY, "--"];
+  await user.giveFetched();
   const agent = new AgentProcess(fleet.configFile, {
     through,
     env: { HOME: user.home, PATH: `${join(fleet.folder, "bin")}:${Deno.env.get("PATH")}` },

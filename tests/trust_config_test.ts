@@ -71,6 +71,7 @@ privileged("a user's identity does not go where somebody else's folder says", as
     await Deno.chmod(other.home, 0o755);
     await Deno.chmod(path, 0o644);
     const through = asUser(user.name);
+    await user.giveFetched();
     const found = await sayIn(other.home, ["doctor"], { through, env: { HOME: user.home } });
     assert.match(found.text, /is not used with .*config\.json, which says where it is sent/);
     assert.deepEqual(stranger.tokens, []);

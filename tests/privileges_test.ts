@@ -193,6 +193,7 @@ privileged("an agent that is not root asks sudo, and tells its refusal as what i
   // It may read all files, as the sources and Deno may be root's; it may not do more than that.
   const may = "+dac_read_search";
   const through = ["setpriv", "--reuid", user.name, "--regid", user.name, "--init-groups"];
+  await user.giveFetched();
   through.push("--inh-caps", may, "--ambient-caps", may, "--");
   const env = { HOME: user.home, PATH: `${bin}:/usr/bin:/bin` };
   await using agent = new AgentProcess(fleet.configFile, { env, through });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { Pty } from "../src/terminal/pty.ts";
 import { AgentProcess, Fleet } from "./_agent.ts";
+import { FETCHED } from "./_command.ts";
 import { examineWith } from "./_doctor.ts";
 import { textOf } from "./_processes.ts";
 import { exited, leavesWell, realtimeFleet } from "./_realtime.ts";
@@ -78,7 +79,7 @@ privileged("however a terminal is opened, its shell is not in the agent's sessio
   await sh('usermod -s "$1" "$2"', shell, user.name);
   await using fleet = await realtimeFleet({ run_as_user: user.name });
   const { through } = terminal;
-  const env = { HOME: fleet.folder };
+  const env = { HOME: fleet.folder, ...FETCHED };
   await using agent = new AgentProcess(fleet.configFile, { env, through });
   await agent.waitForLog("realtime session is up");
   const opened = fleet.controlPlane.realtime.openTerminal({ cols: 80, rows: 24 });
@@ -116,7 +117,7 @@ else {privileged(PRELOADED, async () => {
     await sh('cc -shared -fPIC -o "$1" "$1.c"', library);
     await using fleet = await Fleet.start({ run_as_user: user.name });
     const { through } = terminal;
-    const env = { HOME: fleet.folder };
+    const env = { HOME: fleet.folder, ...FETCHED };
     await using agent = new AgentProcess(fleet.configFile, { env, through });
     await agent.waitForLog("agent started");
     assert.equal(await sh('ps -o tty= -p "$1"', `${agent.pid}`), terminal.name);

@@ -24,7 +24,7 @@ Deno.test("doctor finds a healthy machine healthy, and leaves no trace", async (
   const { controlPlane, nodeId, agentToken } = fleet;
   controlPlane.queueTask({ type: "shell.exec", payload: { command: "true" } });
   const report = await examineWith(fleet, {});
-  assert.deepEqual(report.failed, []);
+  assert.deepEqual(report.failed, [], report.stdout);
   assert.equal(report.of("credentials"), `ok: accepted for node ${nodeId}`);
   assert.match(report.of("Socket.IO"), /^ok: WebSocket opens, \/agent-realtime can be joined$/);
   assert.match(report.of("clock"), /^ok: agrees/);
@@ -129,12 +129,12 @@ Deno.test("doctor names what is wrong with the configuration and the identity", 
       assert.equal(of("credentials"), "skip: needs identity");
     },
     "an enrollment that waits": async () => {
-      const { of, failed } = await examineWith(fleet, {
+      const { of, failed, stdout } = await examineWith(fleet, {
         ...unenrolled,
         enrollment_token: "waiting",
       });
       assert.match(of("identity"), /^warn: .*approval \[approve this machine/);
-      assert.deepEqual(failed, []);
+      assert.deepEqual(failed, [], stdout);
     },
     "a damaged identity": async () => {
       const state_file = await write("damaged.json", "{");

@@ -103,7 +103,9 @@ Deno.test("what is kept on disk for the next agent is masked before it is delive
   await using fleet = await Fleet.start();
   const { controlPlane: cp, tasksFolder } = fleet;
   const held = cp.fault({ path: "/logs", hang: true });
-  const id = fleet.shell('echo "it is $DB_PASSWORD"; sleep 1000', { environment: ENVIRONMENT });
+  const id = fleet.shell('echo "it is $DB_PASSWORD"; exec sleep 1000', {
+    environment: ENVIRONMENT,
+  });
   {
     await using agent = await fleet.agent();
     const spool = join(tasksFolder, `${id}.stdout`);

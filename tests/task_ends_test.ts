@@ -19,6 +19,9 @@ const STUBBORN = {
   "a pipe of many": "sleep 1000 | cat | cat & echo ready; wait",
 };
 
+/** Prints a line and goes on. A shell that outlives its program for a moment would print how that ended. */
+const BEGUN_AND_ON = "echo begun; exec sleep 1000";
+
 /** Time limits to try, in milliseconds: on a slow machine a command does not begin within the first. */
 const LIMITS_MS = [2_500, 10_000, 40_000];
 
@@ -73,7 +76,7 @@ Deno.test("a time limit ends a task, wherever it is set", async () => {
     "zero is none": () => endsAfter(3_500, { timeout_seconds: 0, timeout: "0s" }),
     "task_timeout": () => endsAfter(3_500, {}),
     "what was printed by then is told": async () => {
-      const { reason, completion } = await overdue(fleet, "echo begun; sleep 1000");
+      const { reason, completion } = await overdue(fleet, BEGUN_AND_ON);
       assert.equal(reason, "timeout");
       assert.equal(completion?.output, "begun");
     },
@@ -141,7 +144,7 @@ Deno.test("a task can be cancelled at any time", async () => {
       );
     },
     "while it runs": async () => {
-      const id = fleet.shell("echo begun; sleep 1000");
+      const id = fleet.shell(BEGUN_AND_ON);
       await cp.waitForTask(id, ({ logs }) => logs.length > 0);
       const cancelledMs = Date.now();
       cp.cancelTask(id, "no longer needed");

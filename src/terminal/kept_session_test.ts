@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "@std/path";
 import { openLibc } from "../system/libc.ts";
+import { isOpen } from "./_test_open.ts";
 import { keptFolders, KeptSession } from "./kept_session.ts";
 import { OutputSpool } from "./output_spool.ts";
 import { readinessClosed } from "../system/readiness.ts";
@@ -13,7 +14,6 @@ const request = {
   runAsRoot: true,
 };
 const F_DUPFD_CLOEXEC = 1030;
-const F_GETFD = 1;
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -71,14 +71,14 @@ Deno.test("what is no pseudo terminal is closed, and nothing of it stays open", 
   inFolder(async (folder) => {
     using libc = openLibc();
     using spool = new OutputSpool(join(folder, "output"));
-    const fds = openUnitPty(join(folder, "pipe"));
+    const pipe = join(folder, "pipe");
+    const fds = openUnitPty(pipe);
     const wrong = { master: fds.pipe, pipe: libc.symbols.fcntl(fds.pipe, F_DUPFD_CLOEXEC, 0) };
     libc.symbols.close(fds.master);
+    assert.equal(await isOpen(pipe), true);
     assert.throws(() => new UnitPty(wrong, spool, () => {}), /TIOCGPTN/);
     await readinessClosed();
-    for (const fd of [wrong.master, wrong.pipe]) {
-      assert.equal(libc.symbols.fcntl(fd, F_GETFD, 0), -1);
-    }
+    assert.equal(await isOpen(pipe), false);
   }));
 
 Deno.test("what has been delivered takes no room", () =>

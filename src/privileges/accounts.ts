@@ -42,13 +42,13 @@ const LOOK_LIMIT_MS = 30_000;
  */
 export async function lookUpAccounts(
   name = "",
-  { signal, limitMs = LOOK_LIMIT_MS }: Pick<RunChildOptions, "signal" | "limitMs"> = {},
+  { limitMs = LOOK_LIMIT_MS, ...options }: Pick<RunChildOptions, "env" | "signal" | "limitMs"> = {},
 ): Promise<Accounts> {
   const uid = Deno.uid() ?? NaN;
   if (name === "") return { uid, account: undefined, switcher: undefined };
   let stdout;
   try {
-    ({ stdout } = await runChild(["/bin/sh", "-c", LOOK, "sh", name], { signal, limitMs }));
+    ({ stdout } = await runChild(["/bin/sh", "-c", LOOK, "sh", name], { ...options, limitMs }));
   } catch (cause) {
     if (!(cause instanceof ChildLateError)) throw cause;
     const message = "The user database of this machine does not answer: " +

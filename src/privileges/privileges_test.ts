@@ -60,17 +60,15 @@ Deno.test("a user that is not there, or cannot be become, is told in a sentence"
 
 Deno.test("a user database that does not answer is told of, with the way to look into it", async () => {
   const folder = await Deno.makeTempDir({ prefix: "getent_" });
-  const path = Deno.env.get("PATH") ?? "";
+  const env = { PATH: `${folder}:${Deno.env.get("PATH")}` };
   const script = "#!/bin/sh\nexec sleep 1000\n";
   await Deno.writeTextFile(join(folder, "getent"), script, { mode: 0o755 });
-  Deno.env.set("PATH", `${folder}:${path}`);
   try {
-    await assert.rejects(lookUpAccounts("anna", { limitMs: 300 }), {
+    await assert.rejects(lookUpAccounts("anna", { limitMs: 300, env }), {
       name: "UserError",
       message: /^The user database .* does not answer: `getent passwd anna` .*nsswitch\.conf/,
     });
   } finally {
-    Deno.env.set("PATH", path);
     await Deno.remove(folder, { recursive: true });
   }
 });

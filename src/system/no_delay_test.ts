@@ -33,6 +33,10 @@ Deno.test("a connection sends at once what there is, whoever has made it", async
   using _ = client;
   using __ = server;
   assert(noDelays().includes(false), "as the system makes them");
-  sendAtOnce();
-  assert(noDelays().every((isOn) => isOn));
+  // A test beside this one may make another at any time.
+  const isDone = () => {
+    sendAtOnce();
+    return noDelays().every((isOn) => isOn);
+  };
+  assert(Array.from({ length: 50 }, isDone).includes(true));
 });

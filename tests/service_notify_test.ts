@@ -46,8 +46,9 @@ class Manager implements AsyncDisposable {
 
   static async listen(name: string): Promise<Manager> {
     const manager = new Manager(name);
+    // The first word is the listener's own; somebody else may have said the next one by now.
     await manager.hears("bound");
-    manager.words.length = 0;
+    manager.words.shift();
     return manager;
   }
 

@@ -20,8 +20,8 @@ export class FakeSystemd {
   isInReach = true;
   /** How many of the next looks at a property are not answered. */
   unanswered = 0;
-  /** Whether there is a unit of that name already. */
-  exists = false;
+  /** The units that are there already. */
+  readonly there = new Set<string>();
   /** Whether it starts nothing. */
   refuses = false;
   /** Hears when a unit was started. */
@@ -46,8 +46,8 @@ export class FakeSystemd {
     for (const tell of this.#watchers) tell();
   }
 
-  startTransient(_unit: string, properties: readonly UnitProperty[]): Promise<string> {
-    if (this.exists) {
+  startTransient(unit: string, properties: readonly UnitProperty[]): Promise<string> {
+    if (this.there.has(unit)) {
       return Promise.reject(new BusError("org.freedesktop.systemd1.UnitExists", "it exists"));
     }
     if (this.refuses) return Promise.reject(new BusError("", "it is masked"));
@@ -63,7 +63,7 @@ export class FakeSystemd {
 
   queueStop(unit: string): Promise<void> {
     this.stopped.push(unit);
-    this.exists = false;
+    this.there.delete(unit);
     this.onStop();
     return Promise.resolve();
   }

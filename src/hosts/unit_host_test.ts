@@ -123,7 +123,7 @@ Deno.test("what has waited at its gate until its agent died is begun anew, all e
 
 Deno.test("a unit that an earlier agent has started, and not let run, is started anew", async () => {
   await withHost(async (host, systemd) => {
-    systemd.exists = true;
+    systemd.there.add("noderax-task-t-1.service");
     const program = await start(host, "t-1");
     assert.deepEqual(systemd.stopped, [program.group.unit]);
     const reading = Array.fromAsync(program.output);
@@ -248,7 +248,7 @@ Deno.test("a further program of a task has a unit and an output of its own, whic
     assert.equal((await found.ended).exitCode, 0);
 
     // An earlier agent had a third one started, and died before it wrote that down.
-    systemd.exists = true;
+    systemd.there.add("noderax-task-t-1:3.service");
     await Deno.mkdir(join(folder, "t-1:3"));
     await new Deno.Command("mkfifo", { args: [join(folder, "t-1:3", "stdout")] }).output();
     using _before = await print(folder, "t-1:3", "before");

@@ -30,7 +30,7 @@ Deno.test("what a unit reads is still open when its gate is closed while it is s
   try {
     const gate = prepareUnit(folder, 0, "");
     const systemd = new FakeSystemd();
-    systemd.exists = true;
+    systemd.there.add("a unit");
     // One of an earlier agent is in its place; meanwhile the task is cancelled.
     systemd.onStop = () => gate[Symbol.dispose]();
     systemd.onStart = () => {

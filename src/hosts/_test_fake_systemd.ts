@@ -68,6 +68,11 @@ export class FakeSystemd {
     return Promise.resolve();
   }
 
+  /** Resolves when the stop of a unit has been asked for. */
+  async stopOf(unit: string): Promise<void> {
+    while (!this.stopped.includes(unit)) await new Promise<void>((done) => this.onStop = done);
+  }
+
   property(_unit: string, _face: string, name: string): Promise<number | string> {
     if (this.unanswered > 0) {
       this.unanswered--;

@@ -259,5 +259,7 @@ Deno.test("a further program of a task has a unit and an output of its own, whic
     systemd.end({ code: 3 });
     assert.equal(await textOf(third), "three");
     assert.equal((await third.ended).exitCode, 3);
+    await systemd.stopOf("noderax-task-t-1.service");
+    await systemd.stopOf("noderax-task-t-1:2.service");
   });
 });

@@ -62,8 +62,9 @@ Deno.test("output on its way while a terminal is handed on arrives once", async 
   let agent = agents.use(new Harness({ handlerMs: () => 3 }, { place: kept.place() }));
   const { link } = agent;
   const sessionId = await agent.open();
-  agent.type(sessionId, "seq 1 30000 | sed s/^/n/; exit\n");
+  agent.type(sessionId, "seq 1 200000 | sed s/^/n/; exit\n");
   for (let time = 0; time < 6; time++) {
+    // Pieces grow to 48 KiB where output waits: 1.5 MB are more of them than six times take.
     const before = link.session(sessionId).output.length;
     await link.until(() => link.session(sessionId).output.length > before + 1, "more");
     agent.manager.leaveAll();
@@ -79,7 +80,7 @@ Deno.test("output on its way while a terminal is handed on arrives once", async 
   while (agent.manager.count > 0) await delay(1);
   await readinessClosed();
   const numbers = [...link.text(sessionId).matchAll(/^n(\d+)\r$/gm)].map(([, n]) => Number(n));
-  assert.deepEqual(numbers, Array.from({ length: 30_000 }, (_, i) => i + 1));
+  assert.deepEqual(numbers, Array.from({ length: 200_000 }, (_, i) => i + 1));
 });
 
 Deno.test("a terminal that is just being taken up is left to the next agent as well", async () => {

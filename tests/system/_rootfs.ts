@@ -13,9 +13,13 @@ const PACKAGES = [
   ...["dnf", "createrepo-c"],
 ];
 
-/** Its own archive, of one small package: what is installed from it needs no network. */
+/**
+ * Its own archive, of one small package: what is installed from it needs no network. And nothing that
+ * takes the locks of packages begins by itself, at an hour of its own.
+ */
 const SETUP = `
 set -e
+systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer
 echo sd >/etc/hostname
 echo '127.0.0.1 localhost sd' >/etc/hosts
 : >/etc/machine-id

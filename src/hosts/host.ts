@@ -86,6 +86,8 @@ export interface Program {
   usage?(): Promise<Usage>;
   /** Resolves with the reason when a bound of the host has ended it, or is to end it. */
   readonly bounded?: Promise<string>;
+  /** Whether it had ended before it was found: by then more time has passed than it took. */
+  readonly hadEnded?: boolean;
 }
 
 /** What became of a program that an earlier agent has started. */

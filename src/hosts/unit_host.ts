@@ -4,6 +4,7 @@ import { SERVICE, SLICE } from "../system/paths.ts";
 import type { ServiceManager } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
 import type { Found, Host, HostCommand, InUnit, Program } from "./host.ts";
+import { mainEndOf } from "./main_end.ts";
 import { type ProcessGroup, TASK_ID_VARIABLE } from "./process_table.ts";
 import { gatePath, type UnitGate } from "./unit_gate.ts";
 import { launchText, SLICE_PROPERTIES, type UnitLimits, unitProperties } from "./unit_launch.ts";
@@ -176,6 +177,7 @@ export class UnitHost implements Host {
       signal: command.signal,
       askFirst: command.askFirst,
       store: command.store,
+      hadEnded: await mainEndOf(manager, unit) !== undefined,
       onGone: () => this.#leftovers.areGone(unit),
     });
     await program.open();

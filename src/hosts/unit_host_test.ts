@@ -114,6 +114,7 @@ Deno.test("what has waited at its gate until its agent died is begun anew, all e
         assert.deepEqual(systemd.stopped, [group.unit]);
       } else {
         assert.equal(typeof found, expected);
+        assert.equal(found.hadEnded, true);
         await Array.fromAsync(found.output);
         assert.equal((await found.ended).exitCode, end.code);
       }
@@ -177,6 +178,7 @@ Deno.test("a program that was taken up is asked to leave before it is ended", as
       before.group,
     );
     assert.ok(typeof found === "object");
+    assert.equal(found.hadEnded, false);
     const reading = Array.fromAsync(found.output);
     cancel.abort();
     await asked.promise;

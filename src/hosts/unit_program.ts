@@ -37,6 +37,8 @@ export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFir
   folder: string;
   /** Starts it behind its gate; undefined for one that runs already. */
   held?: { gate: Pick<UnitGate, "open" | typeof Symbol.dispose>; start: () => Promise<void> };
+  /** Whether it had ended before it was found. */
+  hadEnded?: boolean;
   /** Hears that it has ended, and that nobody lives on in its unit. */
   onGone?: () => void;
 }
@@ -47,6 +49,7 @@ export class UnitProgram implements Program {
   readonly exited: Promise<Exit>;
   readonly ended: Promise<ProgramEnd>;
   readonly bounded: Promise<string>;
+  readonly hadEnded: boolean;
   readonly #options: UnitProgramOptions;
   readonly #exited = Promise.withResolvers<Exit>();
   readonly #bounded = Promise.withResolvers<string>();
@@ -65,6 +68,7 @@ export class UnitProgram implements Program {
   constructor(options: UnitProgramOptions) {
     this.#options = options;
     this.group = options.group;
+    this.hadEnded = options.hadEnded ?? false;
     this.exited = this.#exited.promise;
     this.bounded = this.#bounded.promise;
     this.#started = this.#start();

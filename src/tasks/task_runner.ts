@@ -438,7 +438,8 @@ export class TaskRunner {
       // A program that waits at its gate looks itself, and the end of one that goes on is waited for.
       if (!this.#outcome && !takenUp) this.#end.signal.throwIfAborted();
       const { run, limitMs } = this.#work ?? this.#prepare();
-      const leftMs = Math.max(0, limitMs - elapsedMs);
+      // What has ended while there was no agent kept to a limit that has passed since.
+      const leftMs = takenUp?.hadEnded ? limitMs : Math.max(0, limitMs - elapsedMs);
       this.#endLimit = judgeAfter(leftMs, () => this.end({ kind: "time limit", limitMs }));
       this.#programs.begin();
       if (takenUp) this.#watchBound(takenUp);

@@ -17,6 +17,7 @@ import { shellExec } from "./shell_exec.ts";
 import { TaskManager } from "./task_manager.ts";
 import type { TaskRecord } from "./task_record.ts";
 import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";
+import type { TaskContext } from "./task_type.ts";
 
 /** A control plane that says yes to all, and notes what it is told. */
 class Willing extends AgentApi {
@@ -185,7 +186,7 @@ Deno.test("what is left to the next agent is taken for nobody's no more, though 
 /** A runner of the task `a`, for what it is given; and its journal, for as long as `test` takes. */
 async function withRunner(
   own: Pick<TaskRunnerDeps, "host" | "types">,
-  record: Pick<TaskRecord, "process"> & Pick<TaskRecord["task"], "type" | "payload">,
+  record: Pick<TaskRecord, "process" | "started"> & Pick<TaskRecord["task"], "type" | "payload">,
   test: (runner: TaskRunner, journal: TaskJournal) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "runner_" });
@@ -230,6 +231,35 @@ Deno.test("what has not begun when its agent leaves begins with the next one", a
       assert.equal(begun, 0);
     },
   );
+});
+
+Deno.test("what ended within its limit while there was no agent ended within its limit", async () => {
+  const process = { pid: 1, startTicks: "", bootId: "", unit: "noderax-task-a.service" };
+  const started = { ...bootTime(), ms: bootTime().ms - 120_000 };
+  for (const hadEnded of [true, false]) {
+    const takeUp: Host["takeUp"] = async (command) => {
+      const argv = hadEnded ? ["true"] : ["sleep", "60"];
+      const program = await childHost.start({ ...command, argv });
+      await program.open();
+      if (hadEnded) await program.exited;
+      return { ...program, hadEnded };
+    };
+    const prepare = () => async ({ takenUp, signal }: TaskContext) => {
+      for await (const _ of takenUp?.output ?? []);
+      await takenUp?.ended;
+      // What is left to be looked at takes its time.
+      await delay(300, { signal }).catch(() => {});
+      return { status: "success" as const };
+    };
+    await withRunner(
+      { host: { ...IN_UNIT, takeUp }, types: new Map([["own", { mayBeTakenUp: true, prepare }]]) },
+      { type: "own", payload: {}, process, started },
+      async (runner, journal) => {
+        await runner.run();
+        assert.equal(journal.ended.get("a")?.status, hadEnded ? "success" : "timeout");
+      },
+    );
+  }
 });
 
 Deno.test("a program does not outlive work that has failed before its end", async () => {

@@ -225,6 +225,7 @@ async function closesAll(bundle: Bundle): Promise<void> {
     for (let i = 0; i < count; i++) await fleet.closed((await fleet.ended(fleet.shell("true"))).id);
     return (await footprint(agent.pid)).descriptors;
   };
+  await agent.waitForLog("realtime session is up");
   const before = await runTasks(3);
   const after = await runTasks(12);
   await eventually(

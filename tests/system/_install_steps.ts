@@ -43,7 +43,7 @@ export const INSTALL_STEPS: Steps = {
 
   "status tells that all is well": async (scene) => {
     await scene.well();
-    const { service, agent } = JSON.parse(await scene.tells("status", "--json"));
+    const { service, agent } = await scene.status();
     assert.deepEqual([service.active, service.enabled, service.restarts], ["active", "enabled", 0]);
     assert.equal(agent.nodeId, scene.node.nodeId);
     assert.equal(agent.apiUrl, scene.controlPlane.url);

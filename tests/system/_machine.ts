@@ -135,7 +135,7 @@ export class Machine implements AsyncDisposable {
   /** All that a unit has said so far, and what systemd has said of it. */
   async journal(unit: string): Promise<JournalEntry[]> {
     await this.run("journalctl", "--sync");
-    const lines = await this.output("journalctl", "--unit", unit, "--output=json");
+    const lines = await this.output("journalctl", "--unit", unit, "--all", "--output=json");
     return lines.split("\n").filter((line) => line !== "").map((line) =>
       journalEntry.parse(JSON.parse(line))
     );

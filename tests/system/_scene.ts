@@ -4,7 +4,9 @@ import {
   startControlPlane,
   type Task,
 } from "../../scripts/dev/control_plane.ts";
+import type { AgentStatus } from "../../src/health/agent_status.ts";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
+import type { ServiceState } from "../../src/system/systemd.ts";
 import { eventually, PATIENCE_MS } from "../_processes.ts";
 import type { Bundles } from "./_bundles.ts";
 import { type JournalEntry, Machine, type Ran } from "./_machine.ts";
@@ -88,6 +90,23 @@ export class Scene implements AsyncDisposable {
   /** Runs the installed command to its end. */
   agent(...args: string[]): Promise<Ran> {
     return this.machine.run("noderax-agent", ...args);
+  }
+
+  /**
+   * Runs the installed command until what it says fits: what looks at the machine or asks the agent
+   * gives each of them a few seconds, which a busy machine may not have.
+   */
+  async says(fits: (said: Ran) => boolean, ...args: string[]): Promise<Ran> {
+    let last: Ran | undefined;
+    const look = async () => fits(last = await this.agent(...args)) ? last : undefined;
+    const story = () => Promise.resolve(`${last?.stdout}${last?.stderr}`);
+    return await eventually(`the answer of ${args.join(" ")}`, look, undefined, story);
+  }
+
+  /** What `status --json` says of an agent that answers it. */
+  async status(): Promise<{ service: ServiceState; agent: AgentStatus }> {
+    const answers = ({ stdout }: Ran) => JSON.parse(stdout).agent !== null;
+    return JSON.parse((await this.says(answers, "status", "--json")).stdout);
   }
 
   /** The standard output of the installed command, which must succeed. */
@@ -187,8 +206,8 @@ export class Scene implements AsyncDisposable {
 
   /** Powers the machine off and ends the control plane. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await using _controlPlane = this.controlPlane;
     await this.machine[Symbol.asyncDispose]();
-    await this.controlPlane[Symbol.asyncDispose]();
   }
 }
 

@@ -33,16 +33,17 @@ export const SERVICE_STEPS: Steps = {
   ) => {
     const warned = await scene.agent("config", "set", "task_isolation", "child", "--restart");
     assert.match(warned.stderr, /inherit what its unit says: run `sudo noderax-agent install`/);
-    const bound = await scene.agent("status");
+    const isBound = /degraded: the sandbox of the service binds tasks and terminals/;
+    const bound = await scene.says(({ stdout }) => isBound.test(stdout), "status");
     tell(
       `\n# noderax-agent status     (children of a service that is locked down)\n${bound.stdout}`,
     );
-    assert.match(bound.stdout, /degraded: the sandbox of the service binds tasks and terminals/);
     await scene.tells("install");
     await scene.well();
     assert.equal(await scene.property("NoNewPrivileges"), "no");
     assert.match(await scene.output("cat /proc/self/cgroup"), new RegExp(SERVICE));
-    assert.match((await scene.agent("doctor")).stdout, /tasks as its children \(task_isolation/);
+    const isChild = /tasks as its children \(task_isolation/;
+    await scene.says(({ stdout }) => isChild.test(stdout), "doctor");
   },
 
   "a restart under a child: the task is reported, and nothing of it is left": async (

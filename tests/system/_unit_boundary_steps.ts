@@ -58,7 +58,7 @@ export const UNIT_BOUNDARY_STEPS: Steps = {
       const { machine, controlPlane } = scene;
       assert.equal(await scene.property("NoNewPrivileges"), "yes");
       const before = JSON.parse(await machine.output("cat", INSTALLED.config)).shutdown_timeout;
-      await scene.configures("set", "shutdown_timeout", "2s");
+      await scene.configures("set", "shutdown_timeout", "10s");
       const commands = [
         ["systemctl reboot", "operational"],
         ["shutdown -r now; sleep 4000", "task"],

@@ -3,7 +3,7 @@ import { delay } from "@std/async";
 import type { Terminal } from "../../scripts/dev/control_plane.ts";
 import { INSTALLED, SERVICE } from "../../src/system/paths.ts";
 import { spread } from "../_figures.ts";
-import { prompt } from "../_realtime.ts";
+import { epochMs, prompt } from "../_realtime.ts";
 import { tell } from "../_together.ts";
 import type { Scene, Steps } from "./_scene.ts";
 
@@ -30,8 +30,9 @@ export const UNIT_STEPS: Steps = {
   ) => {
     const log = await scene.journal();
     assert.ok(log.some(({ message }) => message.includes("tasks run in units of systemd's")));
-    assert.match(await scene.tells("status"), /each in a unit of systemd's/);
-    assert.match((await scene.agent("doctor")).stdout, /tasks in units of systemd's/);
+    for (const command of ["status", "doctor"]) {
+      await scene.says(({ stdout }) => /in (a unit|units) of systemd's/.test(stdout), command);
+    }
   },
 
   "three tasks have a unit each, which shows no command and no secret": async (scene) => {
@@ -258,7 +259,7 @@ export const UNIT_STEPS: Steps = {
       const isTime = () => begun.filter(({ id }) => told(scene, id) > 0).length >= enough;
       await controlPlane.waitFor(isTime, { timeoutMs: BURST_MS });
       const pid = await scene.kill();
-      kills.push(Date.now());
+      kills.push(epochMs());
       await scene.another(pid);
     }
     await endLostLeases(scene, tasks);

@@ -32,10 +32,7 @@ export const UPGRADE_STEPS: Steps = {
       assert.equal(await task.living(), 0);
       assert.equal(await machine.output(...kept), before);
       await scene.well();
-      assert.equal(
-        JSON.parse(await scene.tells("status", "--json")).agent.version,
-        bundles.nextVersion,
-      );
+      assert.equal((await scene.status()).agent.version, bundles.nextVersion);
       assert.equal(scene.node.agentVersion, bundles.nextVersion);
       assert.equal(await scene.property("NoNewPrivileges"), "yes");
       assert.match(await scene.output("cat /proc/self/cgroup"), /noderax\.slice/);
@@ -81,8 +78,7 @@ export const UPGRADE_STEPS: Steps = {
     }
     const stored = () => scene.property("NFileDescriptorStore").then(Number);
     assert.ok(await stored() >= MAX_TERMINALS);
-    const { agent } = JSON.parse(await scene.tells("status", "--json"));
-    const isFirst = agent.version === VERSION;
+    const isFirst = (await scene.status()).agent.version === VERSION;
     const [other, same] = isFirst ? ["next", "first"] : ["first", "next"];
     const ways: [string, string[]][] = [
       ["a restart", ["systemctl", "restart", SERVICE]],
@@ -140,8 +136,11 @@ export const UPGRADE_STEPS: Steps = {
     for (const [bundle, version] of [["first", VERSION], ["next", scene.bundles.nextVersion]]) {
       await machine.output(`${BUNDLES}/${bundle}/noderax-agent`, "install");
       await scene.well();
-      const { agent } = JSON.parse(await scene.tells("status", "--json"));
-      assert.equal(agent.version, version, "another agent runs than is installed");
+      assert.equal(
+        (await scene.status()).agent.version,
+        version,
+        "another agent runs than is installed",
+      );
       assert.equal((await machine.run("test", "-e", old)).code, 1);
     }
   },

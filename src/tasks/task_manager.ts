@@ -183,15 +183,26 @@ export class TaskManager {
   async #reportStale(taskId: string): Promise<void> {
     const error = "the agent was restarted before the task ran";
     const outcome: Completion = { status: "failed", error };
+    const removed = this.#removePrepared(taskId);
     try {
       await this.#answerAgain(taskId, outcome);
+      await this.#deps.journal.forget(taskId);
     } catch (error) {
       // Given up: the next start tries again.
-      if (error instanceof GivenUpError) throw error;
-      await this.#deps.journal.forget(taskId);
+      if (!(error instanceof GivenUpError)) await this.#deps.journal.forget(taskId);
       throw error;
+    } finally {
+      await removed;
     }
-    await this.#deps.journal.forget(taskId);
+  }
+
+  /** Removes what an earlier agent has got ready for a task that is not run: its unit, its log. */
+  async #removePrepared(taskId: string): Promise<void> {
+    const { host, journal, logger } = this.#deps;
+    const released = host.release(taskId, undefined).catch((error) => {
+      logger.warn("unit of the task cannot be removed", { taskId, error: messageOf(error) });
+    });
+    await Promise.all([released, journal.removeLeftOutput(taskId)]);
   }
 
   /** A task that the control plane hands out again gets the outcome that it has missed. */

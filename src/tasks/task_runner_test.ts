@@ -12,7 +12,7 @@ import { BusClosedError } from "../system/bus_message.ts";
 import { Logger } from "../system/logger.ts";
 import { Mutex } from "../system/mutex.ts";
 import { contextOf } from "./_test_task_context.ts";
-import { TaskJournal } from "./journal.ts";
+import { TaskJournal, type Unfinished } from "./journal.ts";
 import { shellExec } from "./shell_exec.ts";
 import { TaskManager } from "./task_manager.ts";
 import type { TaskRecord } from "./task_record.ts";
@@ -26,7 +26,7 @@ class Willing extends AgentApi {
   }
 
   override accepted = () => this.#note("accepted");
-  override started = () => this.#note("started");
+  override started: AgentApi["started"] = () => this.#note("started");
   override completed = () => this.#note("completed");
   override log = () => Promise.resolve();
   override control = (taskId: string, signal?: AbortSignal): Promise<TaskControl> =>
@@ -181,6 +181,66 @@ Deno.test("what is left to the next agent is taken for nobody's no more, though 
   assert.equal(manager.count, 0);
   assert.equal(manager.has("a"), true, "a sweep would take what it prints, and its unit");
   await Deno.remove(folder, { recursive: true });
+});
+
+/** A journal in a folder of its own, and what every task run takes that no test looks at. */
+async function makeDeps(): Promise<
+  & Omit<TaskRunnerDeps, "api" | "host" | "types">
+  & { folder: string }
+  & AsyncDisposable
+> {
+  const folder = await Deno.makeTempDir({ prefix: "manager_" });
+  const logger = new Logger({ write: () => {} });
+  const { journal } = await TaskJournal.open(folder, logger);
+  return {
+    ...{ folder, journal, logger, secrets: [], privileges: contextOf().privileges },
+    defaultLimitMs: () => 60_000,
+    maxTasks: () => 0,
+    logMemory: new LogMemory(() => 1 << 20),
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+/** What an agent that dies at this moment leaves to the next one, as it finds it `ms` later. */
+async function leftFor(
+  { folder, logger }: { folder: string; logger: Logger },
+  ms: number,
+): Promise<{ journal: TaskJournal; unfinished: Unfinished }> {
+  const left = await TaskJournal.open(folder, logger);
+  for (const { claimed } of left.unfinished.records) if (claimed) claimed.ms -= ms;
+  return left;
+}
+
+Deno.test("of a promise of long ago nothing stays that was got ready for it, though nobody can be told", async () => {
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  await using deps = await makeDeps();
+  const record = { version: 1 as const, task: { id: "a", type: "own", payload: {} } };
+  await deps.journal.write({ ...record, claimedAt: new Date().toISOString() });
+  await Deno.writeTextFile(`${deps.journal.spoolPrefix("a")}.system`, "got ready\n");
+  const { journal, unfinished } = await leftFor(deps, 0);
+  const story: string[] = [];
+  const api = new Willing(transport, story);
+  const starting = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
+  api.started = () => {
+    starting.resolve();
+    return answered.promise;
+  };
+  const host: Host = {
+    ...IN_UNIT,
+    release: (id, group) => {
+      story.push(`release ${id} ${group}`);
+      return Promise.reject(new BusClosedError("not answered"));
+    },
+  };
+  const manager = new TaskManager({ ...deps, api, host, types: new Map(), journal });
+  manager.recover(unfinished);
+  await starting.promise;
+  assert.deepEqual(story, ["release a undefined"]);
+  answered.resolve();
+  await manager.idle();
+  assert.deepEqual(story, ["release a undefined", "completed"]);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(deps.folder), ({ name }) => name), []);
 });
 
 /** A runner of the task `a`, for what it is given; and its journal, for as long as `test` takes. */

@@ -123,7 +123,7 @@ export class TaskRunner {
   /** The program that does its work, while one does. */
   #program: Program | undefined;
   readonly #handedOn = Promise.withResolvers<State>();
-  /** Whether the next agent is to come while it is taken up here. */
+  /** Whether the next agent is to come while it begins, or is taken up, here. */
   #isLeaving = false;
   /** Whether something is kept for a later agent. */
   #hasNotes: boolean;
@@ -175,7 +175,11 @@ export class TaskRunner {
   async run(): Promise<void> {
     using _file = this.#deps.journal.holding(this.#record.task.id);
     using _others = this.#others;
-    if (this.#state.phase === "claimed") this.#state = await this.#begin();
+    if (this.#state.phase === "claimed") {
+      const next = await this.#begin();
+      const isTooLate = this.#isLeaving && next.phase === "running";
+      this.#state = isTooLate ? await this.#giveBack() : next;
+    }
     if (this.#state.phase === "reported") return;
     const isNew = this.#state.phase === "running" && !this.#isLeft;
     const log = this.#log ??= isNew ? this.#newLog() : await this.#left.openLog();
@@ -266,7 +270,7 @@ export class TaskRunner {
     switch (this.#state.phase) {
       case "claimed":
         this.#reporter.doNotBegin();
-        return false;
+        return this.#leavesLater();
       case "running":
         if (this.#state.how === "left") return this.#leavesLater();
         if (this.#mayBeginAnew) return this.#handBack();
@@ -300,7 +304,7 @@ export class TaskRunner {
     return process === undefined && !!this.#deps.types.get(type)?.mayBeginAnew;
   }
 
-  /** Leaves a program as soon as it is taken up. */
+  /** Leaves it as soon as it is taken up, or the control plane has said that it runs. */
   #leavesLater(): false {
     this.#isLeaving = true;
     return false;
@@ -346,6 +350,19 @@ export class TaskRunner {
       await journal.forget(id);
       return { phase: "reported" };
     }
+  }
+
+  /** Has the next agent begin what the control plane has been told of while this one leaves. */
+  async #giveBack(): Promise<State> {
+    await this.#undo(new Error("the next agent begins it"));
+    await this.#deps.journal.rewrite(this.#anew());
+    this.#logger.info("task begins anew with the next agent");
+    return { phase: "reported" };
+  }
+
+  /** What the next agent is to begin with: it is not stale, however long it has waited here. */
+  #anew(): TaskRecord {
+    return { ...this.#record, claimed: bootTime() };
   }
 
   /** Resolves when a kill of the agent cannot undo it any more, and `lasting` when no loss of power can. */
@@ -525,8 +542,7 @@ export class TaskRunner {
   /** Lets go of a task whose program goes on; what is being told is told to its end, for some time. */
   async #handOn(log: TaskLog): Promise<void> {
     this.#reporter.giveUp();
-    // It is not stale, however long it has waited here.
-    const anew = { ...this.#record, claimed: bootTime() };
+    const anew = this.#anew();
     await this.#causeNoted;
     if (this.#programs.isHandedBack) await this.#deps.journal.rewrite(anew);
     log.stop();

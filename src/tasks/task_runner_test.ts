@@ -211,6 +211,33 @@ async function leftFor(
   return left;
 }
 
+Deno.test("what is left while its start is on its way begins with the next agent, and not here", async () => {
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const types = new Map([["gated", shellExec], ["own", { ...shellExec, isGated: false }]]);
+  for (const type of types.keys()) {
+    await using deps = await makeDeps();
+    const told: string[] = [];
+    const api = new Willing(transport, told);
+    const starting = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    api.started = () => {
+      starting.resolve();
+      return answered.promise;
+    };
+    const manager = new TaskManager({ ...deps, api, host: IN_UNIT, types });
+    const ran = `${deps.folder}/ran`;
+    manager.take({ id: "a", type, payload: { command: `echo x >${ran}` } });
+    await starting.promise;
+    const leaving = manager.leaveAll(10_000);
+    answered.resolve();
+    await Promise.all([leaving, manager.idle()]);
+    assert.deepEqual(told, ["accepted"], type);
+    await assert.rejects(Deno.stat(ran), Deno.errors.NotFound);
+    const { unfinished: { records } } = await leftFor(deps, 0);
+    assert.deepEqual(records.map(({ task, process }) => [task.id, process]), [["a", undefined]]);
+  }
+});
+
 Deno.test("of a promise of long ago nothing stays that was got ready for it, though nobody can be told", async () => {
   using transport = new HttpTransport("http://127.0.0.1:1");
   await using deps = await makeDeps();

@@ -110,7 +110,8 @@ export class TaskManager {
   recover({ records, damaged }: Unfinished): void {
     for (const record of records) {
       const { task: { id } } = record;
-      const isStale = !record.process && !record.outcome && !isPromised(record);
+      const hasBegun = record.process ?? record.started ?? record.outcome;
+      const isStale = !hasBegun && !isPromised(record);
       if (isStale) this.#track(id, () => this.#reportStale(id));
       else this.#start(record);
     }

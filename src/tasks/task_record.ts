@@ -18,7 +18,7 @@ export const TaskRecord = z.object({
     bootId: z.string(),
     unit: z.string().optional(),
   }).optional(),
-  /** When that was. */
+  /** When that was; before there is one, when the control plane was told that the task runs. */
   started: BootTime.optional(),
   /**
    * Why it is being ended: an agent that takes it up may find its program ended by that. A later version

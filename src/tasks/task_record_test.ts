@@ -19,13 +19,16 @@ const NOTED: TaskRecord = {
   process: { pid: 7, startTicks: "99", bootId: BOOT },
   started: { bootId: BOOT, ms: 1 },
 };
+const STARTED: TaskRecord = { ...PROMISED, started: { bootId: BOOT, ms: 0 } };
 const CANCELLED: TaskRecord = { ...NOTED, cause: { kind: "cancelled", reason: "enough" } };
 const ENDED: TaskRecord = { ...CANCELLED, outcome: { status: "success", exitCode: 0 } };
 
 /** The lines of a whole record, and what it stands for behind each of them. */
 const LINES: [string, TaskRecord][] = [
   [recordLine(PROMISED), PROMISED],
-  [additionLine(NOTED), PROMISED],
+  [additionLine(STARTED), PROMISED],
+  [BEGUN_LINE, STARTED],
+  [additionLine(NOTED), STARTED],
   [BEGUN_LINE, NOTED],
   [additionLine({ ...NOTED, process: { pid: 8, startTicks: "100", bootId: BOOT } }), NOTED],
   [causeLine({ kind: "cancelled", reason: "enough" }), CANCELLED],

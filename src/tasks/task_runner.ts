@@ -341,6 +341,7 @@ export class TaskRunner {
     try {
       await this.#reporter.begin();
       this.#logger.info("task started", { type });
+      await this.#noteStarted();
       return { phase: "running", how: "here" };
     } catch (error) {
       await this.#undo(error);
@@ -350,6 +351,15 @@ export class TaskRunner {
       await journal.forget(id);
       return { phase: "reported" };
     }
+  }
+
+  /** Has the next agent know that it may still begin, however long it waits for its turn here. */
+  async #noteStarted(): Promise<void> {
+    const { mayBeginAnew, isGated } = this.#deps.types.get(this.#record.task.type) ?? {};
+    // What is gated runs at once.
+    if (!mayBeginAnew || isGated) return;
+    this.#record.started = bootTime();
+    await this.#writeDown(this.#record);
   }
 
   /** Has the next agent begin what the control plane has been told of while this one leaves. */

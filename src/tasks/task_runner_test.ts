@@ -17,7 +17,7 @@ import { shellExec } from "./shell_exec.ts";
 import { TaskManager } from "./task_manager.ts";
 import type { TaskRecord } from "./task_record.ts";
 import { TaskRunner, type TaskRunnerDeps } from "./task_runner.ts";
-import type { TaskContext } from "./task_type.ts";
+import type { TaskContext, TaskType } from "./task_type.ts";
 
 /** A control plane that says yes to all, and notes what it is told. */
 class Willing extends AgentApi {
@@ -27,7 +27,7 @@ class Willing extends AgentApi {
 
   override accepted = () => this.#note("accepted");
   override started: AgentApi["started"] = () => this.#note("started");
-  override completed = () => this.#note("completed");
+  override completed: AgentApi["completed"] = () => this.#note("completed");
   override log = () => Promise.resolve();
   override control = (taskId: string, signal?: AbortSignal): Promise<TaskControl> =>
     delay(60_000, signal ? { signal } : {}).then(() => ({
@@ -235,6 +235,41 @@ Deno.test("what is left while its start is on its way begins with the next agent
     await assert.rejects(Deno.stat(ran), Deno.errors.NotFound);
     const { unfinished: { records } } = await leftFor(deps, 0);
     assert.deepEqual(records.map(({ task, process }) => [task.id, process]), [["a", undefined]]);
+  }
+});
+
+Deno.test("what has only waited for its turn when its agent was killed begins anew, however long it has", async () => {
+  using transport = new HttpTransport("http://127.0.0.1:1");
+  const stale = "the agent was restarted before the task ran";
+  for (const [mayBeginAnew, expected] of [[true, "success"], [false, stale]] as const) {
+    await using deps = await makeDeps();
+    const waits = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    let turn = goOn.promise;
+    const own: TaskType = {
+      mayBeginAnew,
+      prepare: () => async () => {
+        waits.resolve();
+        await turn;
+        return { status: "success" };
+      },
+    };
+    const api = new Willing(transport, []);
+    const ends: (string | undefined)[] = [];
+    api.completed = (_, { status, error }) => Promise.resolve(void ends.push(error ?? status));
+    const all = { api, host: IN_UNIT, types: new Map([["own", own]]) };
+    const killed = new TaskManager({ ...deps, ...all });
+    killed.take({ id: "a", type: "own", payload: {} });
+    await waits.promise;
+    const { journal, unfinished } = await leftFor(deps, 70_000);
+    turn = Promise.resolve();
+    const next = new TaskManager({ ...deps, ...all, journal });
+    next.recover(unfinished);
+    await next.idle();
+    const { records } = (await TaskJournal.open(deps.folder, deps.logger)).unfinished;
+    assert.deepEqual([records, ends], [[], [expected]]);
+    goOn.resolve();
+    await killed.idle();
   }
 });
 

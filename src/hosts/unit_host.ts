@@ -54,6 +54,14 @@ export interface UnitHostOptions {
   lookEveryMs?: number;
 }
 
+/** The work of a task. */
+interface Work {
+  /** How many units it has had. */
+  count: number;
+  /** Those that are not removed yet. */
+  units: Set<string>;
+}
+
 /** All units of tasks. */
 export const TASK_UNITS = `${PREFIX}*${SUFFIX}`;
 
@@ -73,8 +81,7 @@ export class UnitHost implements Host {
   readonly #options: UnitHostOptions;
   /** The units that only look, and whose programs have not ended. */
   readonly #looks = new Set<string>();
-  /** How many units a task has had for its work. */
-  readonly #counts = new Map<string, number>();
+  readonly #works = new Map<string, Work>();
   readonly #leftovers: UnitLeftovers;
   /** The look at the service's job that is on its way, for all that start meanwhile. */
   #serviceJob: Promise<string | undefined> | undefined;
@@ -131,12 +138,10 @@ export class UnitHost implements Host {
 
   #program(command: HostCommand, inUnit: InUnit): UnitProgram {
     const { taskId, isLook = false } = command;
-    const count = this.#counts.get(taskId) ?? 0;
-    // What the task has run before is over.
-    if (!isLook && count > 0) this.#leftovers.removeSoon(unitName(taskId, count));
-    if (!isLook) this.#counts.set(taskId, count + 1);
+    const work = this.#works.get(taskId) ?? { count: 0, units: new Set() };
+    if (!isLook) this.#works.set(taskId, work);
     // An earlier agent may have left a look of its own.
-    const nth = isLook ? `${LOOK}${crypto.randomUUID().slice(0, 8)}` : count + 1;
+    const nth = isLook ? `${LOOK}${crypto.randomUUID().slice(0, 8)}` : ++work.count;
     const unit = unitName(taskId, nth);
     const group = { pid: 1, startTicks: "", bootId: bootTime().bootId, unit };
     const { manager } = this.#options;
@@ -145,8 +150,22 @@ export class UnitHost implements Host {
     const start = () => this.#start(unit, folder, gate, command, inUnit);
     const { signal, askFirst, store } = command;
     const onGone = () => this.#leftovers.areGone(unit);
-    const held = { gate, start };
+    const onBegun = () => this.#removeBefore(unit, work);
+    if (!isLook) work.units.add(unit);
+    const held = { gate, start, ...isLook ? {} : { onBegun } };
     return new UnitProgram({ manager, group, folder, signal, askFirst, store, held, onGone });
+  }
+
+  /**
+   * What a task has run before the program in a unit is over. Until that is let run, the record may
+   * still name the one before: for the next agent its end must be there.
+   */
+  #removeBefore(unit: string, { units }: Work): void {
+    for (const before of units) {
+      if (before === unit) continue;
+      units.delete(before);
+      this.#leftovers.removeSoon(before);
+    }
   }
 
   async takeUp(
@@ -159,6 +178,13 @@ export class UnitHost implements Host {
     // one of the machine around it, and the same service before that did not.
     const { manager } = this.#options;
     const folder = this.#folderOf(unit);
+    const { taskId } = command;
+    const count = Number(unit.slice(PREFIX.length, -SUFFIX.length).split(":")[1] ?? 1);
+    // The earlier agent may have died before it removed the one before.
+    const units = new Set([unit, ...count > 1 ? [unitName(taskId, count - 1)] : []]);
+    // What has not begun is begun anew in a unit of the same name.
+    const work = { count: count - 1, units };
+    this.#works.set(taskId, work);
     const active = await manager.property(unit, "Unit", "ActiveState");
     const isHeld = await isThere(gatePath(folder));
     if (active === "inactive" || active === "failed") return isHeld ? "not begun" : "gone";
@@ -168,8 +194,6 @@ export class UnitHost implements Host {
     }
     // The earlier agent has died while it let it run.
     if (isHeld) await Deno.remove(gatePath(folder)).catch(() => {});
-    const count = Number(unit.slice(PREFIX.length, -SUFFIX.length).split(":")[1] ?? 1);
-    this.#counts.set(command.taskId, count);
     const program = new UnitProgram({
       manager,
       group: { ...group, unit },
@@ -181,12 +205,16 @@ export class UnitHost implements Host {
       onGone: () => this.#leftovers.areGone(unit),
     });
     await program.open();
+    work.count = count;
+    this.#removeBefore(unit, work);
     return program;
   }
 
   async release(taskId: string, group: ProcessGroup | undefined): Promise<void> {
-    this.#counts.delete(taskId);
-    if (group?.unit !== undefined) await this.#leftovers.remove(group.unit);
+    const units = new Set(this.#works.get(taskId)?.units);
+    this.#works.delete(taskId);
+    if (group?.unit !== undefined) units.add(group.unit);
+    await Promise.all([...units].map((unit) => this.#leftovers.remove(unit)));
   }
 
   /** Removes the units, and the folders of units, that nobody needs any more. */

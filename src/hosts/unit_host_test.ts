@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { delay } from "@std/async";
 import { join } from "@std/path";
 import { FakeSystemd } from "./_test_fake_systemd.ts";
 import { childHost } from "./child_host.ts";
@@ -261,7 +262,62 @@ Deno.test("a further program of a task has a unit and an output of its own, whic
     systemd.end({ code: 3 });
     assert.equal(await textOf(third), "three");
     assert.equal((await third.ended).exitCode, 3);
-    await systemd.stopOf("noderax-task-t-1.service");
+    // Either agent removes the unit of the first: the other one may have died before it did.
+    const stopsOf = (unit: string) => systemd.stopped.filter((each) => each === unit).length;
+    while (stopsOf(first.group.unit ?? "") < 2 || stopsOf(second.group.unit ?? "") < 1) {
+      await delay(1);
+    }
+  });
+});
+
+Deno.test("the unit of a program before stays until the next one is let run, and goes with its task else", async () => {
+  await withHost(async (host, systemd, folder) => {
+    const first = await start(host, "t-1");
+    const reading = Array.fromAsync(first.output);
+    systemd.end({ code: 100 });
+    await reading;
+    await first.ended;
+    // The agent leaves before the second one may run: the record in force is that of the first.
+    const cancel = new AbortController();
+    const inUnit = { user: { name: "nobody", uid: Deno.uid() ?? 0 }, argv: ["true"] };
+    const command = { taskId: "t-1", argv: ["true"], inUnit, signal: cancel.signal };
+    const second = await host.start(command);
+    cancel.abort();
+    await second.open();
     await systemd.stopOf("noderax-task-t-1:2.service");
+    systemd.refuses = true;
+    await assert.rejects(start(host, "t-1"), /it is masked/);
+    assert.ok(!systemd.stopped.includes("noderax-task-t-1.service"), "it is gone");
+    systemd.end({ code: 100 });
+    const { signal } = new AbortController();
+    const found = await hostOf(systemd, folder).takeUp({ taskId: "t-1", signal }, first.group);
+    assert.ok(typeof found === "object");
+    await Array.fromAsync(found.output);
+    assert.equal((await found.ended).exitCode, 100);
+    await host.release("t-1", second.group);
+    assert.ok(systemd.stopped.includes("noderax-task-t-1.service"), "it is kept");
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
+  });
+});
+
+Deno.test("a program that was begun anew goes by the same unit, and the one before goes then", async () => {
+  await withHost(async (host, systemd, folder) => {
+    const [before, unit] = ["noderax-task-t-1.service", "noderax-task-t-1:2.service"];
+    for (const name of ["t-1", "t-1:2"]) {
+      await Deno.mkdir(join(folder, name));
+      await Deno.writeTextFile(join(folder, name, "gate"), "");
+    }
+    const { signal } = new AbortController();
+    assert.equal(await host.takeUp({ taskId: "t-1", signal }, { ...LIVING, unit }), "not begun");
+    assert.deepEqual(systemd.stopped, []);
+    const program = await start(host, "t-1");
+    assert.equal(program.group.unit, unit);
+    const reading = Array.fromAsync(program.output);
+    systemd.end({ code: 0 });
+    await reading;
+    while (systemd.stopped.length === 0) await delay(1);
+    await host.release("t-1", program.group);
+    assert.deepEqual(systemd.stopped, [before, unit]);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
   });
 });

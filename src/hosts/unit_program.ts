@@ -35,8 +35,12 @@ export interface UnitProgramOptions extends Pick<HostCommand, "signal" | "askFir
   group: ProcessGroup & { unit: string };
   /** Where its FIFOs are. */
   folder: string;
-  /** Starts it behind its gate; undefined for one that runs already. */
-  held?: { gate: Pick<UnitGate, "open" | typeof Symbol.dispose>; start: () => Promise<void> };
+  /** Starts it behind its gate, and hears that it was let run; undefined for one that runs already. */
+  held?: {
+    gate: Pick<UnitGate, "open" | typeof Symbol.dispose>;
+    start: () => Promise<void>;
+    onBegun?: () => void;
+  };
   /** Whether it had ended before it was found. */
   hadEnded?: boolean;
   /** Hears that it has ended, and that nobody lives on in its unit. */
@@ -107,6 +111,7 @@ export class UnitProgram implements Program {
     using gate = held.gate;
     // What does not read, as its user is not there, ends as well.
     await Promise.race([gate.open(), this.exited]);
+    held.onBegun?.();
   }
 
   /** What cannot be read is not let run. */

@@ -106,13 +106,19 @@ export interface Host {
     command: Pick<HostCommand, "taskId" | "signal" | "store" | "askFirst">,
     group: ProcessGroup,
   ): Promise<Found>;
-  /** The end of a task is written down: what is kept of its program goes. */
+  /**
+   * The end of a task is written down: what is kept of its program goes; without a group all that is
+   * kept of the task, let run or not. What fails is tried again.
+   */
   release(taskId: string, group: ProcessGroup | undefined): Promise<void>;
   /** Removes what is left of tasks that are not at work any more; whoever lives on is left alone. */
   sweep(isAtWork: (taskId: string) => boolean): Promise<void>;
   /** Waits until what an earlier agent has left of a task has gone, for so many milliseconds at most. */
   waitFor(taskId: string, group: ProcessGroup | undefined, limitMs: number): Promise<void>;
-  /** Ends what there is of a task; resolves with the number of processes that could not be ended. */
+  /**
+   * Ends what there is of a task; resolves with the number of processes that could not be ended.
+   * Without a group nobody knows what it was: it may have to be left some time.
+   */
   end(taskId: string, group: ProcessGroup | undefined): Promise<number>;
   /** Kills what there is of a task at once: the last act of an agent that must leave. */
   killNow(taskId: string, group: ProcessGroup): void;

@@ -20,6 +20,11 @@ const LOOK = "look-";
 const SIGKILL = 9;
 /** How long a machine may take to start one unit, however much else it does, in milliseconds. */
 const PROBE_MS = 25_000;
+/**
+ * How long a program that nobody knows any more may go on, in milliseconds: it may be a change of
+ * packages, which must not be cut short.
+ */
+const UNKNOWN_MS = 600_000;
 
 /** What is asked of systemd. */
 type Manager = Pick<
@@ -52,6 +57,8 @@ export interface UnitHostOptions {
   environment: Record<string, string>;
   /** How often it is looked whether what tasks have left has gone, in milliseconds. */
   lookEveryMs?: number;
+  /** How long a program that nobody knows any more may go on, in milliseconds. */
+  unknownMs?: number;
 }
 
 /** The work of a task. */
@@ -105,11 +112,12 @@ export class UnitHost implements Host {
       signal: new AbortController().signal,
       inUnit: { user, argv: ["true"] },
     };
-    const program = this.#program(command, { user, argv: ["true"] });
+    let program: UnitProgram | undefined;
     try {
+      const { output, ended } = program = this.#program(command, { user, argv: ["true"] });
       const work = program.open().then(async () => {
-        for await (const _ of program.output);
-        return await program.ended;
+        for await (const _ of output);
+        return await ended;
       });
       if (!await settlesWithin(work, PROBE_MS)) return "systemd does not start one with its pipes";
       const { exitCode } = await work;
@@ -117,7 +125,7 @@ export class UnitHost implements Host {
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     } finally {
-      void this.release(command.taskId, program.group).catch(() => {});
+      if (program) void this.release(command.taskId, program.group).catch(() => {});
     }
   }
 
@@ -214,22 +222,26 @@ export class UnitHost implements Host {
     const units = new Set(this.#works.get(taskId)?.units);
     this.#works.delete(taskId);
     if (group?.unit !== undefined) units.add(group.unit);
-    await Promise.all([...units].map((unit) => this.#leftovers.remove(unit)));
+    if (!group) { for (const unit of await this.#unitsOf(taskId)) units.add(unit); }
+    await Promise.all(Array.from(units, async (unit) => {
+      // Who waits at a gate is never let run.
+      const isHeld = unit !== group?.unit && await isThere(gatePath(this.#folderOf(unit)));
+      if (isHeld) this.#leftovers.areGone(unit);
+      try {
+        await this.#leftovers.remove(unit);
+      } catch (error) {
+        this.#leftovers.removeSoon(unit);
+        throw error;
+      }
+    }));
   }
 
   /** Removes the units, and the folders of units, that nobody needs any more. */
   async sweep(isAtWork: (taskId: string) => boolean): Promise<void> {
-    const { manager, folder } = this.#options;
     // What an earlier agent has looked for is not taken up.
     const isFree = (unit: string) =>
       unit.includes(`:${LOOK}`) ? !this.#looks.has(unit) : !isAtWork(taskOfUnit(unit) ?? "");
-    const units = (await manager.units(TASK_UNITS)).map(({ name }) => name);
-    for (const unit of units) if (isFree(unit)) await this.#leftovers.remove(unit);
-    const folders = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
-    for (const { name } of folders) {
-      const unit = `${PREFIX}${name}${SUFFIX}`;
-      if (!units.includes(unit) && isFree(unit)) await this.#leftovers.remove(unit);
-    }
+    for (const unit of await this.#units()) if (isFree(unit)) await this.#leftovers.remove(unit);
   }
 
   async waitFor(
@@ -240,18 +252,40 @@ export class UnitHost implements Host {
     if (group?.unit === undefined) {
       return await this.#options.children.waitFor(taskId, group, limitMs);
     }
-    this.#leftovers.drain(group.unit);
-    await areGone(this.#options.manager, group.unit, limitMs);
+    await this.#waitFor(group.unit, limitMs);
   }
 
   async end(taskId: string, group: ProcessGroup | undefined): Promise<number> {
-    if (group?.unit === undefined) return await this.#options.children.end(taskId, group);
-    return await endUnit(this.#options.manager, group.unit);
+    const { manager, children, unknownMs = UNKNOWN_MS } = this.#options;
+    if (group?.unit !== undefined) return await endUnit(manager, group.unit);
+    const units = group ? [] : await this.#unitsOf(taskId);
+    await Promise.all(units.map((unit) => this.#waitFor(unit, unknownMs)));
+    const ends = units.map((unit) => endUnit(manager, unit));
+    const left = await Promise.all([children.end(taskId, group), ...ends]);
+    return left.reduce((sum, count) => sum + count);
   }
 
   killNow(taskId: string, group: ProcessGroup): void {
     if (group.unit === undefined) return this.#options.children.killNow(taskId, group);
     void this.#options.manager.kill(group.unit, "all", SIGKILL).catch(() => {});
+  }
+
+  /** Waits until nobody lives on in a unit, for so many milliseconds at most. */
+  async #waitFor(unit: string, limitMs: number): Promise<void> {
+    this.#leftovers.drain(unit);
+    await areGone(this.#options.manager, unit, limitMs);
+  }
+
+  /** All units of tasks, also those of which nothing but the folder is there. */
+  async #units(): Promise<string[]> {
+    const { manager, folder } = this.#options;
+    const units = (await manager.units(TASK_UNITS)).map(({ name }) => name);
+    const folders = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+    return [...new Set([...units, ...folders.map(({ name }) => `${PREFIX}${name}${SUFFIX}`)])];
+  }
+
+  async #unitsOf(taskId: string): Promise<string[]> {
+    return (await this.#units()).filter((unit) => taskOfUnit(unit) === taskId);
   }
 
   #folderOf(unit: string): string {

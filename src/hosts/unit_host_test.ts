@@ -10,10 +10,10 @@ import { NOT_LAUNCHED } from "./unit_launch.ts";
 
 const LIVING = { pid: 1, startTicks: "", bootId: "" };
 
-function hostOf(systemd: FakeSystemd, folder: string): UnitHost {
+function hostOf(systemd: FakeSystemd, folder: string, unknown: { unknownMs?: number } = {}) {
   return new UnitHost({
     ...{ manager: systemd, folder, children: childHost, startsUnits: true },
-    ...{ limits: () => ({}), environment: {}, lookEveryMs: 1 },
+    ...{ limits: () => ({}), environment: {}, lookEveryMs: 1, ...unknown },
   });
 }
 
@@ -320,4 +320,65 @@ Deno.test("a program that was begun anew goes by the same unit, and the one befo
     assert.deepEqual(systemd.stopped, [before, unit]);
     assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
   });
+});
+
+Deno.test("of a task whose program nobody knows any more all units are ended, but a change may finish", async () => {
+  await withHost(async (_, systemd, folder) => {
+    const taskId = crypto.randomUUID();
+    const unit = `noderax-task-${taskId}:2.service`;
+    systemd.listed = [unit, "noderax-task-other.service"];
+    systemd.begin();
+    const ended = hostOf(systemd, folder).end(taskId, undefined);
+    // It may be changing packages.
+    await delay(10);
+    assert.deepEqual(systemd.signals, []);
+    systemd.isRunning = false;
+    assert.equal(await ended, 0);
+    systemd.signals.length = 0;
+    systemd.begin();
+    assert.equal(await hostOf(systemd, folder, { unknownMs: 0 }).end(taskId, undefined), 0);
+    assert.deepEqual(systemd.signals, [signalNumber("SIGTERM")]);
+  });
+});
+
+Deno.test("of a task whose program nobody knows any more all units go, also who waits at a gate", async () => {
+  await withHost(async (_, systemd, folder) => {
+    const [unit, held] = ["noderax-task-t-1.service", "noderax-task-t-1:2.service"];
+    const other = "noderax-task-other.service";
+    systemd.listed = [unit, other];
+    for (const name of ["t-1", "t-1:2", "other"]) await Deno.mkdir(join(folder, name));
+    await hostOf(systemd, folder).release("t-1", undefined);
+    assert.deepEqual(systemd.stopped.toSorted(), [unit, held]);
+    const folders = () => Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    assert.deepEqual(await folders(), ["other"]);
+    await Deno.mkdir(join(folder, "t-1"));
+    await Deno.writeTextFile(join(folder, "t-1", "gate"), "");
+    systemd.begin();
+    await hostOf(systemd, folder).release("t-1", undefined);
+    assert.deepEqual(systemd.stopped.slice(2), [unit]);
+    assert.deepEqual(await folders(), ["other"]);
+  });
+});
+
+Deno.test("a unit that cannot be removed while systemd is away goes when that is back", async () => {
+  await withHost(async (host, systemd, folder) => {
+    const program = await start(host, "t-1");
+    program.leave?.();
+    await Array.fromAsync(program.output);
+    systemd.isRunning = false;
+    systemd.unanswered = 2;
+    await assert.rejects(host.release("t-1", program.group), /not answered/);
+    while (systemd.stopped.length === 0) await delay(1);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
+  });
+});
+
+Deno.test("where not even the pipes of a unit can be had, a sentence says so", async () => {
+  const file = await Deno.makeTempFile({ prefix: "unit_host_" });
+  try {
+    const host = hostOf(new FakeSystemd(), join(file, "tasks"));
+    assert.match(await host.probe() ?? "", /Not a directory/);
+  } finally {
+    await Deno.remove(file);
+  }
 });

@@ -219,11 +219,11 @@ export class UnitHost implements Host {
   }
 
   async release(taskId: string, group: ProcessGroup | undefined): Promise<void> {
-    const units = new Set(this.#works.get(taskId)?.units);
+    const { units = [] } = this.#works.get(taskId) ?? {};
     this.#works.delete(taskId);
-    if (group?.unit !== undefined) units.add(group.unit);
-    if (!group) { for (const unit of await this.#unitsOf(taskId)) units.add(unit); }
-    await Promise.all(Array.from(units, async (unit) => {
+    const known = group?.unit === undefined ? [] : [group.unit];
+    const all = new Set([...units, ...group ? known : await this.#unitsOf(taskId)]);
+    await Promise.all(Array.from(all, async (unit) => {
       // Who waits at a gate is never let run.
       const isHeld = unit !== group?.unit && await isThere(gatePath(this.#folderOf(unit)));
       if (isHeld) this.#leftovers.areGone(unit);

@@ -1,3 +1,5 @@
+import { delay } from "@std/async";
+import { BusClosedError } from "../system/bus_message.ts";
 import { settlesWithin } from "../system/deadline.ts";
 import { type ServiceManager, unitProperty } from "../system/service_manager.ts";
 import { areGone, endUnit } from "./end_unit.ts";
@@ -14,6 +16,9 @@ const LINGER_MS = 2_000;
 
 /** Of so short a program nobody wants to know what it has used, in milliseconds. */
 const QUICK_MS = 1_000;
+
+/** The pause between two tries to end one while systemd is away, in milliseconds. */
+const END_AGAIN_MS = 250;
 
 /** The exit code of a program that was not let run. */
 const REFUSED = 125;
@@ -173,26 +178,47 @@ export class UnitProgram implements Program {
 
   readonly #onAbort = () => {
     if (this.#isLeft) return;
-    const { manager, group: { unit }, askFirst } = this.#options;
-    this.#ending ??= this.#askToLeave(askFirst)
-      // Who cannot be asked is ended unasked.
-      .catch(() => {})
-      // Who forks without end would do so all the grace; and who handles a signal may have to fork.
-      .then(() => endUnit(manager, unit, this.#isBomb ? 0 : undefined))
-      // Without systemd nobody can say that it has gone.
-      .catch(() => 1);
+    this.#ending ??= this.#endAll(this.exited).catch(() => {
+      // The task does not wait for that, and nobody can say that it has gone.
+      void this.#endLater();
+      return 1;
+    });
     // What SIGKILL cannot end (a sleep that a dead disk holds) must not hold the task as well.
     void this.#ending.then(
       (left) => left > 0 && this.#exited.resolve({ exitCode: 128 + 9, signal: "SIGKILL" }),
     );
   };
 
-  async #askToLeave(askFirst: HostCommand["askFirst"]): Promise<void> {
-    if (!askFirst) return;
+  /** @throws {BusClosedError} where systemd is away. */
+  async #endAll(exited: Promise<unknown>): Promise<number> {
+    try {
+      await this.#askToLeave(exited);
+    } catch (error) {
+      // Who cannot be asked is ended unasked; who can be asked later is not.
+      if (error instanceof BusClosedError) throw error;
+    }
     const { manager, group: { unit } } = this.#options;
+    // Who forks without end would do so all the grace; and who handles a signal may have to fork.
+    return await endUnit(manager, unit, this.#isBomb ? 0 : undefined);
+  }
+
+  /** Ends it when systemd is back, if this agent is still there. */
+  async #endLater(): Promise<void> {
+    const { manager, group: { unit } } = this.#options;
+    for (let isEnded = false; !isEnded && !this.#isLeft;) {
+      await delay(END_AGAIN_MS, { persistent: false });
+      using main = new MainEndWatch(manager, unit);
+      isEnded = await this.#endAll(main.ended)
+        .then(() => true, (error) => !(error instanceof BusClosedError));
+    }
+  }
+
+  async #askToLeave(exited: Promise<unknown>): Promise<void> {
+    const { manager, group: { unit }, askFirst } = this.#options;
+    if (!askFirst) return;
     const pid = Number(await manager.property(unit, "Service", "ExecMainPID"));
     await askFirst.ask(processGroupOf(pid));
-    await settlesWithin(this.exited, askFirst.graceMs);
+    await settlesWithin(exited, askFirst.graceMs);
   }
 
   async #end(): Promise<ProgramEnd> {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { delay } from "@std/async";
 import { FakeSystemd } from "./_test_fake_systemd.ts";
 import { withFifos } from "./_test_fifos.ts";
 import { signalNumber } from "../system/signal_number.ts";
 import { NOT_LAUNCHED } from "./unit_launch.ts";
-import { UnitProgram } from "./unit_program.ts";
+import { UnitProgram, type UnitProgramOptions } from "./unit_program.ts";
+
+const SIGTERM = 15;
 
 /** The units whose gates were opened, and those whose gates were let go of. */
 const [opened, closed]: [FakeSystemd[], FakeSystemd[]] = [[], []];
@@ -21,13 +24,14 @@ async function withProgram(
     return Promise.resolve();
   },
   open = (unit: FakeSystemd) => Promise.resolve(void opened.push(unit)),
+  askFirst?: UnitProgramOptions["askFirst"],
 ): Promise<void> {
   await withFifos(async (folder) => {
     const unit = new FakeSystemd();
     const cancel = new AbortController();
     const group = { pid: 1, startTicks: "", bootId: "", unit: "noderax-task-1.service" };
     const program = new UnitProgram({
-      ...{ manager: unit, group, folder, signal: cancel.signal },
+      ...{ manager: unit, group, folder, signal: cancel.signal, askFirst },
       held: {
         gate: { open: () => open(unit), [Symbol.dispose]: () => void closed.push(unit) },
         start: () => start(unit, cancel),
@@ -94,7 +98,36 @@ Deno.test("systemd out of reach while a program is cancelled: its task ends", as
     unit.isInReach = false;
     cancel.abort();
     assert.deepEqual(await endOf(program), { exitCode: 137, signal: "SIGKILL", unkillable: 1 });
+    // It is ended when that is back.
+    assert.deepEqual(unit.signals, []);
+    unit.isInReach = true;
+    while (unit.isRunning) await delay(1);
+    assert.deepEqual(unit.signals, [SIGTERM]);
   });
+});
+
+Deno.test("systemd away while a program is cancelled that must not be cut short: it is asked to leave later", async () => {
+  let asked = 0;
+  const ask = () => Promise.resolve(void asked++);
+  const askFirst = { ask, graceMs: 60_000 };
+  await withProgram(
+    async (program, unit, cancel) => {
+      await program.open();
+      unit.unanswered = 1;
+      unit.isInReach = false;
+      cancel.abort();
+      assert.equal((await endOf(program)).unkillable, 1);
+      assert.deepEqual([asked, unit.signals.length], [0, 0]);
+      unit.isInReach = true;
+      while (asked === 0) await delay(1);
+      assert.deepEqual(unit.signals, []);
+      unit.end({ code: 100 });
+      while (unit.signals.length === 0) await delay(1);
+    },
+    undefined,
+    undefined,
+    askFirst,
+  );
 });
 
 Deno.test("a unit that somebody else has started anew has ended as one that was stopped", async () => {

@@ -53,9 +53,8 @@ export class KeptSession implements Disposable {
     this.folder = folder;
     this.#progress = progress;
     using opened = new DisposableStack();
-    const path = join(folder, "session.json");
-    this.#file = opened.use(openOwnSync(path, { write: true, create: true }));
-    this.spool = opened.use(new OutputSpool(join(folder, "output"), progress.delivered));
+    this.#file = opened.use(openOwnSync(sessionPath(folder), { write: true, create: true }));
+    this.spool = opened.use(new OutputSpool(outputPath(folder), progress.delivered));
     opened.move();
   }
 
@@ -66,20 +65,28 @@ export class KeptSession implements Disposable {
     Deno.mkdirSync(own, { mode: 0o700 });
     const { cols, rows } = request;
     const start = { shell: "", isOpened: false, inputs: 0, delivered: 0, onWayBytes: 0 };
-    const kept = new KeptSession(own, {
-      request: TerminalStart.parse(request),
-      cols,
-      rows,
-      ...start,
-    });
-    kept.note({});
-    return kept;
+    const progress = { request: TerminalStart.parse(request), cols, rows, ...start };
+    try {
+      const kept = new KeptSession(own, progress);
+      kept.note({});
+      return kept;
+    } catch (error) {
+      // A step at a time: to list a folder takes a descriptor, which may be what there is none of.
+      for (const path of [sessionPath(own), outputPath(own), own]) {
+        try {
+          Deno.removeSync(path);
+        } catch {
+          // It did not come to that.
+        }
+      }
+      throw error;
+    }
   }
 
   /** Takes up what an earlier agent has left in a folder. @throws when it is not usable. */
   static open(folder: string): KeptSession {
     const block = new Uint8Array(RECORD_BYTES);
-    using file = openOwnSync(join(folder, "session.json"), { read: true });
+    using file = openOwnSync(sessionPath(folder), { read: true });
     const text = new TextDecoder().decode(block.subarray(0, file.readSync(block) ?? 0));
     return new KeptSession(folder, Kept.parse(JSON.parse(text)));
   }
@@ -134,6 +141,14 @@ export class KeptSession implements Disposable {
     this[Symbol.dispose]();
     Deno.removeSync(this.folder, { recursive: true });
   }
+}
+
+function sessionPath(folder: string): string {
+  return join(folder, "session.json");
+}
+
+function outputPath(folder: string): string {
+  return join(folder, "output");
 }
 
 /** The folders of sessions in the one for all. */

@@ -14,6 +14,8 @@ const request = {
   runAsRoot: true,
 };
 const F_DUPFD_CLOEXEC = 1030;
+/** The longest path of the kernel's, and what its last part may have. */
+const [MAX_PATH, MAX_NAME] = [4_095, 255];
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -65,6 +67,19 @@ Deno.test("what is too long to be kept is an error, and what was kept before sta
     assert.deepEqual([again.progress.inputs, again.progress.shell], [4, "/bin/sh"]);
     assert.deepEqual(again.progress.request, request);
     again.remove();
+  }));
+
+Deno.test("a session that cannot be kept leaves no folder", () =>
+  inFolder((folder) => {
+    // It is not too long for the folder, but for what belongs into it.
+    let top = folder;
+    const length = MAX_PATH - 3 - request.sessionId.length;
+    while (top.length < length) {
+      const room = length - 1 - top.length;
+      top += `/${"d".repeat(Math.max(1, Math.min(MAX_NAME - 1, room)))}`;
+    }
+    assert.throws(() => KeptSession.create(top, request), /too long/);
+    assert.deepEqual(keptFolders(top), []);
   }));
 
 Deno.test("what is no pseudo terminal is closed, and nothing of it stays open", () =>

@@ -219,21 +219,24 @@ export class UnitHost implements Host {
   }
 
   async release(taskId: string, group: ProcessGroup | undefined): Promise<void> {
-    const { units = [] } = this.#works.get(taskId) ?? {};
+    const units = new Set(this.#works.get(taskId)?.units);
     this.#works.delete(taskId);
-    const known = group?.unit === undefined ? [] : [group.unit];
-    const all = new Set([...units, ...group ? known : await this.#unitsOf(taskId)]);
-    await Promise.all(Array.from(all, async (unit) => {
-      // Who waits at a gate is never let run.
-      const isHeld = unit !== group?.unit && await isThere(gatePath(this.#folderOf(unit)));
-      if (isHeld) this.#leftovers.areGone(unit);
-      try {
-        await this.#leftovers.remove(unit);
-      } catch (error) {
-        this.#leftovers.removeSoon(unit);
-        throw error;
-      }
-    }));
+    if (group?.unit !== undefined) units.add(group.unit);
+    const release = (unit: string) => this.#release(unit, unit !== group?.unit);
+    await Promise.all(Array.from(units, release));
+    if (!group) await Promise.all((await this.#unitsOf(taskId)).map(release));
+  }
+
+  async #release(unit: string, mayBeHeld: boolean): Promise<void> {
+    // Who waits at a gate is never let run.
+    const isHeld = mayBeHeld && await isThere(gatePath(this.#folderOf(unit)));
+    if (isHeld) this.#leftovers.areGone(unit);
+    try {
+      await this.#leftovers.remove(unit);
+    } catch (error) {
+      this.#leftovers.removeSoon(unit);
+      throw error;
+    }
   }
 
   /** Removes the units, and the folders of units, that nobody needs any more. */

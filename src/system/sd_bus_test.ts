@@ -44,12 +44,44 @@ Deno.test("a call costs no more the more there were before it", async () => {
   }
 });
 
+Deno.test({
+  name: "a start whose answer is lost is done when its job is (needs root, who may ask for it)",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const jobs = [7, 7, 0];
+    const answer = (serial: number, call: string) => {
+      if (call.includes("StartTransientUnit")) return refusal(serial, `${SYSTEMD}.UnitExists`);
+      if (call.includes("Properties")) return jobOfUnit(serial, jobs.shift() ?? 0);
+      return answerTo(serial);
+    };
+    const isLost = (call: string) => call.includes("StartTransientUnit");
+    const served = serve(listener, (serial, call) => isLost(call) ? undefined : answerTo(serial))
+      .then(() => serve(listener, answer));
+    try {
+      const manager = ServiceManager.open(`tcp:host=127.0.0.1,port=${listener.addr.port}`);
+      assert.ok(manager instanceof ServiceManager);
+      using _manager = manager;
+      assert.equal(await manager.startTransient("a.service", []), "done");
+      assert.deepEqual(jobs, []);
+    } finally {
+      listener.close();
+      await served;
+      await readinessClosed();
+    }
+  },
+});
+
+const SYSTEMD = "org.freedesktop.systemd1";
 const CALLS = 50;
 /** What a server says to a client that comes as who it is. */
 const WELCOME = `DATA\r\nOK ${"0".repeat(32)}\r\n`;
 
-/** Answers each call of one client with nothing, until it leaves. */
-async function serve(listener: Deno.TcpListener): Promise<void> {
+/** Answers each call of one client, with nothing if nothing is said, until it leaves or there is no answer. */
+async function serve(
+  listener: Deno.TcpListener,
+  answer: (serial: number, call: string) => Uint8Array | undefined = answerTo,
+): Promise<void> {
   using connection = await listener.accept();
   let bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
   let isWelcome = false;
@@ -64,7 +96,10 @@ async function serve(listener: Deno.TcpListener): Promise<void> {
       bytes = bytes.slice(end + "BEGIN\r\n".length);
     }
     for (let length; (length = messageLength(bytes)) <= bytes.length; bytes = bytes.slice(length)) {
-      await connection.write(answerTo(new DataView(bytes.buffer).getUint32(8, true)));
+      const call = new TextDecoder("latin1").decode(bytes.slice(0, length));
+      const answered = answer(new DataView(bytes.buffer).getUint32(8, true), call);
+      if (!answered) return;
+      await connection.write(answered);
     }
   }
 }
@@ -79,16 +114,45 @@ function messageLength(bytes: Uint8Array<ArrayBuffer>): number {
 
 /** An empty answer to the call of that number. */
 function answerTo(serial: number): Uint8Array {
-  const answer = new Uint8Array(24);
-  answer.set([..."l"].map((letter) => letter.charCodeAt(0)));
-  const [METHOD_RETURN, VERSION, REPLY_SERIAL] = [2, 1, 5];
-  answer.set([METHOD_RETURN, 0, VERSION], 1);
+  return message(serial, METHOD_RETURN, []);
+}
+
+/** The answer that a call was refused. */
+function refusal(serial: number, name: string): Uint8Array {
+  return message(serial, ERROR, [4, ...signature("s"), ...string(name)]);
+}
+
+/** The answer that a unit has that job; 0 for none. */
+function jobOfUnit(serial: number, id: number): Uint8Array {
+  const body = [...signature("(uo)"), 0, 0, id, 0, 0, 0, ...string("/job")];
+  return message(serial, METHOD_RETURN, [8, ...signature("g"), ...signature("v")], body);
+}
+
+const [METHOD_RETURN, ERROR] = [2, 3];
+
+/** An answer with one more field of the header, and a body. */
+function message(serial: number, type: number, field: number[], body: number[] = []): Uint8Array {
+  const ends = 16 + 8 + field.length;
+  const answer = new Uint8Array(Math.ceil(ends / 8) * 8 + body.length);
+  const [LITTLE_ENDIAN, VERSION, REPLY_SERIAL] = ["l".charCodeAt(0), 1, 5];
+  answer.set([LITTLE_ENDIAN, type, 0, VERSION]);
   const view = new DataView(answer.buffer);
+  view.setUint32(4, body.length, true);
   view.setUint32(8, serial, true);
-  view.setUint32(12, 8, true);
-  answer.set([REPLY_SERIAL, 1, "u".charCodeAt(0), 0], 16);
+  view.setUint32(12, 8 + field.length, true);
+  answer.set([REPLY_SERIAL, ...signature("u")], 16);
   view.setUint32(20, serial, true);
+  answer.set(field, 24);
+  answer.set(body, answer.length - body.length);
   return answer;
+}
+
+function signature(text: string): number[] {
+  return [text.length, ...new TextEncoder().encode(text), 0];
+}
+
+function string(text: string): number[] {
+  return [text.length, 0, 0, 0, ...new TextEncoder().encode(text), 0];
 }
 
 /** Listens at a path until its standard input ends. */

@@ -1,6 +1,6 @@
 import { delay } from "@std/async";
 import * as z from "@zod/zod";
-import { type BusValue, Variant } from "./bus_message.ts";
+import { BusClosedError, type BusValue, Variant } from "./bus_message.ts";
 import { LastingBus } from "./lasting_bus.ts";
 import { BusError, type BusSignal } from "./sd_bus.ts";
 import { messageOf } from "./user_error.ts";
@@ -267,7 +267,11 @@ export class ServiceManager implements Disposable {
     });
     try {
       [path] = await this.#bus.again(call);
-      if (path === undefined) return "done";
+      if (path === undefined) {
+        // A job whose path is lost is known by its unit alone.
+        while (await this.#hasJob(unit)) await delay(TRY_MS);
+        return "done";
+      }
       if (typeof path === "string" && results.has(path)) ended.resolve();
       await ended.promise;
       return results.get(String(path)) ?? "done";
@@ -277,12 +281,13 @@ export class ServiceManager implements Disposable {
     }
   }
 
+  /** Whether a unit has a job, or may have: who is away is asked again when that is back. */
   async #hasJob(unit: string): Promise<boolean> {
     try {
       const [id] = JobOfUnit.parse(await this.property(unit, "Unit", "Job"));
       return id !== 0;
-    } catch {
-      return false;
+    } catch (error) {
+      return error instanceof BusClosedError;
     }
   }
 

@@ -1,5 +1,6 @@
 import { delay } from "@std/async";
 import { cString, type Libc, O_CLOEXEC, O_RDWR, openLibc } from "../system/libc.ts";
+import { unmakeSync } from "../system/own_file.ts";
 import { BusError } from "../system/sd_bus.ts";
 import { type ServiceManager, type UnitProperty, unitProperty } from "../system/service_manager.ts";
 import { messageOf } from "../system/user_error.ts";
@@ -39,14 +40,7 @@ export function prepareUnit(folder: string, owner: number, text: string): UnitGa
     for (const name of ["stdout", "stderr"]) makeFifo(libc, `${folder}/${name}`, owner);
     return new UnitGate(folder, owner, text);
   } catch (error) {
-    // A step at a time: to list a folder takes a descriptor, which may be what there is none of.
-    for (const path of [`${folder}/stdout`, `${folder}/stderr`, gatePath(folder), folder]) {
-      try {
-        Deno.removeSync(path);
-      } catch {
-        // It did not come to that.
-      }
-    }
+    unmakeSync(`${folder}/stdout`, `${folder}/stderr`, gatePath(folder), folder);
     throw error;
   }
 }

@@ -108,3 +108,17 @@ function isSame(
   file.close();
   return false;
 }
+
+/**
+ * Removes what of a folder has been made, in this order and the folder last, where it could not be made
+ * whole. A step at a time: to list it takes a descriptor, which may be what there is none of.
+ */
+export function unmakeSync(...paths: string[]): void {
+  for (const path of paths) {
+    try {
+      Deno.removeSync(path);
+    } catch {
+      // It did not come to that.
+    }
+  }
+}

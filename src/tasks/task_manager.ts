@@ -187,14 +187,15 @@ export class TaskManager {
     const removed = this.#removePrepared(taskId);
     try {
       await this.#answerAgain(taskId, outcome);
-      await this.#deps.journal.forget(taskId);
     } catch (error) {
       // Given up: the next start tries again.
-      if (!(error instanceof GivenUpError)) await this.#deps.journal.forget(taskId);
+      if (error instanceof GivenUpError) throw error;
+      await this.#deps.journal.forget(taskId);
       throw error;
     } finally {
       await removed;
     }
+    await this.#deps.journal.forget(taskId);
   }
 
   /** Removes what an earlier agent has got ready for a task that is not run: its unit, its log. */

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import * as z from "@zod/zod";
 import { writeAllNow } from "../system/atomic_file.ts";
-import { openOwnSync } from "../system/own_file.ts";
+import { openOwnSync, unmakeSync } from "../system/own_file.ts";
 import { OutputSpool } from "./output_spool.ts";
 import { TerminalStart } from "./payloads.ts";
 import type { Size } from "./pty.ts";
@@ -71,14 +71,7 @@ export class KeptSession implements Disposable {
       kept.note({});
       return kept;
     } catch (error) {
-      // A step at a time: to list a folder takes a descriptor, which may be what there is none of.
-      for (const path of [sessionPath(own), outputPath(own), own]) {
-        try {
-          Deno.removeSync(path);
-        } catch {
-          // It did not come to that.
-        }
-      }
+      unmakeSync(sessionPath(own), outputPath(own), own);
       throw error;
     }
   }

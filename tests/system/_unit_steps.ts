@@ -108,7 +108,9 @@ export const UNIT_STEPS: Steps = {
       controlPlane.requests.filter(({ path }) => path.endsWith("/heartbeat")).length;
     const before = heartbeats();
     // It has a last moment before it is seen.
-    const bomb = scene.shell('trap "" TERM; b() { b | b & }; b; while :; do b; done');
+    // Its shell would end by itself when it can start no process, maybe before anybody has looked.
+    const loop = "while :; do :; done";
+    const bomb = scene.shell(`trap "" TERM; b() { b | b & }; (while :; do b; done) & ${loop}`);
     await controlPlane.waitForTask(bomb, ["running"]);
     const { median, worst } = spread(await echoesOf(terminal));
     const { status, completion } = await scene.ended(bomb);
